@@ -1,0 +1,1 @@
+//! What the services promise each other: commands, queries, answers and published events.

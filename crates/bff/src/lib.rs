@@ -1,0 +1,1 @@
+//! Backend for frontend: requests in, problems out, and the calls between.

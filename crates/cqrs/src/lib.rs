@@ -1,0 +1,1 @@
+//! CQRS: read models that follow a stream, and the pages read from them.

@@ -1,0 +1,1 @@
+//! Outbox: what was committed is published, and each consumer applies it once.

@@ -1,0 +1,1 @@
+//! Sagas: what a step may answer, and what its caller does next.

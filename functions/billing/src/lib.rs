@@ -1,0 +1,1 @@
+//! Billing: bills, and what was paid on them.

@@ -1,0 +1,1 @@
+//! Bookings: event sourced, from the wish to the check-out.

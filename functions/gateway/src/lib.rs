@@ -1,0 +1,1 @@
+//! The authoriser in front of every route.

@@ -1,0 +1,1 @@
+//! Backend for apps and scripts: compact JSON.

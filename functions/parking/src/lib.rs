@@ -1,0 +1,1 @@
+//! Parking: slots, and who holds them.

@@ -1,0 +1,1 @@
+//! A payment provider's sandbox, with a ledger of its own.

@@ -1,0 +1,1 @@
+//! The platform through its front door, on the local cloud.
