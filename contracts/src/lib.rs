@@ -1,1 +1,11 @@
 //! What the services promise each other: commands, queries, answers and published events.
+//!
+//! Services share this crate and nothing else. A published event never changes incompatibly: its JSON Schema lies in
+//! `contracts/schemas`, one document of every version ever published in `contracts/samples`, and tests read them all.
+
+pub mod billing;
+pub mod booking;
+pub mod id;
+pub mod message;
+pub mod money;
+pub mod parking;

@@ -1,1 +1,5 @@
-//! Sagas: what a step may answer, and what its caller does next.
+#![doc = include_str!("../README.md")]
+
+mod failure;
+
+pub use failure::{Failure, FailureKind};

@@ -1,0 +1,162 @@
+//! Billing: bills, and what was paid on them.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::booking::PaymentMode;
+use crate::id::{BillReference, BookingId, CustomerId, PaymentId, SlotId};
+use crate::money::Money;
+
+/// The `source` of billing's events on the bus.
+pub const SOURCE: &str = "parkade.billing";
+
+/// What `billing-command` may be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Command {
+    /// Issues an instant booking's bill and charges all of it. Undone by `RefundPayment`.
+    AuthorisePayment {
+        /// The slot that is paid for.
+        slot_id: SlotId,
+        /// The booking that pays.
+        booking_id: BookingId,
+        /// Whose booking it is.
+        customer: CustomerId,
+        /// What to charge, in the provider's words.
+        token: String,
+    },
+    /// Closes a bill and gives back whatever was paid; bars every later charge, also on a bill never issued.
+    RefundPayment {
+        /// The slot that was paid for.
+        slot_id: SlotId,
+        /// The booking that paid.
+        booking_id: BookingId,
+    },
+    /// Pays an invoice, or a part of it.
+    PayBill {
+        /// The bill.
+        reference: BillReference,
+        /// Who asks; another's bill is not found.
+        customer: CustomerId,
+        /// Names the payment: the same one is charged once.
+        payment_id: PaymentId,
+        /// How much.
+        amount: Money,
+        /// What to charge, in the provider's words.
+        token: String,
+    },
+}
+
+/// What `billing-query` may be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "query", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Query {
+    /// One bill, as a [`Bill`].
+    Bill {
+        /// The bill.
+        reference: BillReference,
+    },
+}
+
+/// What is known of a bill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bill {
+    /// Its name.
+    pub reference: BillReference,
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// What is to be paid.
+    pub total: Money,
+    /// What has been paid.
+    pub paid: Money,
+    /// Its state.
+    pub status: BillStatus,
+    /// When it falls due, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// How often it has changed.
+    pub version: u64,
+}
+
+/// The states of a bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BillStatus {
+    /// To be paid.
+    Pending,
+    /// Paid in full.
+    Paid,
+    /// What was paid has been given back.
+    Refunded,
+    /// Over without a payment.
+    Expired,
+}
+
+/// What billing publishes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", content = "data", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// A bill is to be paid.
+    BillIssued {
+        /// The bill.
+        reference: BillReference,
+        /// What is paid for.
+        slot_id: SlotId,
+        /// Who pays.
+        booking_id: BookingId,
+        /// How the booking is paid.
+        mode: PaymentMode,
+        /// What is to be paid.
+        total: Money,
+    },
+    /// A bill was paid in full.
+    BillPaid {
+        /// The bill.
+        reference: BillReference,
+        /// What was paid for.
+        slot_id: SlotId,
+        /// Who paid.
+        booking_id: BookingId,
+        /// How the booking is paid: an instant one is reserved by its saga, an invoice upon this event.
+        mode: PaymentMode,
+        /// What was paid.
+        total: Money,
+    },
+    /// What was paid has been given back.
+    BillRefunded {
+        /// The bill.
+        reference: BillReference,
+        /// What was paid for.
+        slot_id: SlotId,
+        /// Who got it back.
+        booking_id: BookingId,
+        /// How much.
+        amount: Money,
+    },
+    /// The bill is over: it fell due, or its booking did not come about, before it was paid in full.
+    BillExpired {
+        /// The bill.
+        reference: BillReference,
+        /// What was to be paid for.
+        slot_id: SlotId,
+        /// Who did not pay.
+        booking_id: BookingId,
+    },
+    /// The provider refused a payment.
+    PaymentDeclined {
+        /// The bill.
+        reference: BillReference,
+        /// What was to be paid for.
+        slot_id: SlotId,
+        /// Who wanted to pay.
+        booking_id: BookingId,
+        /// The payment.
+        payment_id: PaymentId,
+        /// How much.
+        amount: Money,
+        /// Why, in the provider's words.
+        reason: String,
+    },
+}

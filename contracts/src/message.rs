@@ -1,0 +1,44 @@
+//! What surrounds each command and each page, whichever service it belongs to.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A command or a query on its way to a service's function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request<T> {
+    /// What is asked.
+    #[serde(flatten)]
+    pub ask: T,
+    /// What set it off: a request's correlation id, or the id of an event. Becomes the causation id of events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Uuid>,
+}
+
+impl<T> From<T> for Request<T> {
+    fn from(ask: T) -> Self {
+        Self { ask, cause: None }
+    }
+}
+
+/// How many rows a page holds at most, and where it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageRequest {
+    /// 1 to 100.
+    pub limit: u32,
+    /// The `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Present when there is more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
