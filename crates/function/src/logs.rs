@@ -1,0 +1,59 @@
+//! Logs: one JSON object a line, as Lambda's log controls and CloudWatch read it.
+
+use lambda_runtime::tracing::subscriber::filter::Targets;
+use lambda_runtime::tracing::subscriber::layer::SubscriberExt;
+use lambda_runtime::tracing::subscriber::util::SubscriberInitExt;
+use lambda_runtime::tracing::subscriber::{fmt, registry};
+
+use crate::env;
+
+/// What is logged when nobody says otherwise.
+const DEFAULT: &str = "info";
+
+/// Sends `tracing` to standard output as JSON, without colours.
+///
+/// The level is `AWS_LAMBDA_LOG_LEVEL` (which Lambda sets from `LoggingConfig`) or `RUST_LOG`, else `info`; either may
+/// name targets (`booking=debug,info`). Calling it twice does nothing more.
+pub fn telemetry() {
+    let wanted = env::required("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::required("RUST_LOG"));
+    // The span names the request, once: the list of all spans would repeat it. Lambda filters by `timestamp` and `level`.
+    let lines = fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_target(false);
+    let subscriber = registry().with(lines).with(filter(wanted.ok().as_deref()));
+    // A second call in one process finds its work done.
+    drop(subscriber.try_init());
+}
+
+/// A level that cannot be read must not silence a function.
+fn filter(wanted: Option<&str>) -> Targets {
+    wanted
+        .and_then(|it| it.to_lowercase().parse().ok())
+        .or_else(|| DEFAULT.parse().ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_runtime::tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn the_default_level_is_info() {
+        for wanted in [None, Some("?!=,")] {
+            assert!(filter(wanted).would_enable("booking", &Level::INFO), "{wanted:?}");
+            assert!(!filter(wanted).would_enable("booking", &Level::DEBUG), "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn lambdas_level_is_understood_and_so_are_targets() {
+        assert!(!filter(Some("WARN")).would_enable("booking", &Level::INFO));
+        assert!(filter(Some("booking=debug,warn")).would_enable("booking", &Level::DEBUG));
+        assert!(!filter(Some("booking=debug,warn")).would_enable("hyper", &Level::INFO));
+    }
+}
