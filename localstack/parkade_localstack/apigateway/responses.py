@@ -1,0 +1,106 @@
+"""Gateway responses: errors in the form that the API's definition gives them."""
+
+import json
+import logging
+
+from jsonschema import Draft4Validator
+from localstack.http import Response
+from localstack.services.apigateway.helpers import EMPTY_MODEL, ModelResolver
+from localstack.services.apigateway.next_gen.execute_api.gateway_response import (
+    AccessDeniedError,
+    BadRequestBodyError,
+    BaseGatewayException,
+    InternalServerError,
+    get_gateway_response_or_default,
+)
+from localstack.services.apigateway.next_gen.execute_api.handlers.gateway_exception import GatewayExceptionHandler
+
+from parkade_localstack.apigateway.variables import error_variables, substitute
+
+LOG = logging.getLogger(__name__)
+JSON = "application/json"
+DEFAULT_TEMPLATE = '{"message":$context.error.messageString}'
+# AWS spells it with a capital in this one.
+DENIED_TEMPLATE = '{"Message":$context.error.messageString}'
+# As many as AWS would list; a body may break a schema in thousands of places.
+VIOLATIONS_MAX = 10
+
+
+def apply() -> None:
+    GatewayExceptionHandler.__call__ = answer
+
+
+def answer(self, chain, exception: Exception, context, response: Response) -> None:
+    """An exception handler: writes the gateway response that belongs to the exception."""
+    if not isinstance(exception, BaseGatewayException):
+        # AWS would not show the caller an exception's text.
+        LOG.error("serving %s %s", context.request.method, context.request.path, exc_info=exception)
+        exception = InternalServerError("Internal server error")
+    validation = _violations(context) if isinstance(exception, BadRequestBodyError) else exception.message or ""
+    context.context_variables["error"] = error_variables(exception.message, _kind(exception), validation)
+    response.update_from(_render(exception, context))
+
+
+def _kind(exception: BaseGatewayException) -> str | None:
+    return None if exception.type is None else str(exception.type)
+
+
+def _render(exception: BaseGatewayException, context) -> Response:
+    definition = get_gateway_response_or_default(exception.type, context.deployment.rest_api.gateway_responses) or {}
+    content_type, template = _template(definition, exception)
+    body = substitute(template, context.context_variables, context.stage_variables or {}, missing="")
+    rendered = Response(
+        response=body,
+        status=int(definition.get("statusCode") or exception.status_code or 500),
+        headers={"Content-Type": content_type, "x-amzn-ErrorType": exception.code},
+    )
+    for name, source in (definition.get("responseParameters") or {}).items():
+        value = _parameter(source, context)
+        if value is not None:
+            rendered.headers[name.removeprefix("gatewayresponse.header.")] = value
+    return rendered
+
+
+def _template(definition: dict, exception: BaseGatewayException) -> tuple[str, str]:
+    templates = definition.get("responseTemplates") or {}
+    if JSON not in templates and templates:
+        return next(iter(templates.items()))
+    template = templates.get(JSON, DEFAULT_TEMPLATE)
+    if template == DEFAULT_TEMPLATE and isinstance(exception, AccessDeniedError):
+        template = DENIED_TEMPLATE
+    return JSON, template
+
+
+def _parameter(source: str, context) -> str | None:
+    """A header's value: a constant in quotes, or taken from the request or `context`."""
+    if source.startswith("'"):
+        return source[1:-1]
+    request = context.invocation_request
+    kind, _, name = source.removeprefix("method.request.").partition(".")
+    match kind:
+        case "header":
+            return request["headers"].get(name)
+        case "querystring":
+            return request["query_string_parameters"].get(name)
+        case "path":
+            return (request.get("path_parameters") or {}).get(name)
+        case "context" | "stageVariables":
+            return substitute(f"${source}", context.context_variables, context.stage_variables or {}, "") or None
+        case _:
+            return None
+
+
+def _violations(context) -> str:
+    """What is wrong with the body, as a list in brackets."""
+    request, api = context.invocation_request, context.deployment.rest_api
+    models = context.resource_method.get("requestModels") or {}
+    name = models.get(JSON, models.get("$default", EMPTY_MODEL))
+    try:
+        body = json.loads(request.get("body") or "{}")
+        schema = ModelResolver(rest_api_container=api, model_name=name).get_resolved_model()
+        errors = sorted(Draft4Validator(schema).iter_errors(body), key=lambda error: list(map(str, error.path)))
+    except ValueError:
+        return "[the body is not JSON]"
+    told = [f"{''.join(f'/{step}' for step in e.path) or 'object'}: {e.message}" for e in errors[:VIOLATIONS_MAX]]
+    # No quotes or backslashes: templates put it between quotes.
+    return ("[" + ", ".join(told) + "]").replace("\\", "/").replace('"', "'")

@@ -1,0 +1,29 @@
+"""CloudFormation: references to what SAM generates, and waiting without dawdling."""
+
+import json
+
+
+def allow_references_to_what_sam_makes() -> None:
+    """`!Ref Function.Alias`, `!GetAtt FunctionRole.Arn` and `!Ref Api.Stage` name resources that exist after SAM only.
+
+    LocalStack evaluates the whole template before it applies SAM, in search of `Fn::Transform` inside it, and stumbles
+    over them.  It need not look where there is none.
+    """
+    from localstack.services.cloudformation.engine.v2.change_set_model_transform import ChangeSetModelTransform
+
+    original = ChangeSetModelTransform._execute_local_transforms
+
+    def execute_local_transforms(self):
+        templates = (self._before_template, self._after_template)
+        if any(isinstance(t, dict) and '"Fn::Transform"' in json.dumps(t, default=str) for t in templates):
+            original(self)
+
+    ChangeSetModelTransform._execute_local_transforms = execute_local_transforms
+
+
+def poll_often() -> None:
+    """A resource that is not ready at once, as a function never is, is looked at again after 0.1 s and not after 5 s."""
+    from localstack.services.cloudformation.resource_provider import ResourceProviderExecutor
+
+    max_timeout, _ = ResourceProviderExecutor.deploy_loop.__defaults__
+    ResourceProviderExecutor.deploy_loop.__defaults__ = (max_timeout, 0.1)

@@ -1,0 +1,98 @@
+"""Stream records and iterators as DynamoDB has them, and a way to wait for a record."""
+
+import base64
+import json
+import threading
+
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import Item
+from moto.dynamodb.models.table import StreamRecord, StreamShard
+from moto.dynamodbstreams.models import DynamoDBStreamsBackend, ShardIterator
+
+_arrived = threading.Condition()
+# Who deletes what has expired, as the record says.
+TTL_SERVICE = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+
+
+def apply() -> None:
+    StreamShard.add = add
+    ShardIterator.__init__ = _init_iterator
+    DynamoDBStreamsBackend.get_records = _get_records
+    DynamoDBStreamsBackend.get_shard_iterator = _get_shard_iterator
+
+
+def add(shard: StreamShard, old: Item | None, new: Item | None, user_identity: dict | None = None) -> None:
+    """One record for what a write has changed; none if it has changed nothing."""
+    if old is None and new is None or old and new and old.to_json() == new.to_json():
+        return
+    table = shard.table
+    view = table.stream_specification["StreamViewType"]
+    kind = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
+    record = StreamRecord(table, view, kind, old, new, shard.starting_sequence_number + len(shard.items))
+    record.record["awsRegion"] = table.region_name
+    images = record.record["dynamodb"]
+    if old is None:
+        images.pop("OldImage", None)
+    if new is None:
+        images.pop("NewImage", None)
+    if user_identity:
+        record.record["userIdentity"] = user_identity
+    shard.items.append(record)
+    with _arrived:
+        _arrived.notify_all()
+
+
+class Position:
+    """Where an iterator stands: it is written into the iterator, so that none need be kept."""
+
+    def __init__(self, table: str, sequence: int):
+        self.table, self.sequence = table, sequence
+
+    def encode(self) -> str:
+        return base64.b64encode(json.dumps([self.table, self.sequence]).encode()).decode()
+
+    @classmethod
+    def of(cls, iterator_arn: str) -> "Position":
+        return cls(*json.loads(base64.b64decode(iterator_arn.rpartition("|")[2])))
+
+
+def _init_iterator(self, backend, shard, kind, sequence_number=None):
+    first = shard.starting_sequence_number
+    self.streams_backend, self.stream_shard, self.shard_iterator_type = backend, shard, kind
+    match kind:
+        case "TRIM_HORIZON":
+            self.sequence_number = first
+        case "LATEST":
+            self.sequence_number = first + len(shard.items)
+        case "AT_SEQUENCE_NUMBER":
+            self.sequence_number = int(sequence_number)
+        case "AFTER_SEQUENCE_NUMBER":
+            self.sequence_number = int(sequence_number) + 1
+    self.id = Position(shard.table.name, self.sequence_number).encode()
+
+
+def _get_shard_iterator(self, arn, shard_id, shard_iterator_type, sequence_number=None):
+    return ShardIterator(self, self._get_table_from_arn(arn).stream_shard, shard_iterator_type, sequence_number)
+
+
+def _get_records(self, iterator_arn, limit):
+    position = Position.of(iterator_arn)
+    shard = self.dynamodb.get_table(position.table).stream_shard
+    records = shard.get(position.sequence, limit)
+    following = ShardIterator(self, shard, "AT_SEQUENCE_NUMBER", position.sequence + len(records))
+    return {"NextShardIterator": following.arn, "Records": records}
+
+
+def wait_for_records(iterator_arn: str, seconds: float) -> bool:
+    """Whether GetRecords with this iterator has something to give, now or within so many seconds."""
+    region, account = iterator_arn.split(":")[3:5]
+    position = Position.of(iterator_arn)
+
+    def there() -> bool:
+        table = dynamodb_backends[account][region].tables.get(position.table)
+        shard = table and table.stream_shard
+        # A table that has gone is for the caller to find out.
+        return not shard or position.sequence < shard.starting_sequence_number + len(shard.items)
+
+    with _arrived:
+        return _arrived.wait_for(there, seconds)

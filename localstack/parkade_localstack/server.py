@@ -1,0 +1,179 @@
+"""LocalStack's gateway on plain HTTP/1.1: one thread a connection, no reactor, only where `GATEWAY_LISTEN` says.
+
+LocalStack's Twisted server hands each request from a reactor to a pool and back, and parses each Content-Type with
+Python's e-mail package, an eighth of all time under load.  This one speaks no TLS and no WebSocket.
+"""
+
+import io
+import logging
+import socket
+import threading
+from urllib.parse import unquote_to_bytes
+
+from localstack.runtime.server.core import RuntimeServer, RuntimeServerPlugin
+from rolo.response import Response
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Request
+
+from parkade_localstack import plugins
+from parkade_localstack.http1 import BadRequest, Head, read_body, read_head
+
+LOG = logging.getLogger(__name__)
+BACKLOG = 512
+# A response part over this is sent at once; smaller ones wait for the next, to fill packets.
+SEND_SIZE = 65_536
+
+
+class ThreadServerPlugin(RuntimeServerPlugin):
+    name = "threads"
+
+    def load(self, *args, **kwargs):
+        return ThreadServer()
+
+
+def register() -> None:
+    plugins.register(RuntimeServerPlugin.namespace, ThreadServerPlugin.name, ThreadServerPlugin)
+
+
+class ThreadServer(RuntimeServer):
+    def __init__(self):
+        self._listeners: list[socket.socket] = []
+        self._stopped = threading.Event()
+
+    def register(self, gateway, listen, ssl_creds=None):
+        for address in listen:
+            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+            listener = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+            self._listeners.append(listener)
+            _start(self._accept, gateway, listener, name=f"accept-{address.port}")
+
+    def run(self):
+        self._stopped.wait()
+
+    def shutdown(self):
+        self._stopped.set()
+        for listener in self._listeners:
+            try:
+                listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+            except OSError:
+                pass
+            listener.close()
+
+    def _accept(self, gateway, listener: socket.socket):
+        here = listener.getsockname()
+        while not self._stopped.is_set():
+            try:
+                connection, peer = listener.accept()
+            except OSError:
+                continue
+            _start(self._serve, gateway, connection, peer, here, name="connection")
+
+    def _serve(self, gateway, connection: socket.socket, peer, here):
+        try:
+            with connection, connection.makefile("rb", SEND_SIZE) as stream:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                while not self._stopped.is_set() and (head := read_head(stream)):
+                    if not Exchange(head, connection, stream, peer, here).run(gateway):
+                        return
+        except BadRequest:
+            pass
+        except (OSError, ValueError):
+            pass  # the peer has gone
+        except Exception:
+            LOG.exception("serving a connection")
+
+
+def _start(target, *args, name: str) -> None:
+    threading.Thread(target=target, args=args, name=name, daemon=True).start()
+
+
+class Exchange:
+    """One request and its response."""
+
+    def __init__(self, head: Head, connection: socket.socket, stream, peer, here):
+        self.head, self.connection, self.stream, self.peer, self.here = head, connection, stream, peer, here
+        self.headers = head.by_lower_name()
+
+    def run(self, gateway) -> bool:
+        """Whether the connection stays open."""
+        if self.headers.get("expect", "").lower() == "100-continue":
+            self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        environ = self._environ()
+        environ["wsgi.input"], length = read_body(self.stream, self.headers)
+        if length and not environ["CONTENT_LENGTH"]:
+            environ["CONTENT_LENGTH"] = str(length)
+        try:
+            request, response = Request(environ), Response()
+            request.headers = Headers(self.head.headers)  # as they were spelt: S3 metadata and HTTP proxying need it
+            gateway.process(request, response)
+            return self._respond(response, environ)
+        finally:
+            environ["wsgi.input"].close()
+
+    def _environ(self) -> dict:
+        target = self.head.target
+        if target.startswith("http"):  # the absolute form, as sent to a proxy
+            target = "/" + target.partition("://")[2].partition("/")[2]
+        path, _, query = target.partition("?")
+        environ = {
+            "REQUEST_METHOD": self.head.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+            "QUERY_STRING": query,
+            "REQUEST_URI": target,
+            "RAW_URI": target,
+            "SERVER_PROTOCOL": self.head.version,
+            "SERVER_NAME": self.here[0],
+            "SERVER_PORT": str(self.here[1]),
+            "REMOTE_ADDR": self.peer[0],
+            "REMOTE_PORT": str(self.peer[1]),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": io.BytesIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "wsgi.input_terminated": True,
+        }
+        for name, value in self.headers.items():
+            environ["HTTP_" + name.upper().replace("-", "_")] = value
+        for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            environ[name] = environ.pop("HTTP_" + name, "")
+        return environ
+
+    def _respond(self, response: Response, environ: dict) -> bool:
+        parts, status, headers = response.get_wsgi_response(environ)
+        names = {name.lower(): value for name, value in headers}
+        keep = self._keeps_alive(names)
+        bodiless = self.head.method == "HEAD" or status[:3] in ("204", "304") or status[0] == "1"
+        chunked = not bodiless and "content-length" not in names
+        if chunked:
+            headers.append(("Transfer-Encoding", "chunked"))
+        if not keep and "connection" not in names:
+            headers.append(("Connection", "close"))
+        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), "\r\n"]
+        try:
+            self._send("\r\n".join(lines).encode("latin-1"), () if bodiless else parts, chunked)
+        finally:
+            if hasattr(parts, "close"):
+                parts.close()
+        return keep
+
+    def _keeps_alive(self, response_headers: dict[str, str]) -> bool:
+        said = (self.headers.get("connection", "").lower(), response_headers.get("connection", "").lower())
+        return self.head.version == "HTTP/1.1" and "close" not in said
+
+    def _send(self, head: bytes, parts, chunked: bool) -> None:
+        waiting = [head]
+        for part in parts:
+            if not part:
+                continue
+            waiting += [b"%x\r\n" % len(part), part, b"\r\n"] if chunked else [part]
+            # A chunked body is a stream: whoever reads it waits for each part.
+            if chunked or len(part) > SEND_SIZE:
+                self.connection.sendall(b"".join(waiting))
+                waiting = []
+        if chunked:
+            waiting.append(b"0\r\n\r\n")
+        if waiting:
+            self.connection.sendall(b"".join(waiting))

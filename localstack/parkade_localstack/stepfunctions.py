@@ -1,0 +1,130 @@
+"""Step Functions without what LocalStack does anew for each execution and each step."""
+
+import collections
+import functools
+import logging
+import queue
+import sys
+import threading
+
+LOG = logging.getLogger(__name__)
+DEFINITIONS_MAX = 256
+CLIENTS_MAX = 512
+# LocalStack keeps every thread it has ever started for a step.
+THREADS_KEPT = 1000
+
+
+def do_once() -> None:
+    parse_definitions_once()
+    assume_roles_once()
+    start_no_needless_threads()
+    announce_in_background()
+
+
+def parse_definitions_once() -> None:
+    """A definition is parsed, by ANTLR in Python, once and not at each execution.
+
+    What comes of it holds no state of an execution, except for the key under which a component finds its own state in
+    the execution's heap, made when first asked for: made constant here.
+    """
+    from localstack.services.stepfunctions.asl.component.eval_component import EvalComponent
+    from localstack.services.stepfunctions.asl.parse.asl_parser import AmazonStateLanguageParser
+
+    cached = functools.lru_cache(maxsize=DEFINITIONS_MAX)(AmazonStateLanguageParser.parse)
+    AmazonStateLanguageParser.parse = staticmethod(cached)
+    EvalComponent.heap_key = property(lambda self: str(id(self)))
+
+
+def assume_roles_once() -> None:
+    """A client is kept for each service, region and role.
+
+    LocalStack assumes the role before each task, gets other credentials each time and so builds a client each time: 10 ms
+    under a global lock, never freed. The price: credentials are not renewed, which a local cloud does not need.
+    """
+    from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.credentials import (
+        StateCredentials,
+    )
+    from localstack.services.stepfunctions.asl.utils import boto_client
+
+    original = boto_client.boto_client_for
+
+    @functools.lru_cache(maxsize=CLIENTS_MAX)
+    def client(service, region, role_arn):
+        return original(service=service, region=region, state_credentials=StateCredentials(role_arn=role_arn))
+
+    def boto_client_for(service, region, state_credentials):
+        return client(service, region, state_credentials.role_arn)
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("localstack.services.stepfunctions") and vars(module).get("boto_client_for") is original:
+            module.boto_client_for = boto_client_for
+
+
+_calling = threading.local()
+
+
+class _CalledAtOnce:
+    """In place of a thread that its starter would only wait for."""
+
+    def __init__(self, target):
+        self.start = target
+
+
+def start_no_needless_threads() -> None:
+    """An execution or a task without a timeout runs where it is called: a thread is there to be waited for in time."""
+    from localstack.services.stepfunctions.asl.component.common.timeouts.timeout import TimeoutSeconds
+    from localstack.services.stepfunctions.asl.component.eval_component import EvalComponent
+    from localstack.services.stepfunctions.asl.component.program.program import Program
+    from localstack.services.stepfunctions.asl.component.state.state_execution import execute_state
+
+    eval_in_thread = Program.eval
+    evaluate_in_thread = execute_state.ExecutionState._evaluate_with_timeout
+    endless = TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS
+
+    def eval_program(self, env):
+        if self.timeout_seconds:
+            return eval_in_thread(self, env)
+        env.next_state_name = self.start_at.start_at_name
+        try:
+            EvalComponent.eval(self, env)
+        except Exception:
+            LOG.exception("evaluating a state machine")  # as it would have ended the thread
+
+    def evaluate_task(self, env):
+        self.timeout.eval(env=env)
+        _calling.at_once = env.stack.pop() == endless
+        return evaluate_in_thread(self, env)
+
+    def thread(target, daemon=True):
+        at_once, _calling.at_once = getattr(_calling, "at_once", False), False
+        return _CalledAtOnce(target) if at_once else threading.Thread(target=target, daemon=daemon)
+
+    Program.eval = eval_program
+    execute_state.ExecutionState._evaluate_with_timeout = evaluate_task
+    execute_state.Thread = thread
+    execute_state.TMP_THREADS = collections.deque(maxlen=THREADS_KEPT)
+
+
+def announce_in_background() -> None:
+    """Status-change events go to the bus by a thread, in order, so that StartExecution does not wait for them."""
+    from localstack.services.stepfunctions.backend.execution import Execution
+
+    publish_now = Execution.publish_execution_status_change_event
+    waiting: queue.SimpleQueue = queue.SimpleQueue()
+
+    class Snapshot:
+        """The execution as it is now; it goes on meanwhile."""
+
+        def __init__(self, execution):
+            self.__dict__.update(execution.__dict__)
+            self._get_events_client = execution._get_events_client
+
+    def publish_for_ever():
+        while True:
+            try:
+                publish_now(waiting.get())
+            except Exception:
+                LOG.exception("announcing an execution's status")
+
+    threading.Thread(target=publish_for_ever, name="execution-events", daemon=True).start()
+    Execution.publish_execution_status_change_event = lambda self: waiting.put(Snapshot(self))

@@ -1,0 +1,107 @@
+"""Functions as processes."""
+
+import base64
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from cloud import eventually
+
+
+def is_running(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
+def test_a_function_answers_and_keeps_its_process(cloud):
+    name = cloud.function()
+    first, second = cloud.invoke(name, {"n": 1}), cloud.invoke(name, {"n": 2})
+    assert first[0] is None and first[1]["event"] == {"n": 1}
+    assert first[1]["pid"] == second[1]["pid"]
+
+
+def test_a_function_reaches_the_local_cloud_without_dns(cloud):
+    _, environment = cloud.invoke(cloud.function(), {"env": 1})
+    assert environment["AWS_ENDPOINT_URL"] == cloud.endpoint
+    assert environment["AWS_REGION"] == "us-east-1"
+    assert environment["TMPDIR"].startswith(str(cloud.state))
+
+
+def test_overrunning_the_timeout_kills_the_process(cloud):
+    name = cloud.function(timeout=1)
+    _, before = cloud.invoke(name, {})
+    started = time.monotonic()
+    kind, body = cloud.invoke(name, {"sleep": 30})
+    assert kind == "Sandbox.Timedout" and "timed out after 1.00 seconds" in body["errorMessage"]
+    assert time.monotonic() - started < 3
+    assert not is_running(before["pid"])
+    _, after = cloud.invoke(name, {})
+    assert after["pid"] != before["pid"]
+
+
+def test_a_crash_is_reported_and_followed_by_a_fresh_process(cloud):
+    name = cloud.function()
+    _, before = cloud.invoke(name, {})
+    kind, body = cloud.invoke(name, {"exit": 3})
+    assert kind == "Runtime.ExitError" and "exit status 3" in body["errorMessage"]
+    kind, after = cloud.invoke(name, {})
+    assert kind is None and after["pid"] != before["pid"]
+
+
+def test_an_error_keeps_its_kind_and_its_process(cloud):
+    name = cloud.function()
+    kind, body = cloud.invoke(name, {"raise": "Rejected"})
+    assert kind == "Rejected" and body["errorMessage"] == "as asked"
+
+
+def test_a_failed_start_is_told(cloud):
+    kind, body = cloud.invoke(cloud.function(FAIL_AT_START="1"), {})
+    assert kind == "Init.Broken" and body["errorMessage"] == "cannot start"
+
+
+def test_an_answer_over_six_megabytes_is_refused(cloud):
+    name = cloud.function()
+    kind, _ = cloud.invoke(name, {"large": 7_000_000})
+    assert kind == "Function.ResponseSizeTooLarge"
+    assert cloud.invoke(name, {})[0] is None
+
+
+def test_sixteen_calls_at_once_run_in_sixteen_processes(cloud):
+    name = cloud.function()
+
+    def call(_):
+        return cloud.invoke(name, {"sleep": 1}, cloud.new_client("lambda"))
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(call, range(16)))
+    assert [kind for kind, _ in answers] == [None] * 16
+    assert len({body["pid"] for _, body in answers}) == 16
+    assert time.monotonic() - started < 10
+
+
+def test_what_a_function_prints_is_in_its_log(cloud):
+    name = cloud.function()
+    response = cloud.client("lambda").invoke(
+        FunctionName=name, Payload=json.dumps({"print": "hello log"}), LogType="Tail"
+    )
+    tail = base64.b64decode(response["LogResult"]).decode()
+    assert "hello log" in tail and "REPORT RequestId:" in tail
+    lines = eventually(lambda: cloud.log_lines(f"/aws/lambda/{name}"))
+    assert any("hello log" in line for line in lines)
+
+
+def test_updated_code_is_what_runs_next(cloud):
+    name = cloud.function()
+    assert cloud.invoke(name, {})[1]["version"] == "1"
+    bootstrap = cloud.code(name) / "bootstrap"
+    replaced = bootstrap.read_text().replace('"VERSION_MARK", "1"', '"VERSION_MARK", "2"')
+    beside = bootstrap.with_name("bootstrap.new")
+    beside.write_text(replaced)
+    beside.chmod(0o755)
+    beside.rename(bootstrap)
+    cloud.client("lambda").update_function_code(
+        FunctionName=name, S3Bucket="hot-reload", S3Key=str(bootstrap.parent)
+    )
+    cloud.wait_until_active(name)
+    assert cloud.invoke(name, {})[1]["version"] == "2"
