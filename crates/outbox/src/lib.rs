@@ -1,1 +1,15 @@
-//! Outbox: what was committed is published, and each consumer applies it once.
+#![doc = include_str!("../README.md")]
+
+pub mod consume;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
+pub mod envelope;
+#[cfg(feature = "eventbridge")]
+pub mod eventbridge;
+pub mod memory;
+pub mod publish;
+#[cfg(feature = "sqs")]
+pub mod sqs;
+pub mod state;
+#[cfg(feature = "conformance")]
+pub mod conformance;

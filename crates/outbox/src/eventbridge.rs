@@ -1,0 +1,37 @@
+//! The bus on EventBridge.
+
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+
+use crate::publish::{Bus, BusError, Entry};
+
+/// Publishes to one bus.
+#[derive(Clone, Debug)]
+pub struct EventBridge {
+    client: Client,
+    bus: String,
+}
+
+impl EventBridge {
+    /// Uses an existing bus.
+    #[must_use]
+    pub fn new(client: Client, bus: String) -> Self {
+        Self { client, bus }
+    }
+}
+
+impl Bus for EventBridge {
+    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, BusError> {
+        let entries = entries.iter().map(|entry| {
+            PutEventsRequestEntry::builder()
+                .event_bus_name(&self.bus)
+                .source(entry.source)
+                .detail_type(&entry.detail_type)
+                .detail(&entry.detail)
+                .build()
+        });
+        let sent = self.client.put_events().set_entries(Some(entries.collect())).send().await;
+        let results = sent.map_err(|error| BusError(Box::new(error)))?.entries.unwrap_or_default();
+        Ok(results.iter().map(|result| result.error_code().is_none()).collect())
+    }
+}

@@ -1,0 +1,158 @@
+//! Fakes for tests, examples and simulation: nothing outlives the process.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use crate::envelope::{Envelope, Unread};
+use crate::publish::{Bus, BusError, DeadLetters, Entry, Parked};
+use crate::state::{Aggregate, Change, Loaded, StateStore, StoreError};
+
+/// Keeps aggregates in memory, and all that they would have published.
+#[derive(Debug)]
+pub struct MemoryStore<S> {
+    inner: Mutex<Inner<S>>,
+}
+
+#[derive(Debug)]
+struct Inner<S> {
+    aggregates: HashMap<String, Stored<S>>,
+    bars: HashSet<(String, String)>,
+    outbox: Vec<Envelope<Unread>>,
+}
+
+#[derive(Debug)]
+struct Stored<S> {
+    version: u64,
+    change: Option<Uuid>,
+    state: Option<S>,
+}
+
+impl<S> Default for MemoryStore<S> {
+    fn default() -> Self {
+        let inner =
+            Inner { aggregates: HashMap::new(), bars: HashSet::new(), outbox: Vec::new() };
+        Self { inner: Mutex::new(inner) }
+    }
+}
+
+impl<S> MemoryStore<S> {
+    /// Everything that was stored to be published, in order.
+    #[must_use]
+    pub fn outbox(&self) -> Vec<Envelope<Unread>> {
+        self.lock().outbox.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<S>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
+    async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<S>, StoreError> {
+        let inner = self.lock();
+        let barred = holder
+            .is_some_and(|holder| inner.bars.contains(&(id.to_owned(), holder.to_owned())));
+        let stored = inner.aggregates.get(id);
+        Ok(Loaded {
+            version: stored.map_or(0, |it| it.version),
+            state: stored.and_then(|it| it.state.clone()),
+            barred,
+        })
+    }
+
+    async fn save(&self, id: &str, change: Change<S>) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        let stored = inner.aggregates.entry(id.to_owned()).or_insert(Stored {
+            version: 0,
+            change: None,
+            state: None,
+        });
+        if stored.change == Some(change.id) {
+            return Ok(());
+        }
+        if stored.version != change.expected {
+            return Err(StoreError::Conflict);
+        }
+        *stored = Stored {
+            version: change.expected + 1,
+            change: Some(change.id),
+            state: Some(change.state),
+        };
+        inner.outbox.extend(change.events);
+        Ok(())
+    }
+
+    async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        inner.bars.insert((id.to_owned(), holder.to_owned()));
+        let stored = inner.aggregates.entry(id.to_owned()).or_insert(Stored {
+            version: 0,
+            change: None,
+            state: None,
+        });
+        stored.version += 1;
+        Ok(())
+    }
+}
+
+/// A bus that keeps what it was given, and refuses what a test wants refused.
+#[derive(Debug, Default)]
+pub struct MemoryBus {
+    published: Mutex<Vec<Entry>>,
+    refusals: Mutex<Vec<usize>>,
+    calls: Mutex<usize>,
+}
+
+impl MemoryBus {
+    /// A bus that refuses these entries, counted from 0 over all that it is ever given.
+    #[must_use]
+    pub fn refusing(refusals: Vec<usize>) -> Self {
+        Self { refusals: Mutex::new(refusals), ..Self::default() }
+    }
+
+    /// What was taken, in order.
+    #[must_use]
+    pub fn published(&self) -> Vec<Entry> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Bus for MemoryBus {
+    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, BusError> {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = entries.iter().map(|entry| {
+            let taken = !refusals.contains(&calls);
+            *calls += 1;
+            if taken {
+                published.push(entry.clone());
+            }
+            taken
+        });
+        Ok(taken.collect())
+    }
+}
+
+/// Dead letters that stay in memory.
+#[derive(Debug, Default)]
+pub struct MemoryDeadLetters {
+    parked: Mutex<Vec<Parked>>,
+}
+
+impl MemoryDeadLetters {
+    /// What was parked, in order.
+    #[must_use]
+    pub fn parked(&self) -> Vec<Parked> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl DeadLetters for MemoryDeadLetters {
+    async fn park(&self, parked: Parked) -> Result<(), BusError> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).push(parked);
+        Ok(())
+    }
+}

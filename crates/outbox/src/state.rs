@@ -1,0 +1,108 @@
+//! The state of an aggregate and the events of its last change, written as one.
+
+use std::error::Error as StdError;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::envelope::{Envelope, Unread};
+
+/// An aggregate that is stored as its state (not as its events).
+pub trait Aggregate: Serialize + DeserializeOwned + Clone + Send + Sync {
+    /// Attributes that secondary indexes need beside the state: name and value.
+    fn index(&self) -> Vec<(&'static str, IndexValue)> {
+        Vec::new()
+    }
+}
+
+/// The value of an index attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexValue {
+    /// A text, as a partition key.
+    Text(String),
+    /// A whole number, as a sort key.
+    Number(i64),
+}
+
+/// What was found under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded<S> {
+    /// Number of changes so far; 0 means that there is nothing.
+    pub version: u64,
+    /// The state, if there is one.
+    pub state: Option<S>,
+    /// Whether the one on whose behalf it was loaded has been barred.
+    pub barred: bool,
+}
+
+/// A change of one aggregate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change<S> {
+    /// The version that the decision was based on.
+    pub expected: u64,
+    /// Names this change, so that a store recognises its own write.
+    pub id: Uuid,
+    /// The state after it.
+    pub state: S,
+    /// What happened; published because it was stored.
+    pub events: Vec<Envelope<Unread>>,
+}
+
+/// Keeps aggregates with an outbox.
+///
+/// An implementation must
+/// - store state and events together or not at all;
+/// - refuse a change whose `expected` version is not the current one, and answer `Ok` to a change that it has stored
+///   already, also when the first answer was lost;
+/// - show what was stored, to the next load at once;
+/// - make a change fail that was decided before a bar that it should have seen: setting a bar moves the version.
+///
+/// `conformance` checks all of these.
+pub trait StateStore<S> {
+    /// Reads an aggregate, and whether `holder` is barred from it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read.
+    fn load(
+        &self,
+        id: &str,
+        holder: Option<&str>,
+    ) -> impl Future<Output = Result<Loaded<S>, StoreError>> + Send;
+
+    /// Writes the next version of an aggregate and its events.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] if it has moved past `expected`.
+    fn save(
+        &self,
+        id: &str,
+        change: Change<S>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Bars `holder` for good: whoever decides on its behalf from now on sees it.
+    ///
+    /// It works whether or not the aggregate exists, and any number of times. Bar first, then give up what `holder`
+    /// has: a change that was decided before the bar either is there to be given up, or fails.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be written; the bar may or may not be there.
+    fn bar(&self, id: &str, holder: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Why a store could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer was first; read again and decide anew.
+    #[error("aggregate has moved past the expected version")]
+    Conflict,
+    /// The store did not answer or is overloaded; whether a write took effect is unknown. Ask again.
+    #[error("store is unavailable")]
+    Unavailable(#[source] Box<dyn StdError + Send + Sync>),
+    /// What is stored cannot be read; a person has to look at it.
+    #[error("stored item is unreadable")]
+    Corrupt(#[source] Box<dyn StdError + Send + Sync>),
+}
