@@ -6,6 +6,7 @@ that neither its AWS credentials nor its proxies can turn a local call into a ca
 
 import logging
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -48,6 +49,7 @@ def _why_taken(port: int) -> str | None:
 def _enter(state: Path, port: int, log_level: str) -> None:
     """Replaces the environment, and makes the state folder the place for everything."""
     temporary = state / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)  # nothing lasts from one start to the next
     temporary.mkdir(parents=True, exist_ok=True)
     kept = {k: v for k, v in os.environ.items() if k in KEPT or k.startswith(KEPT_PREFIX)}
     os.environ.clear()

@@ -46,6 +46,7 @@ MENDS = (
     Mend("dynamodb.updates", "dynamodb.writes:atomic_updates", "dynamodb"),
     Mend("dynamodb.transactions", "dynamodb.writes:atomic_transactions", "dynamodb"),
     Mend("dynamodb.tokens", "dynamodb.tokens:honour_request_tokens", "dynamodb"),
+    Mend("dynamodb.capacity", "dynamodb.capacity:count_by_size", "dynamodb"),
     Mend("dynamodb.queries", "dynamodb.reads:query_one_partition", "dynamodb"),
     Mend("dynamodb.ttl", "dynamodb.ttl:start_sweeper", "dynamodb"),
     Mend("apigateway.authorizers", "apigateway.authorizers:apply", "apigateway"),
@@ -57,6 +58,10 @@ MENDS = (
     Mend("apigateway.header-case", "apigateway.headers:match_required_headers_in_any_case", "apigateway"),
     Mend("cloudformation.references", "cloudformation:allow_references_to_what_sam_makes", "cloudformation"),
     Mend("cloudformation.polling", "cloudformation:poll_often", "cloudformation"),
+    Mend("cloudformation.stages", "resource_updates:keep_stage_settings", "cloudformation"),
+    Mend("cloudformation.replacement", "resource_updates:replace_only_what_must_be", "cloudformation"),
+    Mend("cloudformation.updates", "resource_updates:update_more_kinds", "cloudformation"),
+    Mend("cloudformation.refusal", "resource_updates:refuse_updates_that_do_nothing", "cloudformation"),
     Mend("jsonata", "jsonata:evaluate_in_python", "stepfunctions"),
     # Speed.
     Mend("server", "server:register"),

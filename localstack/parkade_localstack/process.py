@@ -18,6 +18,16 @@ _SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="function-spawner")
 # How often to look for a death that the pipe does not tell, when a child of the function holds it open.
 LOOK_SECONDS = 1
 
+_running: set["FunctionProcess"] = set()
+_running_lock = threading.Lock()
+
+
+def kill_all() -> None:
+    """When LocalStack ends. The kernel would kill the processes, but not what they have started."""
+    with _running_lock:
+        for process in list(_running):
+            process.kill()
+
 
 def _die_with_parent(parent: int) -> None:
     """Runs in the child between fork and exec, so it does as little as possible."""
@@ -44,6 +54,8 @@ class FunctionProcess:
             raise
         finally:
             os.close(write_end)
+        with _running_lock:
+            _running.add(self)
         threading.Thread(target=self._watch, name="function-watch", daemon=True).start()
 
     @property
@@ -93,6 +105,8 @@ class FunctionProcess:
             os.close(self._output)
             self._output = -1
             killed = self._killed
+        with _running_lock:
+            _running.discard(self)
         if not killed:
             self._on_exit(code)
 

@@ -1,7 +1,26 @@
-"""One local cloud for all tests of a run, on a free port, with its state in a folder that goes with it."""
+"""One local cloud for all tests of a run, on a free port, with its state in a folder that goes with it.
+
+`--guards NAME` runs the tests that guard one mend, as `every_mend_is_needed.py` does.
+"""
 
 import pytest
 from cloud import Cloud
+
+
+def pytest_addoption(parser):
+    parser.addoption("--guards", help="run only the tests that guard this mend")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "guards(*mends): the test fails without any of these mends")
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = config.getoption("--guards")
+    if wanted:
+        kept = [i for i in items if any(wanted in mark.args for mark in i.iter_markers("guards"))]
+        config.hook.pytest_deselected([item for item in items if item not in kept])
+        items[:] = kept
 
 
 @pytest.fixture(scope="session")

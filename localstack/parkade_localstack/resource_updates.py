@@ -1,0 +1,204 @@
+"""Stack updates: what changes is changed, and what LocalStack cannot change is said.
+
+As shipped, a stage loses its method settings and access log, an update replaces what merely refers to something changed
+(and so fails with "Stage already exists", or deletes an alias it has just moved), and a resource whose update is not
+written counts as updated.
+"""
+
+import copy
+import json
+
+
+def keep_stage_settings() -> None:
+    """`MethodSettings` and `AccessLogSetting` of a stage, which LocalStack ignores in a template."""
+    from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
+
+    original = ApiGatewayStageProvider.create
+
+    def create(self, request):
+        settings = copy.deepcopy(request.desired_state)
+        event = original(self, request)
+        _apply_stage_settings(request, settings)
+        return event
+
+    ApiGatewayStageProvider.create = create
+
+
+def _apply_stage_settings(request, model: dict) -> None:
+    from moto.apigateway.models import apigateway_backends
+
+    backend = apigateway_backends[request.account_id][request.region_name]
+    stage = backend.get_rest_api(model["RestApiId"]).stages[model.get("StageName", "default")]
+    stage.method_settings = {_setting_name(s): _setting(s) for s in model.get("MethodSettings") or []}
+    access_log = model.get("AccessLogSetting")
+    stage.access_log_settings = access_log and {
+        "destinationArn": access_log.get("DestinationArn"),
+        "format": access_log.get("Format"),
+    }
+
+
+def _setting_name(setting: dict) -> str:
+    """As AWS names it: `*/*` for all, else `~1path~1to/METHOD`."""
+    path = setting.get("ResourcePath") or "/*"
+    return f"{'*' if path == '/*' else path.replace('/', '~1')}/{setting.get('HttpMethod') or '*'}"
+
+
+def _setting(setting: dict) -> dict:
+    """Member names as the API has them; limits as numbers, for parameters of a template come as text."""
+    found = {name[0].lower() + name[1:]: value for name, value in setting.items()}
+    for name in ("resourcePath", "httpMethod"):
+        found.pop(name, None)
+    if "throttlingRateLimit" in found:
+        found["throttlingRateLimit"] = float(found["throttlingRateLimit"])
+    if "throttlingBurstLimit" in found:
+        found["throttlingBurstLimit"] = int(found["throttlingBurstLimit"])
+    return found
+
+
+def replace_only_what_must_be() -> None:
+    """A resource is replaced if a create-only property has another value, not if it was written with a reference to
+    something that changes."""
+    from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor
+    from localstack.services.cloudformation.engine.v2.change_set_model_preproc import PreprocResource
+
+    original = ChangeSetModelExecutor._execute_resource_change
+
+    def execute_resource_change(self, name, before, after):
+        if isinstance(before, PreprocResource) and isinstance(after, PreprocResource) and after.requires_replacement:
+            provider = self.resource_provider_executor.try_load_resource_provider(after.resource_type)
+            if provider is not None and not _create_only_changes(provider.SCHEMA, before, after):
+                after.requires_replacement = False
+        original(self, name, before, after)
+
+    ChangeSetModelExecutor._execute_resource_change = execute_resource_change
+
+
+def _create_only_changes(schema: dict, before, after) -> bool:
+    def value(resource, pointer: str):
+        found = resource.properties.properties
+        for step in pointer.removeprefix("/properties/").split("/"):
+            found = found.get(step) if isinstance(found, dict) else None
+        return found
+
+    pointers = schema.get("createOnlyProperties") or []
+    return any(value(before, pointer) != value(after, pointer) for pointer in pointers)
+
+
+def update_more_kinds() -> None:
+    """REST APIs whose definition changes, stages, aliases, queues."""
+    from localstack.services.apigateway.resource_providers.aws_apigateway_restapi import ApiGatewayRestApiProvider
+    from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
+    from localstack.services.lambda_.resource_providers.lambda_alias import LambdaAliasProvider
+    from localstack.services.sqs.resource_providers.aws_sqs_queue import SQSQueueProvider
+
+    ApiGatewayRestApiProvider.update = _update_rest_api
+    ApiGatewayStageProvider.update = _update_stage
+    LambdaAliasProvider.update = _update_alias
+    update_queue = SQSQueueProvider.update
+
+    def update_queue_attributes(self, request):
+        event = update_queue(self, request)
+        model = {**event.resource_model, **request.desired_state}
+        attributes = self._compile_sqs_queue_attributes(request.desired_state)
+        attributes.pop("FifoQueue", None)
+        if attributes:
+            request.aws_client_factory.sqs.set_queue_attributes(QueueUrl=model["QueueUrl"], Attributes=attributes)
+        return _done(model)
+
+    SQSQueueProvider.update = update_queue_attributes
+
+
+def _done(model: dict):
+    from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent
+
+    return ProgressEvent(status=OperationStatus.SUCCESS, resource_model=model)
+
+
+def _update_rest_api(self, request):
+    api = request.aws_client_factory.apigateway
+    model, previous = request.desired_state, request.previous_state
+    for name in ("RestApiId", "RootResourceId", "Name"):
+        if name not in model and name in previous:
+            model[name] = previous[name]
+    body = _body(model, request.aws_client_factory.s3)
+    if body is not None:
+        api.put_rest_api(
+            restApiId=model["RestApiId"],
+            mode="overwrite",
+            body=body,
+            parameters={"basepath": "ignore", **(model.get("Parameters") or {})},
+        )
+        # Imported anew, the root may be another resource.
+        resources = api.get_resources(restApiId=model["RestApiId"])["items"]
+        model["RootResourceId"] = next(r["id"] for r in resources if r["path"] == "/")
+    return _done(model)
+
+
+def _body(model: dict, s3) -> bytes | None:
+    if body := model.get("Body"):
+        return (json.dumps(body) if isinstance(body, dict) else body).encode()
+    if location := model.get("BodyS3Location"):
+        return s3.get_object(Bucket=location["Bucket"], Key=location["Key"])["Body"].read()
+    return None
+
+
+def _update_stage(self, request):
+    model = {**request.previous_state, **request.desired_state}
+    model["StageName"] = request.previous_state["StageName"]
+    operations = []
+    for name in ("DeploymentId", "Description", "TracingEnabled"):
+        if (value := model.get(name)) is not None:
+            text = str(value).lower() if isinstance(value, bool) else value
+            operations.append({"op": "replace", "path": f"/{name[0].lower()}{name[1:]}", "value": text})
+    for name, value in (request.desired_state.get("Variables") or {}).items():
+        operations.append({"op": "replace", "path": f"/variables/{name}", "value": value})
+    api = request.aws_client_factory.apigateway
+    api.update_stage(restApiId=model["RestApiId"], stageName=model["StageName"], patchOperations=operations)
+    _apply_stage_settings(request, {**request.desired_state, "StageName": model["StageName"]})
+    return _done(model)
+
+
+def _update_alias(self, request):
+    model = {**request.previous_state, **request.desired_state}
+    parameters = {
+        name: model[name] for name in ("FunctionName", "Name", "FunctionVersion", "Description") if model.get(name)
+    }
+    request.aws_client_factory.lambda_.update_alias(**parameters)
+    return _done(model)
+
+
+def _is_as_it_was(desired: dict, previous: dict) -> bool:
+    return all(previous.get(name) == value for name, value in desired.items())
+
+
+def refuse_updates_that_do_nothing() -> None:
+    """An update that LocalStack has not written fails, where as shipped it is reported as done."""
+    from localstack.services.cloudformation.resource_provider import (
+        OperationStatus,
+        ProgressEvent,
+        ResourceProviderExecutor,
+    )
+
+    original = ResourceProviderExecutor.execute_action
+
+    def execute_action(self, resource_provider, raw_payload):
+        if raw_payload["action"] not in ("Modify", "Dynamic"):
+            return original(self, resource_provider, raw_payload)
+        update = resource_provider.update
+
+        def refusing(request):
+            try:
+                return update(request)
+            except NotImplementedError:
+                if _is_as_it_was(request.desired_state, request.previous_state or {}):
+                    return _done(request.previous_state)
+                message = f"the local cloud cannot update {request.resource_type}: delete and create the stack"
+                return ProgressEvent(status=OperationStatus.FAILED, resource_model={}, message=message)
+
+        resource_provider.update = refusing
+        try:
+            return original(self, resource_provider, raw_payload)
+        finally:
+            del resource_provider.update
+
+    ResourceProviderExecutor.execute_action = execute_action
