@@ -8,22 +8,30 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Identifies a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct SlotId(pub Uuid);
 
 /// Identifies a booking; also the correlation id of all that it sets off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct BookingId(pub Uuid);
 
 /// Identifies a payment on a bill; also its idempotency key at the payment provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct PaymentId(pub Uuid);
 
 /// Names a customer: the subject of their token.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct CustomerId(pub String);
 
@@ -149,14 +157,18 @@ mod tests {
 
     #[test]
     fn each_id_has_one_spelling() {
-        for text in [SLOT.to_uppercase(), SLOT.replace('-', ""), format!("{{{SLOT}}}"), String::new()] {
+        for text in
+            [SLOT.to_uppercase(), SLOT.replace('-', ""), format!("{{{SLOT}}}"), String::new()]
+        {
             assert!(text.parse::<SlotId>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn half_a_reference_is_none() {
-        for text in [SLOT.to_owned(), format!("{SLOT}:"), format!("{SLOT}:{BOOKING}:"), ":".to_owned()] {
+        for text in
+            [SLOT.to_owned(), format!("{SLOT}:"), format!("{SLOT}:{BOOKING}:"), ":".to_owned()]
+        {
             assert!(text.parse::<BillReference>().is_err(), "{text}");
         }
     }

@@ -1,1 +1,12 @@
-//! CQRS: read models that follow a stream, and the pages read from them.
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod cursor;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
+pub mod follow;
+pub mod memory;
+pub mod page;
+pub mod view;
+pub mod wait;

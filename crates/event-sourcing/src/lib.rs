@@ -1,1 +1,10 @@
-//! Event sourcing: decide, evolve, append.
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod decider;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
+pub mod execute;
+pub mod memory;
+pub mod store;

@@ -52,12 +52,7 @@ impl Failure {
         slug: impl Into<Cow<'static, str>>,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            kind: FailureKind::Rejected,
-            slug: slug.into(),
-            detail: detail.into(),
-            source: None,
-        }
+        Self { kind: FailureKind::Rejected, slug: slug.into(), detail: detail.into(), source: None }
     }
 
     /// The world says not now; the cause is logged and stays here.
@@ -130,8 +125,7 @@ impl Failure {
     /// The text that [`Failure::from_wire`] reads, without the cause.
     #[must_use]
     pub fn wire_message(&self) -> String {
-        let wire =
-            Wire { slug: Cow::Borrowed(self.slug()), detail: Cow::Borrowed(self.detail()) };
+        let wire = Wire { slug: Cow::Borrowed(self.slug()), detail: Cow::Borrowed(self.detail()) };
         serde_json::to_string(&wire).expect("two texts are always JSON")
     }
 }
@@ -139,10 +133,7 @@ impl Failure {
 #[cfg(feature = "lambda")]
 impl From<Failure> for lambda_runtime::Diagnostic {
     fn from(failure: Failure) -> Self {
-        Self {
-            error_type: failure.kind.name().to_owned(),
-            error_message: failure.wire_message(),
-        }
+        Self { error_type: failure.kind.name().to_owned(), error_message: failure.wire_message() }
     }
 }
 
@@ -152,9 +143,12 @@ mod tests {
 
     #[test]
     fn a_foreign_error_is_never_a_refusal() {
-        for (kind, message) in
-            [("Rejected", "slot taken"), ("Runtime.ExitError", "{}"), ("", ""), ("Unhandled", "{\"slug\":1}")]
-        {
+        for (kind, message) in [
+            ("Rejected", "slot taken"),
+            ("Runtime.ExitError", "{}"),
+            ("", ""),
+            ("Unhandled", "{\"slug\":1}"),
+        ] {
             assert_eq!(Failure::from_wire(kind, message).kind(), FailureKind::Transient, "{kind}");
         }
     }
@@ -163,6 +157,9 @@ mod tests {
     fn the_cause_does_not_travel() {
         let failure = Failure::broken("password is hunter2");
         assert!(!failure.wire_message().contains("hunter2"));
-        assert_eq!(Failure::from_wire("Broken", &failure.wire_message()).kind(), FailureKind::Broken);
+        assert_eq!(
+            Failure::from_wire("Broken", &failure.wire_message()).kind(),
+            FailureKind::Broken
+        );
     }
 }

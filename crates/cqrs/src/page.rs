@@ -1,0 +1,64 @@
+//! One ordered list over several partitions of an index.
+
+use futures::future::try_join_all;
+
+use crate::view::{Order, Positioned, Range, Row, View, ViewError};
+
+/// Which list to read, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listing<'a> {
+    /// Name of the index.
+    pub index: &'static str,
+    /// Name of its partition attribute.
+    pub attribute: &'static str,
+    /// The partitions that make up the list: one per state, say, so that no single one holds every row.
+    pub partitions: &'a [&'a str],
+    /// Which end comes first.
+    pub order: Order,
+    /// Begin behind this position.
+    pub after: Option<&'a str>,
+    /// Rows in a page, at least 1.
+    pub limit: usize,
+}
+
+/// A page, and where the next one begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<R> {
+    /// The rows.
+    pub rows: Vec<Positioned<R>>,
+    /// Position of the last row, if there is more behind it.
+    pub next: Option<String>,
+}
+
+/// Reads one page.
+///
+/// # Errors
+///
+/// Fails when the view cannot be read.
+pub async fn read<R: Row>(
+    view: &impl View<R>,
+    listing: Listing<'_>,
+) -> Result<Page<R>, ViewError> {
+    let reads = listing.partitions.iter().map(|partition| {
+        view.list(Range {
+            index: listing.index,
+            attribute: listing.attribute,
+            partition,
+            after: listing.after,
+            order: listing.order,
+            // One more than the page, to know whether there is another.
+            limit: listing.limit + 1,
+        })
+    });
+    let mut rows: Vec<_> = try_join_all(reads).await?.into_iter().flatten().collect();
+    rows.sort_by(|a, b| match listing.order {
+        Order::Ascending => a.position.cmp(&b.position),
+        Order::Descending => b.position.cmp(&a.position),
+    });
+    // A row that moves to another partition while they are read is seen twice: once is enough.
+    rows.dedup_by(|a, b| a.position == b.position);
+    let more = rows.len() > listing.limit;
+    rows.truncate(listing.limit);
+    let next = rows.last().filter(|_| more).map(|last| last.position.clone());
+    Ok(Page { rows, next })
+}

@@ -1,0 +1,146 @@
+//! Streams in one DynamoDB table.
+//!
+//! | stream | version            | last | command | at       | correlation | causation | events     |
+//! | ------ | ------------------ | ---- | ------- | -------- | ----------- | --------- | ---------- |
+//! | id     | 1, 3, 4 … (number) | 2 …  | UUID    | RFC 3339 | UUID        | UUID      | JSON array |
+//!
+//! An append is one conditional put of one item, the commit: atomic, one write unit for up to 1 KB, whatever the number
+//! of its events. Two writers that have read the same version collide on the key of the next one, so one of them gets
+//! [`StoreError::Conflict`] and nothing of its commit is stored.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::store::{Commit, EventStore, StoreError};
+
+/// An item of the table, as the SDK reads and a stream's consumer shows it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// Keeps streams in one table.
+#[derive(Clone, Debug)]
+pub struct DynamoStore {
+    client: Client,
+    table: String,
+}
+
+impl DynamoStore {
+    /// Uses an existing table.
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Opens the connection, so that the first call need not.
+    ///
+    /// # Errors
+    ///
+    /// If the table can't be read.
+    pub async fn warm_up(&self) -> Result<(), StoreError> {
+        let get = self.client.get_item().table_name(&self.table);
+        let get = get.key("stream", AttributeValue::S("warm-up".to_owned())).key("version", number(1));
+        get.send().await.map(drop).map_err(unavailable)
+    }
+}
+
+impl<E: Serialize + DeserializeOwned + Send + Sync> EventStore<E> for DynamoStore {
+    async fn load(&self, stream: &str, after: u64) -> Result<Vec<Commit<E>>, StoreError> {
+        let mut commits = Vec::new();
+        // A commit is keyed by its first event, so those after `after` begin behind it: commits are read whole.
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("stream = :stream AND version > :after")
+            .expression_attribute_values(":stream", AttributeValue::S(stream.to_owned()))
+            .expression_attribute_values(":after", number(after))
+            .into_paginator()
+            .send();
+        // Every page: a long stream does not fit into the 1 MB of one answer.
+        while let Some(page) = pages.next().await {
+            for item in page.map_err(unavailable)?.items() {
+                commits.push(commit(item)?);
+            }
+        }
+        Ok(commits)
+    }
+
+    async fn append(&self, stream: &str, commit: Commit<E>) -> Result<(), StoreError> {
+        let command_id = commit.command_id.to_string();
+        let events = serde_json::to_string(&commit.events).map_err(corrupt)?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("stream", AttributeValue::S(stream.to_owned()))
+            .item("version", number(commit.version))
+            .item("last", number(commit.last_version()))
+            .item("command", AttributeValue::S(command_id.clone()))
+            .item("at", AttributeValue::S(commit.occurred_at.to_string()))
+            .item("correlation", AttributeValue::S(commit.correlation_id.to_string()))
+            .item("causation", AttributeValue::S(commit.causation_id.to_string()))
+            .item("events", AttributeValue::S(events))
+            .condition_expression("attribute_not_exists(stream)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match winner(&error) {
+                // The SDK sends a put again whose answer was lost: the winner may be ourselves.
+                Some(winner) if winner == command_id => Ok(()),
+                Some(_) => Err(StoreError::Conflict),
+                None => Err(unavailable(error)),
+            },
+        }
+    }
+}
+
+/// Reads a commit from its item.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] if the item is none.
+pub fn commit<E: DeserializeOwned>(item: &Item) -> Result<Commit<E>, StoreError> {
+    Ok(Commit {
+        version: field(item, "version")?.parse().map_err(corrupt)?,
+        command_id: field(item, "command")?.parse().map_err(corrupt)?,
+        occurred_at: field(item, "at")?.parse().map_err(corrupt)?,
+        correlation_id: field(item, "correlation")?.parse().map_err(corrupt)?,
+        causation_id: field(item, "causation")?.parse().map_err(corrupt)?,
+        events: serde_json::from_str(field(item, "events")?).map_err(corrupt)?,
+    })
+}
+
+fn field<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, StoreError> {
+    let value = item.get(name).and_then(|it| it.as_s().or_else(|_| it.as_n()).ok());
+    value.map(String::as_str).ok_or_else(|| StoreError::Corrupt(format!("no `{name}`").into()))
+}
+
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// The command whose commit stood in the way, if the condition has failed.
+fn winner(error: &SdkError<PutItemError>) -> Option<&str> {
+    match error.as_service_error() {
+        Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+            let command = failed.item().and_then(|item| item.get("command"));
+            Some(command.and_then(|it| it.as_s().ok()).map_or("", String::as_str))
+        }
+        _ => None,
+    }
+}
+
+fn unavailable(error: impl StdError + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable(Box::new(error))
+}
+
+fn corrupt(error: impl StdError + Send + Sync + 'static) -> StoreError {
+    StoreError::Corrupt(Box::new(error))
+}

@@ -1,0 +1,43 @@
+//! A store for tests, examples and simulation: nothing outlives the process.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::store::{Commit, EventStore, StoreError};
+
+/// Keeps streams in memory.
+#[derive(Debug)]
+pub struct MemoryStore<E> {
+    streams: Mutex<HashMap<String, Vec<Commit<E>>>>,
+}
+
+impl<E> Default for MemoryStore<E> {
+    fn default() -> Self {
+        Self { streams: Mutex::default() }
+    }
+}
+
+impl<E: Clone + Send + Sync> EventStore<E> for MemoryStore<E> {
+    async fn load(&self, stream: &str, after: u64) -> Result<Vec<Commit<E>>, StoreError> {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let commits = streams.get(stream).map(Vec::as_slice).unwrap_or_default();
+        Ok(commits.iter().filter(|commit| commit.version > after).cloned().collect())
+    }
+
+    async fn append(&self, stream: &str, commit: Commit<E>) -> Result<(), StoreError> {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let commits = streams.entry(stream.to_owned()).or_default();
+        if let Some(last) = commits.last()
+            && last.version == commit.version
+            && last.command_id == commit.command_id
+        {
+            return Ok(());
+        }
+        let version = commits.last().map_or(0, Commit::last_version);
+        if commit.version != version + 1 {
+            return Err(StoreError::Conflict);
+        }
+        commits.push(commit);
+        Ok(())
+    }
+}

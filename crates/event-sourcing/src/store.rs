@@ -1,0 +1,94 @@
+//! Where events are kept: streams of commits.
+
+use std::error::Error as StdError;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What one command has led to: one or more events, stored together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit<E> {
+    /// Version of its first event, from 1; the append is conditional on the stream ending just before.
+    pub version: u64,
+    /// The command that led to it; the same command never leads to two.
+    pub command_id: Uuid,
+    /// When.
+    pub occurred_at: Timestamp,
+    /// The business transaction that it belongs to.
+    pub correlation_id: Uuid,
+    /// What set it off.
+    pub causation_id: Uuid,
+    /// What happened, in order; never empty.
+    pub events: Vec<Recorded<E>>,
+}
+
+/// An event with the id under which it is known everywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded<E> {
+    /// Its id (UUIDv7).
+    pub id: Uuid,
+    /// What happened.
+    pub event: E,
+}
+
+impl<E> Commit<E> {
+    /// Version of the last event: that of the stream after this commit.
+    #[must_use]
+    pub fn last_version(&self) -> u64 {
+        self.version + self.events.len() as u64 - 1
+    }
+
+    /// Every event with its version.
+    pub fn versioned(&self) -> impl Iterator<Item = (u64, &Recorded<E>)> {
+        (self.version..).zip(&self.events)
+    }
+}
+
+/// Keeps streams of commits.
+///
+/// An implementation must
+/// - append all events of a commit or none of them;
+/// - refuse a commit whose version is taken, by [`StoreError::Conflict`];
+/// - answer `Ok` to a commit that it has stored already, also when the first answer was lost;
+/// - return every commit of a stream, in order, however long it is, and what was appended at once.
+///
+/// `conformance` checks all of these. A caller must take `version` from what it has loaded: a store need not notice a
+/// commit that leaves a gap.
+pub trait EventStore<E> {
+    /// Reads the commits of a stream after version `after`, at which a commit has ended; 0 for all of them.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read.
+    fn load(
+        &self,
+        stream: &str,
+        after: u64,
+    ) -> impl Future<Output = Result<Vec<Commit<E>>, StoreError>> + Send;
+
+    /// Adds a commit to the end of a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] if another writer was first.
+    fn append(
+        &self,
+        stream: &str,
+        commit: Commit<E>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Why a store could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer was first; read the tail and decide anew.
+    #[error("stream has moved past the expected version")]
+    Conflict,
+    /// The store did not answer or is overloaded; whether an append took effect is unknown. Ask again.
+    #[error("event store is unavailable")]
+    Unavailable(#[source] Box<dyn StdError + Send + Sync>),
+    /// A stored event cannot be read; a person has to look at it.
+    #[error("stored event is unreadable")]
+    Corrupt(#[source] Box<dyn StdError + Send + Sync>),
+}
