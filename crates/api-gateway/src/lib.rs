@@ -1,1 +1,11 @@
-//! API Gateway: bearer tokens verified against a key set, and the policy that follows.
+#![doc = include_str!("../README.md")]
+
+pub mod keys;
+pub mod policy;
+pub mod token;
+pub mod verifier;
+
+#[cfg(feature = "https")]
+pub mod https;
+#[cfg(feature = "issuer")]
+pub mod issuer;

@@ -1,0 +1,287 @@
+//! What the authorizer tells the gateway: which calls the roles of a caller open.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::token::Principal;
+
+/// The methods that a grant opens, each by its name.
+///
+/// A wildcard for the method would match slashes too: `*/books/*` opens `DELETE/desk/books/7`.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// What one role opens: everything under these first segments of a path.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant<'a> {
+    /// The role, as [`crate::token::Expectations`] name it.
+    pub role: &'a str,
+    /// First segments of paths, without slashes.
+    pub paths: &'a [&'a str],
+}
+
+/// The answer of a Lambda authorizer of a REST API.
+///
+/// The gateway keeps it for the token, whatever is called next: so it holds all that the token opens, not only the
+/// call that was asked about, and ends when the token does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    principal_id: String,
+    policy_document: Document,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    context: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_identifier_key: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document {
+    version: &'static str,
+    statement: [Statement; 1],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    effect: Effect,
+    action: &'static str,
+    resource: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<Condition>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Effect {
+    Allow,
+    Deny,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Condition {
+    date_less_than: BTreeMap<&'static str, String>,
+}
+
+/// A text that does not name a method of a REST API.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the ARN of a REST API's method: {arn}")]
+pub struct InvalidMethodArn {
+    arn: String,
+}
+
+impl Answer {
+    /// Opens what the roles of the caller open, in the API and stage that were called.
+    ///
+    /// The services behind the gateway find `sub` and `role` in the request's context.
+    ///
+    /// # Errors
+    ///
+    /// Refuses an ARN that is not of a REST API's method.
+    pub fn allow(
+        method_arn: &str,
+        principal: &Principal,
+        grants: &[Grant<'_>],
+    ) -> Result<Self, InvalidMethodArn> {
+        let stage = stage_of(method_arn)?;
+        let opened = grants.iter().filter(|grant| principal.is(grant.role));
+        let resources = opened
+            .flat_map(|grant| grant.paths)
+            .flat_map(|path| METHODS.map(|method| format!("{stage}/{method}/{path}/*")))
+            .collect();
+        let context = BTreeMap::from([
+            ("sub", principal.subject.clone()),
+            ("role", principal.roles.join(" ")),
+        ]);
+        Ok(Self {
+            context,
+            ..Self::new(
+                &principal.subject,
+                Effect::Allow,
+                resources,
+                Some(until(principal.expires_at)),
+            )
+        })
+    }
+
+    /// Opens nothing: the caller is known, and has no business here.
+    ///
+    /// # Errors
+    ///
+    /// Refuses an ARN that is not of a REST API's method.
+    pub fn deny(method_arn: &str) -> Result<Self, InvalidMethodArn> {
+        Ok(Self::new("nobody", Effect::Deny, vec![format!("{}/*", stage_of(method_arn)?)], None))
+    }
+
+    /// Counts the caller's requests under the API key of a usage plan.
+    #[must_use]
+    pub fn counted_under(self, api_key: String) -> Self {
+        Self { usage_identifier_key: Some(api_key), ..self }
+    }
+
+    /// Whether it lets a call pass, as the gateway would decide while the token lasts.
+    #[must_use]
+    pub fn allows(&self, method_arn: &str) -> bool {
+        let [statement] = &self.policy_document.statement;
+        // Every resource ends in the only wildcard.
+        let named = statement.resource.iter().any(|resource| {
+            resource.strip_suffix('*').is_some_and(|prefix| method_arn.starts_with(prefix))
+        });
+        named && statement.effect == Effect::Allow
+    }
+
+    fn new(
+        principal_id: &str,
+        effect: Effect,
+        resource: Vec<String>,
+        condition: Option<Condition>,
+    ) -> Self {
+        let statement = Statement { effect, action: "execute-api:Invoke", resource, condition };
+        Self {
+            principal_id: principal_id.to_owned(),
+            policy_document: Document { version: "2012-10-17", statement: [statement] },
+            context: BTreeMap::new(),
+            usage_identifier_key: None,
+        }
+    }
+}
+
+/// The gateway may keep an answer for longer than the token has left.
+fn until(expires_at: Timestamp) -> Condition {
+    // IAM reads dates without fractions, and one that is cut off ends sooner.
+    let end = Timestamp::from_second(expires_at.as_second()).unwrap_or(expires_at);
+    Condition { date_less_than: BTreeMap::from([("aws:CurrentTime", end.to_string())]) }
+}
+
+/// `arn:aws:execute-api:region:account:api/stage/METHOD/path`, up to and with the stage.
+fn stage_of(method_arn: &str) -> Result<&str, InvalidMethodArn> {
+    let mut slashes = method_arn.match_indices('/').map(|(at, _)| at);
+    let end = slashes.nth(1).filter(|_| {
+        let mut parts = method_arn.split(':');
+        parts.next() == Some("arn") && parts.nth(1) == Some("execute-api")
+    });
+    end.map(|end| &method_arn[..end]).ok_or_else(|| InvalidMethodArn { arn: method_arn.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const STAGE: &str = "arn:aws:execute-api:us-east-1:000000000000:a1b2c3/v1";
+    const GRANTS: [Grant<'_>; 2] = [
+        Grant { role: "customer", paths: &["mobile", "web"] },
+        Grant { role: "operator", paths: &["operator"] },
+    ];
+
+    fn principal(roles: &[&str]) -> Principal {
+        Principal {
+            subject: "ada".to_owned(),
+            roles: roles.iter().map(|it| (*it).to_owned()).collect(),
+            expires_at: "2026-01-01T12:00:00Z".parse().expect("a time"),
+        }
+    }
+
+    fn answer(roles: &[&str]) -> Answer {
+        let asked = format!("{STAGE}/GET/mobile/slots");
+        Answer::allow(&asked, &principal(roles), &GRANTS).expect("an ARN")
+    }
+
+    #[track_caller]
+    fn check(roles: &[&str], call: &str, allowed: bool) {
+        assert_eq!(answer(roles).allows(&format!("{STAGE}/{call}")), allowed, "{roles:?} {call}");
+    }
+
+    #[test]
+    fn a_role_opens_its_paths_and_no_others() {
+        check(&["customer"], "GET/mobile/slots", true);
+        check(&["customer"], "POST/mobile/bookings/7/cancel", true);
+        check(&["customer"], "GET/web/", true);
+        check(&["customer"], "GET/operator/slots", false);
+        check(&["operator"], "POST/operator/slots", true);
+        check(&["operator"], "GET/mobile/slots", false);
+        check(&["customer", "operator"], "GET/operator/slots", true);
+        check(&["customer", "operator"], "GET/mobile/slots", true);
+        check(&[], "GET/mobile/slots", false);
+    }
+
+    #[test]
+    fn a_path_that_only_looks_like_anothers_stays_shut() {
+        check(&["customer"], "POST/operator/dead-letters/mobile/redrive", false);
+        check(&["customer"], "GET/operator/bookings/web/events", false);
+        check(&["customer"], "GET/mobilex/slots", false);
+        check(&["customer"], "GET//mobile/slots", false);
+        check(&["customer"], "OPTIONS/mobile/slots", false);
+        let other = "arn:aws:execute-api:us-east-1:000000000000:a1b2c3/v2/GET/mobile/slots";
+        assert!(!answer(&["customer"]).allows(other));
+        let other = "arn:aws:execute-api:us-east-1:000000000000:other/v1/GET/mobile/slots";
+        assert!(!answer(&["customer"]).allows(other));
+    }
+
+    #[test]
+    fn the_answer_does_not_depend_on_the_call_so_it_can_be_kept() {
+        let calls = ["GET/mobile/slots", "POST/web/bookings", "GET/operator/", "DELETE/"];
+        for call in calls {
+            let asked = format!("{STAGE}/{call}");
+            let kept = Answer::allow(&asked, &principal(&["customer"]), &GRANTS).expect("an ARN");
+            assert_eq!(kept, answer(&["customer"]), "{call}");
+        }
+    }
+
+    #[test]
+    fn it_is_written_as_the_gateway_reads_it() {
+        let answer = answer(&["operator"]).counted_under("operators".to_owned());
+        assert_eq!(
+            serde_json::to_value(answer).unwrap(),
+            serde_json::json!({
+                "principalId": "ada",
+                "policyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [{
+                        "Effect": "Allow",
+                        "Action": "execute-api:Invoke",
+                        "Resource": METHODS.map(|method| format!("{STAGE}/{method}/operator/*")),
+                        "Condition": { "DateLessThan": { "aws:CurrentTime": "2026-01-01T12:00:00Z" } },
+                    }],
+                },
+                "context": { "sub": "ada", "role": "operator" },
+                "usageIdentifierKey": "operators",
+            })
+        );
+    }
+
+    #[test]
+    fn a_refusal_shuts_the_whole_stage() {
+        let answer = Answer::deny(&format!("{STAGE}/GET/mobile/slots")).unwrap();
+        let json = serde_json::to_value(&answer).unwrap();
+        let statement = &json["policyDocument"]["Statement"][0];
+        assert_eq!(statement["Effect"], "Deny");
+        assert_eq!(statement["Resource"], serde_json::json!([format!("{STAGE}/*")]));
+        assert!(!answer.allows(&format!("{STAGE}/GET/mobile/slots")));
+    }
+
+    #[test]
+    fn what_is_no_method_is_a_fault() {
+        for arn in [
+            "",
+            "arn",
+            "a/b/c",
+            "arn:aws:lambda:us-east-1:0:f/x/y",
+            "arn:aws:execute-api:r:0:api/v1",
+        ] {
+            assert!(Answer::allow(arn, &principal(&["customer"]), &GRANTS).is_err(), "{arn}");
+            assert!(Answer::deny(arn).is_err(), "{arn}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_outside_its_paths_opens_for_a_role(path in "[a-z/*?.%]{0,24}") {
+            let allowed = answer(&["operator"]).allows(&format!("{STAGE}/GET/{path}"));
+            prop_assert_eq!(allowed, path.starts_with("operator/"));
+        }
+    }
+}
