@@ -202,3 +202,61 @@ def refuse_updates_that_do_nothing() -> None:
             del resource_provider.update
 
     ResourceProviderExecutor.execute_action = execute_action
+
+
+class UpdateFailed(Exception):
+    """Ends an update with `UPDATE_FAILED`."""
+
+
+def tell_failed_updates() -> None:
+    """A failed UpdateStack ends as `UPDATE_FAILED`, not as `UPDATE_COMPLETE`, and DeleteStack then finds everything:
+    what the update did not reach, and what it has added."""
+    from localstack.aws.api.cloudformation import ExecutionStatus, StackStatus
+    from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor
+
+    original = ChangeSetModelExecutor.execute
+
+    def execute(self):
+        change_set, stack = self._change_set, self._change_set.stack
+        is_update = (
+            stack.status == StackStatus.UPDATE_IN_PROGRESS
+            and change_set.execution_status != ExecutionStatus.EXECUTE_IN_PROGRESS
+        )
+        result = original(self)
+        if not is_update:
+            return result
+        if not result.failure_message:
+            stack.processed_template = change_set.processed_template
+            return result
+        stack.resolved_resources = {**self._before_resolved_resources, **result.resources}
+        stack.processed_template = _both(stack.processed_template, change_set.processed_template, result.resources)
+        raise UpdateFailed(result.failure_message)
+
+    ChangeSetModelExecutor.execute = execute
+
+
+def _both(old: dict, new: dict, deployed: dict) -> dict:
+    """The old template with what the new one has added so far."""
+    added = {name: resource for name, resource in new["Resources"].items() if name in deployed}
+    return {**new, "Resources": {**old["Resources"], **added}}
+
+
+def keep_stages_of_other_deployments() -> None:
+    """A deployment that goes takes along the stages that point to it, and no others."""
+    from localstack.services.apigateway.resource_providers.aws_apigateway_deployment import (
+        ApiGatewayDeploymentProvider,
+    )
+
+    def delete(self, request):
+        model, api = request.desired_state, request.aws_client_factory.apigateway
+        rest_api, deployment = model["RestApiId"], model["DeploymentId"]
+        try:
+            for stage in api.get_stages(restApiId=rest_api)["item"]:
+                if stage["deploymentId"] == deployment:
+                    api.delete_stage(restApiId=rest_api, stageName=stage["stageName"])
+            api.delete_deployment(restApiId=rest_api, deploymentId=deployment)
+        except api.exceptions.NotFoundException:
+            pass  # it went with its API
+        return _done(model)
+
+    ApiGatewayDeploymentProvider.delete = delete

@@ -243,6 +243,17 @@ class Cloud:
         assert status == ("UPDATE_COMPLETE" if update else "CREATE_COMPLETE"), self.failures(stack, status)
         return {o["OutputKey"]: o["OutputValue"] for o in description.get("Outputs", [])}
 
+    def delete(self, stack: str):
+        cloudformation = self.client("cloudformation")
+        stack_id = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
+        cloudformation.delete_stack(StackName=stack)
+
+        def gone():
+            status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
+            return status == "DELETE_COMPLETE"
+
+        eventually(gone, 30, 0.05)
+
     def failures(self, stack: str, status: str) -> str:
         events = self.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
         told = [f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason')}" for e in events if "FAIL" in e["ResourceStatus"]]

@@ -1,0 +1,210 @@
+"""REST APIs, through a stack as the platform deploys them."""
+
+import json
+import threading
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import pytest
+from cloud import eventually, http
+from templates import API
+
+
+@pytest.fixture(scope="module")
+def api(cloud):
+    parameters = {"Code": str(cloud.code("api")), "Memory": str(cloud.memory)}
+    outputs = cloud.deploy("api", API, **parameters)
+    outputs["Url"] = f"{cloud.endpoint}/_aws/execute-api/{outputs['ApiId']}/v1"
+    return outputs
+
+
+def bearer(word):
+    return {"Authorization": f"Bearer {word}"}
+
+
+def test_an_event_has_what_aws_puts_into_it(api):
+    event = http(api["Url"] + "/open?a=1&a=2", X_Custom="yes").json
+    context = event["requestContext"]
+    assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"]}
+    assert context["path"] == "/v1/open" and context["stage"] == "v1" and context["resourcePath"] == "/open"
+    assert context["identity"]["sourceIp"] == "127.0.0.1"
+    assert context["requestId"] and context["httpMethod"] == "GET"
+
+
+@pytest.mark.guards("apigateway.bodies")
+def test_a_body_reaches_the_function_as_it_was_sent(api):
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    for body in (b'{"a": "b&c=d"}', b"x" * 600_000):
+        event = http(api["Url"] + "/open", "POST", body, **form).json
+        assert event["body"] == body.decode()
+
+
+# -- authorizers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.guards("apigateway.authorizers")
+def test_an_authorizers_context_reaches_the_function_as_strings(api):
+    event = http(api["Url"] + "/token/1", **bearer("alice")).json
+    authorizer = event["requestContext"]["authorizer"]
+    assert authorizer["principalId"] == "alice"
+    assert (authorizer["scope"], authorizer["number"], authorizer["flag"]) == ("customer", "7", "true")
+
+
+@pytest.mark.guards("apigateway.authorizers")
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Basic x"}, 401),
+        (bearer("unauthorized"), 401),
+        (bearer("deny"), 403),
+        (bearer("crash"), 500),
+        (bearer("nonsense"), 500),
+        (bearer("object"), 500),
+    ],
+)
+def test_a_token_authorizer_fails_closed(api, cloud, headers, status):
+    before = len(cloud.seen(api["Backend"]))
+    assert http(api["Url"] + "/token/1", **headers).status == status
+    assert len(cloud.seen(api["Backend"])) == before
+
+
+@pytest.mark.guards("apigateway.authorizers")
+def test_a_token_is_asked_for_once_while_it_is_cached(api, cloud):
+    for path in ("/token/1", "/token/2", "/token/1"):
+        assert http(api["Url"] + path, **bearer("cached")).status == 200
+    asked = [s for s in cloud.seen(api["Authorizer"]) if s["event"].get("authorizationToken") == "Bearer cached"]
+    assert len(asked) == 1
+    assert asked[0]["event"]["methodArn"].endswith(f":{api['ApiId']}/v1/GET/token/1")
+
+
+@pytest.mark.guards("apigateway.authorizers")
+def test_a_request_authorizer_sees_the_request(api, cloud):
+    assert http(api["Url"] + "/request?q=1", **bearer("bob")).status == 200
+    assert http(api["Url"] + "/request?q=2", **bearer("bob")).status == 200  # a TTL of 0: not cached
+    assert http(api["Url"] + "/request").status == 401
+    asked = [s["event"] for s in cloud.seen(api["Authorizer"]) if s["event"].get("type") == "REQUEST"]
+    assert [event["queryStringParameters"] for event in asked] == [{"q": "1"}, {"q": "2"}]
+    assert asked[0]["requestContext"]["stage"] == "v1" and asked[0]["resource"] == "/request"
+
+
+# -- gateway responses -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.guards("apigateway.responses")
+def test_a_gateway_response_is_rendered_with_its_variables(api):
+    answer = http(
+        api["Url"] + "/things", "POST", {"name": "too long", "more": 1}, **bearer("carol"),
+        Idempotency_Key="k", X_Given="given",
+    )  # fmt: skip
+    assert answer.status == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["X-Request"] == answer.json["id"] and answer.headers["X-Echo"] == "given"
+    assert answer.json["type"] == "BAD_REQUEST_BODY" and answer.json["message"] == "Invalid request body"
+    assert answer.json["path"] == "/v1/things" and answer.json["who"] == "carol"
+    assert "/name" in answer.json["detail"] and "more" in answer.json["detail"]
+
+
+@pytest.mark.guards("apigateway.responses")
+def test_a_body_that_is_not_json_is_refused(api):
+    answer = http(api["Url"] + "/things", "POST", b"{nope", **bearer("carol"), Idempotency_Key="k")
+    assert answer.status == 422 and answer.json["detail"] == "[the body is not JSON]"
+
+
+@pytest.mark.guards("apigateway.responses")
+@pytest.mark.parametrize(("method", "path"), [("GET", "/absent"), ("DELETE", "/open")])
+def test_a_route_that_does_not_exist_can_be_404(api, method, path):
+    answer = http(api["Url"] + path, method)
+    assert answer.status == 404 and answer.json == {"type": "not-found"}
+
+
+@pytest.mark.guards("apigateway.responses")
+def test_a_default_response_serves_what_has_none_of_its_own(api):
+    answer = http(api["Url"] + "/token/1", **bearer("deny"))
+    assert answer.status == 403 and answer.headers["X-Default"] == "4"
+    assert answer.json == {"Message": "User is not authorized to access this resource with an explicit deny"}
+
+
+@pytest.mark.guards("apigateway.header-case")
+def test_a_required_header_may_come_in_lower_case(api):
+    def post(**headers):
+        return http(api["Url"] + "/things", "POST", {"name": "ok"}, **bearer("dave"), **headers).status
+
+    url = urlsplit(api["Url"] + "/things")
+    connection = HTTPConnection(url.netloc)  # urllib would spell the names with capitals
+    headers = {"authorization": "Bearer dave", "idempotency-key": "k", "content-type": "application/json"}
+    connection.request("POST", url.path, json.dumps({"name": "ok"}), headers)
+    assert connection.getresponse().status == 200
+    assert post(Idempotency_Key="k") == 200
+    assert post() == 400
+
+
+# -- limits ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.guards("apigateway.size")
+def test_a_body_over_ten_megabytes_is_too_large(api, cloud):
+    assert http(api["Url"] + "/open", "POST", b"x" * (10 * 1024 * 1024 + 1)).status == 413
+    assert http(api["Url"] + "/open", "POST", b"x" * 1_000_000).status == 200
+
+
+@pytest.mark.guards("apigateway.throttling", "cloudformation.stages")
+def test_a_method_is_throttled_by_its_own_settings(api):
+    answers = [http(api["Url"] + "/slow/1") for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 429, 429]
+    assert answers[3].json == {"type": "throttled"}
+    assert [http(api["Url"] + "/open").status for _ in range(4)] == [200] * 4
+
+
+@pytest.mark.guards("apigateway.usage-plans")
+def test_a_usage_plan_throttles_its_client(api):
+    key = {"x-api-key": "throttle-0123456789-0123456789-api"}
+    assert [http(api["Url"] + "/keyed", **key).status for _ in range(3)] == [200, 200, 429]
+    assert http(api["Url"] + "/keyed").status == 403
+
+
+@pytest.mark.guards("apigateway.usage-plans")
+def test_a_quota_ends(api):
+    key = {"x-api-key": "quota-0123456789-0123456789-api"}
+    answers = [http(api["Url"] + "/quota", **key) for _ in range(5)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
+    assert answers[3].json["message"] == "Limit Exceeded"
+
+
+# -- access logs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.guards("apigateway.access-logs", "cloudformation.stages")
+def test_each_request_is_a_line_in_the_access_log(api, cloud):
+    answer = http(api["Url"] + "/token/77", **bearer("logged"))
+    http(api["Url"] + "/absent/77")
+
+    def lines():
+        found = [json.loads(line) for line in cloud.log_lines(api["AccessLog"])]
+        return {line["path"]: line for line in found if line["path"].endswith("/77")}
+
+    eventually(lambda: len(lines()) == 2)
+    good, bad = lines()["/v1/token/77"], lines()["/v1/absent/77"]
+    assert good["requestId"] == answer.headers["x-amzn-RequestId"]
+    assert (good["status"], good["who"], good["integration"], good["error"]) == ("200", "logged", "200", "-")
+    assert good["resource"] == "/token/{id}" and good["ip"] == "127.0.0.1"
+    assert int(good["latency"]) >= 0 and int(good["length"]) == len(answer.body)
+    assert (bad["status"], bad["who"], bad["latency"]) == ("404", "-", "-")
+    assert bad["error"] == "Missing Authentication Token"
+
+
+def test_many_clients_at_once_each_get_their_own_answer(api):
+    wrong = []
+
+    def client(number):
+        for turn in range(10):
+            query = f"{number}-{turn}"
+            if http(f"{api['Url']}/open?q={query}").json["queryStringParameters"] != {"q": query}:
+                wrong.append(query)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
