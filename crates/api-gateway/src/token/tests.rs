@@ -175,7 +175,7 @@ fn a_forged_signature_is_refused_whatever_the_algorithm() {
                 Refusal::SignatureWrong,
             ),
             (format!("{message}.{signature}="), Refusal::Malformed),
-            (format!("{message}.{signature}.{signature}"), Refusal::Malformed),
+            (format!("{message}.{signature}.{signature}"), Refusal::SignatureWrong),
             (message.to_owned(), Refusal::Malformed),
         ] {
             assert_eq!(ask(&forged, &keys), Err(refusal), "{} {forged}", signer.name());
