@@ -8,7 +8,6 @@
 //! of its events. Two writers that have read the same version collide on the key of the next one, so one of them gets
 //! [`StoreError::Conflict`] and nothing of its commit is stored.
 
-use std::collections::HashMap;
 use std::error::Error as StdError;
 
 use aws_sdk_dynamodb::Client;
@@ -18,10 +17,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::item::CommitItem;
 use crate::store::{Commit, EventStore, StoreError};
-
-/// An item of the table, as the SDK reads and a stream's consumer shows it.
-pub type Item = HashMap<String, AttributeValue>;
 
 /// Keeps streams in one table.
 #[derive(Clone, Debug)]
@@ -65,8 +62,9 @@ impl<E: Serialize + DeserializeOwned + Send + Sync> EventStore<E> for DynamoStor
             .send();
         // Every page: a long stream does not fit into the 1 MB of one answer.
         while let Some(page) = pages.next().await {
-            for item in page.map_err(unavailable)?.items() {
-                commits.push(commit(item)?);
+            for item in page.map_err(unavailable)?.items.unwrap_or_default() {
+                let item: CommitItem = serde_dynamo::from_item(item).map_err(corrupt)?;
+                commits.push(item.commit().map_err(corrupt)?);
             }
         }
         Ok(commits)
@@ -74,19 +72,12 @@ impl<E: Serialize + DeserializeOwned + Send + Sync> EventStore<E> for DynamoStor
 
     async fn append(&self, stream: &str, commit: Commit<E>) -> Result<(), StoreError> {
         let command_id = commit.command_id.to_string();
-        let events = serde_json::to_string(&commit.events).map_err(corrupt)?;
+        let item = CommitItem::new(stream, &commit).map_err(corrupt)?;
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
-            .item("stream", AttributeValue::S(stream.to_owned()))
-            .item("version", number(commit.version))
-            .item("last", number(commit.last_version()))
-            .item("command", AttributeValue::S(command_id.clone()))
-            .item("at", AttributeValue::S(commit.occurred_at.to_string()))
-            .item("correlation", AttributeValue::S(commit.correlation_id.to_string()))
-            .item("causation", AttributeValue::S(commit.causation_id.to_string()))
-            .item("events", AttributeValue::S(events))
+            .set_item(Some(serde_dynamo::to_item(item).map_err(corrupt)?))
             .condition_expression("attribute_not_exists(stream)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
@@ -99,27 +90,6 @@ impl<E: Serialize + DeserializeOwned + Send + Sync> EventStore<E> for DynamoStor
             },
         }
     }
-}
-
-/// Reads a commit from its item.
-///
-/// # Errors
-///
-/// [`StoreError::Corrupt`] if the item is none.
-pub fn commit<E: DeserializeOwned>(item: &Item) -> Result<Commit<E>, StoreError> {
-    Ok(Commit {
-        version: field(item, "version")?.parse().map_err(corrupt)?,
-        command_id: field(item, "command")?.parse().map_err(corrupt)?,
-        occurred_at: field(item, "at")?.parse().map_err(corrupt)?,
-        correlation_id: field(item, "correlation")?.parse().map_err(corrupt)?,
-        causation_id: field(item, "causation")?.parse().map_err(corrupt)?,
-        events: serde_json::from_str(field(item, "events")?).map_err(corrupt)?,
-    })
-}
-
-fn field<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, StoreError> {
-    let value = item.get(name).and_then(|it| it.as_s().or_else(|_| it.as_n()).ok());
-    value.map(String::as_str).ok_or_else(|| StoreError::Corrupt(format!("no `{name}`").into()))
 }
 
 fn number(value: u64) -> AttributeValue {

@@ -6,5 +6,6 @@ pub mod decider;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 pub mod execute;
+pub mod item;
 pub mod memory;
 pub mod store;

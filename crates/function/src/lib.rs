@@ -24,6 +24,15 @@ pub fn new_id() -> Uuid {
     Uuid::now_v7()
 }
 
+/// Makes a first call during init, so that its connection is open when it is needed.
+///
+/// A call that fails is only logged: the function may still do its work.
+pub async fn warm<E: std::error::Error + 'static>(call: impl Future<Output = Result<(), E>>) {
+    if let Err(error) = call.await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "not warmed up");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,1 +1,12 @@
 //! Bookings: event sourced, from the wish to the check-out.
+//!
+//! Read `domain` first; everything else carries it to and from AWS.
+
+pub mod domain;
+
+pub mod contract;
+pub mod view;
+
+pub mod adapters;
+pub mod config;
+pub mod handlers;

@@ -1,0 +1,42 @@
+//! Sagas as executions of a Step Functions state machine.
+
+use aws_sdk_sfn::Client;
+
+use crate::handlers::react::{SagaInput, Sagas, SagasError};
+
+/// Starts executions of one state machine.
+#[derive(Clone, Debug)]
+pub struct StepFunctions {
+    client: Client,
+    state_machine_arn: String,
+}
+
+impl StepFunctions {
+    /// Uses an existing state machine.
+    #[must_use]
+    pub fn new(client: Client, state_machine_arn: String) -> Self {
+        Self { client, state_machine_arn }
+    }
+}
+
+impl Sagas for StepFunctions {
+    async fn start(&self, input: &SagaInput) -> Result<(), SagasError> {
+        let text = serde_json::to_string(input).map_err(|error| SagasError(Box::new(error)))?;
+        let start = self
+            .client
+            .start_execution()
+            .state_machine_arn(&self.state_machine_arn)
+            .name(input.booking_id.to_string())
+            .input(text);
+        match start.send().await {
+            Ok(_) => Ok(()),
+            // A standard workflow's name is taken for 90 days: it has been started before.
+            Err(error)
+                if error.as_service_error().is_some_and(|it| it.is_execution_already_exists()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(SagasError(Box::new(error))),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Lambda `booking-project`: wiring only.
+
+use booking::config::ProjectConfig;
+use booking::handlers::project;
+use cqrs::dynamodb::DynamoView;
+use event_sourcing::dynamodb::DynamoStore;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use outbox::sqs::Queue;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    function::telemetry();
+    let config = ProjectConfig::from_env()?;
+    let aws = function::aws_config().await;
+    let tables = aws_sdk_dynamodb::Client::new(&aws);
+    let store = DynamoStore::new(tables.clone(), config.bookings_table);
+    let view = DynamoView::new(tables, config.view_table);
+    let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
+    function::warm(view.warm_up()).await;
+    run(service_fn(async |event: LambdaEvent<_>| {
+        Ok::<_, Error>(project::handle(&store, &view, &dead_letters, event.payload).await)
+    }))
+    .await
+}

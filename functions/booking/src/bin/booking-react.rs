@@ -1,0 +1,23 @@
+//! Lambda `booking-react`: wiring only.
+
+use booking::adapters::step_functions::StepFunctions;
+use booking::config::ReactConfig;
+use booking::handlers::react;
+use event_sourcing::dynamodb::DynamoStore;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    function::telemetry();
+    let config = ReactConfig::from_env()?;
+    let aws = function::aws_config().await;
+    let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), config.bookings_table);
+    let sagas = StepFunctions::new(aws_sdk_sfn::Client::new(&aws), config.saga_arn);
+    function::warm(store.warm_up()).await;
+    run(service_fn(async |event: LambdaEvent<_>| {
+        let answer =
+            react::handle(&store, &sagas, event.payload, function::now, function::new_id).await;
+        Ok::<_, Error>(answer)
+    }))
+    .await
+}

@@ -1,0 +1,96 @@
+//! Own events, as others may know them.
+
+use contracts::booking::{Event, PublishedPayment, SOURCE};
+use contracts::id::BookingId;
+use event_sourcing::store::Commit;
+use outbox::envelope::Envelope;
+use outbox::publish::{Entry, Poison};
+
+use crate::domain::BookingEvent;
+
+/// Version of the shape in which events are published.
+const SCHEMA_VERSION: u32 = 1;
+
+/// What a commit says on the bus.
+///
+/// # Errors
+///
+/// If an event can't be written as JSON.
+pub fn published(
+    booking_id: BookingId,
+    commit: &Commit<BookingEvent>,
+) -> Result<Vec<Entry>, Poison> {
+    let entries = commit.versioned().map(|(version, recorded)| {
+        let envelope = Envelope {
+            id: recorded.id,
+            schema_version: SCHEMA_VERSION,
+            occurred_at: commit.occurred_at,
+            correlation_id: commit.correlation_id,
+            causation_id: commit.causation_id,
+            subject: booking_id.to_string(),
+            sequence: version,
+            event: event(booking_id, &recorded.event),
+        };
+        Entry::new(SOURCE, &envelope.unread()?)
+    });
+    entries.collect::<Result<_, serde_json::Error>>().map_err(|error| Poison(error.to_string()))
+}
+
+/// One event, without what is nobody else's business.
+#[must_use]
+pub fn event(booking_id: BookingId, event: &BookingEvent) -> Event {
+    match event.clone() {
+        BookingEvent::BookingCreated { customer, slot_id, payment } => Event::BookingCreated {
+            booking_id,
+            slot_id,
+            customer,
+            payment: PublishedPayment { mode: payment.mode() },
+        },
+        BookingEvent::BookingReserved { slot_id } => Event::BookingReserved { booking_id, slot_id },
+        BookingEvent::BookingCompleted { slot_id } => {
+            Event::BookingCompleted { booking_id, slot_id }
+        }
+        BookingEvent::BookingFailed { slot_id, reason } => {
+            Event::BookingFailed { booking_id, slot_id, reason }
+        }
+        BookingEvent::BookingCancelled { slot_id } => {
+            Event::BookingCancelled { booking_id, slot_id }
+        }
+        BookingEvent::BookingCheckedOut { slot_id } => {
+            Event::BookingCheckedOut { booking_id, slot_id }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::booking::Payment;
+    use contracts::id::{CustomerId, SlotId};
+    use event_sourcing::store::Recorded;
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_payment_token_is_never_published() {
+        let created = BookingEvent::BookingCreated {
+            customer: CustomerId("ann".to_owned()),
+            slot_id: SlotId(Uuid::nil()),
+            payment: Payment::Instant { token: "tok_secret".to_owned() },
+        };
+        let commit = Commit {
+            version: 1,
+            command_id: Uuid::nil(),
+            occurred_at: Timestamp::UNIX_EPOCH,
+            correlation_id: Uuid::nil(),
+            causation_id: Uuid::nil(),
+            events: vec![Recorded { id: Uuid::nil(), event: created }],
+        };
+        let entries = published(BookingId(Uuid::nil()), &commit).unwrap();
+        let [entry] = entries.as_slice() else { panic!("one event, one entry") };
+        assert_eq!(entry.detail_type, "BookingCreated");
+        assert!(entry.detail.contains(r#""payment":{"mode":"instant"}"#), "{}", entry.detail);
+        assert!(!entry.detail.contains("tok_secret"));
+    }
+}

@@ -1,0 +1,189 @@
+//! `booking-command`: carries out one command, for a front end or as a step of the saga.
+
+use contracts::booking::{
+    Accepted, BookingStatus, Command, History, HistoryEvent, PaymentMode, Standing,
+};
+use contracts::id::BookingId;
+use contracts::message::Request;
+use event_sourcing::execute::{ExecuteError, Executed, Metadata, execute};
+use event_sourcing::store::{Commit, EventStore, StoreError};
+use jiff::Timestamp;
+use saga::Failure;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::contract;
+use crate::domain::{Booking, BookingCommand, BookingEvent, Rejection};
+
+/// What a command is answered with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// Where the booking stands now.
+    Accepted(Accepted),
+    /// What has happened to it.
+    History(History),
+    /// Where it stood.
+    Standing(Standing),
+}
+
+/// Answers one command.
+///
+/// # Errors
+///
+/// `Rejected` if a rule says no, and nothing was stored; otherwise it is unknown whether anything was.
+pub async fn handle(
+    store: &impl EventStore<BookingEvent>,
+    request: Request<Command>,
+    now: Timestamp,
+    new_id: impl Fn() -> Uuid,
+) -> Result<Answer, Failure> {
+    let (booking_id, command) = match request.ask {
+        Command::CreateBooking { booking_id, customer, slot_id, payment } => {
+            (booking_id, BookingCommand::Create { customer, slot_id, payment })
+        }
+        Command::CancelBooking { booking_id, customer } => {
+            (booking_id, BookingCommand::Cancel { customer })
+        }
+        Command::CheckOutBooking { booking_id, customer } => {
+            (booking_id, BookingCommand::CheckOut { customer })
+        }
+        Command::CompleteBooking { booking_id } => {
+            (booking_id, BookingCommand::Complete { mode: PaymentMode::Instant })
+        }
+        Command::FailBooking { booking_id, reason } => {
+            (booking_id, BookingCommand::Fail { reason })
+        }
+        Command::ReadHistory { booking_id, version, at } => {
+            return read_history(store, booking_id, version, at).await;
+        }
+    };
+    let metadata = Metadata {
+        command_id: command_id(booking_id, &command, &new_id),
+        now,
+        correlation_id: booking_id.0,
+        causation_id: request.cause.unwrap_or(booking_id.0),
+    };
+    carry_out(store, booking_id, &command, &metadata, new_id).await.map(Answer::Accepted)
+}
+
+/// Carries out one command of the domain; also for what an event leads to.
+pub(super) async fn carry_out(
+    store: &impl EventStore<BookingEvent>,
+    booking_id: BookingId,
+    command: &BookingCommand,
+    metadata: &Metadata,
+    new_id: impl Fn() -> Uuid,
+) -> Result<Accepted, Failure> {
+    let stream = booking_id.to_string();
+    let executed = execute::<Booking>(store, &stream, command, metadata, new_id).await;
+    let Executed { state, version } = executed.map_err(|error| match error {
+        ExecuteError::Rejected(rejection) => {
+            tracing::info!(%booking_id, reason = %rejection, "command rejected");
+            rejection.into()
+        }
+        ExecuteError::Store(error) => failure(error),
+    })?;
+    let status = state.known().map_or(BookingStatus::Pending, |(_, status)| status);
+    Ok(Accepted { booking_id, status, version })
+}
+
+/// A repeated wish must get the first answer, so its id follows from what it says; whatever else is asked of a booking
+/// is safe to repeat by its rules.
+fn command_id(booking_id: BookingId, command: &BookingCommand, new_id: impl Fn() -> Uuid) -> Uuid {
+    match command {
+        BookingCommand::Create { customer, slot_id, payment } => {
+            let wish = format!("{customer:?} {slot_id:?} {payment:?}");
+            Uuid::new_v5(&booking_id.0, wish.as_bytes())
+        }
+        BookingCommand::Complete { .. }
+        | BookingCommand::Fail { .. }
+        | BookingCommand::Cancel { .. }
+        | BookingCommand::CheckOut { .. } => new_id(),
+    }
+}
+
+async fn read_history(
+    store: &impl EventStore<BookingEvent>,
+    booking_id: BookingId,
+    version: Option<u64>,
+    at: Option<Timestamp>,
+) -> Result<Answer, Failure> {
+    let commits = store.load(&booking_id.to_string(), 0).await.map_err(failure)?;
+    if commits.is_empty() {
+        return Err(Rejection::Unknown.into());
+    }
+    if version.is_none() && at.is_none() {
+        return Ok(Answer::History(History { events: history(booking_id, &commits)? }));
+    }
+    let wanted = |(at_version, commit): (u64, &Commit<BookingEvent>)| {
+        version.is_none_or(|version| at_version <= version)
+            && at.is_none_or(|at| commit.occurred_at <= at)
+    };
+    standing(booking_id, &commits, wanted)
+        .filter(|standing| version.is_none_or(|version| standing.version == version))
+        .map(Answer::Standing)
+        .ok_or_else(|| Failure::rejected("not-found", "the booking had no such version then"))
+}
+
+fn history(
+    booking_id: BookingId,
+    commits: &[Commit<BookingEvent>],
+) -> Result<Vec<HistoryEvent>, Failure> {
+    let mut events = Vec::new();
+    for commit in commits {
+        for (version, recorded) in commit.versioned() {
+            // As it was published: payment tokens stay where they are.
+            let mut event = serde_json::to_value(contract::event(booking_id, &recorded.event))
+                .map_err(Failure::broken)?;
+            events.push(HistoryEvent {
+                id: recorded.id,
+                version,
+                kind: event["type"].as_str().unwrap_or_default().to_owned(),
+                occurred_at: commit.occurred_at,
+                correlation_id: commit.correlation_id,
+                causation_id: commit.causation_id,
+                data: event["data"].take(),
+            });
+        }
+    }
+    Ok(events)
+}
+
+/// Folds the events that are wanted; they are a beginning of the stream.
+fn standing(
+    booking_id: BookingId,
+    commits: &[Commit<BookingEvent>],
+    wanted: impl Fn((u64, &Commit<BookingEvent>)) -> bool,
+) -> Option<Standing> {
+    use event_sourcing::decider::Decider as _;
+
+    let mut state = Booking::default();
+    let mut reached = 0;
+    for commit in commits {
+        for (version, recorded) in commit.versioned() {
+            if wanted((version, commit)) {
+                state = state.evolve(&recorded.event);
+                reached = version;
+            }
+        }
+    }
+    let (details, status) = state.known()?;
+    Some(Standing {
+        booking_id,
+        status,
+        version: reached,
+        slot_id: details.slot_id,
+        mode: details.payment.mode(),
+        reason: state.reason(),
+    })
+}
+
+/// What a store's failure means for the caller.
+pub(super) fn failure(error: StoreError) -> Failure {
+    match error {
+        StoreError::Conflict => Failure::transient("the booking is being changed", error),
+        StoreError::Unavailable(_) => Failure::transient("bookings can't be reached", error),
+        StoreError::Corrupt(_) => Failure::broken(error),
+    }
+}

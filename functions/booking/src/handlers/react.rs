@@ -1,0 +1,162 @@
+//! `booking-react`: queue → command.
+//!
+//! | event             | leads to                                     | twice, late or early                          |
+//! | ----------------- | -------------------------------------------- | --------------------------------------------- |
+//! | `BookingCreated`  | an instant booking's saga, named by its id   | the name is taken: nothing                    |
+//! | `SlotReserved`    | an invoice booking is completed              | the rules answer with no event, or refuse     |
+//! | `SlotUnavailable` | an invoice booking fails                     | a booking that is over stays as it is         |
+//! | `BillExpired`     | a booking that nobody has paid fails         | a booking that is over stays as it is         |
+
+use std::error::Error as StdError;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use contracts::booking::{FailureReason, Payment, PaymentMode};
+use contracts::id::{BookingId, CustomerId, SlotId};
+use contracts::{billing, booking, parking};
+use event_sourcing::decider::fold;
+use event_sourcing::execute::Metadata;
+use event_sourcing::store::EventStore;
+use jiff::Timestamp;
+use outbox::consume::{Delivery, Handled, consume};
+use saga::{Failure, FailureKind};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::command::{carry_out, failure};
+use crate::domain::{Booking, BookingCommand, BookingEvent, Details};
+
+/// Starts sagas.
+///
+/// An implementation must
+/// - start at most one saga for a booking, and answer `Ok` to every further call.
+pub trait Sagas {
+    /// Starts the saga of an instant booking.
+    ///
+    /// # Errors
+    ///
+    /// If it may not have been started.
+    fn start(&self, input: &SagaInput) -> impl Future<Output = Result<(), SagasError>> + Send;
+}
+
+/// What the saga is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SagaInput {
+    /// The booking; also the name of the execution.
+    pub booking_id: BookingId,
+    /// What is booked.
+    pub slot_id: SlotId,
+    /// By whom.
+    pub customer: CustomerId,
+    /// What pays: a token that is good for one charge.
+    pub token: String,
+    /// What all its steps belong to: the booking.
+    pub correlation_id: BookingId,
+}
+
+/// The workflow service did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("saga may not have been started")]
+pub struct SagasError(#[source] pub Box<dyn StdError + Send + Sync>);
+
+/// Handles a batch of the queue.
+pub async fn handle(
+    store: &impl EventStore<BookingEvent>,
+    sagas: &impl Sagas,
+    batch: SqsEvent,
+    now: impl Fn() -> Timestamp,
+    new_id: impl Fn() -> Uuid,
+) -> SqsBatchResponse {
+    let react = async |delivery: Delivery| react(store, sagas, delivery, now(), &new_id).await;
+    consume(batch, react).await
+}
+
+async fn react(
+    store: &impl EventStore<BookingEvent>,
+    sagas: &impl Sagas,
+    delivery: Delivery,
+    now: Timestamp,
+    new_id: impl Fn() -> Uuid,
+) -> Result<Handled, Failure> {
+    let Some(reaction) = reaction(&delivery)? else { return Ok(Handled::Ignored) };
+    let (booking_id, command) = match reaction {
+        Reaction::StartSaga(booking_id) => {
+            start_saga(store, sagas, booking_id).await?;
+            return Ok(Handled::Done);
+        }
+        Reaction::Command(booking_id, command) => (booking_id, command),
+    };
+    let metadata = Metadata {
+        command_id: new_id(),
+        now,
+        correlation_id: booking_id.0,
+        causation_id: delivery.detail.id,
+    };
+    match carry_out(store, booking_id, &command, &metadata, new_id).await {
+        Ok(_) => Ok(Handled::Done),
+        // The rules have answered: what came late or twice changes nothing.
+        Err(refused) if refused.kind() == FailureKind::Rejected => Ok(Handled::Done),
+        Err(failed) => Err(failed),
+    }
+}
+
+enum Reaction {
+    StartSaga(BookingId),
+    Command(BookingId, BookingCommand),
+}
+
+/// What an event leads to; nothing if it is none of ours.
+fn reaction(delivery: &Delivery) -> Result<Option<Reaction>, Failure> {
+    let event = &delivery.detail.event;
+    let complete = BookingCommand::Complete { mode: PaymentMode::Invoice };
+    let fail = |reason| BookingCommand::Fail { reason };
+    Ok(match (delivery.source.as_str(), event.kind.as_str()) {
+        (booking::SOURCE, "BookingCreated") => match read::<booking::Event>(delivery)? {
+            booking::Event::BookingCreated { booking_id, payment, .. }
+                if payment.mode == PaymentMode::Instant =>
+            {
+                Some(Reaction::StartSaga(booking_id))
+            }
+            _ => None,
+        },
+        (parking::SOURCE, "SlotReserved" | "SlotUnavailable") => {
+            match read::<parking::Event>(delivery)? {
+                parking::Event::SlotReserved { booking_id, .. } => {
+                    Some(Reaction::Command(booking_id, complete))
+                }
+                parking::Event::SlotUnavailable { booking_id, .. } => {
+                    Some(Reaction::Command(booking_id, fail(FailureReason::SlotUnavailable)))
+                }
+                _ => None,
+            }
+        }
+        (billing::SOURCE, "BillExpired") => match read::<billing::Event>(delivery)? {
+            billing::Event::BillExpired { booking_id, .. } => {
+                Some(Reaction::Command(booking_id, fail(FailureReason::PaymentOverdue)))
+            }
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// The token is not published, so it comes from the stream; what is over by now needs no saga.
+async fn start_saga(
+    store: &impl EventStore<BookingEvent>,
+    sagas: &impl Sagas,
+    booking_id: BookingId,
+) -> Result<(), Failure> {
+    let commits = store.load(&booking_id.to_string(), 0).await.map_err(failure)?;
+    let events = commits.iter().flat_map(|commit| &commit.events).map(|it| &it.event);
+    let Booking::Pending(details) = fold::<Booking>(events) else { return Ok(()) };
+    let Payment::Instant { token } = details.payment else { return Ok(()) };
+    let Details { customer, slot_id, .. } = details;
+    let input = SagaInput { booking_id, slot_id, customer, token, correlation_id: booking_id };
+    sagas.start(&input).await.map_err(|error| Failure::transient("no saga was started", error))
+}
+
+fn read<E: DeserializeOwned>(delivery: &Delivery) -> Result<E, Failure> {
+    let event = serde_json::to_value(&delivery.detail.event).map_err(Failure::broken)?;
+    serde_json::from_value(event).map_err(Failure::broken)
+}
