@@ -1,0 +1,375 @@
+//! The rules of the sagas: every step is retried, caught and undone, and speaks the language of the services.
+
+use std::collections::BTreeSet;
+
+use contracts::booking::FailureReason;
+use contracts::message::Request;
+use contracts::{billing, booking, parking};
+use saga::FailureKind;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::cloudformation::{Platform, Resource, STATE_MACHINE, entries, list, texts};
+use crate::{files, read, root, stem};
+
+/// A step with its undo, in the order in which the steps are done.
+struct Step {
+    does: &'static str,
+    undo: &'static str,
+    /// The reason of a booking whose step was refused.
+    refused: FailureReason,
+}
+
+const BOOKING_SAGA: &[Step] = &[
+    Step { does: "BlockSlot", undo: "UnblockSlot", refused: FailureReason::SlotUnavailable },
+    Step {
+        does: "AuthorisePayment",
+        undo: "RefundPayment",
+        refused: FailureReason::PaymentDeclined,
+    },
+    // One undo for both: it gives up whatever the booking has of the slot.
+    Step { does: "ReserveSlot", undo: "UnblockSlot", refused: FailureReason::SlotUnavailable },
+    Step { does: "CompleteBooking", undo: "FailBooking", refused: FailureReason::Cancelled },
+];
+
+/// The end of a booking that came to nothing, whichever step it was that ended it.
+const LAST: &str = "FailBooking";
+const NEEDS_OPERATOR: &str = "NeedsOperator";
+const ALL: &str = "States.ALL";
+
+fn machines() -> Vec<(String, Value)> {
+    let found: Vec<_> = files(&root().join("statemachines"), ".asl.json")
+        .iter()
+        .map(|path| (stem(path), serde_json::from_str(&read(path)).expect("a definition is JSON")))
+        .collect();
+    assert!(!found.is_empty(), "there is no state machine");
+    found
+}
+
+fn booking_saga() -> Value {
+    let (_, saga) = machines()
+        .into_iter()
+        .find(|(name, _)| name == "booking-saga")
+        .expect("there is a booking saga");
+    saga
+}
+
+fn tasks(machine: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    entries(&machine["States"]).filter(|(_, state)| state["Type"] == "Task")
+}
+
+fn is_undo(name: &str) -> bool {
+    BOOKING_SAGA.iter().any(|step| step.undo == name)
+}
+
+/// Where a state may lead.
+fn exits(state: &Value) -> BTreeSet<String> {
+    let direct = [&state["Next"], &state["Default"]];
+    let indirect = list(&state["Catch"]).chain(list(&state["Choices"])).map(|exit| &exit["Next"]);
+    direct.into_iter().chain(indirect).filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The states that follow when nothing more goes wrong, the given one included.
+fn path_from(machine: &Value, name: &str) -> Vec<String> {
+    let next = |name: &String| machine["States"][name]["Next"].as_str().map(str::to_owned);
+    std::iter::successors(Some(name.to_owned()), next).collect()
+}
+
+/// What one retrier may take, and how often it asks again.
+fn patience(retrier: &Value) -> (u64, u64) {
+    let attempts = retrier["MaxAttempts"].as_u64().expect("a retrier says how often");
+    let mut pause = retrier["IntervalSeconds"].as_u64().unwrap_or(1);
+    let factor = retrier["BackoffRate"].as_u64().unwrap_or(2);
+    let most = retrier["MaxDelaySeconds"].as_u64().unwrap_or(u64::MAX);
+    let mut pauses = 0;
+    for _ in 0..attempts {
+        pauses += pause.min(most);
+        pause = pause.saturating_mul(factor);
+    }
+    (attempts, pauses)
+}
+
+/// The longest that a task may take with all its retries.
+fn longest(task: &Value) -> u64 {
+    let retriers: Vec<_> = list(&task["Retry"]).map(patience).collect();
+    let attempts: u64 = 1 + retriers.iter().map(|(attempts, _)| attempts).sum::<u64>();
+    let pauses: u64 = retriers.iter().map(|(_, pauses)| pauses).sum();
+    attempts * task["TimeoutSeconds"].as_u64().expect("a task has a time-out") + pauses
+}
+
+#[test]
+fn every_task_is_retried_caught_and_timed() {
+    for (machine, definition) in machines() {
+        for (name, task) in tasks(&definition) {
+            assert!(task["TimeoutSeconds"].is_u64(), "{machine}.{name} may take for ever");
+            let again: Vec<_> = list(&task["Retry"]).filter(|it| it["MaxAttempts"] != 0).collect();
+            assert!(!again.is_empty(), "{machine}.{name} is never retried");
+            for retrier in &again {
+                assert!(
+                    retrier["BackoffRate"].as_u64() >= Some(2),
+                    "{machine}.{name} does not back off"
+                );
+                assert_eq!(retrier["JitterStrategy"], "FULL", "{machine}.{name} retries in step");
+                assert!(retrier["MaxDelaySeconds"].is_u64(), "{machine}.{name} backs off for ever");
+            }
+            for (list_name, last) in
+                [("Retry", list(&task["Retry"]).last()), ("Catch", list(&task["Catch"]).last())]
+            {
+                let last = last.map(|it| texts(&it["ErrorEquals"])).unwrap_or_default();
+                assert_eq!(last, [ALL], "{machine}.{name}: an error escapes its {list_name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_state_can_be_reached_and_every_exit_exists() {
+    for (machine, definition) in machines() {
+        let states = &definition["States"];
+        let mut reached = BTreeSet::new();
+        let mut open =
+            vec![definition["StartAt"].as_str().expect("it starts somewhere").to_owned()];
+        while let Some(name) = open.pop() {
+            let state = &states[&name];
+            assert!(state.is_object(), "{machine} has no {name}");
+            if reached.insert(name) {
+                open.extend(exits(state));
+            }
+        }
+        let all: BTreeSet<String> = entries(states).map(|(name, _)| name.clone()).collect();
+        assert_eq!(reached, all, "{machine}");
+    }
+}
+
+#[test]
+fn errors_are_called_what_the_code_calls_them() {
+    let ours =
+        [FailureKind::Rejected, FailureKind::Transient, FailureKind::Broken].map(FailureKind::name);
+    for (machine, definition) in machines() {
+        for (name, task) in tasks(&definition) {
+            let handlers = list(&task["Retry"]).chain(list(&task["Catch"]));
+            for error in handlers.flat_map(|handler| texts(&handler["ErrorEquals"])) {
+                let theirs = error.starts_with("States.") || error.starts_with("Lambda.");
+                assert!(
+                    theirs || ours.contains(&error.as_str()),
+                    "{machine}.{name}: nobody says {error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_steps_follow_each_other_to_a_completed_booking() {
+    let saga = booking_saga();
+    let steps = BOOKING_SAGA.iter().map(|step| step.does);
+    let expected: Vec<&str> = steps.chain(["BookingCompleted"]).collect();
+    assert_eq!(path_from(&saga, saga["StartAt"].as_str().expect("it starts somewhere")), expected);
+    assert_eq!(saga["States"]["BookingCompleted"]["Type"], "Succeed");
+}
+
+#[test]
+fn a_step_that_ends_it_is_undone_with_all_before_it_in_reverse() {
+    let saga = booking_saga();
+    for (at, step) in BOOKING_SAGA.iter().enumerate() {
+        // What is shared by two steps is undone once, when the earlier of them is due.
+        let mut undos: Vec<&str> = Vec::new();
+        for done in &BOOKING_SAGA[..=at] {
+            if done.undo != LAST && !undos.contains(&done.undo) {
+                undos.insert(0, done.undo);
+            }
+        }
+        undos.extend([LAST, "BookingFailed"]);
+        for catcher in list(&saga["States"][step.does]["Catch"]) {
+            let next = catcher["Next"].as_str().expect("a catcher leads somewhere");
+            let path = path_from(&saga, next);
+            assert_eq!(path, undos, "{} is caught by {next}", step.does);
+            assert!(path.iter().any(|name| name == step.undo), "{} skips its own undo", step.does);
+        }
+    }
+    assert_eq!(saga["States"]["BookingFailed"]["Type"], "Fail");
+    assert_eq!(saga["States"]["BookingFailed"]["Error"], "BookingFailed");
+}
+
+#[test]
+fn an_answer_is_not_asked_for_again_and_all_else_is() {
+    let saga = booking_saga();
+    for step in BOOKING_SAGA {
+        let first = list(&saga["States"][step.does]["Retry"]).next();
+        let first = first.expect("a step has retriers");
+        let answers = [FailureKind::Rejected, FailureKind::Broken].map(FailureKind::name);
+        assert_eq!(texts(&first["ErrorEquals"]), answers, "{}", step.does);
+        assert_eq!(first["MaxAttempts"], 0, "{}", step.does);
+    }
+}
+
+#[test]
+fn an_undo_is_tried_for_minutes_and_then_given_to_a_person() {
+    let saga = booking_saga();
+    for (name, undo) in tasks(&saga).filter(|(name, _)| is_undo(name)) {
+        let retriers: Vec<_> = list(&undo["Retry"]).collect();
+        assert_eq!(retriers.len(), 1, "{name}");
+        assert_eq!(texts(&retriers[0]["ErrorEquals"]), [ALL], "{name} is given up for some error");
+        let (attempts, pauses) = patience(retriers[0]);
+        assert!(attempts >= 10 && pauses >= 300, "{name}: {attempts} attempts in {pauses} s");
+        for catcher in list(&undo["Catch"]) {
+            assert_eq!(catcher["Next"], NEEDS_OPERATOR, "{name}");
+        }
+    }
+    for (name, task) in tasks(&saga).filter(|(name, _)| !is_undo(name)) {
+        assert!(!exits(task).contains(NEEDS_OPERATOR), "{name} leaves what it did half done");
+    }
+    assert_eq!(saga["States"][NEEDS_OPERATOR]["Type"], "Fail");
+    assert_eq!(saga["States"][NEEDS_OPERATOR]["Error"], NEEDS_OPERATOR);
+}
+
+#[test]
+fn every_catch_of_a_step_says_why_in_the_words_of_the_contract() {
+    let saga = booking_saga();
+    for step in BOOKING_SAGA {
+        for catcher in list(&saga["States"][step.does]["Catch"]) {
+            let reason = &catcher["Assign"]["reason"];
+            let reason: FailureReason =
+                serde_json::from_value(reason.clone()).unwrap_or_else(|_| {
+                    unreachable!("{}: nobody knows the reason {reason}", step.does)
+                });
+            let errors = texts(&catcher["ErrorEquals"]);
+            if errors.iter().any(|error| error == FailureKind::Rejected.name()) {
+                assert_eq!(reason, step.refused, "{}", step.does);
+            } else {
+                assert_ne!(reason, step.refused, "{}: {errors:?} is no refusal", step.does);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_state_is_given_the_whole_input() {
+    // So an undo knows as much as its do did, whatever the states between have answered.
+    for (name, task) in tasks(&booking_saga()) {
+        assert_eq!(task.get("ResultPath"), Some(&Value::Null), "{name} adds to the input");
+        for catcher in list(&task["Catch"]).filter(|catcher| catcher["Next"] != NEEDS_OPERATOR) {
+            assert_eq!(catcher.get("ResultPath"), Some(&Value::Null), "{name} adds to the input");
+        }
+    }
+}
+
+#[test]
+fn every_task_asks_what_its_service_understands() {
+    for (name, task) in tasks(&booking_saga()) {
+        let parameters = &task["Parameters"];
+        let command = parameters["Payload"]["command"].as_str().expect("a task asks for a command");
+        assert_eq!(command.to_lowercase(), name.to_lowercase(), "{name} asks for another command");
+        let asked: Value = entries(&parameters["Payload"])
+            .map(|(key, value)| (key.trim_end_matches(".$").to_owned(), sample(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        let understood = match parameters["FunctionName"].as_str() {
+            Some("${ParkingCommandFunctionArn}") => understand::<parking::Command>(&asked),
+            Some("${BillingCommandFunctionArn}") => understand::<billing::Command>(&asked),
+            Some("${BookingCommandFunctionArn}") => understand::<booking::Command>(&asked),
+            other => unreachable!("{name} asks {other:?}"),
+        };
+        assert_eq!(understood, asked, "{name}");
+    }
+}
+
+/// What a payload's field may hold when the saga runs.
+fn sample(value: &Value) -> Value {
+    const ID: &str = "01939d5e-7c80-7000-8000-000000000001";
+    match value.as_str() {
+        Some("$.slotId" | "$.bookingId" | "$.correlationId") => json!(ID),
+        Some("$.customer") => json!("customer-1"),
+        Some("$.token") => json!("tok_visa"),
+        Some("$reason") => json!(FailureReason::SlotUnavailable),
+        _ => value.clone(),
+    }
+}
+
+/// Reads a request and writes it again: what the service did not understand is missing.
+fn understand<C: DeserializeOwned + Serialize>(asked: &Value) -> Value {
+    let request: Request<C> = serde_json::from_value(asked.clone())
+        .unwrap_or_else(|error| unreachable!("the service refuses {asked}: {error}"));
+    serde_json::to_value(request).expect("a request is JSON")
+}
+
+// ---- The machine and its template
+
+/// The machine as a template deploys it.
+fn deployed<'a>(platform: &'a Platform, machine: &str) -> &'a Resource {
+    let path = format!("../statemachines/{machine}.asl.json");
+    platform
+        .all(STATE_MACHINE)
+        .find(|resource| resource.property("DefinitionS3Location") == path.as_str())
+        .unwrap_or_else(|| unreachable!("no template deploys {machine}"))
+}
+
+#[test]
+fn the_template_substitutes_what_the_machine_names_and_lets_it_invoke_no_more() {
+    let platform = Platform::of_stage("prod");
+    for (machine, definition) in machines() {
+        let resource = deployed(&platform, &machine);
+        assert_eq!(resource.text("StateMachineName"), format!("parkade-prod-{machine}"));
+        let named: BTreeSet<String> = tasks(&definition)
+            .map(|(_, task)| task["Parameters"]["FunctionName"].as_str().expect("a function"))
+            .map(|name| name.trim_start_matches("${").trim_end_matches('}').to_owned())
+            .collect();
+        let given: BTreeSet<String> = entries(resource.property("DefinitionSubstitutions"))
+            .map(|(name, _)| name.clone())
+            .collect();
+        assert_eq!(named, given, "{machine}");
+        let invoked: BTreeSet<String> = entries(resource.property("DefinitionSubstitutions"))
+            .map(|(_, arn)| arn.as_str().expect("a function is named by its ARN").to_owned())
+            .collect();
+        let allowed: BTreeSet<String> = platform
+            .by_arn(resource.text("RoleArn"))
+            .statements()
+            .into_iter()
+            .filter(|statement| statement.actions == ["lambda:InvokeFunction"])
+            .flat_map(|statement| statement.resources)
+            .collect();
+        assert_eq!(invoked, allowed, "{machine}");
+    }
+}
+
+#[test]
+fn a_task_waits_longer_than_its_function_runs() {
+    // Else an undo could begin while its do still runs.
+    let platform = Platform::of_stage("prod");
+    for (machine, definition) in machines() {
+        let substitutions = deployed(&platform, &machine).property("DefinitionSubstitutions");
+        for (name, task) in tasks(&definition) {
+            let function = task["Parameters"]["FunctionName"].as_str().expect("a function");
+            let function =
+                substitutions[function.trim_start_matches("${").trim_end_matches('}')].as_str();
+            let function = platform.by_arn(function.expect("the template substitutes it"));
+            let waits = task["TimeoutSeconds"].as_u64().expect("a task has a time-out");
+            assert!(waits > function.number("Timeout"), "{machine}.{name} waits {waits} s");
+        }
+    }
+}
+
+#[test]
+fn the_machines_own_time_out_never_cuts_off_an_undo() {
+    // It ends an execution where it stands, and nothing undoes what was done: it is there for the unthinkable.
+    for (machine, definition) in machines() {
+        let all: u64 = tasks(&definition).map(|(_, task)| longest(task)).sum();
+        let limit = definition["TimeoutSeconds"].as_u64();
+        assert!(limit > Some(all), "{machine} may take {all} s and is given {limit:?}");
+    }
+}
+
+#[test]
+fn a_provider_that_is_down_keeps_a_customer_waiting_for_less_than_30_seconds() {
+    // Within one call billing tries for up to 8 seconds; the machine adds its retries and their pauses to that.
+    const CALL_SECONDS: u64 = 8;
+    let saga = booking_saga();
+    let transient = list(&saga["States"]["AuthorisePayment"]["Retry"]).find(|it| {
+        texts(&it["ErrorEquals"]).iter().any(|error| error == FailureKind::Transient.name())
+    });
+    let (attempts, pauses) =
+        patience(transient.expect("what is transient has a retrier of its own"));
+    let waits = (1 + attempts) * CALL_SECONDS + pauses;
+    assert!(waits <= 20, "{waits} s, and the undos come after that");
+}
