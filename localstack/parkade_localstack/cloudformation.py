@@ -2,6 +2,8 @@
 
 import json
 
+POLL_SECONDS = 0.1
+
 
 def allow_references_to_what_sam_makes() -> None:
     """`!Ref Function.Alias`, `!GetAtt FunctionRole.Arn` and `!Ref Api.Stage` name resources that exist after SAM only.
@@ -22,8 +24,19 @@ def allow_references_to_what_sam_makes() -> None:
 
 
 def poll_often() -> None:
-    """A resource that is not ready at once, as a function never is, is looked at again after 0.1 s and not after 5 s."""
+    """What is not ready at once, as a function never is, is looked at again after 0.1 s and not after 1 to 5 s."""
+    from botocore.waiter import Waiter
     from localstack.services.cloudformation.resource_provider import ResourceProviderExecutor
 
     max_timeout, _ = ResourceProviderExecutor.deploy_loop.__defaults__
-    ResourceProviderExecutor.deploy_loop.__defaults__ = (max_timeout, 0.1)
+    ResourceProviderExecutor.deploy_loop.__defaults__ = (max_timeout, POLL_SECONDS)
+
+    # boto's waiters in this process all wait for the local cloud itself.
+    wait = Waiter.wait
+
+    def wait_impatiently(self, **parameters):
+        seconds = self.config.delay * self.config.max_attempts
+        often = {"Delay": POLL_SECONDS, "MaxAttempts": int(seconds / POLL_SECONDS)}
+        return wait(self, **{"WaiterConfig": often, **parameters})
+
+    Waiter.wait = wait_impatiently
