@@ -1,0 +1,20 @@
+//! Lambda `gateway-authorize`: wiring only.
+
+use api_gateway::verifier::Verifier;
+use gateway::config::AuthorizeConfig;
+use gateway::handlers::authorize;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    function::telemetry();
+    let config = AuthorizeConfig::from_env()?;
+    let (verifier, stage) = (Verifier::new(config.keys, config.expectations), config.stage);
+    if let Err(error) = verifier.warm(function::now()).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "keys not fetched yet");
+    }
+    run(service_fn(|event: LambdaEvent<authorize::Question>| {
+        authorize::handle(&verifier, &stage, event.payload)
+    }))
+    .await
+}

@@ -1,0 +1,251 @@
+//! Answers the gateway's question: may this call pass?
+
+use std::collections::HashMap;
+
+use api_gateway::policy::{Answer, Grant, InvalidMethodArn};
+use api_gateway::token::{Principal, Refusal, bearer};
+use api_gateway::verifier::{FetchError, KeySource, Verifier, VerifyError};
+use lambda_runtime::Diagnostic;
+use serde::Deserialize;
+
+/// Who may call what. The names of the roles are those of the configuration.
+const GRANTS: [Grant<'_>; 2] = [
+    Grant { role: "customer", paths: &["mobile", "web"] },
+    Grant { role: "operator", paths: &["operator"] },
+];
+
+/// The question of a REST API's authoriser, of either type.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Question {
+    method_arn: String,
+    /// The header's value, if the authoriser is of type `TOKEN`.
+    authorization_token: Option<String>,
+    /// All headers, if it is of type `REQUEST`.
+    multi_value_headers: Option<HashMap<String, Vec<String>>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorizeError {
+    /// The caller has not shown who they are: 401.
+    #[error("Unauthorized")]
+    Unauthorized,
+    /// There are no keys to tell by: 500, and the caller may try again.
+    #[error("keys of the issuer are missing")]
+    Keys(#[source] FetchError),
+    /// The gateway asks about something that is no method: 500.
+    #[error("question is unreadable")]
+    Question(#[from] InvalidMethodArn),
+}
+
+impl From<AuthorizeError> for Diagnostic {
+    fn from(error: AuthorizeError) -> Self {
+        let error_type = match error {
+            AuthorizeError::Unauthorized => "Rejected",
+            AuthorizeError::Keys(_) => "Transient",
+            AuthorizeError::Question(_) => "Broken",
+        };
+        // The gateway answers 401 if the message is this one word, 500 whatever else it is.
+        Self { error_type: error_type.to_owned(), error_message: error.to_string() }
+    }
+}
+
+impl Question {
+    /// The value of the one `Authorization` header; two of them are none.
+    fn authorization(&self) -> Option<&str> {
+        if let Some(token) = &self.authorization_token {
+            return Some(token);
+        }
+        let mut values = self
+            .multi_value_headers
+            .iter()
+            .flatten()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+            .flat_map(|(_, values)| values);
+        let value = values.next()?;
+        values.next().is_none().then_some(value)
+    }
+}
+
+/// Says what the caller may call.
+///
+/// # Errors
+///
+/// Fails when the caller has no good token, or when that cannot be told.
+pub async fn handle<S: KeySource>(
+    verifier: &Verifier<S>,
+    stage: &str,
+    question: Question,
+) -> Result<Answer, AuthorizeError> {
+    let token = question.authorization().and_then(bearer).ok_or(AuthorizeError::Unauthorized)?;
+    match verifier.verify(token, function::now()).await {
+        Ok(principal) => {
+            let answer = Answer::allow(&question.method_arn, &principal, &GRANTS)?;
+            Ok(answer.counted_under(plan_of(stage, &principal)))
+        }
+        // Known to the issuer, but not for anything here: that is a 403, and asking again with this token is pointless.
+        Err(VerifyError::Refused(Refusal::RoleUnknown)) => {
+            Ok(Answer::deny(&question.method_arn)?.counted_under(key_of(stage, "customers")))
+        }
+        Err(VerifyError::Refused(refusal)) => {
+            tracing::info!(reason = refusal.slug(), "token refused");
+            Err(AuthorizeError::Unauthorized)
+        }
+        Err(VerifyError::Keys(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "keys missing");
+            Err(AuthorizeError::Keys(error))
+        }
+    }
+}
+
+fn plan_of(stage: &str, principal: &Principal) -> String {
+    key_of(stage, if principal.is("operator") { "operators" } else { "customers" })
+}
+
+/// The usage plans' keys are named after the stage and who is counted under them.
+fn key_of(stage: &str, plan: &str) -> String {
+    format!("parkade-{stage}-{plan}")
+}
+
+#[cfg(test)]
+mod tests {
+    use api_gateway::issuer::Issuer;
+    use api_gateway::token::Expectations;
+    use api_gateway::verifier::Inline;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const STAGE: &str = "arn:aws:execute-api:us-east-1:000000000000:a1b2c3/v1";
+    const EXAMPLE: &str = include_str!("../../events/gateway-authorize.json");
+    /// An event of type `REQUEST` as the gateway sends it.
+    const REQUEST: &str = include_str!("authorize-request.json");
+
+    fn issuer() -> Issuer {
+        Issuer::from_pkcs8(&Issuer::generate().unwrap()).unwrap()
+    }
+
+    fn verifier(jwks: &str) -> Verifier<Inline> {
+        let expectations = Expectations {
+            issuer: "https://issuer.parkade.local".to_owned(),
+            audience: "parkade".to_owned(),
+            roles: vec!["customer".to_owned(), "operator".to_owned()],
+        };
+        Verifier::new(Inline(jwks.to_owned()), expectations)
+    }
+
+    fn token(issuer: &Issuer, scope: &str, ttl_seconds: i64) -> String {
+        let claims = json!({
+            "iss": "https://issuer.parkade.local", "aud": "parkade", "sub": "ada", "scope": scope,
+            "exp": function::now().as_second() + ttl_seconds,
+        });
+        issuer.sign(&claims).unwrap()
+    }
+
+    /// The example event with another header.
+    fn question(authorization: &str) -> Question {
+        let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
+        event["authorizationToken"] = json!(authorization);
+        serde_json::from_value(event).unwrap()
+    }
+
+    /// What the gateway is told: an answer, or an error's message.
+    async fn ask(issuer: &Issuer, question: Question) -> Result<Value, String> {
+        let answer = handle(&verifier(&issuer.jwks()), "local", question).await;
+        answer
+            .map(|it| serde_json::to_value(it).unwrap())
+            .map_err(|error| Diagnostic::from(error).error_message)
+    }
+
+    #[tokio::test]
+    async fn a_customer_opens_the_customers_paths() {
+        let issuer = issuer();
+        let token = token(&issuer, "customer", 60);
+        let answer = ask(&issuer, question(&format!("Bearer {token}"))).await.unwrap();
+        assert_eq!(answer["principalId"], "ada");
+        assert_eq!(answer["context"], json!({ "sub": "ada", "role": "customer" }));
+        assert_eq!(answer["usageIdentifierKey"], "parkade-local-customers");
+        let statement = &answer["policyDocument"]["Statement"][0];
+        assert_eq!(statement["Effect"], "Allow");
+        let resources = statement["Resource"].as_array().unwrap();
+        assert!(resources.contains(&json!(format!("{STAGE}/GET/mobile/*"))));
+        assert!(resources.contains(&json!(format!("{STAGE}/POST/web/*"))));
+        assert!(resources.iter().all(|it| !it.as_str().unwrap().contains("operator")));
+    }
+
+    #[tokio::test]
+    async fn an_operator_opens_the_operators_paths() {
+        let issuer = issuer();
+        let token = token(&issuer, "operator", 60);
+        let answer = ask(&issuer, question(&format!("Bearer {token}"))).await.unwrap();
+        assert_eq!(answer["context"]["role"], "operator");
+        assert_eq!(answer["usageIdentifierKey"], "parkade-local-operators");
+        let resources = answer["policyDocument"]["Statement"][0]["Resource"].as_array().unwrap();
+        assert!(resources.iter().all(|it| it.as_str().unwrap().ends_with("/operator/*")));
+    }
+
+    #[tokio::test]
+    async fn an_authoriser_of_type_request_is_answered_too() {
+        let issuer = issuer();
+        let token = token(&issuer, "customer", 60);
+        let mut event: Value = serde_json::from_str(REQUEST).unwrap();
+        event["multiValueHeaders"]["authorization"] = json!([format!("Bearer {token}")]);
+        let one: Question = serde_json::from_value(event.clone()).unwrap();
+        assert_eq!(ask(&issuer, one).await.unwrap()["principalId"], "ada");
+
+        event["multiValueHeaders"]["Authorization"] = json!(["Bearer a.b.c"]);
+        let two: Question = serde_json::from_value(event.clone()).unwrap();
+        assert_eq!(ask(&issuer, two).await, Err("Unauthorized".to_owned()));
+
+        event["multiValueHeaders"] = json!(null);
+        let none: Question = serde_json::from_value(event).unwrap();
+        assert_eq!(ask(&issuer, none).await, Err("Unauthorized".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_bad_token_gets_the_one_word_that_the_gateway_knows() {
+        let (mine, other) = (issuer(), issuer());
+        for header in [
+            "".to_owned(),
+            "Bearer".to_owned(),
+            "Bearer ".to_owned(),
+            "Bearer a.b.c".to_owned(),
+            format!("Basic {}", token(&mine, "customer", 60)),
+            token(&mine, "customer", 60),
+            format!("Bearer {}", token(&mine, "customer", -1)),
+            format!("Bearer {}", token(&other, "customer", 60)),
+            format!("Bearer {}", "x".repeat(100_000)),
+        ] {
+            let answer = ask(&mine, question(&header)).await;
+            assert_eq!(answer, Err("Unauthorized".to_owned()), "{header}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_example_is_refused() {
+        let example = serde_json::from_str(EXAMPLE).unwrap();
+        assert_eq!(ask(&issuer(), example).await, Err("Unauthorized".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn somebody_without_a_role_is_forbidden_everything() {
+        let issuer = issuer();
+        let token = token(&issuer, "openid", 60);
+        let answer = ask(&issuer, question(&format!("Bearer {token}"))).await.unwrap();
+        let statement = &answer["policyDocument"]["Statement"][0];
+        assert_eq!(statement["Effect"], "Deny");
+        assert_eq!(statement["Resource"], json!([format!("{STAGE}/*")]));
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_an_error_with_another_word() {
+        let issuer = issuer();
+        let question = question(&format!("Bearer {}", token(&issuer, "customer", 60)));
+        let no_keys = handle(&verifier("<html>"), "local", question.clone()).await.unwrap_err();
+        assert_eq!(Diagnostic::from(no_keys).error_message, "keys of the issuer are missing");
+
+        let unreadable = Question { method_arn: "GET /".to_owned(), ..question };
+        assert_eq!(ask(&issuer, unreadable).await, Err("question is unreadable".to_owned()));
+    }
+}
