@@ -1,0 +1,286 @@
+//! DynamoDB in process: a client of the AWS SDK whose requests end in a database in memory.
+//!
+//! Each test has its own, ready in a millisecond. It is also the place to order what a network does: a throttled request,
+//! an answer that is lost after the write.
+//!
+//! ```
+//! # async fn example() {
+//! let dynamodb = dynoxide_client::DynamoDb::new();
+//! dynamodb.create_table(r#"{
+//!     "TableName": "books",
+//!     "BillingMode": "PAY_PER_REQUEST",
+//!     "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+//!     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]
+//! }"#);
+//! dynamodb.order("PutItem", dynoxide_client::Fault::AnswerLost);
+//! let client: aws_sdk_dynamodb::Client = dynamodb.client();
+//! # }
+//! ```
+
+mod operations;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region, RuntimeComponents};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use dynoxide::{Database, DynoxideError};
+
+const THROTTLED: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"ordered"}"#;
+
+/// What is to happen to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is turned away; nothing is done. The SDK tries again by itself.
+    Throttled,
+    /// It never arrives; nothing is done. The SDK tries again by itself.
+    RequestLost,
+    /// It is carried out, and its answer never arrives. The SDK tries again by itself.
+    AnswerLost,
+}
+
+/// One database, empty at first.
+#[derive(Clone)]
+pub struct DynamoDb {
+    database: Database,
+    ordered: Arc<Mutex<VecDeque<(String, Fault)>>>,
+    attempts_max: u32,
+}
+
+impl Default for DynamoDb {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for DynamoDb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDb").field("ordered", &self.ordered).finish_non_exhaustive()
+    }
+}
+
+impl DynamoDb {
+    /// Makes an empty database.
+    #[must_use]
+    pub fn new() -> Self {
+        let database = Database::memory().expect("memory is at hand");
+        // As many attempts as the functions make.
+        Self { database, ordered: Arc::default(), attempts_max: 3 }
+    }
+
+    /// The same database, whose clients do not try again: every fault reaches the caller.
+    #[must_use]
+    pub fn without_retries(&self) -> Self {
+        Self { attempts_max: 1, ..self.clone() }
+    }
+
+    /// A client of this database.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let retries = RetryConfig::standard()
+            .with_max_attempts(self.attempts_max)
+            .with_initial_backoff(Duration::from_millis(1))
+            .with_max_backoff(Duration::from_millis(1));
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .retry_config(retries)
+            .http_client(self.clone())
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// Makes a table from a `CreateTable` request in JSON.
+    ///
+    /// # Panics
+    ///
+    /// If that is no such request: the test is wrong.
+    pub fn create_table(&self, request: &str) {
+        if let Err(error) = operations::carry_out(&self.database, "CreateTable", request) {
+            unreachable!("a table could not be made: {error}");
+        }
+    }
+
+    /// Makes a table from its properties in a CloudFormation template, as YAML or JSON already read.
+    ///
+    /// What tells only of the operation of a table (encryption, backups, expiry, streams) is left out.
+    ///
+    /// # Panics
+    ///
+    /// If these are no properties of a table: the template is wrong.
+    pub fn create_table_of_template(&self, name: &str, properties: &serde_json::Value) {
+        const KEPT: [&str; 5] = [
+            "AttributeDefinitions",
+            "KeySchema",
+            "BillingMode",
+            "GlobalSecondaryIndexes",
+            "LocalSecondaryIndexes",
+        ];
+        let mut request = serde_json::json!({ "TableName": name });
+        for member in KEPT {
+            if let Some(value) = properties.get(member) {
+                request[member] = value.clone();
+            }
+        }
+        self.create_table(&request.to_string());
+    }
+
+    /// Orders a fault for the next request of an operation (`PutItem`). Several faults come one after the other.
+    pub fn order(&self, operation: &str, fault: Fault) {
+        self.orders().push_back((operation.to_owned(), fault));
+    }
+
+    fn orders(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, Fault)>> {
+        self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_fault(&self, operation: &str) -> Option<Fault> {
+        let mut ordered = self.orders();
+        let at = ordered.iter().position(|(it, _)| it == operation)?;
+        ordered.remove(at).map(|(_, fault)| fault)
+    }
+
+    fn serve(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let body = request.body().bytes().and_then(|it| std::str::from_utf8(it).ok());
+        let body = body.unwrap_or_default();
+        match self.next_fault(operation) {
+            None => Ok(answer(operations::carry_out(&self.database, operation, body))),
+            Some(Fault::Throttled) => Ok(response(400, THROTTLED.to_owned())),
+            Some(Fault::RequestLost) => Err(lost("request lost, as ordered")),
+            Some(Fault::AnswerLost) => {
+                drop(operations::carry_out(&self.database, operation, body));
+                Err(lost("answer lost, as ordered"))
+            }
+        }
+    }
+}
+
+fn answer(carried_out: Result<String, DynoxideError>) -> HttpResponse {
+    match carried_out {
+        Ok(body) => response(200, body),
+        Err(error) => response(error.status_code(), error.to_json()),
+    }
+}
+
+fn response(status: u16, body: String) -> HttpResponse {
+    let status = StatusCode::try_from(status).expect("a status between 200 and 599");
+    HttpResponse::new(status, SdkBody::from(body))
+}
+
+fn lost(what: &'static str) -> ConnectorError {
+    ConnectorError::timeout(what.into())
+}
+
+impl HttpConnector for DynamoDb {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let this = self.clone();
+        HttpConnectorFuture::new(async move {
+            // A network gives way to other tasks, before a request and after it.
+            tokio::task::yield_now().await;
+            let answer = this.serve(&request);
+            tokio::task::yield_now().await;
+            answer
+        })
+    }
+}
+
+impl HttpClient for DynamoDb {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::operation::put_item::PutItemError;
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    use super::*;
+
+    fn with_table() -> DynamoDb {
+        let dynamodb = DynamoDb::new();
+        dynamodb.create_table_of_template(
+            "books",
+            &serde_json::json!({
+                "TableName": { "Fn::Sub": "${Stage}-books" },
+                "BillingMode": "PAY_PER_REQUEST",
+                "SSESpecification": { "SSEEnabled": true },
+                "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+                "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+            }),
+        );
+        dynamodb
+    }
+
+    async fn put_new(client: &Client, id: &str) -> Result<(), PutItemError> {
+        let put =
+            client.put_item().table_name("books").item("id", AttributeValue::S(id.to_owned()));
+        put.condition_expression("attribute_not_exists(id)")
+            .send()
+            .await
+            .map(drop)
+            .map_err(aws_sdk_dynamodb::error::SdkError::into_service_error)
+    }
+
+    #[tokio::test]
+    async fn what_is_put_can_be_got() {
+        let client = with_table().client();
+        put_new(&client, "one").await.unwrap();
+        let key = AttributeValue::S("one".to_owned());
+        let got =
+            client.get_item().table_name("books").key("id", key.clone()).send().await.unwrap();
+        assert_eq!(got.item().unwrap()["id"], key);
+    }
+
+    #[tokio::test]
+    async fn of_many_conditional_writers_one_wins() {
+        let dynamodb = with_table();
+        let writers = (0..32).map(|_| {
+            let client = dynamodb.client();
+            tokio::spawn(async move { put_new(&client, "one").await.is_ok() })
+        });
+        let winners = futures::future::join_all(writers).await;
+        assert_eq!(winners.into_iter().filter(|it| *it.as_ref().unwrap()).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_leaves_the_write_behind() {
+        let dynamodb = with_table();
+        dynamodb.order("PutItem", Fault::AnswerLost);
+        // The SDK's own second attempt finds what its first has written.
+        let error = put_new(&dynamodb.client(), "one").await.unwrap_err();
+        assert!(error.is_conditional_check_failed_exception(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_lost_request_and_a_throttle_leave_nothing() {
+        let dynamodb = with_table();
+        for fault in [Fault::RequestLost, Fault::Throttled] {
+            dynamodb.order("PutItem", fault);
+            let patient = put_new(&dynamodb.client(), &format!("{fault:?}")).await;
+            assert!(patient.is_ok(), "{fault:?}");
+
+            dynamodb.order("PutItem", fault);
+            let client = dynamodb.without_retries().client();
+            assert!(put_new(&client, "hasty").await.is_err(), "{fault:?}");
+        }
+        put_new(&dynamodb.client(), "hasty").await.unwrap();
+    }
+}

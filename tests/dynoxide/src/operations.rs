@@ -1,0 +1,38 @@
+//! From an operation's name and its JSON to the database and back.
+
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Carries out a request, with the words of DynamoDB's JSON protocol on both sides.
+pub(crate) fn carry_out(
+    database: &Database,
+    operation: &str,
+    body: &str,
+) -> Result<String, DynoxideError> {
+    match operation {
+        "CreateTable" => with(body, |it| database.create_table(it)),
+        "DescribeTable" => with(body, |it| database.describe_table(it)),
+        "PutItem" => with(body, |it| database.put_item(it)),
+        "GetItem" => with(body, |it| database.get_item(it)),
+        "UpdateItem" => with(body, |it| database.update_item(it)),
+        "DeleteItem" => with(body, |it| database.delete_item(it)),
+        "Query" => with(body, |it| database.query(it)),
+        "Scan" => with(body, |it| database.scan(it)),
+        "BatchGetItem" => with(body, |it| database.batch_get_item(it)),
+        "BatchWriteItem" => with(body, |it| database.batch_write_item(it)),
+        "TransactGetItems" => with(body, |it| database.transact_get_items(it)),
+        "TransactWriteItems" => with(body, |it| database.transact_write_items(it)),
+        _ => Err(DynoxideError::InternalServerError(format!("no test needs {operation}"))),
+    }
+}
+
+fn with<Request: DeserializeOwned, Answer: Serialize>(
+    body: &str,
+    act: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
+) -> Result<String, DynoxideError> {
+    let request = serde_json::from_str(body)
+        .map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
+    serde_json::to_string(&act(request)?)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
