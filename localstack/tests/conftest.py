@@ -4,7 +4,7 @@
 """
 
 import pytest
-from cloud import Cloud
+from cloud import Cloud, unique
 
 
 def pytest_addoption(parser):
@@ -28,3 +28,21 @@ def cloud(tmp_path_factory):
     cloud = Cloud.start(tmp_path_factory.mktemp("cloud") / "state")
     yield cloud
     cloud.stop()
+
+
+@pytest.fixture(scope="session")
+def alarm(cloud):
+    """An alarm that is due to go off. It takes ten seconds, so it is set early, by the first test that asks for it."""
+    cloudwatch, name = cloud.client("cloudwatch"), unique("alarm")
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace="Test",
+        MetricName=name,
+        Statistic="Sum",
+        Period=10,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )
+    cloudwatch.put_metric_data(Namespace="Test", MetricData=[{"MetricName": name, "Value": 3}])
+    return name

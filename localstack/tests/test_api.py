@@ -22,7 +22,7 @@ def bearer(word):
     return {"Authorization": f"Bearer {word}"}
 
 
-def test_an_event_has_what_aws_puts_into_it(api):
+def test_an_event_has_what_aws_puts_into_it(api, alarm):
     event = http(api["Url"] + "/open?a=1&a=2", X_Custom="yes").json
     context = event["requestContext"]
     assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"]}

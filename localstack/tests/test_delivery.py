@@ -208,21 +208,9 @@ def test_a_failed_asynchronous_invocation_goes_to_its_destination(cloud):
     assert message["responsePayload"]["errorType"] == "Broken" and len(cloud.seen(function)) == 2
 
 
-def test_an_alarm_goes_off(cloud):
-    cloudwatch, name = cloud.client("cloudwatch"), unique("alarm")
-    cloudwatch.put_metric_alarm(
-        AlarmName=name,
-        Namespace="Test",
-        MetricName=name,
-        Statistic="Sum",
-        Period=10,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanOrEqualToThreshold",
-    )
-    cloudwatch.put_metric_data(Namespace="Test", MetricData=[{"MetricName": name, "Value": 3}])
+def test_an_alarm_goes_off(cloud, alarm):
+    def rings():
+        [found] = cloud.client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
+        return found["StateValue"] == "ALARM"
 
-    def state():
-        return cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "ALARM"
-
-    eventually(state, 15, 0.2)
+    eventually(rings, 15, 0.2)
