@@ -5,3 +5,6 @@ pub mod project;
 pub mod publish;
 pub mod query;
 pub mod react;
+
+#[cfg(test)]
+mod tests;

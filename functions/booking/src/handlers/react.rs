@@ -106,39 +106,36 @@ enum Reaction {
     Command(BookingId, BookingCommand),
 }
 
-/// What an event leads to; nothing if it is none of ours.
+/// What an event leads to; nothing if it is none of ours, or of a kind that is not known here yet.
 fn reaction(delivery: &Delivery) -> Result<Option<Reaction>, Failure> {
-    let event = &delivery.detail.event;
-    let complete = BookingCommand::Complete { mode: PaymentMode::Invoice };
-    let fail = |reason| BookingCommand::Fail { reason };
-    Ok(match (delivery.source.as_str(), event.kind.as_str()) {
-        (booking::SOURCE, "BookingCreated") => match read::<booking::Event>(delivery)? {
-            booking::Event::BookingCreated { booking_id, payment, .. }
-                if payment.mode == PaymentMode::Instant =>
-            {
-                Some(Reaction::StartSaga(booking_id))
-            }
-            _ => None,
-        },
-        (parking::SOURCE, "SlotReserved" | "SlotUnavailable") => {
-            match read::<parking::Event>(delivery)? {
-                parking::Event::SlotReserved { booking_id, .. } => {
-                    Some(Reaction::Command(booking_id, complete))
-                }
-                parking::Event::SlotUnavailable { booking_id, .. } => {
-                    Some(Reaction::Command(booking_id, fail(FailureReason::SlotUnavailable)))
-                }
-                _ => None,
-            }
-        }
-        (billing::SOURCE, "BillExpired") => match read::<billing::Event>(delivery)? {
-            billing::Event::BillExpired { booking_id, .. } => {
-                Some(Reaction::Command(booking_id, fail(FailureReason::PaymentOverdue)))
-            }
-            _ => None,
-        },
+    let kind = delivery.detail.event.kind.as_str();
+    Ok(match (delivery.source.as_str(), kind) {
+        (booking::SOURCE, "BookingCreated") => on_booking(&read(delivery)?),
+        (parking::SOURCE, "SlotReserved" | "SlotUnavailable") => on_parking(&read(delivery)?),
+        (billing::SOURCE, "BillExpired") => on_billing(&read(delivery)?),
         _ => None,
     })
+}
+
+fn on_booking(event: &booking::Event) -> Option<Reaction> {
+    let booking::Event::BookingCreated { booking_id, payment, .. } = event else { return None };
+    (payment.mode == PaymentMode::Instant).then_some(Reaction::StartSaga(*booking_id))
+}
+
+fn on_parking(event: &parking::Event) -> Option<Reaction> {
+    if let parking::Event::SlotReserved { booking_id, .. } = event {
+        let complete = BookingCommand::Complete { mode: PaymentMode::Invoice };
+        return Some(Reaction::Command(*booking_id, complete));
+    }
+    let parking::Event::SlotUnavailable { booking_id, .. } = event else { return None };
+    let fail = BookingCommand::Fail { reason: FailureReason::SlotUnavailable };
+    Some(Reaction::Command(*booking_id, fail))
+}
+
+fn on_billing(event: &billing::Event) -> Option<Reaction> {
+    let billing::Event::BillExpired { booking_id, .. } = event else { return None };
+    let fail = BookingCommand::Fail { reason: FailureReason::PaymentOverdue };
+    Some(Reaction::Command(*booking_id, fail))
 }
 
 /// The token is not published, so it comes from the stream; what is over by now needs no saga.

@@ -1,0 +1,181 @@
+//! What every event store must do, as tests: call [`all`] from a test of the store.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use event_sourcing::conformance;
+//! use event_sourcing::memory::MemoryStore;
+//!
+//! conformance::all(&MemoryStore::default()).await;
+//! # });
+//! ```
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::store::{Commit, EventStore, Recorded, StoreError};
+
+/// Runs the whole suite; it uses streams of its own and can share a table.
+///
+/// # Panics
+///
+/// When the store does not do what it must.
+pub async fn all(store: &impl EventStore<String>) {
+    what_was_appended_comes_back_at_once(store).await;
+    a_commit_is_stored_whole(store).await;
+    a_taken_version_is_a_conflict(store).await;
+    the_same_commit_again_is_the_same_commit(store).await;
+    two_commits_of_one_command_are_two(store).await;
+    of_32_writers_one_wins(store).await;
+    racing_writers_leave_no_gap_and_lose_nothing(store).await;
+    a_long_stream_comes_back_whole(store).await;
+    only_the_tail_is_read(store).await;
+    streams_do_not_mix(store).await;
+}
+
+/// A read that follows an append sees it.
+pub async fn what_was_appended_comes_back_at_once(store: &impl EventStore<String>) {
+    let stream = new_stream();
+    assert_eq!(load(store, &stream, 0).await, vec![]);
+    let commit = commit(1, &["made"]);
+    store.append(&stream, commit.clone()).await.expect("stream is new");
+    assert_eq!(load(store, &stream, 0).await, vec![commit]);
+}
+
+/// All events of a commit, or none.
+pub async fn a_commit_is_stored_whole(store: &impl EventStore<String>) {
+    let stream = new_stream();
+    store.append(&stream, commit(1, &["a", "b", "c"])).await.expect("stream is new");
+    let lost = store.append(&stream, commit(1, &["x", "y"])).await;
+    assert!(matches!(lost, Err(StoreError::Conflict)), "{lost:?}");
+    let events: Vec<String> = events(&load(store, &stream, 0).await);
+    assert_eq!(events, ["a", "b", "c"]);
+}
+
+/// Whoever comes second is told so.
+pub async fn a_taken_version_is_a_conflict(store: &impl EventStore<String>) {
+    let stream = new_stream();
+    store.append(&stream, commit(1, &["a"])).await.expect("stream is new");
+    store.append(&stream, commit(2, &["b"])).await.expect("version is free");
+    for taken in [1, 2] {
+        let lost = store.append(&stream, commit(taken, &["x"])).await;
+        assert!(matches!(lost, Err(StoreError::Conflict)), "{lost:?}");
+    }
+}
+
+/// A writer whose answer was lost asks again, and has not lost against itself.
+pub async fn the_same_commit_again_is_the_same_commit(store: &impl EventStore<String>) {
+    let stream = new_stream();
+    let commit = commit(1, &["a"]);
+    for _ in 0..3 {
+        store.append(&stream, commit.clone()).await.expect("it is our own");
+    }
+    assert_eq!(load(store, &stream, 0).await, vec![commit]);
+}
+
+/// A command's second commit, at another version, is no repeat of its first.
+pub async fn two_commits_of_one_command_are_two(store: &impl EventStore<String>) {
+    let stream = new_stream();
+    let first = commit(1, &["a"]);
+    let second = Commit { version: 2, ..first.clone() };
+    store.append(&stream, first).await.expect("stream is new");
+    store.append(&stream, second).await.expect("version is free");
+    assert_eq!(load(store, &stream, 0).await.len(), 2);
+}
+
+/// One version, one commit.
+pub async fn of_32_writers_one_wins(store: &impl EventStore<String>) {
+    let stream = new_stream();
+    let appends = (0..32).map(|_| store.append(&stream, commit(1, &["a"])));
+    let answers = join_all(appends).await;
+    let won = answers.iter().filter(|answer| answer.is_ok()).count();
+    let lost = answers.iter().filter(|it| matches!(it, Err(StoreError::Conflict))).count();
+    assert_eq!((won, lost), (1, 31));
+}
+
+/// Each of many writers gets its events in, one after the other.
+pub async fn racing_writers_leave_no_gap_and_lose_nothing(store: &impl EventStore<String>) {
+    const WRITERS: u64 = 8;
+    const COMMITS: u64 = 10;
+    let stream = new_stream();
+    let write = async |writer: u64| {
+        for number in 0..COMMITS {
+            let name = format!("{writer}/{number}");
+            loop {
+                let version = load(store, &stream, 0).await.last().map_or(0, Commit::last_version);
+                match store.append(&stream, commit(version + 1, &[&name, "and"])).await {
+                    Ok(()) => break,
+                    Err(StoreError::Conflict) => {}
+                    Err(error) => unreachable!("{error}"),
+                }
+            }
+        }
+    };
+    join_all((0..WRITERS).map(write)).await;
+    let commits = load(store, &stream, 0).await;
+    let versions: Vec<u64> =
+        commits.iter().flat_map(|it| it.versioned().map(|(version, _)| version)).collect();
+    let expected: Vec<u64> = (1..=2 * WRITERS * COMMITS).collect();
+    assert_eq!(versions, expected);
+    let mut names: Vec<String> = events(&commits).into_iter().filter(|it| it != "and").collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len() as u64, WRITERS * COMMITS);
+}
+
+/// However many pages it takes.
+pub async fn a_long_stream_comes_back_whole(store: &impl EventStore<String>) {
+    let stream = new_stream();
+    // 1.6 MB: more than DynamoDB returns at once.
+    let long = "x".repeat(40_000);
+    for version in 1..=40 {
+        store.append(&stream, commit(version, &[&long])).await.expect("version is free");
+    }
+    let commits = load(store, &stream, 0).await;
+    let versions: Vec<u64> = commits.iter().map(|commit| commit.version).collect();
+    assert_eq!(versions, (1..=40).collect::<Vec<u64>>());
+}
+
+/// A writer that has lost a race reads what it has missed.
+pub async fn only_the_tail_is_read(store: &impl EventStore<String>) {
+    let stream = new_stream();
+    store.append(&stream, commit(1, &["a", "b"])).await.expect("stream is new");
+    store.append(&stream, commit(3, &["c"])).await.expect("version is free");
+    assert_eq!(events(&load(store, &stream, 2).await), ["c"]);
+    assert_eq!(load(store, &stream, 3).await, vec![]);
+}
+
+/// A stream whose name begins like another's is another stream.
+pub async fn streams_do_not_mix(store: &impl EventStore<String>) {
+    let stream = new_stream();
+    let other = format!("{stream}0");
+    store.append(&stream, commit(1, &["mine"])).await.expect("stream is new");
+    store.append(&other, commit(1, &["yours"])).await.expect("stream is new");
+    assert_eq!(events(&load(store, &stream, 0).await), ["mine"]);
+}
+
+async fn load(store: &impl EventStore<String>, stream: &str, after: u64) -> Vec<Commit<String>> {
+    store.load(stream, after).await.expect("store can be read")
+}
+
+fn events(commits: &[Commit<String>]) -> Vec<String> {
+    commits.iter().flat_map(|commit| &commit.events).map(|it| it.event.clone()).collect()
+}
+
+fn new_stream() -> String {
+    Uuid::now_v7().to_string()
+}
+
+fn commit(version: u64, events: &[&str]) -> Commit<String> {
+    let id = Uuid::now_v7();
+    let recorded =
+        events.iter().map(|event| Recorded { id: Uuid::now_v7(), event: (*event).to_owned() });
+    Commit {
+        version,
+        command_id: id,
+        occurred_at: Timestamp::UNIX_EPOCH,
+        correlation_id: id,
+        causation_id: id,
+        events: recorded.collect(),
+    }
+}
