@@ -1,0 +1,16 @@
+//! Reminders as delayed messages in billing's own queue: `{"due": "<reference>"}`.
+
+use std::time::Duration;
+
+use contracts::id::BillReference;
+use outbox::publish::BusError;
+use outbox::sqs::Queue;
+
+use crate::handlers::react::Reminder;
+use crate::ports::Reminders;
+
+impl Reminders for Queue {
+    async fn remind(&self, reference: BillReference, after: Duration) -> Result<(), BusError> {
+        self.send(&Reminder { due: reference }, after).await
+    }
+}

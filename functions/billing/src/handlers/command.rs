@@ -1,0 +1,57 @@
+//! `billing-command`: carries out one command, for a front end or as a step of the saga.
+
+use contracts::billing::{Bill as PublicBill, Command};
+use contracts::id::BillReference;
+use contracts::message::Request;
+use jiff::Timestamp;
+use outbox::state::StateStore;
+use saga::Failure;
+use uuid::Uuid;
+
+use crate::contract;
+use crate::desk::{Deadline, Desk, DeskError, NewPayment};
+use crate::domain::Bill;
+use crate::ports::Provider;
+
+/// Answers one command with the bill as it is then; with nothing if it was refunded before it was ever issued.
+///
+/// # Errors
+///
+/// `Rejected` if a rule or the provider says no; otherwise the outcome is unknown, and the same command finds it.
+pub async fn handle(
+    desk: &Desk<
+        impl StateStore<Bill>,
+        impl Provider,
+        impl Fn() -> Timestamp,
+        impl Fn() -> Uuid,
+    >,
+    request: Request<Command>,
+) -> Result<Option<PublicBill>, Failure> {
+    let Request { ask, cause } = request;
+    let deadline = Deadline::of_invocation();
+    let (reference, done) = match ask {
+        Command::AuthorisePayment { slot_id, booking_id, customer, token } => {
+            let reference = BillReference { slot_id, booking_id };
+            (reference, desk.authorise(reference, customer, token, cause, deadline).await)
+        }
+        Command::RefundPayment { slot_id, booking_id } => {
+            let reference = BillReference { slot_id, booking_id };
+            (reference, desk.close(reference, cause, deadline).await)
+        }
+        Command::PayBill { reference, customer, payment_id, amount, token } => {
+            let payment = NewPayment { customer, payment_id, amount, token };
+            (reference, desk.pay(reference, payment, cause, deadline).await)
+        }
+    };
+    match done {
+        Ok(stored) => Ok(contract::public(&stored.bill, stored.version)),
+        Err(DeskError::Rejected(rejection)) => {
+            tracing::info!(%reference, reason = %rejection, "command rejected");
+            Err(rejection.into())
+        }
+        Err(error) => {
+            tracing::error!(%reference, error = &error as &dyn std::error::Error, "command not done");
+            Err(error.into())
+        }
+    }
+}

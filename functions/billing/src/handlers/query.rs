@@ -1,0 +1,31 @@
+//! `billing-query`: reads the view, and nothing else.
+
+use contracts::billing::{Bill, Query};
+use contracts::message::Request;
+use cqrs::view::{View, ViewError};
+use saga::Failure;
+
+use crate::view::BillRow;
+
+/// Answers one query.
+///
+/// # Errors
+///
+/// `Rejected` if there is no such bill, `Transient` if the view can't be read.
+pub async fn handle(
+    view: &impl View<BillRow>,
+    request: Request<Query>,
+) -> Result<Bill, Failure> {
+    let Query::Bill { reference } = request.ask;
+    match view.get(&reference.to_string()).await {
+        Ok(Some(found)) => Ok(found.row.0),
+        Ok(None) => Err(Failure::rejected("not-found", "bill does not exist")),
+        Err(error) => {
+            tracing::error!(%reference, error = &error as &dyn std::error::Error, "view not read");
+            Err(match error {
+                ViewError::Unavailable(_) => Failure::transient("bills can't be reached", error),
+                ViewError::Corrupt(_) => Failure::broken(error),
+            })
+        }
+    }
+}
