@@ -20,6 +20,13 @@ PORT_TAKEN = 3
 KEPT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 KEPT_PREFIX = "PARKADE_LOCALSTACK_"
 
+# For event source mappings that `polling` does not look after: by default up to ten seconds pass between two looks.
+_OFTEN = {
+    "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": "0.1",
+    "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "0.1",
+    "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_ERROR_SEC": "1",
+}
+
 
 def run(port: int, state_dir: Path, log_level: str) -> int:
     """Runs the local cloud until it is told to stop; its exit code."""
@@ -84,10 +91,7 @@ def settings(state: Path, port: int, log_level: str) -> dict[str, str]:
         "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "moto",
         # Queue addresses that need no DNS.
         "SQS_ENDPOINT_STRATEGY": "path",
-        # For event source mappings that `polling` does not look after; the defaults are up to 10 s.
-        "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": "0.1",
-        "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "0.1",
-        "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_ERROR_SEC": "1",
+        **(_OFTEN if mends.wanted("polling") else {}),
         # AWS waits a minute before it calls a failed asynchronous invocation again, and two before the next.
         "LAMBDA_RETRY_BASE_DELAY": "1",
         "EAGER_SERVICE_LOADING": "0",

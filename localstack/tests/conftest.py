@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(config, items):
     wanted = config.getoption("--guards")
     if wanted:
         kept = [i for i in items if any(wanted in mark.args for mark in i.iter_markers("guards"))]
-        config.hook.pytest_deselected([item for item in items if item not in kept])
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
 
 

@@ -144,6 +144,10 @@ Globals:
     Environment: {Variables: {MEMORY_DIR: !Ref Memory}}
 Resources:
   Command: {Type: AWS::Serverless::Function, Properties: {AutoPublishAlias: live, AutoPublishAliasAllProperties: true}}
+  AliasPermission:
+    Type: AWS::Lambda::Permission
+    Properties: {FunctionName: !Ref Command.Alias, Action: lambda:InvokeFunction, Principal: events.amazonaws.com}
+  RoleName: {Type: AWS::SSM::Parameter, Properties: {Type: String, Value: !GetAtt CommandRole.Arn}}
   Query: {Type: AWS::Serverless::Function}
   Project: {Type: AWS::Serverless::Function}
   Table:

@@ -91,7 +91,7 @@ def test_a_request_authorizer_sees_the_request(api, cloud):
 # -- gateway responses -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.guards("apigateway.responses")
+@pytest.mark.guards("apigateway.responses", "apigateway.definitions")
 def test_a_gateway_response_is_rendered_with_its_variables(api):
     answer = http(
         api["Url"] + "/things", "POST", {"name": "too long", "more": 1}, **bearer("carol"),
@@ -105,20 +105,20 @@ def test_a_gateway_response_is_rendered_with_its_variables(api):
     assert "/name" in answer.json["detail"] and "more" in answer.json["detail"]
 
 
-@pytest.mark.guards("apigateway.responses")
+@pytest.mark.guards("apigateway.responses", "apigateway.definitions")
 def test_a_body_that_is_not_json_is_refused(api):
     answer = http(api["Url"] + "/things", "POST", b"{nope", **bearer("carol"), Idempotency_Key="k")
     assert answer.status == 422 and answer.json["detail"] == "[the body is not JSON]"
 
 
-@pytest.mark.guards("apigateway.responses")
+@pytest.mark.guards("apigateway.responses", "apigateway.definitions")
 @pytest.mark.parametrize(("method", "path"), [("GET", "/absent"), ("DELETE", "/open")])
 def test_a_route_that_does_not_exist_can_be_404(api, method, path):
     answer = http(api["Url"] + path, method)
     assert answer.status == 404 and answer.json == {"type": "not-found"}
 
 
-@pytest.mark.guards("apigateway.responses")
+@pytest.mark.guards("apigateway.responses", "apigateway.definitions")
 def test_a_default_response_serves_what_has_none_of_its_own(api):
     answer = http(api["Url"] + "/token/1", **bearer("deny"))
     assert answer.status == 403 and answer.headers["X-Default"] == "4"
