@@ -86,6 +86,7 @@ impl Platform {
 const BUS: &str = "AWS::Events::EventBus";
 const TOPIC: &str = "AWS::SNS::Topic";
 pub(crate) const ALARM: &str = "AWS::CloudWatch::Alarm";
+pub(crate) const API: &str = "AWS::Serverless::Api";
 pub(crate) const FUNCTION: &str = "AWS::Serverless::Function";
 pub(crate) const LOG_GROUP: &str = "AWS::Logs::LogGroup";
 pub(crate) const PERMISSION: &str = "AWS::Lambda::Permission";
@@ -290,6 +291,13 @@ impl Reader<'_> {
                     let condition = argument[0].as_str().expect("a condition");
                     let branch = if self.holds(stack, condition) { 1 } else { 2 };
                     return self.resolve(stack, &argument[branch]);
+                }
+                // The deployer puts the file in the place of the call.
+                "Fn::Transform" => {
+                    let file = argument["Parameters"]["Location"].as_str().expect("a file");
+                    let text = read(&root().join("infra").join(file));
+                    let yaml = serde_yaml_ng::from_str(&text).expect("the file is YAML");
+                    return self.resolve(stack, &long_form(yaml));
                 }
                 "Fn::Equals" => return json!(text(&argument[0]) == text(&argument[1])),
                 _ => {}

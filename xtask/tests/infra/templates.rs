@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::cloudformation::{
-    ALARM, FUNCTION, LOG_GROUP, PERMISSION, Platform, QUEUE, QUEUE_POLICY, ROLE, RULE, Resource,
-    TABLE, covers, entries, list, texts,
+    ALARM, API, FUNCTION, LOG_GROUP, PERMISSION, Platform, QUEUE, QUEUE_POLICY, ROLE, RULE,
+    Resource, TABLE, covers, entries, list, texts,
 };
-use crate::{files, root, stem};
+use crate::{files, read, root, stem};
 
 /// A stage that is not local, so that nothing is eased for it.
 fn platform() -> Platform {
@@ -100,8 +100,6 @@ fn a_query_changes_nothing_anywhere() {
         "dynamodb:Query",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
-        "states:DescribeExecution",
-        "states:GetExecutionHistory",
     ];
     let platform = platform();
     for (function, role) in roles_of(&platform, "query") {
@@ -261,6 +259,34 @@ fn a_function_is_named_after_its_binary_and_a_resource_after_its_role() {
         if let Some(part) = binary.strip_prefix(&format!("{}-", function.stack)) {
             assert_eq!(function.name.to_lowercase(), format!("{part}function"));
         }
+    }
+}
+
+#[test]
+fn a_service_is_given_the_variables_that_it_reads() {
+    let platform = platform();
+    for package in files(&root().join("functions"), "") {
+        let config = package.join("src/config.rs");
+        if !config.exists() {
+            continue;
+        }
+        let code = read(&config);
+        let reads: BTreeSet<&str> = ["required(\"", "parsed(\""]
+            .iter()
+            .flat_map(|call| code.split(call).skip(1))
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        let binaries: Vec<String> =
+            files(&package.join("src/bin"), ".rs").iter().map(|path| stem(path)).collect();
+        let given: BTreeSet<&str> = platform
+            .all(FUNCTION)
+            .filter(|function| binaries.iter().any(|binary| binary == function.binary()))
+            .flat_map(Resource::environment)
+            .map(|(name, _)| name.as_str())
+            // Every function has it.
+            .filter(|name| *name != "STAGE" || reads.contains(name))
+            .collect();
+        assert_eq!(given, reads, "{}", package.display());
     }
 }
 
@@ -494,6 +520,54 @@ fn a_rule_may_reach_its_target_and_nobody_else_may() {
                 );
             }
         }
+    }
+}
+
+// ---- The edge
+
+#[test]
+fn the_gateway_may_invoke_every_function_that_its_document_names() {
+    let platform = platform();
+    for api in platform.all(API) {
+        let named: BTreeSet<&str> = api
+            .every_text()
+            .into_iter()
+            .filter_map(|text| text.strip_suffix("/invocations"))
+            .filter_map(|text| text.rsplit('/').next())
+            .collect();
+        let allowed: BTreeSet<String> = platform
+            .all(PERMISSION)
+            .filter(|permission| permission.stack == api.stack)
+            .filter(|permission| {
+                permission.text("SourceArn").contains(&format!(":{}/", api.label()))
+            })
+            .map(|permission| permission.text("FunctionName").to_owned())
+            .collect();
+        let named: BTreeSet<String> =
+            named.iter().map(|arn| platform.by_arn(arn).text("FunctionName").to_owned()).collect();
+        assert_eq!(named, allowed, "{}", api.label());
+    }
+}
+
+#[test]
+fn the_edge_is_throttled_counted_and_logged() {
+    let platform = platform();
+    let edge = platform.all(API).find(|api| api.stack == "edge").expect("the edge has an API");
+    let all = |setting: &&Value| setting["HttpMethod"] == "*" && setting["ResourcePath"] == "/*";
+    let all = list(edge.property("MethodSettings")).find(all).expect("every route has a setting");
+    assert!(!all["ThrottlingRateLimit"].is_null() && !all["ThrottlingBurstLimit"].is_null());
+    let line = edge.property("AccessLogSetting")["Format"].as_str().expect("a format");
+    let line: Value = serde_json::from_str(line).expect("a line of the access log is JSON");
+    assert_eq!(line["status"], "$context.status");
+    // Who is counted is the authorizer's to say, so that a caller needs no key besides its token.
+    assert_eq!(edge.property("DefinitionBody")["x-amazon-apigateway-api-key-source"], "AUTHORIZER");
+    let keys: BTreeSet<&str> =
+        platform.all("AWS::ApiGateway::ApiKey").map(|key| key.text("Value")).collect();
+    assert_eq!(keys, BTreeSet::from(["parkade-prod-customers", "parkade-prod-operators"]));
+    for plan in platform.all("AWS::ApiGateway::UsagePlan") {
+        assert!(!plan.property("Quota")["Limit"].is_null(), "{} has no end", plan.label());
+        let stages = list(plan.property("ApiStages"));
+        assert_eq!(stages.filter(|it| it["Stage"] == edge.text("StageName")).count(), 1);
     }
 }
 
