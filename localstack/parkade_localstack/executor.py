@@ -5,7 +5,6 @@ one that dies as `Runtime.ExitError`, and the next invocation gets a fresh proce
 """
 
 import json
-import logging
 import os
 import stat
 import threading
@@ -19,8 +18,8 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 
 from parkade_localstack.process import FunctionProcess
 from parkade_localstack.runtime_api import Invocation, RuntimeApi
+from parkade_localstack.telemetry import deliver_later, put_log_events
 
-LOG = logging.getLogger(__name__)
 # As on AWS.
 INIT_SECONDS = 10
 LOOPBACK = "127.0.0.1"
@@ -95,7 +94,20 @@ class ProcessExecutor(RuntimeExecutor):
             stopped = self._stopped
         if stopped:
             run.cancel()
-        run.wait_until_ready()
+        try:
+            run.wait_until_ready()
+        except StatusErrorException:
+            self._log_failed_start(run)
+            raise
+
+    def _log_failed_start(self, run: "Run") -> None:
+        """What it printed belongs to no invocation, so LocalStack would not keep it; it is what tells why."""
+        now, environment = int(time.time() * 1000), self._environment
+        version = self.function_version.id
+        group, stream = environment["AWS_LAMBDA_LOG_GROUP_NAME"], environment["AWS_LAMBDA_LOG_STREAM_NAME"]
+        for line in run.process.take_output():
+            event = {"timestamp": now, "message": line + "\n"}
+            deliver_later(put_log_events, (version.account, version.region, group, stream), event)
 
     def _log_of(self, run: "Run", request_id: str, seconds: float) -> str:
         ms, size = seconds * 1000, self.function_version.config.memory_size
@@ -143,7 +155,6 @@ class Run:
             raise _init_error("Sandbox.Timedout", f"Init timed out after {INIT_SECONDS} seconds") from None
         except StatusErrorException:
             self.end()
-            LOG.warning("a function did not start: %s", "\n".join(self.process.take_output()))
             raise
 
     def invoke(self, invocation: Invocation, seconds: float) -> tuple[bool, bytes]:
@@ -175,12 +186,14 @@ class Run:
     # -- what the Runtime API and the process tell
 
     def ready(self) -> None:
-        if not self._ready.done():
-            self._ready.set_result(None)
+        with self._lock:
+            if not self._ready.done():
+                self._ready.set_result(None)
 
     def init_failed(self, error: bytes) -> None:
-        if not self._ready.done():
-            self._ready.set_exception(StatusErrorException("the function failed to start", payload=error))
+        with self._lock:
+            if not self._ready.done():
+                self._ready.set_exception(StatusErrorException("the function failed to start", payload=error))
 
     def answered(self, request_id: str, body: bytes, is_error: bool) -> None:
         self._settle(request_id, (is_error, body))

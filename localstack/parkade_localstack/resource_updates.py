@@ -5,6 +5,7 @@ As shipped, a stage loses its method settings and access log, an update replaces
 written counts as updated.
 """
 
+import contextlib
 import copy
 import json
 
@@ -85,9 +86,10 @@ def _create_only_changes(schema: dict, before, after) -> bool:
 
 
 def update_more_kinds() -> None:
-    """REST APIs whose definition changes, stages, aliases, queues."""
+    """REST APIs whose definition changes, stages, aliases, queues, the policies within roles."""
     from localstack.services.apigateway.resource_providers.aws_apigateway_restapi import ApiGatewayRestApiProvider
     from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
+    from localstack.services.iam.resource_providers.aws_iam_role import IAMRoleProvider
     from localstack.services.lambda_.resource_providers.lambda_alias import LambdaAliasProvider
     from localstack.services.sqs.resource_providers.aws_sqs_queue import SQSQueueProvider
 
@@ -106,6 +108,27 @@ def update_more_kinds() -> None:
         return _done(model)
 
     SQSQueueProvider.update = update_queue_attributes
+    update_role = IAMRoleProvider.update
+
+    def update_role_policies(self, request):
+        event = update_role(self, request)
+        if event.resource_model is not request.previous_state:
+            return event  # made anew, with its policies
+        _sync_role_policies(request)
+        return _done({**request.previous_state, "Policies": request.desired_state.get("Policies") or []})
+
+    IAMRoleProvider.update = update_role_policies
+
+
+def _sync_role_policies(request) -> None:
+    iam, role = request.aws_client_factory.iam, request.previous_state["RoleName"]
+    wanted = {policy["PolicyName"]: policy["PolicyDocument"] for policy in request.desired_state.get("Policies") or []}
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        if name not in wanted:
+            iam.delete_role_policy(RoleName=role, PolicyName=name)
+    for name, document in wanted.items():
+        text = document if isinstance(document, str) else json.dumps({"Version": "2012-10-17", **document})
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=text)
 
 
 def _done(model: dict):
@@ -210,7 +233,10 @@ class UpdateFailed(Exception):
 
 def tell_failed_updates() -> None:
     """A failed UpdateStack ends as `UPDATE_FAILED`, not as `UPDATE_COMPLETE`, and DeleteStack then finds everything:
-    what the update did not reach, and what it has added."""
+    what the update did not reach, and what it has added.
+
+    On the way to its end a stack shows no other final status, which who waits for one would take for the end.
+    """
     from localstack.aws.api.cloudformation import ExecutionStatus, StackStatus
     from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor
 
@@ -218,11 +244,11 @@ def tell_failed_updates() -> None:
 
     def execute(self):
         change_set, stack = self._change_set, self._change_set.stack
-        is_update = (
-            stack.status == StackStatus.UPDATE_IN_PROGRESS
-            and change_set.execution_status != ExecutionStatus.EXECUTE_IN_PROGRESS
-        )
-        result = original(self)
+        if change_set.execution_status == ExecutionStatus.EXECUTE_IN_PROGRESS:
+            return original(self)  # of a change set of its own LocalStack takes the status from here
+        is_update = stack.status == StackStatus.UPDATE_IN_PROGRESS
+        with _no_final_status(stack):
+            result = original(self)
         if not is_update:
             return result
         if not result.failure_message:
@@ -233,6 +259,21 @@ def tell_failed_updates() -> None:
         raise UpdateFailed(result.failure_message)
 
     ChangeSetModelExecutor.execute = execute
+
+
+@contextlib.contextmanager
+def _no_final_status(stack):
+    set_status = stack.set_stack_status
+
+    def set_stack_status(status, reason=None):
+        if status.endswith("_IN_PROGRESS"):
+            set_status(status, reason)
+
+    stack.set_stack_status = set_stack_status
+    try:
+        yield
+    finally:
+        del stack.set_stack_status
 
 
 def _both(old: dict, new: dict, deployed: dict) -> dict:

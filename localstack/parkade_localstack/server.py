@@ -22,6 +22,7 @@ LOG = logging.getLogger(__name__)
 BACKLOG = 512
 # A response part over this is sent at once; smaller ones wait for the next, to fill packets.
 SEND_SIZE = 65_536
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class ThreadServerPlugin(RuntimeServerPlugin):
@@ -72,11 +73,12 @@ class ThreadServer(RuntimeServer):
         try:
             with connection, connection.makefile("rb", SEND_SIZE) as stream:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                while not self._stopped.is_set() and (head := read_head(stream)):
-                    if not Exchange(head, connection, stream, peer, here).run(gateway):
-                        return
-        except BadRequest:
-            pass
+                try:
+                    while not self._stopped.is_set() and (head := read_head(stream)):
+                        if not Exchange(head, connection, stream, peer, here).run(gateway):
+                            return
+                except BadRequest:
+                    connection.sendall(BAD_REQUEST)
         except (OSError, ValueError):
             pass  # the peer has gone
         except Exception:

@@ -24,10 +24,12 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory):
+def cloud(tmp_path_factory, request):
     cloud = Cloud.start(tmp_path_factory.mktemp("cloud") / "state")
     yield cloud
     cloud.stop()
+    if request.session.testsfailed:
+        print("\nThe end of the cloud's log, whose folder goes:\n", (cloud.state / "log").read_text()[-4000:])
 
 
 @pytest.fixture(scope="session")

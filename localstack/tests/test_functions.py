@@ -54,9 +54,11 @@ def test_an_error_keeps_its_kind_and_its_process(cloud):
     assert kind == "Rejected" and body["errorMessage"] == "as asked"
 
 
-def test_a_failed_start_is_told(cloud):
-    kind, body = cloud.invoke(cloud.function(FAIL_AT_START="1"), {})
+def test_a_failed_start_is_told_and_logged(cloud):
+    name = cloud.function(FAIL_AT_START="1")
+    kind, body = cloud.invoke(name, {})
     assert kind == "Init.Broken" and body["errorMessage"] == "cannot start"
+    eventually(lambda: any("this is why" in line for line in cloud.log_lines(f"/aws/lambda/{name}")))
 
 
 def test_an_answer_over_six_megabytes_is_refused(cloud):

@@ -131,3 +131,54 @@ def test_a_stack_takes_exports_and_parameters_from_another(cloud):
     cloud.deploy(unique("giver"), json.dumps(giver))
     outputs = cloud.deploy(unique("taker"), json.dumps(taker))
     assert outputs == {"Imported": name, "Given": "42"}
+
+
+MIXED = """
+AWSTemplateFormatVersion: '2010-09-09'
+Transform: AWS::Serverless-2016-10-31
+Parameters: {Code: {Type: String}, Memory: {Type: String}}
+Resources:
+  Queue: {Type: AWS::SQS::Queue}
+  Function:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: provided.al2023
+      Handler: bootstrap
+      Timeout: 5
+      CodeUri: {Bucket: hot-reload, Key: !Ref Code}
+      Environment: {Variables: {MEMORY_DIR: !Ref Memory, GIVEN: before}}
+      Policies:
+        - Statement: [{Effect: Allow, Action: sqs:ReceiveMessage, Resource: !GetAtt Queue.Arn, Sid: before}]
+      Events:
+        Messages: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn, BatchSize: 3}}
+  Value: {Type: AWS::SSM::Parameter, Properties: {Type: String, Value: before}}
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      Role: arn:aws:iam::000000000000:role/test
+      Definition: {StartAt: before, States: {before: {Type: Pass, End: true}}}
+Outputs:
+  Function: {Value: !Ref Function}
+  Role: {Value: !Ref FunctionRole}
+  Value: {Value: !Ref Value}
+  Machine: {Value: !Ref Machine}
+"""
+
+
+@pytest.mark.guards("cloudformation.updates")
+def test_functions_roles_mappings_parameters_and_machines_are_updated(cloud, parameters):
+    stack = unique("mixed")
+    cloud.deploy(stack, MIXED, **parameters)
+    changed = MIXED.replace("before", "after").replace("Timeout: 5", "Timeout: 7").replace("BatchSize: 3", "BatchSize: 4")
+    outputs = cloud.deploy(stack, changed, update=True, **parameters)
+    awslambda, function = cloud.client("lambda"), outputs["Function"]
+    configuration = awslambda.get_function_configuration(FunctionName=function)
+    assert configuration["Timeout"] == 7 and configuration["Environment"]["Variables"]["GIVEN"] == "after"
+    [mapping] = awslambda.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+    assert mapping["BatchSize"] == 4
+    assert cloud.client("ssm").get_parameter(Name=outputs["Value"])["Parameter"]["Value"] == "after"
+    machine = cloud.client("stepfunctions").describe_state_machine(stateMachineArn=outputs["Machine"])
+    assert '"after"' in machine["definition"]
+    iam = cloud.client("iam")
+    [policy] = iam.list_role_policies(RoleName=outputs["Role"])["PolicyNames"]
+    assert "after" in json.dumps(iam.get_role_policy(RoleName=outputs["Role"], PolicyName=policy)["PolicyDocument"])
