@@ -10,9 +10,7 @@ async fn main() -> Result<(), Error> {
     function::telemetry();
     let config = AuthorizeConfig::from_env()?;
     let (verifier, stage) = (Verifier::new(config.keys, config.expectations), config.stage);
-    if let Err(error) = verifier.warm(function::now()).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "keys not fetched yet");
-    }
+    function::warm(verifier.warm(function::now())).await;
     run(service_fn(|event: LambdaEvent<authorize::Question>| {
         authorize::handle(&verifier, &stage, event.payload)
     }))

@@ -1,0 +1,21 @@
+//! Lambda `payment-provider`: wiring only.
+
+use api_gateway::verifier::Verifier;
+use lambda_http::{Error, run, service_fn};
+use payment_provider::adapters::dynamodb::DynamoLedger;
+use payment_provider::config::ProviderConfig;
+use payment_provider::handlers::provider::{Delays, Provider};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    function::telemetry();
+    let config = ProviderConfig::from_env()?;
+    let aws = function::aws_config().await;
+    let tables = aws_sdk_dynamodb::Client::new(&aws);
+    let ledger = DynamoLedger::new(tables, config.ledger_table);
+    function::warm(ledger.warm_up()).await;
+    let operators = Verifier::new(config.keys, config.expectations);
+    function::warm(operators.warm(function::now())).await;
+    let provider = Provider::new(ledger, config.client_key, operators, Delays::default());
+    run(service_fn(|request| provider.handle(request, function::now()))).await
+}

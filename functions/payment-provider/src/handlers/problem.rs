@@ -1,0 +1,149 @@
+//! What a caller is told who does not get what they asked for: problem documents of RFC 9457.
+
+use std::fmt;
+
+use lambda_http::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use lambda_http::http::{HeaderValue, StatusCode};
+use lambda_http::{Body, Response};
+use serde::Serialize;
+
+use crate::domain::Refusal;
+use crate::ledger::LedgerError;
+
+/// Long enough for a lost race to be over, short enough to be waited for.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// Why a request comes to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// It is malformed, in this way.
+    Validation(String),
+    /// Nobody knows who asks.
+    Unauthenticated,
+    /// They may not ask this.
+    Forbidden,
+    /// There is nothing at this address.
+    NotFound,
+    /// The body is too long.
+    PayloadTooLarge,
+    /// A rule says no.
+    Refused(Refusal),
+    /// A person must look.
+    Internal,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+impl Problem {
+    pub(crate) fn validation(what: impl fmt::Display) -> Self {
+        Self::Validation(what.to_string())
+    }
+
+    pub(crate) const UNAVAILABLE: Self = Self::Refused(Refusal::Unavailable);
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Validation(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Refused(Refusal::Declined { .. }) => StatusCode::PAYMENT_REQUIRED,
+            Self::Refused(Refusal::Voided) => StatusCode::CONFLICT,
+            Self::Refused(Refusal::KeyReused) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Refused(Refusal::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn slug(&self) -> &'static str {
+        match self {
+            Self::Validation(_) => "validation",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::PayloadTooLarge => "payload-too-large",
+            Self::Refused(refusal) => refusal.slug(),
+            Self::Internal => "internal",
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        match self {
+            Self::Validation(_) => "The request is not valid",
+            Self::Unauthenticated => "A valid bearer token is needed",
+            Self::Forbidden => "Not allowed",
+            Self::NotFound => "Not found",
+            Self::PayloadTooLarge => "The body is too large",
+            Self::Refused(Refusal::Declined { .. }) => "The payment was declined",
+            Self::Refused(Refusal::Voided) => "The charge was refunded before it arrived",
+            Self::Refused(Refusal::KeyReused) => "The idempotency key belongs to another charge",
+            Self::Refused(Refusal::Unavailable) => "Not available now",
+            Self::Internal => "Something is broken",
+        }
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let document = Document {
+            r#type: format!("/problems/{}", self.slug()),
+            title: self.title(),
+            status: self.status().as_u16(),
+            detail: match &self {
+                Self::Validation(detail) => Some(detail),
+                Self::Unauthenticated
+                | Self::Forbidden
+                | Self::NotFound
+                | Self::PayloadTooLarge
+                | Self::Refused(_)
+                | Self::Internal => None,
+            },
+            reason: match &self {
+                Self::Refused(Refusal::Declined { reason }) => Some(reason),
+                Self::Refused(Refusal::Voided | Refusal::KeyReused | Refusal::Unavailable)
+                | Self::Validation(_)
+                | Self::Unauthenticated
+                | Self::Forbidden
+                | Self::NotFound
+                | Self::PayloadTooLarge
+                | Self::Internal => None,
+            },
+        };
+        let body = serde_json::to_string(&document).expect("texts and a number are always JSON");
+        let mut response = Response::new(Body::Text(body));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self == Self::UNAVAILABLE {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if self == Self::Unauthenticated {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        let cause = &error as &dyn std::error::Error;
+        match &error {
+            LedgerError::Conflict | LedgerError::Unavailable(_) => {
+                tracing::warn!(error = cause, "ledger out of reach");
+                Self::UNAVAILABLE
+            }
+            LedgerError::Corrupt(_) => {
+                tracing::error!(error = cause, "ledger unreadable");
+                Self::Internal
+            }
+        }
+    }
+}
