@@ -1,7 +1,7 @@
 """Every change made to LocalStack: its name, the function that makes it, and when.
 
-`PARKADE_LOCALSTACK_WITHOUT=name,name` leaves some out, a prefix (`dynamodb`) all of its kind.  Tests use it to show that
-each mend is needed, and `bench.py` to compare with LocalStack as shipped.
+`PARKADE_LOCALSTACK_WITHOUT=name,name` leaves some out, a prefix (`dynamodb`) all of its kind.  Tests use it to show
+that each mend is needed, and `bench.py` to compare with LocalStack as shipped.
 """
 
 import os

@@ -38,8 +38,8 @@ def parse_definitions_once() -> None:
 def assume_roles_once() -> None:
     """A client is kept for each service, region and role.
 
-    LocalStack assumes the role before each task, gets other credentials each time and so builds a client each time: 10 ms
-    under a global lock, never freed. The price: credentials are not renewed, which a local cloud does not need.
+    LocalStack assumes the role before each task, gets other credentials and so builds another client: 10 ms under a
+    global lock, never freed. The price: credentials are not renewed, which a local cloud does not need.
     """
     from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.credentials import (
         StateCredentials,

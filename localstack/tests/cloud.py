@@ -152,9 +152,7 @@ class Cloud:
 
     def invoke(self, name: str, event, client=None, **parameters):
         """The error's kind or None, and what was answered."""
-        response = (client or self.client("lambda")).invoke(
-            FunctionName=name, Payload=json.dumps(event), **parameters
-        )
+        response = (client or self.client("lambda")).invoke(FunctionName=name, Payload=json.dumps(event), **parameters)
         body = json.loads(response["Payload"].read() or "null")
         return (body["errorType"] if response.get("FunctionError") else None), body
 
@@ -256,7 +254,11 @@ class Cloud:
 
     def failures(self, stack: str, status: str) -> str:
         events = self.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
-        told = [f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason')}" for e in events if "FAIL" in e["ResourceStatus"]]
+        told = [
+            f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason')}"
+            for e in events
+            if "FAIL" in e["ResourceStatus"]
+        ]
         return "\n".join([status, *told])
 
     def log_lines(self, group: str) -> list[str]:

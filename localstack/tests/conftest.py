@@ -3,6 +3,9 @@
 `--guards NAME` runs the tests that guard one mend, as `every_mend_is_needed.py` does.
 """
 
+import tempfile
+from pathlib import Path
+
 import pytest
 from cloud import Cloud, unique
 
@@ -23,13 +26,25 @@ def pytest_collection_modifyitems(config, items):
         items[:] = kept
 
 
+def temporary_folder():
+    """Gone with its test. pytest's own keeps the last three, or else is not safe for runs side by side."""
+    return tempfile.TemporaryDirectory(prefix="parkade-localstack-", ignore_cleanup_errors=True)
+
+
+@pytest.fixture
+def folder():
+    with temporary_folder() as name:
+        yield Path(name)
+
+
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory, request):
-    cloud = Cloud.start(tmp_path_factory.mktemp("cloud") / "state")
-    yield cloud
-    cloud.stop()
-    if request.session.testsfailed:
-        print("\nThe end of the cloud's log, whose folder goes:\n", (cloud.state / "log").read_text()[-4000:])
+def cloud(request):
+    with temporary_folder() as name:
+        cloud = Cloud.start(Path(name))
+        yield cloud
+        cloud.stop()
+        if request.session.testsfailed:
+            print("\nThe end of the cloud's log, whose folder goes:\n", (cloud.state / "log").read_text()[-4000:])
 
 
 @pytest.fixture(scope="session")

@@ -102,8 +102,6 @@ def test_updated_code_is_what_runs_next(cloud):
     beside.write_text(replaced)
     beside.chmod(0o755)
     beside.rename(bootstrap)
-    cloud.client("lambda").update_function_code(
-        FunctionName=name, S3Bucket="hot-reload", S3Key=str(bootstrap.parent)
-    )
+    cloud.client("lambda").update_function_code(FunctionName=name, S3Bucket="hot-reload", S3Key=str(bootstrap.parent))
     cloud.wait_until_active(name)
     assert cloud.invoke(name, {})[1]["version"] == "2"

@@ -17,7 +17,9 @@ def run(code: str, mend: str) -> str:
             mend.apply()
     """
     program = textwrap.dedent(given) + textwrap.dedent(code)
-    ended = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE_ROOT, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=PACKAGE_ROOT, capture_output=True, text=True, timeout=60
+    )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.strip()
 
@@ -52,8 +54,9 @@ def test_python_is_parsed_by_one_thread_at_a_time():
 
 @pytest.mark.guards("lambda.races")
 def test_environments_may_be_listed_while_one_is_added():
-    assert run(
-        """
+    assert (
+        run(
+            """
         from types import SimpleNamespace
         from localstack.services.lambda_.invocation.assignment import AssignmentService
         service = AssignmentService()
@@ -66,14 +69,17 @@ def test_environments_may_be_listed_while_one_is_added():
         except RuntimeError as error:
             print(error)
         """,
-        "lambda.races",
-    ) == "fine"
+            "lambda.races",
+        )
+        == "fine"
+    )
 
 
 @pytest.mark.guards("lambda.races")
 def test_a_new_environment_belongs_to_who_has_started_it():
-    assert run(
-        """
+    assert (
+        run(
+            """
         import threading
         from localstack.services.lambda_.invocation import assignment
         from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment, RuntimeStatus
@@ -107,14 +113,17 @@ def test_a_new_environment_belongs_to_who_has_started_it():
         except Exception as error:
             print(type(error).__name__)
         """,
-        "lambda.races",
-    ) == "kept"
+            "lambda.races",
+        )
+        == "kept"
+    )
 
 
 @pytest.mark.guards("timers")
 def test_timers_of_idle_environments_share_a_thread():
-    assert run(
-        """
+    assert (
+        run(
+            """
         import threading, time
         from localstack.services.lambda_.invocation import execution_environment
         fired = threading.Event()
@@ -126,5 +135,7 @@ def test_timers_of_idle_environments_share_a_thread():
         for timer in timers: timer.cancel()
         print(count < 10, fired.wait(3))
         """,
-        "timers",
-    ) == "True True"
+            "timers",
+        )
+        == "True True"
+    )

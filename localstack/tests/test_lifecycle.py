@@ -14,8 +14,8 @@ STOP_SECONDS = 1.5
 
 
 @pytest.fixture
-def own_cloud(tmp_path):
-    cloud = Cloud.start(tmp_path / "state")
+def own_cloud(folder):
+    cloud = Cloud.start(folder)
     yield cloud
     cloud.stop(signal.SIGKILL)
 
@@ -72,11 +72,11 @@ def test_functions_die_with_it_when_it_is_killed(own_cloud):
     eventually(lambda: not any(is_running(pid) for pid in processes), 2)
 
 
-def test_a_taken_port_is_told_in_one_line(tmp_path):
+def test_a_taken_port_is_told_in_one_line(folder):
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         ended = subprocess.run(
-            [sys.executable, "-m", "parkade_localstack", "--port", str(port), "--state-dir", str(tmp_path / "state")],
+            [sys.executable, "-m", "parkade_localstack", "--port", str(port), "--state-dir", str(folder)],
             env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
             capture_output=True,
             text=True,
@@ -86,16 +86,16 @@ def test_a_taken_port_is_told_in_one_line(tmp_path):
     assert ended.stderr == f"parkade_localstack: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
-def test_it_can_be_started_again_on_the_same_port_and_folder(tmp_path):
+def test_it_can_be_started_again_on_the_same_port_and_folder(folder):
     port = free_port()
     for _ in range(2):
-        cloud = Cloud.start(tmp_path / "state", port=port)
+        cloud = Cloud.start(folder, port=port)
         assert cloud.client("sqs").list_queues().get("QueueUrls") is None  # nothing lasts
         cloud.queue()
         cloud.stop()
 
 
-def test_the_callers_environment_does_not_leak_in(tmp_path):
+def test_the_callers_environment_does_not_leak_in(folder):
     secrets = {
         "AWS_ACCESS_KEY_ID": "AKIAREAL",
         "AWS_PROFILE": "production",
@@ -104,7 +104,7 @@ def test_the_callers_environment_does_not_leak_in(tmp_path):
         "LAMBDA_RUNTIME_EXECUTOR": "docker",
         "SECRET_OF_THE_CALLER": "x",
     }
-    cloud = Cloud.start(tmp_path / "state", environment=secrets)
+    cloud = Cloud.start(folder, environment=secrets)
     try:
         environment = Path(f"/proc/{cloud.process.pid}/environ")  # what it was started with, of course, has them
         assert "SECRET_OF_THE_CALLER" in environment.read_text()

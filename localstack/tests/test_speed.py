@@ -69,7 +69,9 @@ def test_an_event_to_a_queue_costs_little(cloud):
 def test_an_execution_with_its_log_costs_little(cloud):
     group = f"/aws/vendedlogs/states/{unique('log')}"
     cloud.client("logs").create_log_group(logGroupName=group)
-    destination = {"cloudWatchLogsLogGroup": {"logGroupArn": f"arn:aws:logs:us-east-1:000000000000:log-group:{group}:*"}}
+    destination = {
+        "cloudWatchLogsLogGroup": {"logGroupArn": f"arn:aws:logs:us-east-1:000000000000:log-group:{group}:*"}
+    }
     logging = {"level": "ALL", "includeExecutionData": True, "destinations": [destination]}
     machine = Machine(cloud, steps(cloud.function(), 5), loggingConfiguration=logging)
     assert costs_at_most(75, cloud, machine.run, 8)

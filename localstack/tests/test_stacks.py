@@ -119,7 +119,10 @@ def test_a_stack_takes_exports_and_parameters_from_another(cloud):
     giver = {
         "Resources": {
             "Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": name}},
-            "Value": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": f"/{name}/v", "Type": "String", "Value": "42"}},
+            "Value": {
+                "Type": "AWS::SSM::Parameter",
+                "Properties": {"Name": f"/{name}/v", "Type": "String", "Value": "42"},
+            },
         },
         "Outputs": {"Bus": {"Value": {"Ref": "Bus"}, "Export": {"Name": name}}},
     }
@@ -169,7 +172,9 @@ Outputs:
 def test_functions_roles_mappings_parameters_and_machines_are_updated(cloud, parameters):
     stack = unique("mixed")
     cloud.deploy(stack, MIXED, **parameters)
-    changed = MIXED.replace("before", "after").replace("Timeout: 5", "Timeout: 7").replace("BatchSize: 3", "BatchSize: 4")
+    changed = (
+        MIXED.replace("before", "after").replace("Timeout: 5", "Timeout: 7").replace("BatchSize: 3", "BatchSize: 4")
+    )
     outputs = cloud.deploy(stack, changed, update=True, **parameters)
     awslambda, function = cloud.client("lambda"), outputs["Function"]
     configuration = awslambda.get_function_configuration(FunctionName=function)

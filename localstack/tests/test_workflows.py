@@ -18,7 +18,9 @@ class Machine:
         )["stateMachineArn"]
 
     def start(self, given=None, **more):
-        return self.states.start_execution(stateMachineArn=self.arn, input=json.dumps(given or {}), **more)["executionArn"]
+        return self.states.start_execution(stateMachineArn=self.arn, input=json.dumps(given or {}), **more)[
+            "executionArn"
+        ]
 
     def finished(self, execution, seconds=20):
         def description():
@@ -38,7 +40,9 @@ def task(function, payload, **more):
 def steps(function, number):
     names = [f"S{n}" for n in range(number)]
     states = {
-        name: task(function, {"Payload": {"step": name}}, ResultPath=None, **({"Next": after} if after else {"End": True}))
+        name: task(
+            function, {"Payload": {"step": name}}, ResultPath=None, **({"Next": after} if after else {"End": True})
+        )
         for name, after in zip(names, [*names[1:], None])
     }
     return {"StartAt": "S0", "States": states}
@@ -182,7 +186,9 @@ def test_twenty_executions_at_once_all_succeed(cloud):
 def test_executions_are_logged(cloud):
     group = f"/aws/vendedlogs/states/{unique('log')}"
     cloud.client("logs").create_log_group(logGroupName=group)
-    destination = {"cloudWatchLogsLogGroup": {"logGroupArn": f"arn:aws:logs:us-east-1:000000000000:log-group:{group}:*"}}
+    destination = {
+        "cloudWatchLogsLogGroup": {"logGroupArn": f"arn:aws:logs:us-east-1:000000000000:log-group:{group}:*"}
+    }
     logging = {"level": "ALL", "includeExecutionData": True, "destinations": [destination]}
     machine = Machine(cloud, steps(cloud.function(), 1), loggingConfiguration=logging)
     machine.run()
