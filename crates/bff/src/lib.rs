@@ -1,1 +1,24 @@
-//! Backend for frontend: requests in, problems out, and the calls between.
+#![doc = include_str!("../README.md")]
+
+pub mod event;
+pub mod invoke;
+pub mod memory;
+
+mod answer;
+mod correlation;
+mod edge;
+mod idempotency;
+#[cfg(feature = "lambda")]
+pub mod lambda;
+mod origins;
+mod problem;
+mod query;
+mod request;
+
+pub use answer::Answer;
+pub use edge::Edge;
+pub use idempotency::IdempotencyKey;
+pub use origins::Origins;
+pub use problem::{Problem, ProblemKind};
+pub use query::{PageAsked, Query};
+pub use request::{Caller, Request};

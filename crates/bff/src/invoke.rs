@@ -1,0 +1,106 @@
+//! The port to other services: one question, one answer, one deadline.
+
+use std::future::Future;
+use std::time::Duration;
+
+use saga::Failure;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+/// Calls functions of other services.
+///
+/// An implementation must
+/// - hand on the function's own failure as it was said,
+/// - call everything else that goes wrong transient, unless a person must mend it,
+/// - never repeat a call that may have been made, beyond a connection that was lost,
+/// - need no clock: whoever asks keeps the deadline, and drops the future when it is over.
+pub trait Invoke: Sync {
+    /// Sends JSON to a function and gets JSON back.
+    fn invoke(
+        &self,
+        function: &str,
+        request: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, Failure>> + Send;
+}
+
+/// When an answer is of no use any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// So much from now.
+    #[must_use]
+    pub fn after(limit: Duration) -> Self {
+        Self(Instant::now() + limit)
+    }
+
+    /// So much from now, but not later than this one.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self(self.0.min(Instant::now() + limit))
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.0 <= Instant::now()
+    }
+}
+
+/// Asks a function, and reads its answer.
+///
+/// # Errors
+///
+/// The function's own failure; `Transient` after the deadline; `Broken` for an answer of another shape.
+pub async fn ask<A, R>(
+    services: &impl Invoke,
+    function: &str,
+    request: &A,
+    deadline: Deadline,
+) -> Result<R, Failure>
+where
+    A: Serialize + Sync,
+    R: DeserializeOwned,
+{
+    let request = serde_json::to_vec(request).map_err(Failure::broken)?;
+    let answer = timeout_at(deadline.0, services.invoke(function, request))
+        .await
+        .map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))??;
+    serde_json::from_slice(&answer).map_err(Failure::broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use saga::FailureKind;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::memory::{Memory, Reply};
+
+    fn deadline() -> Deadline {
+        Deadline::after(Duration::from_secs(1))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_does_not_answer_in_time_is_given_up() {
+        let services = Memory::new(|_, _| Reply::Late(Duration::from_secs(2), json!(1)));
+        let failure = ask::<_, Value>(&services, "slow", &1, deadline()).await.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Transient);
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_another_shape_is_broken() {
+        let services = Memory::new(|_, _| Reply::Answer(json!("text")));
+        let failure = ask::<_, u64>(&services, "odd", &1, deadline()).await.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Broken);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_has_no_more_time_than_the_whole() {
+        let whole = deadline();
+        assert!(whole.within(Duration::from_secs(9)).0 == whole.0);
+        assert!(whole.within(Duration::from_millis(9)).0 < whole.0);
+        assert!(!whole.is_over());
+    }
+}

@@ -1,0 +1,100 @@
+//! The port over Lambda's Invoke.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
+use aws_sdk_lambda::error::{DisplayErrorContext, SdkError};
+use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeOutput};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
+use saga::Failure;
+use serde::Deserialize;
+
+use crate::invoke::Invoke;
+
+/// A first handshake on the smallest function takes 0.75 s of its share of a core.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// A start that takes longer than this is worse than a first request that does.
+const WARM_UP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Functions of Lambda, called and waited for.
+#[derive(Clone, Debug)]
+pub struct Functions {
+    client: Client,
+}
+
+/// What Lambda says of a function that failed.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct FunctionError {
+    error_type: String,
+    error_message: String,
+}
+
+impl Functions {
+    /// Takes the platform's configuration, less its limits in time and attempts: the asker has a deadline of its own, and
+    /// whether to ask again is for the client to say.
+    #[must_use]
+    pub fn new(aws: impl Into<aws_sdk_lambda::config::Builder>) -> Self {
+        let limits = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .disable_operation_timeout()
+            .disable_operation_attempt_timeout()
+            .build();
+        let config =
+            aws.into().timeout_config(limits).retry_config(RetryConfig::disabled()).build();
+        Self { client: Client::from_conf(config) }
+    }
+
+    /// Opens a connection, so that the first request need not wait for the handshake.
+    ///
+    /// # Errors
+    ///
+    /// Lambda was not reached in time, or would not have let the call through.
+    pub async fn warm_up(&self, function: &str) -> Result<(), Failure> {
+        let call = self.client.invoke().function_name(function);
+        let call = call.invocation_type(InvocationType::DryRun).send();
+        let sent = tokio::time::timeout(WARM_UP_TIMEOUT, call).await;
+        sent.map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))?
+            .map_err(not_answered)
+            .map(drop)
+    }
+
+    async fn send(
+        &self,
+        function: &str,
+        request: Vec<u8>,
+    ) -> Result<InvokeOutput, SdkError<InvokeError>> {
+        self.client.invoke().function_name(function).payload(Blob::new(request)).send().await
+    }
+}
+
+impl Invoke for Functions {
+    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let mut sent = self.send(function, request.clone()).await;
+        // A function that was frozen finds its connections closed. Once more, on a fresh one.
+        if matches!(&sent, Err(SdkError::DispatchFailure(lost)) if lost.is_io()) {
+            sent = self.send(function, request).await;
+        }
+        let output = sent.map_err(not_answered)?;
+        let payload = output.payload.map(Blob::into_inner).unwrap_or_default();
+        if output.function_error.is_none() {
+            return Ok(payload);
+        }
+        // A crash may leave something else than JSON, or nothing.
+        let error: FunctionError = serde_json::from_slice(&payload).unwrap_or_default();
+        Err(Failure::from_wire(&error.error_type, &error.error_message))
+    }
+}
+
+/// What Lambda says by itself: a function that is not there, or not for us, will not come by waiting.
+fn not_answered(error: SdkError<InvokeError>) -> Failure {
+    let told = DisplayErrorContext(&error).to_string();
+    let code = error.as_service_error().map(|it| it.meta().code().unwrap_or_default().to_owned());
+    match code.as_deref() {
+        Some("ResourceNotFoundException" | "AccessDeniedException") => Failure::broken(told),
+        _ => Failure::transient("the service did not answer", told),
+    }
+}

@@ -1,0 +1,58 @@
+//! Services in memory: for tests and examples.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use saga::Failure;
+use serde_json::Value;
+
+use crate::invoke::Invoke;
+
+/// How a service behaves this time.
+#[derive(Debug)]
+pub enum Reply {
+    /// It answers.
+    Answer(Value),
+    /// It says no, or falls over.
+    Failure(Failure),
+    /// It answers after a while.
+    Late(Duration, Value),
+}
+
+/// Answers by a function of the function's name and the request, and remembers what it was asked.
+#[derive(Debug)]
+pub struct Memory<F> {
+    reply: F,
+    asked: Mutex<Vec<(String, Value)>>,
+}
+
+impl<F: Fn(&str, &Value) -> Reply + Sync> Memory<F> {
+    /// Services that reply like this.
+    pub fn new(reply: F) -> Self {
+        Self { reply, asked: Mutex::default() }
+    }
+
+    /// Every call up to now.
+    pub fn asked(&self) -> Vec<(String, Value)> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<F: Fn(&str, &Value) -> Reply + Sync> Invoke for Memory<F> {
+    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let request: Value = serde_json::from_slice(&request).map_err(Failure::broken)?;
+        let reply = (self.reply)(function, &request);
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((function.to_owned(), request));
+        match reply {
+            Reply::Answer(answer) => serde_json::to_vec(&answer).map_err(Failure::broken),
+            Reply::Failure(failure) => Err(failure),
+            Reply::Late(wait, answer) => {
+                tokio::time::sleep(wait).await;
+                serde_json::to_vec(&answer).map_err(Failure::broken)
+            }
+        }
+    }
+}

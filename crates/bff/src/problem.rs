@@ -1,0 +1,192 @@
+//! What is told to a client that does not get what it asked for: problem documents of RFC 9457.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use saga::{Failure, FailureKind};
+
+/// Long enough for a lost race or a restart to be over, short enough for a person to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The kinds of problems, each with its slug and status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The request is malformed.
+    Validation,
+    /// Nobody knows who asks.
+    Unauthenticated,
+    /// The provider refused the payment.
+    PaymentDeclined,
+    /// The caller may not do this.
+    Forbidden,
+    /// There is no such thing, as far as the caller may know.
+    NotFound,
+    /// Not possible in the state it is in.
+    Conflict,
+    /// The body is too long.
+    PayloadTooLarge,
+    /// The key has been used with another body.
+    IdempotencyKeyReused,
+    /// Not now.
+    ServiceUnavailable,
+}
+
+impl ProblemKind {
+    /// The last part of the problem's `type`; callers may rely on it.
+    #[must_use]
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::Validation => "validation",
+            Self::Unauthenticated => "unauthenticated",
+            Self::PaymentDeclined => "payment-declined",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::PayloadTooLarge => "payload-too-large",
+            Self::IdempotencyKeyReused => "idempotency-key-reused",
+            Self::ServiceUnavailable => "service-unavailable",
+        }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Validation => 400,
+            Self::Unauthenticated => 401,
+            Self::PaymentDeclined => 402,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::PayloadTooLarge => 413,
+            Self::IdempotencyKeyReused => 422,
+            Self::ServiceUnavailable => 503,
+        }
+    }
+
+    /// The same for every problem of this kind.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Validation => "The request is not valid",
+            Self::Unauthenticated => "A valid bearer token is needed",
+            Self::PaymentDeclined => "The payment was declined",
+            Self::Forbidden => "Not allowed",
+            Self::NotFound => "Not found",
+            Self::Conflict => "Not possible in this state",
+            Self::PayloadTooLarge => "The body is too large",
+            Self::IdempotencyKeyReused => "The idempotency key belongs to another request",
+            Self::ServiceUnavailable => "Not available now",
+        }
+    }
+}
+
+/// Why a request is not done.
+#[derive(Debug)]
+pub struct Problem {
+    kind: ProblemKind,
+    detail: Cow<'static, str>,
+    cause: Option<Failure>,
+}
+
+impl Problem {
+    /// A problem of this kind; the detail is for people and goes to the client.
+    #[must_use]
+    pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, detail: detail.into(), cause: None }
+    }
+
+    /// The request is malformed.
+    #[must_use]
+    pub fn validation(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ProblemKind::Validation, detail)
+    }
+
+    /// There is no such thing.
+    #[must_use]
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ProblemKind::NotFound, detail)
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// What to tell a person.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The failure of a service that it stems from; for logs.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Failure> {
+        self.cause.as_ref()
+    }
+
+    /// When to try again, where trying again may help.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        (self.kind == ProblemKind::ServiceUnavailable).then_some(RETRY_AFTER)
+    }
+}
+
+/// What a service says becomes what the client is told: never a cause, and never a 500.
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.kind() {
+            FailureKind::Rejected => of_rejection(failure.slug()),
+            // A fault that wants a person is in the log; for the client it is a service that does not work now.
+            FailureKind::Transient | FailureKind::Broken => ProblemKind::ServiceUnavailable,
+        };
+        Self { kind, detail: Cow::Owned(failure.detail().to_owned()), cause: Some(failure) }
+    }
+}
+
+/// A rule's no that nobody has told us of is still a no.
+fn of_rejection(slug: &str) -> ProblemKind {
+    [
+        ProblemKind::Validation,
+        ProblemKind::Forbidden,
+        ProblemKind::NotFound,
+        ProblemKind::PaymentDeclined,
+        ProblemKind::IdempotencyKeyReused,
+    ]
+    .into_iter()
+    .find(|kind| kind.slug() == slug)
+    .unwrap_or(ProblemKind::Conflict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejection_keeps_its_slug_and_an_unknown_one_is_a_conflict() {
+        for (slug, status) in [
+            ("validation", 400),
+            ("payment-declined", 402),
+            ("not-found", 404),
+            ("conflict", 409),
+            ("slot-unavailable", 409),
+            ("never-heard-of", 409),
+            ("idempotency-key-reused", 422),
+        ] {
+            let problem = Problem::from(Failure::rejected(slug, "no"));
+            assert_eq!(problem.kind().status(), status, "{slug}");
+            assert_eq!(problem.retry_after(), None);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_refusal_may_be_tried_again_and_shows_no_cause() {
+        for failure in [Failure::transient("not now", "hunter2"), Failure::broken("hunter2")] {
+            let problem = Problem::from(failure);
+            assert_eq!(problem.kind().status(), 503);
+            assert_eq!(problem.retry_after(), Some(Duration::from_secs(1)));
+            assert!(!problem.detail().contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! A request, read strictly: what is not understood is refused, not guessed at.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::event::ProxyEvent;
+use crate::idempotency::{self, IdempotencyKey};
+use crate::problem::{Problem, ProblemKind};
+use crate::query::{Query, short};
+
+/// More than any request of ours needs, and little enough to be read on the smallest function.
+const BODY_MAX: usize = 64 * 1024;
+
+/// One request of one client.
+#[derive(Debug)]
+pub struct Request {
+    event: ProxyEvent,
+    correlation_id: Uuid,
+}
+
+/// Who asks, by the word of the authorizer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The subject of the caller's token.
+    pub subject: String,
+    roles: Vec<String>,
+}
+
+impl Caller {
+    /// Whether the caller has this role.
+    #[must_use]
+    pub fn is(&self, role: &str) -> bool {
+        self.roles.iter().any(|it| it == role)
+    }
+}
+
+impl Request {
+    pub(crate) fn new(event: ProxyEvent, correlation_id: Uuid) -> Self {
+        Self { event, correlation_id }
+    }
+
+    /// What the request belongs to.
+    #[must_use]
+    pub fn correlation_id(&self) -> Uuid {
+        self.correlation_id
+    }
+
+    /// The method and the path of the route, as the API's document spells it: `GET`, `/books/{bookId}`.
+    ///
+    /// The gateway has routed already; doing it again from the path would have to know about stages and base paths.
+    #[must_use]
+    pub fn route(&self) -> (&str, &str) {
+        (&self.event.http_method, self.event.resource.as_deref().unwrap_or_default())
+    }
+
+    /// A header that may come once; names have no case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.event, name)
+    }
+
+    /// Who asks.
+    ///
+    /// # Errors
+    ///
+    /// 401 if no authorizer has said so.
+    pub fn caller(&self) -> Result<Caller, Problem> {
+        let context = self.event.request_context.as_ref().and_then(|it| it.authorizer.as_ref());
+        let text = |name| context.and_then(|it| it.get(name)).and_then(|it| it.as_str());
+        match text("sub").filter(|it| !it.is_empty()) {
+            Some(subject) => Ok(Caller {
+                subject: subject.to_owned(),
+                roles: text("role").unwrap_or_default().split(' ').map(str::to_owned).collect(),
+            }),
+            None => {
+                Err(Problem::new(ProblemKind::Unauthenticated, "nobody vouches for the caller"))
+            }
+        }
+    }
+
+    /// A part of the path.
+    ///
+    /// # Errors
+    ///
+    /// 404 for what is no name of such a thing: a text that is no id is the id of nothing.
+    pub fn path<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
+        let raw = self.event.path_parameters.as_ref().and_then(|it| it.get(name));
+        raw.and_then(|it| decoded(it)?.parse().ok())
+            .ok_or_else(|| Problem::not_found(format!("there is no such {name}")))
+    }
+
+    /// The query, of which only these parameters are known.
+    ///
+    /// # Errors
+    ///
+    /// 400 for an unknown parameter, and for one that comes twice.
+    pub fn query(&self, known: &[&str]) -> Result<Query<'_>, Problem> {
+        match (&self.event.multi_value_query_string_parameters, &self.event.query_string_parameters)
+        {
+            (Some(all), _) => {
+                let pairs = all.iter().flat_map(|(name, values)| {
+                    values.iter().map(move |it| (name.as_str(), it.as_str()))
+                });
+                Query::read(pairs, known)
+            }
+            (None, Some(last)) => {
+                Query::read(last.iter().map(|(name, value)| (name.as_str(), value.as_str())), known)
+            }
+            (None, None) => Ok(Query::default()),
+        }
+    }
+
+    /// The body, as JSON. Fields that `T` does not know are refused if it denies them: it should.
+    ///
+    /// # Errors
+    ///
+    /// 413 beyond 64 KiB; 400 for another media type, for what is no JSON, and for what is no `T`.
+    pub fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let body = self.bytes()?;
+        if body.is_empty() {
+            return Err(Problem::validation("the request has no body"));
+        }
+        if let Some(media_type) = self.header("Content-Type") {
+            let essence = media_type.split(';').next().unwrap_or_default().trim();
+            if !essence.eq_ignore_ascii_case("application/json") {
+                return Err(Problem::validation("the body must be application/json"));
+            }
+        }
+        serde_json::from_slice(&body)
+            .map_err(|error| Problem::validation(format!("body: {}", short(&error.to_string()))))
+    }
+
+    /// Makes sure that nothing was sent that would not be looked at.
+    ///
+    /// # Errors
+    ///
+    /// 413 beyond 64 KiB; 400 for any body but an empty object.
+    pub fn no_body(&self) -> Result<(), Problem> {
+        let body = self.bytes()?;
+        let nothing = body.trim_ascii().is_empty()
+            || serde_json::from_slice::<serde_json::Map<_, _>>(&body).is_ok_and(|it| it.is_empty());
+        if nothing { Ok(()) } else { Err(Problem::validation("this request takes no body")) }
+    }
+
+    /// The client's name for its wish.
+    ///
+    /// # Errors
+    ///
+    /// 400 if there is none, more than one, or one that is not 1 to 255 visible ASCII characters.
+    pub fn idempotency_key(&self) -> Result<IdempotencyKey, Problem> {
+        let mut keys = headers(&self.event, idempotency::HEADER);
+        let key = keys.next().filter(|_| keys.next().is_none());
+        key.and_then(|it| it.parse().ok()).ok_or_else(|| {
+            Problem::validation(
+                "the header Idempotency-Key must be 1 to 255 visible ASCII characters",
+            )
+        })
+    }
+
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, Problem> {
+        let too_large = || Problem::new(ProblemKind::PayloadTooLarge, "a body may have 64 KiB");
+        let text = self.event.body.as_deref().unwrap_or_default();
+        if !self.event.is_base64_encoded {
+            let fits = text.len() <= BODY_MAX;
+            return fits.then_some(Cow::Borrowed(text.as_bytes())).ok_or_else(too_large);
+        }
+        // Four characters carry three bytes: what is longer need not be decoded to be too long.
+        if text.len() > BODY_MAX / 3 * 4 + 4 {
+            return Err(too_large());
+        }
+        match STANDARD.decode(text) {
+            Ok(bytes) if bytes.len() <= BODY_MAX => Ok(Cow::Owned(bytes)),
+            Ok(_) => Err(too_large()),
+            Err(_) => Err(Problem::validation("the body cannot be read")),
+        }
+    }
+}
+
+/// A header of an event that is not yet a request.
+pub(crate) fn header<'a>(event: &'a ProxyEvent, name: &str) -> Option<&'a str> {
+    headers(event, name).next()
+}
+
+fn headers<'a>(event: &'a ProxyEvent, name: &str) -> impl Iterator<Item = &'a str> {
+    let all = event.multi_value_headers.iter().flatten();
+    let mut values: Vec<&str> = all
+        .filter(|(it, _)| it.eq_ignore_ascii_case(name))
+        .flat_map(|(_, values)| values.iter().map(String::as_str))
+        .collect();
+    if values.is_empty() {
+        let single = event.headers.iter().flatten();
+        values = single
+            .filter(|(it, _)| it.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect();
+    }
+    values.into_iter()
+}
+
+/// API Gateway decodes path parameters, other clouds do not. Nothing that is a name here has a percent sign, so decoding
+/// twice does no harm.
+fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+    percent_encoding::percent_decode_str(raw).decode_utf8().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Named {
+        #[expect(dead_code, reason = "only whether it can be read matters")]
+        name: String,
+    }
+
+    fn request(event: Value) -> Request {
+        Request::new(serde_json::from_value(event).unwrap(), Uuid::nil())
+    }
+
+    fn status_of(event: Value) -> Option<u16> {
+        request(event).body::<Named>().err().map(|it| it.kind().status())
+    }
+
+    #[test]
+    fn a_body_is_json_of_the_right_shape_and_nothing_more() {
+        assert_eq!(status_of(json!({"body": r#"{"name":"a"}"#})), None);
+        assert_eq!(status_of(json!({"body": "eyJuYW1lIjoiYSJ9", "isBase64Encoded": true})), None);
+        for body in [
+            "",
+            "{",
+            "[]",
+            "null",
+            r#"{"name":1}"#,
+            r#"{"name":"a","x":1}"#,
+            r#"{"name":"a"} x"#,
+            r#"{"name":"a","name":"b"}"#,
+        ] {
+            assert_eq!(status_of(json!({"body": body})), Some(400), "{body}");
+        }
+        let deep = "[".repeat(50_000);
+        assert_eq!(status_of(json!({"body": deep})), Some(400));
+        assert_eq!(status_of(json!({"body": null})), Some(400));
+        assert_eq!(status_of(json!({"body": "%%%", "isBase64Encoded": true})), Some(400));
+        assert_eq!(status_of(json!({"body": "/w==", "isBase64Encoded": true})), Some(400));
+    }
+
+    #[test]
+    fn a_body_of_another_media_type_is_refused() {
+        for (media_type, status) in [
+            ("application/json", None),
+            ("Application/JSON; charset=utf-8", None),
+            ("text/plain", Some(400)),
+            ("application/x-www-form-urlencoded", Some(400)),
+        ] {
+            let event = json!({"headers": {"content-type": media_type}, "body": r#"{"name":"a"}"#});
+            assert_eq!(status_of(event), status, "{media_type}");
+        }
+    }
+
+    #[test]
+    fn a_body_beyond_64_kib_is_too_large_however_it_is_written() {
+        let long = format!("{{\"name\":\"{}\"}}", "x".repeat(BODY_MAX));
+        assert_eq!(status_of(json!({"body": long})), Some(413));
+        let encoded = STANDARD.encode(&long);
+        assert_eq!(status_of(json!({"body": encoded, "isBase64Encoded": true})), Some(413));
+        assert!(request(json!({"body": long})).no_body().is_err());
+    }
+
+    #[test]
+    fn a_request_that_takes_no_body_takes_nothing_in_it() {
+        for body in [json!(null), json!(""), json!("{}"), json!(" \n")] {
+            assert!(request(json!({"body": body})).no_body().is_ok());
+        }
+        for body in [r#"{"a":1}"#, "[]", "x"] {
+            assert!(request(json!({"body": body})).no_body().is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_caller_is_whom_the_authorizer_names() {
+        let caller = request(json!({
+            "requestContext": {"authorizer": {"sub": "alice", "role": "customer operator"}}
+        }))
+        .caller()
+        .unwrap();
+        assert_eq!(caller.subject, "alice");
+        assert!(caller.is("operator") && !caller.is("oper"));
+        for event in [
+            json!({}),
+            json!({"requestContext": null}),
+            json!({"requestContext": {"authorizer": null}}),
+            json!({"requestContext": {"authorizer": {"sub": ""}}}),
+            json!({"requestContext": {"authorizer": {"sub": 7}}}),
+        ] {
+            let problem = request(event).caller().unwrap_err();
+            assert_eq!(problem.kind(), ProblemKind::Unauthenticated);
+        }
+    }
+
+    #[test]
+    fn a_path_may_come_encoded_or_not() {
+        for raw in ["a:b", "a%3Ab", "a%3ab"] {
+            let request = request(json!({"pathParameters": {"it": raw}}));
+            assert_eq!(request.path::<String>("it").unwrap(), "a:b");
+        }
+        assert!(request(json!({"pathParameters": {"it": "%ff"}})).path::<String>("it").is_err());
+        assert!(request(json!({"pathParameters": null})).path::<String>("it").is_err());
+    }
+
+    #[test]
+    fn one_key_is_needed_and_no_two() {
+        for (event, good) in [
+            (json!({"headers": {"idempotency-key": "k"}}), true),
+            (json!({"multiValueHeaders": {"Idempotency-Key": ["k"]}}), true),
+            (json!({"multiValueHeaders": {"Idempotency-Key": ["k", "k"]}}), false),
+            (json!({"multiValueHeaders": {"Idempotency-Key": [""]}}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(request(event.clone()).idempotency_key().is_ok(), good, "{event}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in ".{0,60}", encoded: bool) {
+            let request = request(json!({"body": body, "isBase64Encoded": encoded}));
+            drop(request.body::<Named>());
+            drop(request.no_body());
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Everything that the environment tells this backend, read once at cold start.
+
+use bff::Origins;
+use function::env::{ConfigError, required};
+
+/// Settings of the backend.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the services are.
+    pub services: Services,
+    /// Whose pages may call.
+    pub origins: Origins,
+}
+
+/// The functions that are asked.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// Books, cancels, checks out.
+    pub booking_command: String,
+    /// Shows bookings.
+    pub booking_query: String,
+    /// Shows slots.
+    pub parking_query: String,
+    /// Takes payments.
+    pub billing_command: String,
+    /// Shows bills.
+    pub billing_query: String,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// Names the first variable that is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            services: Services {
+                booking_command: required("BOOKING_COMMAND_FUNCTION")?,
+                booking_query: required("BOOKING_QUERY_FUNCTION")?,
+                parking_query: required("PARKING_QUERY_FUNCTION")?,
+                billing_command: required("BILLING_COMMAND_FUNCTION")?,
+                billing_query: required("BILLING_QUERY_FUNCTION")?,
+            },
+            origins: Origins::from_list(&required("ALLOWED_ORIGINS")?),
+        })
+    }
+}

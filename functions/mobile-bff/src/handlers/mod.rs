@@ -1,0 +1,32 @@
+//! From a request to the services and back; `bff` finds the others by the route.
+
+pub mod bff;
+
+mod bills;
+mod bookings;
+mod slots;
+
+use std::time::Duration;
+
+use ::bff::invoke::Deadline;
+use ::bff::{Caller, PageAsked, Request};
+use contracts::message::PageRequest;
+
+use crate::config::Services;
+
+/// Whatever is asked, a client knows more after five seconds.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// The services, and who asks them for what.
+struct Errand<'a, S> {
+    services: &'a S,
+    at: &'a Services,
+    request: &'a Request,
+    caller: Caller,
+    deadline: Deadline,
+}
+
+/// What a client asks of a list, in the services' words.
+fn page_request(asked: PageAsked) -> PageRequest {
+    PageRequest { limit: asked.limit, cursor: asked.cursor }
+}

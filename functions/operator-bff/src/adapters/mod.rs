@@ -1,0 +1,3 @@
+//! What no pattern crate offers.
+
+pub mod sfn;

@@ -1,0 +1,22 @@
+//! Lambda `operator-bff`: wiring only.
+
+use ::bff::event::ProxyEvent;
+use ::bff::lambda::Functions;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use operator_bff::adapters::sfn::StepFunctions;
+use operator_bff::config::Config;
+use operator_bff::handlers::bff;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    function::telemetry();
+    let config = Config::from_env()?;
+    let aws = function::aws_config().await;
+    let services = Functions::new(&aws);
+    let workflow = StepFunctions::new(aws_sdk_sfn::Client::new(&aws), config.booking_saga.clone());
+    function::warm(services.warm_up(&config.services.booking_query)).await;
+    run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
+        Ok::<_, Error>(bff::handle(&services, &workflow, &config, event.payload).await)
+    }))
+    .await
+}

@@ -1,0 +1,50 @@
+//! Everything that the environment tells this backend, read once at cold start.
+
+use bff::Origins;
+use function::env::{ConfigError, parsed, required};
+
+use crate::adapters::sfn::Machine;
+
+/// Settings of the backend.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the services are.
+    pub services: Services,
+    /// Whose pages may call.
+    pub origins: Origins,
+    /// The state machine of instant bookings.
+    pub booking_saga: Machine,
+}
+
+/// The functions that are asked.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// Knows what has happened to a booking.
+    pub booking_command: String,
+    /// Shows bookings.
+    pub booking_query: String,
+    /// Adds, closes and reopens slots.
+    pub parking_command: String,
+    /// Shows slots.
+    pub parking_query: String,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// Names the first variable that is missing or unusable.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            services: Services {
+                booking_command: required("BOOKING_COMMAND_FUNCTION")?,
+                booking_query: required("BOOKING_QUERY_FUNCTION")?,
+                parking_command: required("PARKING_COMMAND_FUNCTION")?,
+                parking_query: required("PARKING_QUERY_FUNCTION")?,
+            },
+            origins: Origins::from_list(&required("ALLOWED_ORIGINS")?),
+            booking_saga: parsed("BOOKING_SAGA_ARN", str::parse)?,
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! `operator-bff`: one request of an operator's.
+
+use bff::event::{ProxyAnswer, ProxyEvent};
+use bff::invoke::{Deadline, Invoke};
+use bff::{Answer, Edge, Problem, ProblemKind, Request};
+
+use super::{Errand, LIMIT, bookings, slots};
+use crate::config::Config;
+use crate::workflow::Workflow;
+
+/// Where the slugs of problems are explained.
+const PROBLEMS: &str = "https://parkade.dev/problems/";
+
+/// Answers one event of the gateway, whatever it holds.
+pub async fn handle(
+    services: &impl Invoke,
+    workflow: &impl Workflow,
+    config: &Config,
+    event: ProxyEvent,
+) -> ProxyAnswer {
+    let edge = Edge { problems: PROBLEMS, origins: config.origins.clone() };
+    edge.serve(event, function::new_id(), |request| answer(services, workflow, config, request))
+        .await
+}
+
+/// The routes are those of the OpenAPI document, and a test holds the two together.
+async fn answer(
+    services: &impl Invoke,
+    workflow: &impl Workflow,
+    config: &Config,
+    request: Request,
+) -> Result<Answer, Problem> {
+    if !request.caller()?.is("operator") {
+        return Err(Problem::new(ProblemKind::Forbidden, "this is for operators"));
+    }
+    let errand = Errand {
+        services,
+        at: &config.services,
+        request: &request,
+        deadline: Deadline::after(LIMIT),
+    };
+    match request.route() {
+        ("POST", "/operator/slots") => slots::create(&errand).await,
+        ("GET", "/operator/slots") => slots::list(&errand).await,
+        ("GET", "/operator/slots/{slotId}") => slots::read(&errand).await,
+        ("POST", "/operator/slots/{slotId}/close") => slots::close(&errand).await,
+        ("POST", "/operator/slots/{slotId}/reopen") => slots::reopen(&errand).await,
+        ("GET", "/operator/bookings") => bookings::list(&errand).await,
+        ("GET", "/operator/bookings/{bookingId}/events") => bookings::history(&errand).await,
+        ("GET", "/operator/bookings/{bookingId}/saga") => bookings::saga(&errand, workflow).await,
+        _ => Err(Problem::not_found("there is no such route")),
+    }
+}

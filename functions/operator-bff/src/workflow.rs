@@ -1,0 +1,196 @@
+//! How an orchestrated saga went: the history of an execution, read as steps.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use jiff::Timestamp;
+use saga::Failure;
+use serde::{Deserialize, Serialize};
+
+/// Knows executions by their names.
+///
+/// An implementation must give the whole history, however many pages it has, and nothing for a name that was never
+/// started.
+pub trait Workflow: Sync {
+    /// One execution.
+    fn execution(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Execution>, Failure>> + Send;
+}
+
+/// An execution, as far as it has come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execution {
+    /// Whether it is over, and how.
+    pub status: ExecutionStatus,
+    /// What has happened in it, in order.
+    pub history: Vec<HistoryEvent>,
+}
+
+/// The states of an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutionStatus {
+    /// Under way.
+    Running,
+    /// All steps are done.
+    Succeeded,
+    /// What was done is undone; or it could not be, and a person must look.
+    Failed,
+    /// It took too long.
+    TimedOut,
+    /// Somebody has stopped it.
+    Aborted,
+    /// Somebody has asked for it to go on.
+    PendingRedrive,
+}
+
+/// One event of a history: what of it says how the steps went.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct HistoryEvent {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: Happening,
+}
+
+/// What can happen to a step.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// A state that does work has begun.
+    StepEntered {
+        /// The state's name.
+        name: String,
+    },
+    /// Its work was asked for, the first time or again.
+    Attempted,
+    /// Its work was done.
+    AttemptSucceeded,
+    /// Its work was not done, or nobody knows.
+    AttemptFailed {
+        /// The error's name.
+        error: String,
+        /// What is said of it.
+        cause: String,
+    },
+    /// The state was left, for the next or by a catch.
+    StepLeft,
+    /// The execution is over.
+    Ended {
+        /// The error's name, if there was one.
+        error: Option<String>,
+        /// What is said of it.
+        cause: Option<String>,
+    },
+}
+
+/// A saga, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SagaShown {
+    status: ExecutionStatus,
+    steps: Vec<Step>,
+    /// What it failed of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// What the machine says of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+}
+
+/// One step: a command to a service, or its undo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    name: String,
+    status: StepStatus,
+    started_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    attempts: u32,
+    /// Why the last attempt came to nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// The states of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// Under way, or about to be tried again.
+    Running,
+    /// Done.
+    Succeeded,
+    /// Given up.
+    Failed,
+}
+
+impl From<Execution> for SagaShown {
+    fn from(execution: Execution) -> Self {
+        let (error, cause) = execution
+            .history
+            .iter()
+            .rev()
+            .find_map(|event| match &event.what {
+                Happening::Ended { error, cause } => Some((error.clone(), cause.clone())),
+                Happening::StepEntered { .. }
+                | Happening::Attempted
+                | Happening::AttemptSucceeded
+                | Happening::AttemptFailed { .. }
+                | Happening::StepLeft => None,
+            })
+            .unwrap_or_default();
+        Self { status: execution.status, steps: steps(&execution.history), error, cause }
+    }
+}
+
+/// Folds a history into its steps. One state at a time: the saga has no parallel branches.
+#[must_use]
+pub fn steps(history: &[HistoryEvent]) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for HistoryEvent { at, what } in history {
+        if let Happening::StepEntered { name } = what {
+            steps.push(Step {
+                name: name.clone(),
+                status: StepStatus::Running,
+                started_at: *at,
+                ended_at: None,
+                attempts: 0,
+                error: None,
+            });
+            continue;
+        }
+        let Some(step) = steps.last_mut().filter(|it| it.ended_at.is_none()) else { continue };
+        match what {
+            Happening::StepEntered { .. } => {}
+            Happening::Attempted => step.attempts += 1,
+            Happening::AttemptSucceeded => {
+                step.status = StepStatus::Succeeded;
+                step.error = None;
+            }
+            Happening::AttemptFailed { error, cause } => step.error = Some(named(error, cause)),
+            Happening::StepLeft | Happening::Ended { .. } => {
+                if step.status != StepStatus::Succeeded {
+                    step.status = StepStatus::Failed;
+                }
+                step.ended_at = Some(*at);
+            }
+        }
+    }
+    steps
+}
+
+/// The error's name, and the slug of the failure where a service has given one.
+fn named(error: &str, cause: &str) -> String {
+    slug_of(cause).map_or_else(|| error.to_owned(), |slug| format!("{error}: {slug}"))
+}
+
+/// A function's failure is JSON within JSON: Lambda's, and within it the service's own.
+fn slug_of(cause: &str) -> Option<String> {
+    let outer: BTreeMap<String, serde_json::Value> = serde_json::from_str(cause).ok()?;
+    let inner = outer.get("errorMessage")?.as_str()?;
+    let inner: BTreeMap<String, serde_json::Value> = serde_json::from_str(inner).ok()?;
+    inner.get("slug")?.as_str().map(str::to_owned)
+}

@@ -1,0 +1,331 @@
+//! Every route, and every error of the contract, with events as the gateway sends them.
+
+mod support;
+
+use std::time::Duration;
+
+use bff::memory::{Memory, Reply};
+use operator_bff::workflow::{Execution, ExecutionStatus, Happening, HistoryEvent, Workflow};
+use saga::Failure;
+use serde_json::{Value, json};
+use support::{AT, BOOKING, CORRELATION, SLOT, Sent, json_of, problem};
+
+fn slot() -> Value {
+    json!({"slotId": SLOT, "name": "A1", "status": "available", "version": 3})
+}
+
+fn booking() -> Value {
+    json!({
+        "bookingId": BOOKING, "slotId": SLOT, "customer": "alice", "status": "failed",
+        "reason": "payment_declined", "mode": "instant", "version": 2, "createdAt": AT, "updatedAt": AT,
+    })
+}
+
+fn history() -> Value {
+    json!({"events": [{
+        "id": CORRELATION, "version": 1, "type": "BookingCreated", "occurredAt": AT,
+        "correlationId": BOOKING, "causationId": CORRELATION, "data": {"slotId": SLOT},
+    }]})
+}
+
+/// Services at their best.
+fn well(function: &str, request: &Value) -> Reply {
+    Reply::Answer(match (function, request["command"].as_str().or(request["query"].as_str())) {
+        ("parking-command", Some("createSlot")) => {
+            json!({
+                "slotId": request["slotId"], "name": request["name"], "status": "available", "version": 1,
+            })
+        }
+        ("parking-command", _) | ("parking-query", Some("slot")) => slot(),
+        ("parking-query", Some("slots")) => json!({"items": [slot()], "nextCursor": "c2"}),
+        ("booking-query", Some("bookings")) => json!({"items": [booking()]}),
+        ("booking-command", Some("readHistory")) => {
+            if request.get("version").is_none() && request.get("at").is_none() {
+                history()
+            } else {
+                json!({
+                    "bookingId": BOOKING, "status": "pending", "version": 1, "slotId": SLOT, "mode": "instant",
+                })
+            }
+        }
+        other => unreachable!("nobody should ask {other:?}"),
+    })
+}
+
+fn down() -> Reply {
+    Reply::Failure(Failure::transient("not now", "connection refused"))
+}
+
+/// Knows one execution, by the booking's id; or cannot say.
+struct Sagas {
+    reachable: bool,
+}
+
+const SAGAS: Sagas = Sagas { reachable: true };
+
+impl Workflow for Sagas {
+    async fn execution(&self, name: &str) -> Result<Option<Execution>, Failure> {
+        let at = AT.parse().expect("a time");
+        let history = [
+            Happening::StepEntered { name: "BlockSlot".to_owned() },
+            Happening::Attempted,
+            Happening::AttemptSucceeded,
+        ]
+        .map(|what| HistoryEvent { at, what })
+        .to_vec();
+        let execution = Execution { status: ExecutionStatus::Running, history };
+        if self.reachable {
+            Ok((name == BOOKING).then_some(execution))
+        } else {
+            Err(Failure::transient("not now", "connection refused"))
+        }
+    }
+}
+
+fn create(name: &str) -> Sent {
+    Sent::new("POST", "/operator/slots", &[]).body(&json!({"name": name}))
+}
+
+fn slot_then(what: &str) -> Sent {
+    Sent::new("POST", &format!("/operator/slots/{{slotId}}/{what}"), &[("slotId", SLOT)])
+}
+
+fn booking_of(id: &str, what: &str) -> Sent {
+    Sent::new("GET", &format!("/operator/bookings/{{bookingId}}/{what}"), &[("bookingId", id)])
+}
+
+#[tokio::test]
+async fn without_a_caller_every_route_is_401_and_without_the_role_403() {
+    let nobody = Memory::new(|_, _| down());
+    for (caller, expected) in [
+        (json!(null), (401, "unauthenticated".to_owned())),
+        (json!({"sub": "alice", "role": "customer"}), (403, "forbidden".to_owned())),
+    ] {
+        assert_eq!(problem(&create("A1").caller(caller).to(&nobody, &SAGAS).await), expected);
+    }
+    assert!(nobody.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_slot_is_added_and_can_be_read_at_once() {
+    let services = Memory::new(well);
+    let answer = create("Level 2, 14 é").to(&services, &SAGAS).await;
+    assert_eq!(answer.status_code, 201, "{}", answer.body);
+    let slot = json_of(&answer);
+    let id = slot["slotId"].as_str().unwrap();
+    assert_eq!(
+        slot,
+        json!({"slotId": id, "name": "Level 2, 14 é", "status": "available", "version": 1})
+    );
+    assert_eq!(answer.headers["Location"], format!("../operator/slots/{id}"));
+    let asked = services.asked();
+    assert_eq!(asked[0].1["cause"], CORRELATION);
+    assert_eq!(asked[1].1, json!({"query": "slot", "slotId": id, "minVersion": 1}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_that_is_late_or_out_of_reach_does_not_take_back_what_was_done() {
+    for view in [(|| Reply::Late(Duration::from_secs(60), slot())) as fn() -> Reply, down, || {
+        Reply::Failure(Failure::broken("no table"))
+    }] {
+        let services = Memory::new(|function: &str, request: &Value| match function {
+            "parking-query" => view(),
+            _ => well(function, request),
+        });
+        assert_eq!(create("A1").to(&services, &SAGAS).await.status_code, 201);
+        assert_eq!(slot_then("close").to(&services, &SAGAS).await.status_code, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_name_has_1_to_100_characters_that_can_be_seen() {
+    let services = Memory::new(well);
+    for name in ["A", "é", &"é".repeat(100), " A ", "🚗"] {
+        assert_eq!(create(name).to(&services, &SAGAS).await.status_code, 201, "{name}");
+    }
+    let nobody = Memory::new(|_, _| down());
+    for name in ["", " ", "\t", "a\nb", "a\u{0}", "a\u{85}", &"é".repeat(101)] {
+        let answer = create(name).to(&nobody, &SAGAS).await;
+        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{name:?}");
+    }
+    for body in [
+        json!({}),
+        json!([]),
+        json!({"name": 1}),
+        json!({"name": null}),
+        json!({"name": "A", "x": 1}),
+    ] {
+        let answer =
+            Sent::new("POST", "/operator/slots", &[]).body(&body).to(&nobody, &SAGAS).await;
+        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{body}");
+    }
+    let long = json!({"name": "x".repeat(64 * 1024)});
+    let answer = Sent::new("POST", "/operator/slots", &[]).body(&long).to(&nobody, &SAGAS).await;
+    assert_eq!(problem(&answer), (413, "payload-too-large".to_owned()));
+    assert!(nobody.asked().is_empty());
+}
+
+#[tokio::test]
+async fn slots_are_shown_one_by_one_and_in_pages() {
+    let services = Memory::new(well);
+    let one = Sent::new("GET", "/operator/slots/{slotId}", &[("slotId", SLOT)]);
+    let answer = one.to(&services, &SAGAS).await;
+    assert_eq!((answer.status_code, json_of(&answer)), (200, slot()));
+    let list = Sent::new("GET", "/operator/slots", &[]).query("status", "closed");
+    let answer = list.query("limit", "100").to(&services, &SAGAS).await;
+    assert_eq!(json_of(&answer), json!({"items": [slot()], "nextCursor": "c2"}));
+    let asked = services.asked();
+    assert_eq!(asked[0].1, json!({"query": "slot", "slotId": SLOT}));
+    assert_eq!(asked[1].1, json!({"query": "slots", "status": "closed", "limit": 100}));
+}
+
+#[tokio::test]
+async fn a_slot_is_closed_and_reopened() {
+    for (what, command) in [("close", "closeSlot"), ("reopen", "reopenSlot")] {
+        let services = Memory::new(well);
+        let answer = slot_then(what).to(&services, &SAGAS).await;
+        assert_eq!((answer.status_code, json_of(&answer)), (200, slot()));
+        assert_eq!(
+            services.asked()[0].1,
+            json!({"command": command, "slotId": SLOT, "cause": CORRELATION})
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_parking_refuses_reaches_the_operator_under_its_slug() {
+    for (slug, status) in [("conflict", 409), ("not-found", 404), ("validation", 400)] {
+        let services = Memory::new(|_, _| Reply::Failure(Failure::rejected(slug, "no")));
+        for sent in [slot_then("close"), slot_then("reopen"), create("A1")] {
+            let answer = sent.to(&services, &SAGAS).await;
+            assert_eq!(problem(&answer), (status, slug.to_owned()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn bookings_of_all_customers_are_listed() {
+    let services = Memory::new(well);
+    let sent = Sent::new("GET", "/operator/bookings", &[]).query("status", "checked_out");
+    let answer = sent.query("cursor", "c1").to(&services, &SAGAS).await;
+    assert_eq!(
+        json_of(&answer),
+        json!({"items": [{
+            "bookingId": BOOKING, "slotId": SLOT, "customer": "alice", "status": "failed",
+            "reason": "payment_declined", "payment": {"mode": "instant"}, "version": 2,
+            "createdAt": AT, "updatedAt": AT,
+        }]})
+    );
+    assert_eq!(
+        services.asked()[0].1,
+        json!({"query": "bookings", "status": "checked_out", "limit": 20, "cursor": "c1"})
+    );
+}
+
+#[tokio::test]
+async fn a_history_is_told_in_full_or_as_it_stood() {
+    let services = Memory::new(well);
+    let answer = booking_of(BOOKING, "events").to(&services, &SAGAS).await;
+    assert_eq!((answer.status_code, json_of(&answer)), (200, history()));
+    let standing = json!({
+        "bookingId": BOOKING, "slotId": SLOT, "status": "pending", "payment": {"mode": "instant"}, "version": 1,
+    });
+    for (name, value) in [("version", "1"), ("at", AT)] {
+        let answer = booking_of(BOOKING, "events").query(name, value).to(&services, &SAGAS).await;
+        assert_eq!((answer.status_code, json_of(&answer)), (200, standing.clone()));
+    }
+    let asked = services.asked();
+    assert_eq!(asked[1].1["version"], 1);
+    assert_eq!(asked[2].1["at"], AT);
+}
+
+#[tokio::test]
+async fn a_saga_is_told_step_by_step() {
+    let services = Memory::new(well);
+    let answer = booking_of(BOOKING, "saga").to(&services, &SAGAS).await;
+    assert_eq!(
+        json_of(&answer),
+        json!({"status": "running", "steps": [{
+            "name": "BlockSlot", "status": "succeeded", "startedAt": AT, "attempts": 1,
+        }]})
+    );
+    assert_eq!(
+        problem(&booking_of(SLOT, "saga").to(&services, &SAGAS).await),
+        (404, "not-found".to_owned())
+    );
+    let unreachable = Sagas { reachable: false };
+    let answer = booking_of(BOOKING, "saga").to(&services, &unreachable).await;
+    assert_eq!(problem(&answer), (503, "service-unavailable".to_owned()));
+}
+
+#[tokio::test]
+async fn a_parameter_that_means_nothing_is_400_and_an_id_that_is_none_404() {
+    let nobody = Memory::new(|_, _| down());
+    for (resource, name, value) in [
+        ("/operator/slots", "status", "free"),
+        ("/operator/slots", "limit", "0"),
+        ("/operator/slots", "limit", "101"),
+        ("/operator/slots", "page", "2"),
+        ("/operator/bookings", "status", "reserved"),
+        ("/operator/bookings", "limit", "-1"),
+        ("/operator/bookings", "cursor", ""),
+    ] {
+        let answer = Sent::new("GET", resource, &[]).query(name, value).to(&nobody, &SAGAS).await;
+        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{resource}?{name}={value}");
+    }
+    for (name, value) in
+        [("version", "0"), ("version", "x"), ("at", "yesterday"), ("at", "2025-03-12")]
+    {
+        let answer = booking_of(BOOKING, "events").query(name, value).to(&nobody, &SAGAS).await;
+        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{name}={value}");
+    }
+    let both = booking_of(BOOKING, "events").query("version", "1").query("at", AT);
+    assert_eq!(problem(&both.to(&nobody, &SAGAS).await), (400, "validation".to_owned()));
+    let body = slot_then("close").body(&json!({"why": "rain"}));
+    assert_eq!(problem(&body.to(&nobody, &SAGAS).await), (400, "validation".to_owned()));
+    for sent in [booking_of("x", "events"), booking_of("x", "saga")] {
+        assert_eq!(problem(&sent.to(&nobody, &SAGAS).await), (404, "not-found".to_owned()));
+    }
+    assert!(nobody.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_out_of_reach_is_503() {
+    let nobody = Memory::new(|_, _| down());
+    for sent in [
+        create("A1"),
+        slot_then("close"),
+        Sent::new("GET", "/operator/slots", &[]),
+        Sent::new("GET", "/operator/bookings", &[]),
+        booking_of(BOOKING, "events"),
+    ] {
+        let answer = sent.to(&nobody, &SAGAS).await;
+        assert_eq!(problem(&answer), (503, "service-unavailable".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn every_operation_of_the_document_is_routed_and_no_other() {
+    let document = include_str!("../../../contracts/openapi.yaml");
+    let document: Value = serde_yaml_ng::from_str(document).expect("YAML");
+    let nobody = Memory::new(|_, _| down());
+    let mut routed = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let function = operation["x-amazon-apigateway-integration"]["uri"].to_string();
+            if !function.contains("OperatorBffFunction") {
+                continue;
+            }
+            let answer = Sent::new(&method.to_uppercase(), path, &[]).to(&nobody, &SAGAS).await;
+            assert!(!answer.body.contains("no such route"), "{method} {path}");
+            routed += 1;
+        }
+    }
+    assert!(routed > 8, "the document has been read");
+    for (method, resource) in
+        [("GET", "/operator/cars"), ("DELETE", "/operator/slots"), ("GET", "")]
+    {
+        let answer = Sent::new(method, resource, &[]).to(&nobody, &SAGAS).await;
+        assert_eq!(problem(&answer), (404, "not-found".to_owned()), "{method} {resource}");
+    }
+}

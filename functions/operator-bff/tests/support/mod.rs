@@ -1,0 +1,101 @@
+//! Events of the gateway, and the configuration they meet.
+
+use std::future::Future;
+
+use bff::Origins;
+use bff::event::{ProxyAnswer, ProxyEvent};
+use bff::invoke::Invoke;
+use operator_bff::config::{Config, Services};
+use operator_bff::handlers::bff::handle;
+use operator_bff::workflow::Workflow;
+use serde_json::{Value, json};
+
+pub(crate) const SLOT: &str = "0191f7a4-0000-7000-8000-000000000001";
+pub(crate) const BOOKING: &str = "0191f7a4-0000-8000-8000-000000000002";
+pub(crate) const CORRELATION: &str = "0191f7a4-0000-7000-8000-000000000003";
+pub(crate) const AT: &str = "2025-03-12T19:46:25Z";
+pub(crate) const MACHINE: &str =
+    "arn:aws:states:us-east-1:000000000000:stateMachine:parkade-local-booking-saga";
+
+/// A request of olga's, as API Gateway hands it over.
+pub(crate) struct Sent(Value);
+
+impl Sent {
+    /// The route's template, with what stands for its parameters.
+    pub(crate) fn new(method: &str, resource: &str, parameters: &[(&str, &str)]) -> Self {
+        let recorded = include_str!("../../events/operator-bff.json");
+        let mut event: Value = serde_json::from_str(recorded).expect("JSON");
+        let path = parameters.iter().fold(resource.to_owned(), |path, (name, value)| {
+            path.replace(&format!("{{{name}}}"), value)
+        });
+        event["httpMethod"] = json!(method);
+        event["resource"] = json!(resource);
+        event["path"] = json!(path);
+        event["requestContext"]["path"] = json!(format!("/v1{path}"));
+        event["queryStringParameters"] = Value::Null;
+        event["multiValueQueryStringParameters"] = Value::Null;
+        for (name, value) in parameters {
+            event["pathParameters"][name] = json!(value);
+        }
+        Self(event)
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.0["headers"][name] = json!(value);
+        self.0["multiValueHeaders"][name] = json!([value]);
+        self
+    }
+
+    pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
+        self.0["queryStringParameters"][name] = json!(value);
+        self.0["multiValueQueryStringParameters"][name] = json!([value]);
+        self
+    }
+
+    pub(crate) fn body(mut self, body: &Value) -> Self {
+        self.0["body"] = json!(body.to_string());
+        self.header("Content-Type", "application/json")
+    }
+
+    pub(crate) fn caller(mut self, authorizer: Value) -> Self {
+        self.0["requestContext"]["authorizer"] = authorizer;
+        self
+    }
+
+    pub(crate) fn to(
+        self,
+        services: &impl Invoke,
+        workflow: &impl Workflow,
+    ) -> impl Future<Output = ProxyAnswer> {
+        let event: ProxyEvent = serde_json::from_value(self.0).expect("an event");
+        async move { handle(services, workflow, &config(), event).await }
+    }
+}
+
+pub(crate) fn config() -> Config {
+    Config {
+        services: Services {
+            booking_command: "booking-command".to_owned(),
+            booking_query: "booking-query".to_owned(),
+            parking_command: "parking-command".to_owned(),
+            parking_query: "parking-query".to_owned(),
+        },
+        origins: Origins::Any,
+        booking_saga: MACHINE.parse().expect("an ARN"),
+    }
+}
+
+pub(crate) fn json_of(answer: &ProxyAnswer) -> Value {
+    serde_json::from_str(&answer.body).expect("JSON")
+}
+
+/// Status and slug of a problem document, whose form is checked.
+pub(crate) fn problem(answer: &ProxyAnswer) -> (u16, String) {
+    assert_eq!(answer.headers["Content-Type"], "application/problem+json", "{}", answer.body);
+    assert_eq!(answer.headers["X-Correlation-Id"], CORRELATION);
+    let document = json_of(answer);
+    assert_eq!(document["status"], answer.status_code);
+    assert_eq!(answer.headers.contains_key("Retry-After"), answer.status_code == 503);
+    let slug = document["type"].as_str().expect("a type").rsplit('/').next().expect("a slug");
+    (answer.status_code, slug.to_owned())
+}
