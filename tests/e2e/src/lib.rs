@@ -1,1 +1,0 @@
-//! The platform through its front door, on the local cloud.

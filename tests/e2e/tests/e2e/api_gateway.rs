@@ -1,0 +1,231 @@
+//! The front door: who gets in, and what never reaches a service.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::platform::Platform;
+
+#[tokio::test]
+async fn health_needs_no_token() {
+    let health = Platform::up().send(Method::GET, "/health", &[], None).await.expect(200);
+    assert_eq!(health["status"], "ok");
+    assert!(health["version"].is_string());
+}
+
+#[tokio::test]
+async fn every_other_route_wants_a_token() {
+    let platform = Platform::up();
+    let id = Uuid::new_v4();
+    for path in [
+        "/operator/slots".to_owned(),
+        "/operator/bookings".to_owned(),
+        format!("/operator/slots/{id}"),
+        format!("/operator/bookings/{id}/events"),
+        format!("/operator/bookings/{id}/saga"),
+        "/mobile/slots".to_owned(),
+        "/mobile/bookings".to_owned(),
+        format!("/mobile/bookings/{id}"),
+    ] {
+        let reply = platform.send(Method::GET, &path, &[], None).await;
+        reply.expect_problem(401, "unauthenticated");
+    }
+}
+
+fn part(token: &str, place: usize) -> Value {
+    let part = token.split('.').nth(place).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+fn encoded(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+#[tokio::test]
+async fn a_forged_token_opens_nothing() {
+    let platform = Platform::up();
+    let good = platform.customer().await.token;
+    let [header, claims, signature]: [&str; 3] =
+        good.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let with_claims = |name: &str, value: Value| {
+        let mut changed = part(&good, 1);
+        changed[name] = value;
+        format!("{header}.{}.{signature}", encoded(&changed))
+    };
+    let with_algorithm = |name: &str, signature: &str| {
+        let mut changed = part(&good, 0);
+        changed["alg"] = json!(name);
+        format!("{}.{claims}.{signature}", encoded(&changed))
+    };
+    let forged = [
+        with_algorithm("none", ""),
+        with_algorithm("none", signature),
+        with_algorithm("HS256", signature),
+        with_claims("scope", json!("operator")),
+        with_claims("iss", json!("https://evil.example")),
+        with_claims("aud", json!("somebody-else")),
+        with_claims("exp", json!(4_000_000_000_u64)),
+        format!("{header}.{claims}."),
+        format!("{header}.{claims}"),
+        "garbage".to_owned(),
+        "a.b.c".to_owned(),
+        "x".repeat(6_000),
+    ];
+    for token in forged {
+        let reply = platform.bearer(&token).get("/mobile/slots").await;
+        reply.expect_problem(401, "unauthenticated");
+    }
+    platform.bearer(&good).get("/mobile/slots").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_token_that_has_run_out_opens_nothing() {
+    let platform = Platform::up();
+    let late = platform.caller("customer", "late", &["--ttl=-1"]).await;
+    late.get("/mobile/slots").await.expect_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn customers_and_operators_have_their_own_doors() {
+    let platform = Platform::up();
+    let (customer, operator) = (platform.customer().await, platform.operator().await);
+    customer.get("/operator/slots").await.expect_problem(403, "forbidden");
+    let slot = json!({ "name": "mine" });
+    customer.post("/operator/slots", &slot).await.expect_problem(403, "forbidden");
+    operator.get("/mobile/bookings").await.expect_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_route_that_does_not_exist_is_not_found() {
+    let platform = Platform::up();
+    let operator = platform.operator().await;
+    for path in ["/nowhere", "/mobile", "/operator/slots/a/b/c"] {
+        operator.get(path).await.expect_problem(404, "not-found");
+    }
+    let deleted = operator.send(Method::DELETE, "/operator/slots", &[], None).await;
+    deleted.expect_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn what_is_malformed_is_refused_and_changes_nothing() {
+    let platform = Platform::up();
+    let customer = platform.customer().await;
+    let slot = platform.slot().await;
+    let card = json!({ "mode": "instant", "token": "tok_visa" });
+    let long = "x".repeat(1 << 20);
+    let bodies = [
+        "{".to_owned(),
+        String::new(),
+        "[]".to_owned(),
+        "null".to_owned(),
+        "\"text\"".to_owned(),
+        json!({}).to_string(),
+        json!({ "slotId": slot }).to_string(),
+        json!({ "slotId": 7, "payment": card }).to_string(),
+        json!({ "slotId": "seven", "payment": card }).to_string(),
+        json!({ "slotId": slot.to_uppercase(), "payment": "card" }).to_string(),
+        json!({ "slotId": slot, "payment": { "mode": "barter" } }).to_string(),
+        json!({ "slotId": slot, "payment": { "mode": "instant" } }).to_string(),
+        json!({ "slotId": slot, "payment": { "mode": "instant", "token": 7 } }).to_string(),
+        json!({ "slotId": slot, "payment": { "mode": "instant", "token": "" } }).to_string(),
+        json!({ "slotId": slot, "payment": { "mode": "invoice", "token": "tok_visa" } })
+            .to_string(),
+        json!({ "slotId": slot, "payment": card, "extra": 1 }).to_string(),
+    ];
+    let key = [("idempotency-key", "a-key")];
+    for body in bodies {
+        let reply = customer.send(Method::POST, "/mobile/bookings", &key, Some(body.clone())).await;
+        assert_eq!(reply.status, 400, "{body} → {}", reply.text);
+        reply.expect_problem(400, "validation");
+    }
+    let huge = json!({ "slotId": slot, "payment": card, "padding": long }).to_string();
+    let reply = customer.send(Method::POST, "/mobile/bookings", &key, Some(huge)).await;
+    assert!([400, 413].contains(&reply.status), "{}", reply.text);
+    let good = json!({ "slotId": slot, "payment": card });
+    customer.post("/mobile/bookings", &good).await.expect_problem(400, "validation");
+
+    let kept = customer.get("/mobile/bookings").await.expect(200);
+    assert_eq!(kept["items"], json!([]));
+    assert_eq!(platform.slot_status(&slot).await, "available");
+}
+
+#[tokio::test]
+async fn a_slot_needs_a_name_of_1_to_100_characters() {
+    let operator = Platform::up().operator().await;
+    for body in [
+        json!({}),
+        json!({ "name": "" }),
+        json!({ "name": 7 }),
+        json!({ "name": "x".repeat(101) }),
+        json!({ "name": "x", "status": "reserved" }),
+    ] {
+        operator.post("/operator/slots", &body).await.expect_problem(400, "validation");
+    }
+    let longest = json!({ "name": "é".repeat(100) });
+    let slot = operator.post("/operator/slots", &longest).await.expect(201);
+    assert_eq!(slot["name"], longest["name"]);
+    assert_eq!(slot["status"], "available");
+}
+
+#[tokio::test]
+async fn unknown_ids_are_not_found() {
+    let platform = Platform::up();
+    let (customer, operator) = (platform.customer().await, platform.operator().await);
+    let id = Uuid::new_v4();
+    for path in [
+        format!("/operator/slots/{id}"),
+        format!("/operator/bookings/{id}/events"),
+        format!("/operator/bookings/{id}/saga"),
+    ] {
+        operator.get(&path).await.expect_problem(404, "not-found");
+    }
+    for path in [format!("/operator/slots/{id}/close"), format!("/operator/slots/{id}/reopen")] {
+        let reply = operator.send(Method::POST, &path, &[], None).await;
+        reply.expect_problem(404, "not-found");
+    }
+    let path = format!("/mobile/bookings/{id}");
+    customer.get(&path).await.expect_problem(404, "not-found");
+    customer.cancel(&id.to_string()).await.expect_problem(404, "not-found");
+    customer.check_out(&id.to_string()).await.expect_problem(404, "not-found");
+    let paid = customer.pay(&format!("{id}:{id}"), "100.00", "tok_visa").await;
+    paid.expect_problem(404, "not-found");
+    let wish = json!({ "slotId": id, "payment": { "mode": "invoice" } });
+    customer.post_once("/mobile/bookings", &wish).await.expect_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn lists_take_known_filters_and_limits_alone() {
+    let platform = Platform::up();
+    let (customer, operator) = (platform.customer().await, platform.operator().await);
+    for query in ["limit=0", "limit=101", "limit=x", "limit=-1", "cursor=AAAA", "colour=red"] {
+        let path = format!("/mobile/bookings?{query}");
+        customer.get(&path).await.expect_problem(400, "validation");
+        let path = format!("/operator/bookings?{query}");
+        operator.get(&path).await.expect_problem(400, "validation");
+        let path = format!("/operator/slots?{query}");
+        operator.get(&path).await.expect_problem(400, "validation");
+    }
+    for path in ["/operator/bookings?status=lost", "/operator/slots?status=lost"] {
+        operator.get(path).await.expect_problem(400, "validation");
+    }
+    customer.get("/mobile/slots?status=lost").await.expect_problem(400, "validation");
+    customer.get("/mobile/slots?status=available&limit=1").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_correlation_id_that_comes_in_well_formed_comes_out_again() {
+    let platform = Platform::up();
+    let customer = platform.customer().await;
+    let id = Uuid::new_v4().to_string();
+    for path in ["/mobile/slots", &format!("/mobile/bookings/{}", Uuid::new_v4())] {
+        let sent = [("x-correlation-id", id.as_str())];
+        let reply = customer.send(Method::GET, path, &sent, None).await;
+        assert_eq!(reply.header("x-correlation-id").as_deref(), Some(id.as_str()));
+        let sent = [("x-correlation-id", "<script>")];
+        let fresh = customer.send(Method::GET, path, &sent, None).await;
+        let fresh = fresh.header("x-correlation-id").unwrap();
+        assert!(Uuid::parse_str(&fresh).is_ok(), "{fresh}");
+    }
+}

@@ -1,0 +1,314 @@
+//! What a client of the platform needs: addresses, tokens, and patience.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+/// The longest that an instant booking may take, whatever token pays it.
+pub(crate) const FINAL_WITHIN: Duration = Duration::from_secs(30);
+
+/// One platform, and how to reach it.
+#[derive(Clone, Debug)]
+pub(crate) struct Platform {
+    api: String,
+    provider: String,
+    http: Client,
+}
+
+/// Somebody with a token.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) platform: Platform,
+    pub(crate) token: String,
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+    pub(crate) text: String,
+}
+
+impl Reply {
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.body
+    }
+
+    /// Checks an error of the contract: status, media type, and the slug at the end of its type.
+    #[track_caller]
+    pub(crate) fn expect_problem(self, status: u16, slug: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        let kind = self.header("content-type").unwrap_or_default();
+        assert!(kind.starts_with("application/problem+json"), "{kind}: {}", self.text);
+        let named = self.body["type"].as_str().unwrap_or_default();
+        assert!(named.ends_with(slug), "{}", self.text);
+        assert_eq!(self.body["status"], status, "{}", self.text);
+        self.body
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no config.rs")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl Platform {
+    pub(crate) fn up() -> Self {
+        static HTTPS: LazyLock<()> = LazyLock::new(|| {
+            let installed = rustls::crypto::ring::default_provider().install_default();
+            assert!(installed.is_ok(), "nobody else chooses");
+        });
+        LazyLock::force(&HTTPS);
+        let outputs =
+            variable("PARKADE_OUTPUTS").map_or(root().join(".local/outputs.json"), PathBuf::from);
+        let text = std::fs::read_to_string(&outputs).unwrap_or_else(|error| {
+            unreachable!("{}: {error}; `cargo xtask up` first", outputs.display())
+        });
+        let outputs: Value = serde_json::from_str(&text).unwrap();
+        let address = |name: &str| outputs[name].as_str().unwrap().trim_end_matches('/').to_owned();
+        Self {
+            api: address("ApiUrl"),
+            provider: address("PaymentProviderUrl"),
+            http: Client::builder().timeout(Duration::from_secs(35)).build().unwrap(),
+        }
+    }
+
+    /// A customer whom nobody has seen before.
+    pub(crate) async fn customer(&self) -> Caller {
+        self.caller("customer", &format!("customer-{}", Uuid::new_v4()), &[]).await
+    }
+
+    pub(crate) async fn operator(&self) -> Caller {
+        static TOKEN: LazyLock<tokio::sync::Mutex<Option<String>>> =
+            LazyLock::new(Default::default);
+        let mut token = TOKEN.lock().await;
+        if token.is_none() {
+            *token = Some(issue("operator", "olga", &[]).await);
+        }
+        Caller { platform: self.clone(), token: token.clone().unwrap() }
+    }
+
+    pub(crate) async fn caller(&self, scope: &str, subject: &str, flags: &[&str]) -> Caller {
+        Caller { platform: self.clone(), token: issue(scope, subject, flags).await }
+    }
+
+    pub(crate) fn bearer(&self, token: &str) -> Caller {
+        Caller { platform: self.clone(), token: token.to_owned() }
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Reply {
+        let url =
+            if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.api) };
+        let mut request = self.http.request(method, url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Reply { status, headers, body, text }
+    }
+
+    /// What the provider has taken and given back, in cents: (charges, refunds).
+    pub(crate) async fn money(&self, reference: &str) -> (Vec<i64>, Vec<i64>) {
+        let path = format!("{}/ledger?reference={reference}", self.provider);
+        let ledger = self.operator().await.get(&path).await.expect(200);
+        let of = |kind: &str| {
+            let entries = ledger["entries"].as_array().unwrap().iter();
+            entries.filter(|it| it["kind"] == kind).map(|it| cents(&it["amount"])).collect()
+        };
+        (of("charge"), of("refund"))
+    }
+
+    /// What the provider has kept, in cents.
+    pub(crate) async fn net(&self, reference: &str) -> i64 {
+        let (charges, refunds) = self.money(reference).await;
+        charges.iter().sum::<i64>() - refunds.iter().sum::<i64>()
+    }
+
+    /// A new slot, ready to be booked.
+    pub(crate) async fn slot(&self) -> String {
+        let operator = self.operator().await;
+        let name = format!("slot {}", Uuid::new_v4());
+        let slot = operator.post("/operator/slots", &json!({ "name": name })).await.expect(201);
+        slot["slotId"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn slot_status(&self, slot: &str) -> String {
+        let path = format!("/operator/slots/{slot}");
+        let slot = self.operator().await.get(&path).await.expect(200);
+        slot["status"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the slot's view shows this state.
+    pub(crate) async fn slot_becomes(&self, slot: &str, status: &str) {
+        eventually(&format!("slot {slot} is {status}"), async || {
+            (self.slot_status(slot).await == status).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Caller {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, &[], None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::POST, path, &[], Some(body.to_string())).await
+    }
+
+    /// A POST that wants a key; each has a new one.
+    pub(crate) async fn post_once(&self, path: &str, body: &Value) -> Reply {
+        self.post_with_key(path, &Uuid::new_v4().to_string(), body).await
+    }
+
+    pub(crate) async fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Reply {
+        self.send(Method::POST, path, &[("idempotency-key", key)], Some(body.to_string())).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Reply {
+        let bearer = format!("Bearer {}", self.token);
+        let mut all = vec![("authorization", bearer.as_str())];
+        all.extend_from_slice(headers);
+        self.platform.send(method, path, &all, body).await
+    }
+
+    /// Books a slot and pays at once; answers the booking's id.
+    pub(crate) async fn book_instant(&self, slot: &str, token: &str) -> String {
+        self.book(slot, json!({ "mode": "instant", "token": token })).await
+    }
+
+    /// Books a slot to be paid by a bill; answers the booking's id.
+    pub(crate) async fn book_invoice(&self, slot: &str) -> String {
+        self.book(slot, json!({ "mode": "invoice" })).await
+    }
+
+    async fn book(&self, slot: &str, payment: Value) -> String {
+        let wish = json!({ "slotId": slot, "payment": payment });
+        let accepted = self.post_once("/mobile/bookings", &wish).await.expect(202);
+        assert_eq!(accepted["status"], "pending");
+        accepted["bookingId"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn booking(&self, booking: &str) -> Value {
+        self.get(&format!("/mobile/bookings/{booking}")).await.expect(200)
+    }
+
+    /// Waits until the booking is no longer pending.
+    pub(crate) async fn settled(&self, booking: &str) -> Value {
+        eventually(&format!("booking {booking} is final"), async || {
+            let found = self.booking(booking).await;
+            (found["status"] != "pending").then_some(found)
+        })
+        .await
+    }
+
+    /// Waits until the booking's bill shows this state.
+    pub(crate) async fn bill_becomes(&self, booking: &str, status: &str) -> Value {
+        eventually(&format!("bill of {booking} is {status}"), async || {
+            let found = self.booking(booking).await;
+            (found["bill"]["status"] == status).then(|| found["bill"].clone())
+        })
+        .await
+    }
+
+    /// Pays a bill, or a part of it.
+    pub(crate) async fn pay(&self, reference: &str, amount: &str, token: &str) -> Reply {
+        let path = format!("/mobile/bills/{reference}/payments");
+        self.post_once(&path, &json!({ "amount": amount, "token": token })).await
+    }
+
+    pub(crate) async fn cancel(&self, booking: &str) -> Reply {
+        self.send(Method::POST, &format!("/mobile/bookings/{booking}/cancel"), &[], None).await
+    }
+
+    pub(crate) async fn check_out(&self, booking: &str) -> Reply {
+        self.send(Method::POST, &format!("/mobile/bookings/{booking}/check-out"), &[], None).await
+    }
+}
+
+/// Asks again and again until there is an answer, and says what was waited for if there is none in time.
+pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    within(FINAL_WITHIN, what, ask).await
+}
+
+pub(crate) async fn within<T>(time: Duration, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = Instant::now() + time;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {time:?}: {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// An amount such as `"100.00"`, in cents.
+#[track_caller]
+pub(crate) fn cents(amount: &Value) -> i64 {
+    let (whole, places) = amount.as_str().unwrap().split_once('.').unwrap();
+    assert_eq!(places.len(), 2, "{amount}");
+    format!("{whole}{places}").parse().unwrap()
+}
+
+/// A token from `cargo xtask token`; each is issued once.
+async fn issue(scope: &str, subject: &str, flags: &[&str]) -> String {
+    static ISSUED: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
+    let name = format!("{scope} {subject} {flags:?}");
+    if let Some(token) = ISSUED.lock().unwrap().get(&name) {
+        return token.clone();
+    }
+    // The test command names its own program, so that cargo need not be asked for each token.
+    let mut command = match variable("PARKADE_XTASK") {
+        Some(program) => Command::new(program),
+        None => {
+            let mut cargo = Command::new("cargo");
+            cargo.arg("xtask");
+            cargo
+        }
+    };
+    let output =
+        command.current_dir(root()).args(["token", scope, subject]).args(flags).output().await;
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let token = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    ISSUED.lock().unwrap().insert(name, token.clone());
+    token
+}

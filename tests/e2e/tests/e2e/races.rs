@@ -1,0 +1,56 @@
+//! One slot, many customers.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::sleep;
+
+use crate::platform::{Platform, within};
+
+const CUSTOMERS: u64 = 8;
+const ROUNDS: usize = 20;
+const APART: Duration = Duration::from_millis(12);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_eight_customers_on_one_slot_one_gets_it() {
+    let platform = Platform::up();
+    let mut customers = Vec::new();
+    for _ in 0..CUSTOMERS {
+        customers.push(platform.customer().await);
+    }
+    for round in 0..ROUNDS {
+        let slot = platform.slot().await;
+        let book = async |place: u64| {
+            let customer = &customers[usize::try_from(place).unwrap()];
+            sleep(APART * u32::try_from(place).unwrap()).await;
+            // Both sagas want the same slot.
+            if place % 2 == 0 {
+                return customer.book_instant(&slot, "tok_visa").await;
+            }
+            let booking = customer.book_invoice(&slot).await;
+            customer.pay(&format!("{slot}:{booking}"), "100.00", "tok_visa").await.expect(201);
+            booking
+        };
+        let bookings = join_all((0..CUSTOMERS).map(book)).await;
+
+        let (mut completed, mut net) = (0, 0);
+        for (customer, booking) in customers.iter().zip(&bookings) {
+            let settled = customer.settled(booking).await;
+            let reference = format!("{slot}:{booking}");
+            if settled["status"] == "completed" {
+                completed += 1;
+            } else {
+                assert_eq!(settled["status"], "failed", "round {round}: {settled}");
+                assert_eq!(settled["reason"], "slot_unavailable", "round {round}: {settled}");
+                let back = "what a loser has paid is given back";
+                within(Duration::from_secs(30), back, async || {
+                    (platform.net(&reference).await == 0).then_some(())
+                })
+                .await;
+            }
+            net += platform.net(&reference).await;
+        }
+        assert_eq!((completed, net), (1, 10_000), "round {round} on slot {slot}");
+        platform.slot_becomes(&slot, "reserved").await;
+    }
+}
