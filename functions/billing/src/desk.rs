@@ -49,10 +49,7 @@ impl Aggregate for Bill {
         // The id ends in random bits.
         let [.., last] = self.reference.booking_id.0.into_bytes();
         let partition = format!("due#{}", last % DUE_PARTITIONS);
-        vec![
-            ("due", IndexValue::Text(partition)),
-            ("due_at", IndexValue::Number(seconds_up(at))),
-        ]
+        vec![("due", IndexValue::Text(partition)), ("due_at", IndexValue::Number(seconds_up(at)))]
     }
 }
 
@@ -378,7 +375,11 @@ async fn insist<T>(
             Err(ProviderError::NoAnswer(cause))
                 if attempt < ATTEMPTS_MAX && deadline.leaves(pause + ATTEMPT_TIMEOUT) =>
             {
-                tracing::warn!(attempt, error = cause.as_ref() as &dyn StdError, "provider asked again");
+                tracing::warn!(
+                    attempt,
+                    error = cause.as_ref() as &dyn StdError,
+                    "provider asked again"
+                );
                 sleep(pause).await;
                 pause *= 2;
                 attempt += 1;

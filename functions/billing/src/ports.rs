@@ -38,8 +38,10 @@ pub trait Provider {
     /// # Errors
     ///
     /// Whatever it is, it does not say that nothing was charged.
-    fn charge(&self, charge: &Charge)
-    -> impl Future<Output = Result<Outcome, ProviderError>> + Send;
+    fn charge(
+        &self,
+        charge: &Charge,
+    ) -> impl Future<Output = Result<Outcome, ProviderError>> + Send;
 
     /// Gives back whatever was charged under a key, and refuses what comes later; answers how much it was.
     ///

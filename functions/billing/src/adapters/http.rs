@@ -5,7 +5,8 @@
 //! | `POST /charges {reference, amount, currency, token}`, Idempotency-Key | 201 · 402 with a reason · 409 charge-voided |
 //! | `POST /refunds {reference}`, Idempotency-Key of the charge            | 200 `{refunded}`                            |
 //!
-//! Whatever else comes back, or nothing, leaves the outcome unknown: a charge may have been made.
+//! A charge that is not valid (400) has not been made, and is never going to be: that is a refusal as well. Whatever else
+//! comes back, or nothing, leaves the outcome unknown: a charge may have been made.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -32,7 +33,6 @@ pub struct HttpProvider {
     client: Client,
     url: String,
     key: String,
-    attempt_timeout: Duration,
 }
 
 #[derive(Serialize)]
@@ -89,7 +89,7 @@ impl HttpProvider {
             client = client.tls_certs_only([]);
         }
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { client: client.build()?, url, key, attempt_timeout })
+        Ok(Self { client: client.build()?, url, key })
     }
 
     /// Opens the connection, so that the first charge need not.
@@ -118,12 +118,6 @@ impl HttpProvider {
         let body = response.bytes().await.map_err(no_answer)?;
         Ok((status, body.to_vec()))
     }
-
-    /// How long one attempt may take.
-    #[must_use]
-    pub fn attempt_timeout(&self) -> Duration {
-        self.attempt_timeout
-    }
 }
 
 impl Provider for HttpProvider {
@@ -141,6 +135,9 @@ impl Provider for HttpProvider {
             (StatusCode::PAYMENT_REQUIRED, Some(it)) if it.is("payment-declined") => {
                 let reason = it.reason.unwrap_or_else(|| "declined".to_owned());
                 Ok(Outcome::Declined { reason: reason.chars().take(REASON_LENGTH_MAX).collect() })
+            }
+            (StatusCode::BAD_REQUEST, Some(it)) if it.is("validation") => {
+                Ok(Outcome::Declined { reason: "invalid_request".to_owned() })
             }
             (StatusCode::CONFLICT, Some(it)) if it.is("charge-voided") => Ok(Outcome::Voided),
             (status, _) => Err(unexpected(status)),
@@ -172,7 +169,8 @@ fn no_answer(error: impl StdError + Send + Sync + 'static) -> ProviderError {
 
 /// What is wrong with the request stays wrong; anything else may pass.
 fn unexpected(status: StatusCode) -> ProviderError {
-    let passing = [StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
+    let passing =
+        [StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
     let error = Box::new(Unexpected { status });
     if status.is_client_error() && !passing.contains(&status) {
         ProviderError::NotUnderstood(error)

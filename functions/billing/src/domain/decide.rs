@@ -31,15 +31,10 @@ pub struct Decision {
 /// # Errors
 ///
 /// A wish may be refused; what is reported never is.
-pub fn decide(
-    bill: &Bill,
-    command: &BillCommand,
-    now: Timestamp,
-) -> Result<Decision, Rejection> {
+pub fn decide(bill: &Bill, command: &BillCommand, now: Timestamp) -> Result<Decision, Rejection> {
     use BillCommand::{Authorise, Close, FallDue, Issue, Pay, Return, Settle};
-    let becomes = |stage, events| {
-        Ok(Decision { bill: Bill { reference: bill.reference, stage }, events })
-    };
+    let becomes =
+        |stage, events| Ok(Decision { bill: Bill { reference: bill.reference, stage }, events });
     let unchanged = || Ok(Decision { bill: bill.clone(), events: vec![] });
     match (&bill.stage, command) {
         (Stage::Absent, Issue { customer, total, due_at }) => {
@@ -221,7 +216,8 @@ fn check_charge(amount: Money, token: &str) -> Result<(), Rejection> {
     if amount.is_zero() {
         return Err(Rejection::NoAmount);
     }
-    if token.is_empty() || token.len() > TOKEN_LENGTH_MAX {
+    let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !visible || !(1..=TOKEN_LENGTH_MAX).contains(&token.len()) {
         return Err(Rejection::NoToken);
     }
     Ok(())
@@ -286,7 +282,7 @@ pub enum Rejection {
     #[error("amount must be more than nothing")]
     NoAmount,
     /// The token is missing or no token.
-    #[error("token must have 1 to 200 characters")]
+    #[error("token must be 1 to 200 visible characters")]
     NoToken,
     /// The provider has refused the payment.
     #[error("payment was declined: {reason}")]

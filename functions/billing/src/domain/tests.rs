@@ -58,12 +58,8 @@ fn invoice(payments: Vec<Payment>) -> Bill {
 }
 
 fn instant(state: PaymentState) -> Bill {
-    let terms = Terms {
-        mode: PaymentMode::Instant,
-        customer: alice(),
-        total: usd("100.00"),
-        due_at: None,
-    };
+    let terms =
+        Terms { mode: PaymentMode::Instant, customer: alice(), total: usd("100.00"), due_at: None };
     Bill { stage: Stage::Open { terms, payments: vec![payment(2, "100.00", state)] }, ..absent() }
 }
 
@@ -166,8 +162,7 @@ fn a_bill_that_was_closed_before_it_was_issued_stays_closed() {
 fn an_instant_booking_pays_all_of_its_bill_at_once() {
     let bill = check(&absent(), &authorise(), 10, Ok(&[issued(PaymentMode::Instant)]));
     assert_eq!(bill, instant(Requested));
-    let bill =
-        check(&bill, &settle(2, Outcome::Captured), 11, Ok(&[paid(PaymentMode::Instant)]));
+    let bill = check(&bill, &settle(2, Outcome::Captured), 11, Ok(&[paid(PaymentMode::Instant)]));
     assert_eq!(bill, instant(Captured));
     assert_eq!(bill.status(), Some(BillStatus::Paid));
 }
@@ -289,7 +284,7 @@ fn a_payments_name_is_good_for_one_payment() {
 #[test]
 fn a_payment_says_how_much_and_of_what() {
     check(&invoice(vec![]), &pay(7, "0.00"), 10, Err(Rejection::NoAmount));
-    for token in [String::new(), "x".repeat(201)] {
+    for token in [String::new(), "x".repeat(201), "tok visa".to_owned(), "tök".to_owned()] {
         let payment_id = PaymentId(Uuid::from_u128(7));
         let amount = usd("1.00");
         let odd = Pay { customer: alice(), payment_id, amount, token: token.clone() };
@@ -330,8 +325,7 @@ fn a_charge_that_was_voided_is_no_payment() {
 
 #[test]
 fn an_answer_that_comes_twice_or_late_changes_nothing() {
-    for outcome in
-        [Outcome::Captured, Outcome::Voided, Outcome::Declined { reason: String::new() }]
+    for outcome in [Outcome::Captured, Outcome::Voided, Outcome::Declined { reason: String::new() }]
     {
         let late = settle(7, outcome);
         check_nothing(&absent(), &late, 60);

@@ -19,12 +19,7 @@ use crate::ports::Provider;
 ///
 /// `Rejected` if a rule or the provider says no; otherwise the outcome is unknown, and the same command finds it.
 pub async fn handle(
-    desk: &Desk<
-        impl StateStore<Bill>,
-        impl Provider,
-        impl Fn() -> Timestamp,
-        impl Fn() -> Uuid,
-    >,
+    desk: &Desk<impl StateStore<Bill>, impl Provider, impl Fn() -> Timestamp, impl Fn() -> Uuid>,
     request: Request<Command>,
 ) -> Result<Option<PublicBill>, Failure> {
     let Request { ask, cause } = request;

@@ -12,10 +12,7 @@ use crate::view::BillRow;
 /// # Errors
 ///
 /// `Rejected` if there is no such bill, `Transient` if the view can't be read.
-pub async fn handle(
-    view: &impl View<BillRow>,
-    request: Request<Query>,
-) -> Result<Bill, Failure> {
+pub async fn handle(view: &impl View<BillRow>, request: Request<Query>) -> Result<Bill, Failure> {
     let Query::Bill { reference } = request.ask;
     match view.get(&reference.to_string()).await {
         Ok(Some(found)) => Ok(found.row.0),

@@ -74,12 +74,7 @@ pub struct Reminder {
 ///
 /// Only if a sweep could not remind of every bill; messages that fail are named in the answer.
 pub async fn handle(
-    desk: &Desk<
-        impl StateStore<Bill>,
-        impl Provider,
-        impl Fn() -> Timestamp,
-        impl Fn() -> Uuid,
-    >,
+    desk: &Desk<impl StateStore<Bill>, impl Provider, impl Fn() -> Timestamp, impl Fn() -> Uuid>,
     due_bills: &impl DueBills,
     reminders: &impl Reminders,
     due_after: SignedDuration,
