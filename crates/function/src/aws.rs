@@ -12,6 +12,8 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
+use crate::env;
+
 /// A first handshake on the smallest function takes 0.75 s of its share of a core.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Storage and queues answer in milliseconds; longer than this is an answer that will not come.
@@ -28,10 +30,9 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 /// Region and credentials are the environment's, as Lambda sets them; `AWS_ENDPOINT_URL` is honoured. A client that needs
 /// more time (to invoke a slow function) overrides `timeout_config` in its own builder.
 pub async fn aws_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
+    let config = aws_config::defaults(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(ATTEMPTS_MAX)
@@ -43,7 +44,14 @@ pub async fn aws_config() -> SdkConfig {
                 .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                 .operation_timeout(OPERATION_TIMEOUT)
                 .build(),
-        )
-        .load()
-        .await
+        );
+    let client = Builder::new();
+    // The local cloud: the machine's certificates take longer to read than all the rest of the start.
+    let plain = env::required("AWS_ENDPOINT_URL").is_ok_and(|it| it.starts_with("http://"));
+    let config = if plain {
+        config.http_client(client.build_http())
+    } else {
+        config.http_client(client.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+    };
+    config.load().await
 }
