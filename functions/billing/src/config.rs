@@ -1,6 +1,6 @@
 //! Everything that the environment tells this service, read once at cold start.
 
-use contracts::money::Money;
+use contracts::money::{InvalidMoney, Money};
 use function::env::{ConfigError, parsed, required};
 use jiff::SignedDuration;
 
@@ -123,9 +123,9 @@ impl ReactConfig {
     }
 }
 
-fn total(text: &str) -> Result<Money, &'static str> {
-    let total: Money = text.parse().map_err(|_: contracts::money::InvalidMoney| "no amount")?;
-    if total.is_zero() { Err("must be more than nothing") } else { Ok(total) }
+fn total(text: &str) -> Result<Money, String> {
+    let total: Money = text.parse().map_err(|error: InvalidMoney| error.to_string())?;
+    if total.is_zero() { Err("must be more than nothing".to_owned()) } else { Ok(total) }
 }
 
 fn due_after(text: &str) -> Result<SignedDuration, &'static str> {

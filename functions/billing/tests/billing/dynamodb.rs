@@ -50,8 +50,9 @@ async fn a_bill_is_in_the_index_as_long_as_it_waits_for_something() {
         world.pass(1);
     }
     let found = due_bills.due_before(i64::MAX).await.unwrap();
-    let expected: Vec<DueBill> = (0..10i64)
-        .map(|id| DueBill { reference: booking(id as u128), at_seconds: 900 + id })
+    let expected: Vec<DueBill> = (0..10)
+        .zip(900..)
+        .map(|(id, at_seconds)| DueBill { reference: booking(id), at_seconds })
         .collect();
     assert_eq!(found, expected);
     assert_eq!(due_bills.due_before(903).await.unwrap(), expected[..3]);
