@@ -24,7 +24,7 @@ async fn of_eight_customers_on_one_slot_one_gets_it() {
             let customer = &customers[usize::try_from(place).unwrap()];
             sleep(APART * u32::try_from(place).unwrap()).await;
             // Both sagas want the same slot.
-            if place % 2 == 0 {
+            if place.is_multiple_of(2) {
                 return customer.book_instant(&slot, "tok_visa").await;
             }
             let booking = customer.book_invoice(&slot).await;
