@@ -1,0 +1,63 @@
+//! CloudWatch Logs: what functions printed.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Aws, Call, OrFail as _, Refusal};
+use crate::failure::{Context as _, Outcome};
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LogEvent {
+    /// Names the line among all others.
+    #[serde(default)]
+    pub(crate) event_id: String,
+    /// Milliseconds since 1970.
+    pub(crate) timestamp: i64,
+    /// What was printed.
+    pub(crate) message: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    #[serde(default)]
+    events: Vec<LogEvent>,
+    next_token: Option<String>,
+}
+
+impl Aws {
+    /// What a group of logs holds since then; nothing if there is no such group yet.
+    pub(crate) async fn log_events(&self, group: &str, since_ms: i64) -> Outcome<Vec<LogEvent>> {
+        let (mut found, mut token) = (Vec::new(), None);
+        loop {
+            let mut body = json!({"logGroupName": group, "startTime": since_ms});
+            if let Some(token) = token {
+                body["nextToken"] = Value::String(token);
+            }
+            let answer = match self.logs("FilterLogEvents", &body).await? {
+                Err(refusal) if refusal.code == "ResourceNotFoundException" => return Ok(found),
+                answer => answer.or_fail(|| format!("cannot read the logs of {group}"))?,
+            };
+            let page: Page = serde_json::from_value(answer)
+                .context(|| format!("cannot understand the logs of {group}"))?;
+            found.extend(page.events);
+            token = page.next_token;
+            if token.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn logs(&self, action: &str, body: &Value) -> Outcome<Result<Value, Refusal>> {
+        let headers = vec![
+            ("content-type", "application/x-amz-json-1.1".to_owned()),
+            ("x-amz-target", format!("Logs_20140328.{action}")),
+        ];
+        let call =
+            Call { service: "logs", method: Method::POST, path: "/", headers, body: Vec::new() };
+        self.send_json(call, Some(body)).await
+    }
+}

@@ -1,0 +1,223 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cloud::DEFAULT_PORT;
+use crate::deploy::settings;
+use crate::token::{Scope, TTL_SECONDS};
+
+/// Parkade's commands: build the functions, run the local cloud, deploy, test, tell the story.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+#[command(
+    after_help = "Begin with `cargo xtask demo`. Everything these commands leave is in .local/ and target/;\n\
+    PARKADE_LOCAL names another folder than .local/ for a second cloud's state. NO_COLOR is honoured."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build, start the local cloud, deploy, and book through both sagas: a story with timings.
+    #[command(after_help = "\
+Needs Rust, and Python 3.11 to 3.13; no AWS account, no Docker. Takes some minutes the first time and under a
+minute afterwards. It leaves the cloud up for you to play with; `cargo xtask down` stops it.
+Exits with 0 only if every step of the story came true.
+
+Examples:
+  cargo xtask demo
+  cargo xtask demo --port 4570")]
+    Demo(UpArgs),
+
+    /// Check everything: format, lints, unit tests, templates, the local cloud itself, and end to end on it.
+    #[command(after_help = "\
+Runs on a local cloud of its own, on a free port, which is taken down again: one that is up stays as it is.
+
+Examples:
+  cargo xtask test                  everything
+  cargo xtask test --list           the steps
+  cargo xtask test --only e2e       one step, and what it needs
+  cargo xtask test --skip cloud     all steps but one")]
+    Test(TestArgs),
+
+    /// Bring the platform up on the local cloud, or bring it up to date.
+    #[command(after_help = "\
+Installs the local cloud into .local/venv if need be, builds the functions, starts the cloud, deploys the stacks,
+and writes .local/outputs.json and .local/functions.env. Run again, it changes only what has changed; port and
+settings are kept until `cargo xtask down`.
+
+Examples:
+  cargo xtask up
+  cargo xtask up --port 4570
+  cargo xtask up --set BillDueSeconds=20 --set BillTotal=80.00
+  cargo xtask up --set BillDueSeconds=         the template's default again")]
+    Up(UpArgs),
+
+    /// Stop the local cloud with all its processes; tools and keys stay.
+    #[command(
+        after_help = "What the cloud held is gone. .local/venv, .local/keys and .local/cloud.log stay."
+    )]
+    Down,
+
+    /// Show what runs, and where.
+    #[command(after_help = "Exits with 0 if the local cloud is up, and with 1 if it is not.")]
+    Status,
+
+    /// Show what functions print.
+    #[command(after_help = "\
+Examples:
+  cargo xtask logs                              all functions, the last ten minutes
+  cargo xtask logs booking-command --follow
+  cargo xtask logs parking-react --since 1h")]
+    Logs(LogsArgs),
+
+    /// Print a bearer token for the front door.
+    #[command(after_help = "\
+Only the token goes to stdout.
+
+Examples:
+  cargo xtask token customer ann
+  cargo xtask token operator olga --ttl 60
+  cargo xtask token customer ann --ttl -1      one that has run out
+  curl -H \"Authorization: Bearer $(cargo xtask token customer ann)\" $API/mobile/slots")]
+    Token(TokenArgs),
+
+    /// Deploy to the local cloud that is up: what has changed, with the functions as they are built.
+    #[command(after_help = "`cargo xtask up` builds first; this does not.")]
+    Deploy,
+
+    /// Build the functions: target/lambda/<function>/bootstrap.
+    #[command(after_help = "\
+Examples:
+  cargo xtask build                      for the local cloud, quickly
+  cargo xtask build --release --zip      for AWS on x86_64; sizes are reported
+  cargo xtask build --arm64 --zip        for AWS on Graviton, with cargo-lambda and zig, fetched if missing")]
+    Build(BuildArgs),
+
+    /// Serve every function with `cargo lambda watch` against the local cloud.
+    #[command(after_help = "\
+Fetches cargo-lambda into .local/ if there is none. What `cargo lambda watch` takes can follow `--`.
+
+Examples:
+  cargo xtask watch
+  cargo lambda invoke booking-query --data-file functions/booking/events/booking-query.json")]
+    Watch(WatchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Where the local cloud listens, on 127.0.0.1 [default: 4566, or where it is up already]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+
+    /// A parameter for the stacks that declare it; may be given again
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = settings::parse)]
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+impl UpArgs {
+    /// The port to take when none is up and none was asked for.
+    pub(crate) fn port_or_default(&self) -> u16 {
+        self.port.unwrap_or(DEFAULT_PORT)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Show the steps and stop
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// Run this step only, with what it needs; may be given again
+    #[arg(long, value_name = "STEP")]
+    pub(crate) only: Vec<String>,
+
+    /// Leave this step out; may be given again
+    #[arg(long, value_name = "STEP")]
+    pub(crate) skip: Vec<String>,
+
+    /// A parameter for the stacks of the tests' cloud; may be given again
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = settings::parse)]
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The function, such as booking-command [default: all]
+    pub(crate) function: Option<String>,
+
+    /// Go on with what comes, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+
+    /// How far back: 30s, 10m, 2h
+    #[arg(long, default_value = "10m", value_parser = crate::commands::logs::parse_since)]
+    pub(crate) since: i64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// What its bearer may do
+    pub(crate) scope: Scope,
+
+    /// Who its bearer is
+    pub(crate) subject: String,
+
+    /// Seconds until it runs out; a negative number gives one that has
+    #[arg(long, value_name = "SECONDS", default_value_t = TTL_SECONDS, allow_negative_numbers = true)]
+    pub(crate) ttl: i64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// Small and fast, as for AWS
+    #[arg(long)]
+    pub(crate) release: bool,
+
+    /// For ARM processors, with cargo-lambda and zig; a release
+    #[arg(long)]
+    pub(crate) arm64: bool,
+
+    /// Also leave <function>.zip beside each bootstrap
+    #[arg(long)]
+    pub(crate) zip: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Where `cargo lambda invoke` finds it
+    #[arg(long, default_value_t = 9000)]
+    pub(crate) invoke_port: u16,
+
+    /// Further arguments of `cargo lambda watch`
+    #[arg(last = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Cli, Command};
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_token_may_run_out_in_the_past() {
+        let cli = Cli::try_parse_from(["xtask", "token", "customer", "ann", "--ttl", "-5"]);
+        assert!(matches!(cli, Ok(Cli { command: Command::Token(it) }) if it.ttl == -5));
+    }
+
+    #[test]
+    fn every_command_says_how_it_is_used() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{} says nothing", command.get_name());
+            assert!(command.get_after_help().is_some(), "{} shows nothing", command.get_name());
+        }
+    }
+}

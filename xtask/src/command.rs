@@ -1,0 +1,169 @@
+//! Other programs: run, watched, and never left behind.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal};
+use tokio::process::{Child, Command};
+
+use crate::failure::{Context as _, Failure, Outcome};
+use crate::proc;
+
+/// A program to run in the clone's root, in a process group of its own so that it ends with all it started.
+#[derive(Debug)]
+pub(crate) struct Program {
+    name: String,
+    command: Command,
+}
+
+impl Program {
+    /// Names the program and where it runs.
+    pub(crate) fn new(program: impl AsRef<OsStr>, folder: &Path) -> Self {
+        let name =
+            Path::new(program.as_ref()).file_name().unwrap_or_default().to_string_lossy().into();
+        let mut command = Command::new(program);
+        command.current_dir(folder).stdin(Stdio::null()).process_group(0);
+        Self { name, command }
+    }
+
+    /// Cargo, the one that runs this program.
+    pub(crate) fn cargo(folder: &Path) -> Self {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut program = Self::new(cargo, folder);
+        // `cargo run` tells its child about the package it runs; another cargo must not think these are its own.
+        for (name, _) in std::env::vars_os() {
+            if name
+                .to_str()
+                .is_some_and(|it| it.starts_with("CARGO_PKG_") || it == "CARGO_MANIFEST_DIR")
+            {
+                program.command.env_remove(name);
+            }
+        }
+        program
+    }
+
+    /// Adds an argument.
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds arguments.
+    pub(crate) fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// The command as one could type it.
+    pub(crate) fn line(&self) -> String {
+        let mut line = self.name.clone();
+        for argument in self.command.as_std().get_args() {
+            write!(line, " {}", argument.to_string_lossy()).expect("a string takes everything");
+        }
+        line
+    }
+
+    /// Runs it; what it prints goes where this program's output goes.
+    pub(crate) async fn run(mut self) -> Outcome {
+        let line = self.line();
+        let mut group = self.spawn()?;
+        let status = group.wait().await?;
+        if status.success() { Ok(()) } else { Err(ended(&line, status)) }
+    }
+
+    /// Runs it and returns what it printed to stdout; what it says otherwise is kept for its failure.
+    pub(crate) async fn read(mut self) -> Outcome<String> {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let line = self.line();
+        let mut group = self.spawn()?;
+        let output = group.output().await?;
+        if output.status.success() {
+            return String::from_utf8(output.stdout)
+                .context(|| format!("`{line}` printed no text"));
+        }
+        let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
+        said.push_str(&String::from_utf8_lossy(&output.stdout));
+        Err(ended(&line, output.status).because(last_lines(&said, 20)))
+    }
+
+    /// Runs it with stdout read here and stderr shown; cargo's messages come this way.
+    pub(crate) async fn read_shown(mut self) -> Outcome<String> {
+        self.command.stdout(Stdio::piped());
+        let line = self.line();
+        let mut group = self.spawn()?;
+        let output = group.output().await?;
+        if !output.status.success() {
+            return Err(ended(&line, output.status));
+        }
+        String::from_utf8(output.stdout).context(|| format!("`{line}` printed no text"))
+    }
+
+    fn spawn(&mut self) -> Outcome<Group> {
+        let child = self.command.spawn().context(|| format!("cannot run {}", self.name))?;
+        let leader = child.id().and_then(|it| i32::try_from(it).ok()).and_then(Pid::from_raw);
+        Ok(Group { name: self.name.clone(), child: Some(child), leader })
+    }
+}
+
+/// The last lines of a text.
+pub(crate) fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
+}
+
+fn ended(line: &str, status: ExitStatus) -> Failure {
+    Failure::new(format!("`{line}` did not succeed ({status})"))
+}
+
+/// A running program and all that it started; dropped before its end, it is ended.
+#[derive(Debug)]
+struct Group {
+    name: String,
+    child: Option<Child>,
+    leader: Option<Pid>,
+}
+
+impl Group {
+    async fn wait(&mut self) -> Outcome<ExitStatus> {
+        let child = self.child.as_mut().expect("waited for once");
+        let status = child.wait().await.context(|| format!("cannot wait for {}", self.name))?;
+        self.leader = None;
+        Ok(status)
+    }
+
+    async fn output(&mut self) -> Outcome<std::process::Output> {
+        let child = self.child.take().expect("waited for once");
+        let output =
+            child.wait_with_output().await.context(|| format!("cannot wait for {}", self.name))?;
+        self.leader = None;
+        Ok(output)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.leader {
+            // Compilers and test runners keep nothing that a kill could leave half-written for good.
+            proc::kill_group(leader, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_lines;
+
+    #[test]
+    fn the_last_lines_are_the_last() {
+        assert_eq!(last_lines("a\nb\nc\n\n", 2), "b\nc");
+        assert_eq!(last_lines("a", 2), "a");
+    }
+}

@@ -1,0 +1,12 @@
+//! `demo`.
+
+use std::process::ExitCode;
+
+use crate::cli::UpArgs;
+use crate::failure::{Failure, Outcome};
+use crate::layout::Layout;
+use crate::ui::Ui;
+
+pub(crate) async fn run(_layout: &Layout, _ui: Ui, _arguments: &UpArgs) -> Outcome<ExitCode> {
+    Err(Failure::new("not yet"))
+}

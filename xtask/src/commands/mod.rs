@@ -1,0 +1,12 @@
+//! One module per command.
+
+pub(crate) mod build;
+pub(crate) mod demo;
+pub(crate) mod deploy;
+pub(crate) mod down;
+pub(crate) mod logs;
+pub(crate) mod status;
+pub(crate) mod test;
+pub(crate) mod token;
+pub(crate) mod up;
+pub(crate) mod watch;

@@ -1,0 +1,127 @@
+//! Where everything is, written down for people, tests and `cargo lambda`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::{STAGE, Settings};
+use super::stack;
+use crate::aws::{Aws, LOCAL_ACCOUNT, LOCAL_REGION};
+use crate::cloud::Cloud;
+use crate::failure::{Failure, Outcome};
+use crate::files;
+use crate::keys::Keys;
+use crate::layout::Layout;
+
+/// The addresses of a deployed platform, and what its tests have to know of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Outputs {
+    /// The front door.
+    pub(crate) api_url: String,
+    /// The sandbox of the payment provider.
+    pub(crate) payment_provider_url: String,
+    /// The local cloud itself.
+    pub(crate) cloud_url: String,
+    region: String,
+    account: String,
+    stage: String,
+    /// `iss` of a token.
+    jwt_issuer: String,
+    /// `aud` of a token.
+    jwt_audience: String,
+    /// `kid` of a token.
+    jwt_key_id: String,
+    /// The private key that signs tokens, as a PEM file.
+    jwt_key_file: String,
+    /// What was asked for with `--set`.
+    settings: BTreeMap<String, String>,
+}
+
+impl Outputs {
+    /// Asks the stacks.
+    pub(super) async fn read(
+        layout: &Layout,
+        cloud: &Cloud,
+        keys: &Keys,
+        settings: &Settings,
+    ) -> Outcome<Self> {
+        let issuer = settings.issuer();
+        Ok(Self {
+            api_url: stack::url(&cloud.aws, "edge").await?,
+            payment_provider_url: stack::url(&cloud.aws, "payment-provider").await?,
+            cloud_url: cloud.aws.endpoint().to_owned(),
+            region: LOCAL_REGION.to_owned(),
+            account: LOCAL_ACCOUNT.to_owned(),
+            stage: STAGE.to_owned(),
+            jwt_issuer: issuer.name,
+            jwt_audience: issuer.audience,
+            jwt_key_id: keys.id.clone(),
+            jwt_key_file: layout.keys().join("signing-key.pem").to_string_lossy().into_owned(),
+            settings: cloud.record.settings.clone(),
+        })
+    }
+
+    /// What an earlier command wrote down.
+    pub(crate) fn load(layout: &Layout) -> Outcome<Option<Self>> {
+        files::read_json(&layout.outputs())
+    }
+
+    /// Writes the addresses, and the environment of all functions together.
+    pub(super) async fn write(&self, layout: &Layout, aws: &Aws) -> Outcome {
+        let functions = aws.functions(&format!("parkade-{STAGE}-")).await?;
+        let mut environment = BTreeMap::new();
+        for function in &functions {
+            merge(&mut environment, &function.function_name, function.variables())?;
+        }
+        for (name, value) in [
+            ("AWS_ENDPOINT_URL", aws.endpoint()),
+            ("AWS_REGION", LOCAL_REGION),
+            ("AWS_DEFAULT_REGION", LOCAL_REGION),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ] {
+            environment.insert(name.to_owned(), value.to_owned());
+        }
+        let text: String =
+            environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        files::replace_if_changed(&layout.functions_env(), text.as_bytes(), files::SECRET)?;
+        files::write_json(&layout.outputs(), self, files::PUBLIC)
+    }
+}
+
+/// One name means one thing in all functions, or one file could not serve them all.
+fn merge(
+    all: &mut BTreeMap<String, String>,
+    function: &str,
+    variables: &BTreeMap<String, String>,
+) -> Outcome {
+    for (name, value) in variables {
+        let known = all.entry(name.clone()).or_insert_with(|| value.clone());
+        if known != value {
+            return Err(Failure::new(format!("the variable {name} means two things"))
+                .because(format!("{function} has {value}, another function {known}"))
+                .advise(
+                    "give one of them another name, in infra/ and in the function's config.rs",
+                ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::merge;
+
+    #[test]
+    fn a_variable_with_two_meanings_is_refused() {
+        let one = BTreeMap::from([("TABLE".to_owned(), "a".to_owned())]);
+        let two = BTreeMap::from([("TABLE".to_owned(), "b".to_owned())]);
+        let mut all = BTreeMap::new();
+        merge(&mut all, "f", &one).expect("new");
+        merge(&mut all, "g", &one).expect("the same");
+        assert!(merge(&mut all, "h", &two).is_err());
+    }
+}

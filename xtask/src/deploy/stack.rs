@@ -1,0 +1,150 @@
+//! One stack, brought from whatever state it is in to the one that is wanted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::stack_name;
+use crate::aws::{Aws, OrFail as _, Stack};
+use crate::clock;
+use crate::failure::{Failure, Outcome};
+
+/// The largest takes 5 s; a machine under load takes longer.
+const LIMIT: Duration = Duration::from_secs(180);
+const POLL: Duration = Duration::from_millis(50);
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It was not there.
+    Created,
+    /// It was changed in place.
+    Updated,
+    /// It was deleted and made anew.
+    Replaced,
+    /// A function got new code.
+    Code,
+}
+
+/// Makes the stack, or changes it; where the local cloud can't change one in place, it is made anew.
+pub(crate) async fn bring_about(
+    aws: &Aws,
+    name: &str,
+    template: &str,
+    parameters: &BTreeMap<String, String>,
+) -> Outcome<Change> {
+    let full = stack_name(name);
+    let existing = aws.stack(&full).await?.filter(|it| it.status != "DELETE_COMPLETE");
+    let Some(existing) = existing else {
+        create(aws, name, template, parameters).await?;
+        return Ok(Change::Created);
+    };
+    // One that an interrupted or failed deployment left behind is of no use.
+    if is_sound(&existing.status) && update(aws, &existing, template, parameters).await? {
+        return Ok(Change::Updated);
+    }
+    delete(aws, name, &existing).await?;
+    create(aws, name, template, parameters).await?;
+    Ok(Change::Replaced)
+}
+
+fn is_sound(status: &str) -> bool {
+    matches!(status, "CREATE_COMPLETE" | "UPDATE_COMPLETE")
+}
+
+async fn create(
+    aws: &Aws,
+    name: &str,
+    template: &str,
+    parameters: &BTreeMap<String, String>,
+) -> Outcome {
+    let full = stack_name(name);
+    aws.create_stack(&full, template, parameters)
+        .await?
+        .or_fail(|| format!("the cloud does not take infra/{name}.yaml"))?;
+    let stack = settled(aws, &full).await?;
+    if stack.as_ref().is_some_and(|it| it.status == "CREATE_COMPLETE") {
+        return Ok(());
+    }
+    let status = stack.map_or_else(|| "gone".to_owned(), |it| it.status);
+    let mut failure = Failure::new(format!("the stack {name} did not come about ({status})"));
+    for reason in reasons(aws, &full).await? {
+        failure = failure.because(reason);
+    }
+    Err(failure.advise(format!("mend infra/{name}.yaml, then `cargo xtask deploy`")))
+}
+
+/// Changes the stack in place; `false` if the local cloud can't.
+async fn update(
+    aws: &Aws,
+    existing: &Stack,
+    template: &str,
+    parameters: &BTreeMap<String, String>,
+) -> Outcome<bool> {
+    let before = aws.stack_events(&existing.id).await?.len();
+    match aws.update_stack(&existing.name, template, parameters).await? {
+        Ok(true) => {}
+        Ok(false) => return Ok(true),
+        Err(_) => return Ok(false),
+    }
+    let stack = settled(aws, &existing.name).await?;
+    // The status alone can lie right after a failure: ask what happened as well.
+    let events = aws.stack_events(&existing.id).await?;
+    let new = events.len().saturating_sub(before);
+    let failed = events.iter().take(new).any(|it| is_failed(&it.status));
+    Ok(!failed && stack.is_some_and(|it| it.status == "UPDATE_COMPLETE"))
+}
+
+async fn delete(aws: &Aws, name: &str, stack: &Stack) -> Outcome {
+    aws.delete_stack(&stack.name).await?.or_fail(|| format!("cannot delete the stack {name}"))?;
+    match settled(aws, &stack.id).await? {
+        Some(left) if left.status != "DELETE_COMPLETE" => {
+            Err(Failure::new(format!("the stack {name} is not deleted ({})", left.status))
+                .advise("`cargo xtask down`, then `cargo xtask up`"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Waits until nothing happens to the stack any more.
+async fn settled(aws: &Aws, name: &str) -> Outcome<Option<Stack>> {
+    let started = clock::start();
+    while started.elapsed() < LIMIT {
+        let stack = aws.stack(name).await?;
+        match stack {
+            Some(stack) if stack.status.ends_with("_IN_PROGRESS") => tokio::time::sleep(POLL).await,
+            settled => return Ok(settled),
+        }
+    }
+    Err(Failure::new(format!("the stack {name} has not settled after {}", clock::human(LIMIT)))
+        .advise("`cargo xtask down`, then `cargo xtask up`"))
+}
+
+fn is_failed(status: &str) -> bool {
+    status.ends_with("_FAILED") || status.contains("ROLLBACK")
+}
+
+/// Why a stack failed: each resource's own reason, without those that only went along.
+async fn reasons(aws: &Aws, name: &str) -> Outcome<Vec<String>> {
+    let events = aws.stack_events(name).await?;
+    let mut reasons: Vec<_> = events
+        .iter()
+        .rev()
+        .filter(|it| it.status.ends_with("_FAILED") && !it.reason.contains("cancelled"))
+        .map(|it| format!("{}: {}", it.resource, it.reason))
+        .collect();
+    reasons.dedup();
+    reasons.truncate(5);
+    Ok(reasons)
+}
+
+/// The address of a stack's API on the local cloud.
+pub(crate) async fn url(aws: &Aws, name: &str) -> Outcome<String> {
+    let missing = |what: &str| {
+        Failure::new(format!("the stack {name} tells no {what}"))
+            .because(format!("infra/{name}.yaml needs this output"))
+    };
+    let stack = aws.stack(&stack_name(name)).await?;
+    let stack = stack.ok_or_else(|| Failure::new(format!("there is no stack {name}")))?;
+    let output = |what: &str| stack.outputs.get(what).ok_or_else(|| missing(what));
+    Ok(aws.execute_api(output("ApiId")?, output("StageName")?))
+}

@@ -1,0 +1,59 @@
+//! What has been deployed to the running cloud, so that only what differs is deployed again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::template::Template;
+use crate::failure::Outcome;
+use crate::files;
+use crate::layout::Layout;
+use crate::proc::Process;
+
+/// It is worth nothing for another process than the one it was written for, since a cloud forgets when it stops.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
+    cloud: Process,
+    /// Each stack's fingerprint, by its name.
+    pub(crate) stacks: BTreeMap<String, String>,
+    /// The hash of each function's code, by its binary.
+    pub(crate) functions: BTreeMap<String, String>,
+}
+
+impl Stamp {
+    /// What this cloud holds.
+    pub(crate) fn read(layout: &Layout, cloud: &Process) -> Outcome<Self> {
+        let read: Option<Self> = files::read_json(&layout.deployed())?;
+        let fresh =
+            || Self { cloud: cloud.clone(), stacks: BTreeMap::new(), functions: BTreeMap::new() };
+        Ok(read.filter(|it| it.cloud == *cloud).unwrap_or_else(fresh))
+    }
+
+    /// Writes it.
+    pub(crate) fn write(&self, layout: &Layout) -> Outcome {
+        files::write_json(&layout.deployed(), self, files::PUBLIC)
+    }
+
+    /// The stack is about to change.
+    pub(crate) fn forget(&mut self, template: &Template) {
+        self.stacks.remove(&template.name);
+    }
+
+    /// The stack has come about; with `fresh` code if its functions were made just now.
+    pub(crate) fn remember(
+        &mut self,
+        template: &Template,
+        fingerprint: String,
+        fresh: Option<&BTreeMap<String, String>>,
+    ) {
+        self.stacks.insert(template.name.clone(), fingerprint);
+        for binary in template.binaries() {
+            let hash = fresh.and_then(|it| it.get(&binary)).cloned();
+            match hash {
+                Some(hash) => drop(self.functions.insert(binary, hash)),
+                // Added by a change in place, or there before: an empty hash is like no other, so it is replaced once.
+                None => drop(self.functions.entry(binary).or_default()),
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a command says when it fails: what, why, and what to do.
+
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::process::ExitCode;
+
+/// The result of everything that can fail here.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+/// A failure as its reader needs it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    what: String,
+    why: Vec<String>,
+    advice: Vec<String>,
+    exit: u8,
+}
+
+/// What a shell expects of a command that a signal ended: 128 and the signal's number.
+const EXIT_SIGNAL_BASE: u8 = 128;
+
+impl Failure {
+    /// A failure that says what could not be done.
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), why: Vec::new(), advice: Vec::new(), exit: 1 }
+    }
+
+    /// A signal asked the command to stop.
+    pub(crate) fn interrupted(signal: u8) -> Self {
+        Self { exit: EXIT_SIGNAL_BASE.saturating_add(signal), ..Self::new("interrupted") }
+    }
+
+    /// Adds a reason.
+    pub(crate) fn because(mut self, why: impl Display) -> Self {
+        self.why.push(why.to_string());
+        self
+    }
+
+    /// Adds something the reader can do.
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice.push(advice.into());
+        self
+    }
+
+    /// The exit code of the process.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.exit)
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.what)?;
+        for why in &self.why {
+            for (number, line) in why.lines().enumerate() {
+                let lead = if number == 0 { "\n  because " } else { "\n          " };
+                write!(f, "{lead}{line}")?;
+            }
+        }
+        for advice in &self.advice {
+            write!(f, "\n  try     {}", advice.replace('\n', "\n          "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Says what was being done when something else's error came.
+pub(crate) trait Context<T> {
+    /// Turns the error into a failure of `what`, with the error and its sources as the reasons.
+    fn context(self, what: impl FnOnce() -> String) -> Outcome<T>;
+}
+
+impl<T, E: Error> Context<T> for Result<T, E> {
+    fn context(self, what: impl FnOnce() -> String) -> Outcome<T> {
+        self.map_err(|error| {
+            let mut failure = Failure::new(what()).because(&error);
+            let mut source = error.source();
+            while let Some(cause) = source {
+                failure = failure.because(cause);
+                source = cause.source();
+            }
+            failure
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Context, Failure};
+
+    #[test]
+    fn a_failure_says_what_why_and_what_to_do() {
+        let failure =
+            Failure::new("cannot start").because("port 1 is taken\nby pid 7").advise("stop it");
+        assert_eq!(
+            failure.to_string(),
+            "cannot start\n  because port 1 is taken\n          by pid 7\n  try     stop it"
+        );
+    }
+
+    #[test]
+    fn the_cause_of_an_error_is_kept() {
+        let error =
+            "x".parse::<u8>().context(|| "cannot read the port".into()).expect_err("no number");
+        assert_eq!(
+            error.to_string(),
+            "cannot read the port\n  because invalid digit found in string"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! What the reader sees: a spinner and colours on a terminal, plain lines elsewhere.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::clock;
+use crate::failure::{Context as _, Outcome};
+
+/// How often the spinner turns: often enough to look alive, seldom enough to cost nothing.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Where the reader sits: progress goes to stderr, results to stdout.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ui {
+    spins: bool,
+    /// Colours of progress.
+    pub(crate) paint: Paint,
+    /// Colours of results.
+    pub(crate) paint_out: Paint,
+}
+
+/// Colours, or none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    fn code(self, code: &str, text: impl Display) -> String {
+        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+    }
+
+    /// What went well.
+    pub(crate) fn good(self, text: impl Display) -> String {
+        self.code("32", text)
+    }
+
+    /// What went wrong.
+    pub(crate) fn bad(self, text: impl Display) -> String {
+        self.code("31", text)
+    }
+
+    /// What was undone, or is to be noted.
+    pub(crate) fn note(self, text: impl Display) -> String {
+        self.code("33", text)
+    }
+
+    /// What matters most.
+    pub(crate) fn strong(self, text: impl Display) -> String {
+        self.code("1", text)
+    }
+
+    /// What matters least.
+    pub(crate) fn faint(self, text: impl Display) -> String {
+        self.code("2", text)
+    }
+
+    /// A name to recognise.
+    pub(crate) fn name(self, text: impl Display) -> String {
+        self.code("36", text)
+    }
+}
+
+impl Ui {
+    /// Looks at where the output goes, and at `NO_COLOR`.
+    pub(crate) fn new() -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+            && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
+        let stderr = io::stderr().is_terminal();
+        Self {
+            spins: stderr && wanted,
+            paint: Paint { on: stderr && wanted },
+            paint_out: Paint { on: io::stdout().is_terminal() && wanted },
+        }
+    }
+
+    /// Whether somebody watches.
+    pub(crate) fn is_watched(self) -> bool {
+        self.spins
+    }
+
+    /// One line of progress.
+    pub(crate) fn say(self, text: impl Display) {
+        // A reader who has gone away does not stop the work.
+        drop(writeln!(io::stderr().lock(), "{text}"));
+    }
+
+    /// One line of result.
+    ///
+    /// # Errors
+    ///
+    /// When the other side of the pipe has gone away.
+    pub(crate) fn print(self, text: impl Display) -> Outcome {
+        writeln!(io::stdout().lock(), "{text}").context(|| "cannot print".into())
+    }
+
+    /// Begins a step, during which nothing else is printed.
+    pub(crate) fn step(self, what: impl Into<String>) -> Step {
+        let what = what.into();
+        let spinner = self.spins.then(|| {
+            let style = ProgressStyle::with_template("{spinner:.cyan} {msg}")
+                .expect("the template is right")
+                .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ");
+            let spinner = ProgressBar::new_spinner().with_style(style).with_message(what.clone());
+            spinner.enable_steady_tick(TICK);
+            spinner
+        });
+        Step { ui: self, what, spinner, started: clock::start(), is_over: false }
+    }
+
+    /// Begins a step whose programs print for themselves.
+    pub(crate) fn loud_step(self, what: impl Into<String>) -> Step {
+        let what = what.into();
+        self.say(format!("{} {}", self.paint.name("▸"), self.paint.strong(&what)));
+        Step { ui: self, what, spinner: None, started: clock::start(), is_over: false }
+    }
+}
+
+/// A step under way; dropped before it is done, it has failed.
+#[derive(Debug)]
+pub(crate) struct Step {
+    ui: Ui,
+    what: String,
+    spinner: Option<ProgressBar>,
+    started: Instant,
+    is_over: bool,
+}
+
+impl Step {
+    /// Says what the step is at, to who watches.
+    pub(crate) fn at(&self, detail: impl Display) {
+        if let Some(spinner) = &self.spinner {
+            spinner.set_message(format!("{} {}", self.what, self.ui.paint.faint(detail)));
+        }
+    }
+
+    /// The step is done; returns what it took.
+    pub(crate) fn done(mut self, result: impl Display) -> Duration {
+        let took = self.started.elapsed();
+        self.finish(&self.ui.paint.good("✓"), &result.to_string());
+        took
+    }
+
+    fn finish(&mut self, mark: &str, result: &str) {
+        self.is_over = true;
+        if let Some(spinner) = self.spinner.take() {
+            spinner.finish_and_clear();
+        }
+        let result = if result.is_empty() { String::new() } else { format!(": {result}") };
+        let took = self.ui.paint.faint(format!("({})", clock::human(self.started.elapsed())));
+        self.ui.say(format!("{mark} {}{result} {took}", self.what));
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.finish(&self.ui.paint.bad("✗"), "");
+        }
+    }
+}
