@@ -23,27 +23,14 @@ pub struct Issuer {
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
     /// The system has no random numbers.
-    #[error("no random numbers: {0}")]
-    Random(Unspecified),
+    #[error("no random numbers")]
+    Random(#[from] Unspecified),
     /// The key is not an ES256 key in PKCS #8.
-    #[error("not an ES256 key in PKCS #8: {0}")]
-    Key(KeyRejected),
+    #[error("not an ES256 key in PKCS #8")]
+    Key(#[from] KeyRejected),
     /// The claims cannot be written as JSON.
     #[error("claims are not JSON")]
     Claims(#[from] serde_json::Error),
-}
-
-// Not errors to the standard library, as long as ring is built as rustls builds it.
-impl From<Unspecified> for IssuerError {
-    fn from(error: Unspecified) -> Self {
-        Self::Random(error)
-    }
-}
-
-impl From<KeyRejected> for IssuerError {
-    fn from(error: KeyRejected) -> Self {
-        Self::Key(error)
-    }
 }
 
 impl Issuer {

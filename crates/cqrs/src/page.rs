@@ -51,11 +51,14 @@ pub async fn read<R: Row>(
         })
     });
     let mut rows: Vec<_> = try_join_all(reads).await?.into_iter().flatten().collect();
-    rows.sort_by(|a, b| match listing.order {
-        Order::Ascending => a.position.cmp(&b.position),
-        Order::Descending => b.position.cmp(&a.position),
+    rows.sort_by(|a, b| {
+        let places = match listing.order {
+            Order::Ascending => a.position.cmp(&b.position),
+            Order::Descending => b.position.cmp(&a.position),
+        };
+        places.then(b.version.cmp(&a.version))
     });
-    // A row that moves to another partition while they are read is seen twice: once is enough.
+    // A row that moves to another partition while they are read is seen twice: the newer is enough.
     rows.dedup_by(|a, b| a.position == b.position);
     let more = rows.len() > listing.limit;
     rows.truncate(listing.limit);

@@ -1,13 +1,16 @@
 //! State and outbox in one DynamoDB item.
 //!
-//! | id  | part           | version | state         | events        | change | expires_at |
-//! | --- | -------------- | ------- | ------------- | ------------- | ------ | ---------- |
-//! | key | `state`        | 1, 2, … | state as JSON | JSON array    | UUID   |            |
-//! | key | `bar#<holder>` |         |               |               |        | seconds    |
+//! | id  | part           | version | state         | events        | change | sealed | expires_at |
+//! | --- | -------------- | ------- | ------------- | ------------- | ------ | ------ | ---------- |
+//! | key | `state`        | 1, 2, … | state as JSON | JSON array    | UUID   |        |            |
+//! | key | `bar#<holder>` |         |               |               |        | bool   | seconds    |
 //!
 //! A change is one conditional put: one write unit for up to 1 KB, whatever the number of its events. The table's
-//! stream is the outbox. A bar is a put and a bump of the version, two plain writes in that order: whoever has read the
-//! aggregate before the bar fails on the version, whoever reads it afterwards sees the bar.
+//! stream is the outbox.
+//!
+//! A bar is three plain writes: the bar, a bump of the version, the seal on the bar. Whoever has read the aggregate
+//! before the bump fails on the version; whoever reads it afterwards looks for the bar only then, and sees it. Who dies
+//! before the seal has not barred anybody, and the repeat bumps again; a sealed bar is never written again.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -15,7 +18,7 @@ use std::error::Error as StdError;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 
 use crate::state::{Aggregate, Change, IndexValue, Loaded, StateStore, StoreError};
@@ -49,39 +52,19 @@ impl DynamoStore {
         got.map(drop).map_err(unavailable)
     }
 
-    async fn get(&self, id: &str) -> Result<Vec<Item>, StoreError> {
-        let got = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(id, "state")))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(unavailable)?;
-        Ok(got.item.into_iter().collect())
+    async fn get(&self, id: &str, part: &str) -> Result<Option<Item>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key(id, part)));
+        let got = get.consistent_read(true).send().await.map_err(unavailable)?;
+        Ok(got.item)
     }
 
-    /// The aggregate and the bar in one round trip. The two reads are not one: a bar that is set between them moves the
-    /// version, so that a change decided without it fails.
-    async fn get_with_bar(&self, id: &str, holder: &str) -> Result<Vec<Item>, StoreError> {
-        let keys = KeysAndAttributes::builder()
-            .keys(key(id, "state"))
-            .keys(key(id, &bar_of(holder)))
-            .consistent_read(true)
-            .build()
-            .map_err(corrupt)?;
-        let got = self
-            .client
-            .batch_get_item()
-            .request_items(&self.table, keys)
-            .send()
-            .await
-            .map_err(unavailable)?;
-        if got.unprocessed_keys().is_some_and(|left| !left.is_empty()) {
-            return Err(StoreError::Unavailable("the table left keys unread".into()));
-        }
-        Ok(got.responses.into_iter().flatten().flat_map(|(_, items)| items).collect())
+    async fn put_bar(&self, id: &str, holder: &str, sealed: bool) -> Result<(), StoreError> {
+        let mut bar = key(id, &bar_of(holder));
+        let expires_at = (self.clock)().as_second() + BAR_SECONDS;
+        bar.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
+        bar.insert("sealed".to_owned(), AttributeValue::Bool(sealed));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(bar));
+        put.send().await.map(drop).map_err(unavailable)
     }
 }
 
@@ -89,21 +72,17 @@ type Item = HashMap<String, AttributeValue>;
 
 impl<S: Aggregate> StateStore<S> for DynamoStore {
     async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<S>, StoreError> {
-        let items = match holder {
-            Some(holder) => self.get_with_bar(id, holder).await?,
-            None => self.get(id).await?,
-        };
         let mut loaded = Loaded { version: 0, state: None, barred: false };
-        for item in items {
-            if text(&item, "part").is_some_and(|part| part != "state") {
-                loaded.barred = true;
-                continue;
-            }
+        if let Some(item) = self.get(id, "state").await? {
             loaded.version = version(&item)?;
             loaded.state = match text(&item, "state") {
                 Some(state) => Some(serde_json::from_str(state).map_err(corrupt)?),
                 None => None,
             };
+        }
+        // Not both at once: were the bar looked for first, it could be set, and the version be read that it has moved.
+        if let Some(holder) = holder {
+            loaded.barred = self.get(id, &bar_of(holder)).await?.is_some();
         }
         Ok(loaded)
     }
@@ -144,11 +123,11 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
     }
 
     async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
-        let mut bar = key(id, &bar_of(holder));
-        let expires_at = (self.clock)().as_second() + BAR_SECONDS;
-        bar.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(bar)).send();
-        put.await.map_err(unavailable)?;
+        match self.get(id, &bar_of(holder)).await? {
+            Some(bar) if bar.get("sealed") == Some(&AttributeValue::Bool(true)) => return Ok(()),
+            Some(_) => {}
+            None => self.put_bar(id, holder, false).await?,
+        }
         // The events of the last change go, or the stream would show them again.
         let bump = self
             .client
@@ -158,7 +137,8 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
             .update_expression("ADD version :one REMOVE events")
             .expression_attribute_values(":one", number(1))
             .send();
-        bump.await.map(drop).map_err(unavailable)
+        bump.await.map_err(unavailable)?;
+        self.put_bar(id, holder, true).await
     }
 }
 

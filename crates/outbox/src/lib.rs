@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod eventbridge;
 pub mod memory;
 pub mod publish;
+pub mod record;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 pub mod state;

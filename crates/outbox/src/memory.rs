@@ -1,6 +1,6 @@
 //! Fakes for tests, examples and simulation: nothing outlives the process.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
@@ -42,6 +42,17 @@ impl<S> MemoryStore<S> {
     #[must_use]
     pub fn outbox(&self) -> Vec<Envelope<Unread>> {
         self.lock().outbox.clone()
+    }
+
+    /// Every state by its id.
+    #[must_use]
+    pub fn states(&self) -> BTreeMap<String, S>
+    where
+        S: Clone,
+    {
+        let inner = self.lock();
+        let stored = inner.aggregates.iter();
+        stored.filter_map(|(id, it)| Some((id.clone(), it.state.clone()?))).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<S>> {
@@ -86,7 +97,9 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
 
     async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
         let mut inner = self.lock();
-        inner.bars.insert((id.to_owned(), holder.to_owned()));
+        if !inner.bars.insert((id.to_owned(), holder.to_owned())) {
+            return Ok(());
+        }
         let stored = inner.aggregates.entry(id.to_owned()).or_insert(Stored {
             version: 0,
             change: None,

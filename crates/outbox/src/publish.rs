@@ -10,7 +10,6 @@ use std::time::Duration;
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::envelope::{Envelope, Unread};
 
@@ -18,10 +17,14 @@ use crate::envelope::{Envelope, Unread};
 const ENTRIES_MAX: usize = 10;
 /// `PutEvents` takes no more bytes at once, over all entries; measured as AWS does, less a reserve.
 const BYTES_MAX: usize = 250_000;
+/// The bus takes no longer name of an event.
+const NAME_MAX: usize = 128;
 /// A refused entry is sent again at once so often; after that the stream brings it back.
 const ATTEMPTS_MAX: usize = 3;
 /// The pause before the second attempt; it grows with each.
 const PAUSE: Duration = Duration::from_millis(50);
+/// A larger record would not fit into a message of 256 KB, and never leave the stream.
+const RECORD_BYTES_MAX: usize = 200_000;
 
 /// One event on its way to the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +87,7 @@ pub struct Parked {
     pub key: String,
     /// Its place in the stream.
     pub sequence_number: String,
-    /// The record itself.
+    /// The record itself, unless no queue would take it: then its key leads to what is left of it.
     pub record: serde_json::Value,
 }
 
@@ -179,7 +182,10 @@ fn next_chunk(
 
 /// What AWS would refuse for ever is poison: it must not come back again and again.
 fn within_limits(entries: Vec<Entry>) -> Result<Vec<Entry>, Poison> {
-    match entries.iter().find(|entry| entry.bytes() > BYTES_MAX || entry.detail_type.is_empty()) {
+    let refused = |entry: &&Entry| {
+        entry.bytes() > BYTES_MAX || !(1..=NAME_MAX).contains(&entry.detail_type.len())
+    };
+    match entries.iter().find(refused) {
         Some(entry) => Err(Poison(format!(
             "the bus takes no event of {} bytes named {:?}",
             entry.bytes(),
@@ -194,11 +200,13 @@ fn within_limits(entries: Vec<Entry>) -> Result<Vec<Entry>, Poison> {
 pub fn parked(record: &EventRecord, cause: &dyn StdError) -> Parked {
     let key: serde_json::Value =
         serde_dynamo::from_item(record.change.keys.clone()).unwrap_or_default();
+    let record_json = serde_json::to_value(record).unwrap_or_default();
+    let fits = record_json.to_string().len() <= RECORD_BYTES_MAX;
     Parked {
         reason: cause.to_string(),
         key: key.to_string(),
         sequence_number: record.change.sequence_number.clone().unwrap_or_default(),
-        record: serde_json::to_value(record).unwrap_or_else(|_| json!(null)),
+        record: if fits { record_json } else { serde_json::Value::Null },
     }
 }
 

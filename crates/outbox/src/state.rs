@@ -53,10 +53,13 @@ pub struct Change<S> {
 ///
 /// An implementation must
 /// - store state and events together or not at all;
-/// - refuse a change whose `expected` version is not the current one, and answer `Ok` to a change that it has stored
-///   already, also when the first answer was lost;
+/// - refuse a change whose `expected` version is not the current one, by [`StoreError::Conflict`];
+/// - answer `Ok` to a change that it has stored already, also when the first answer was lost, unless another change has
+///   followed meanwhile: then the answer is a conflict, and who decides anew finds its work in the state;
 /// - show what was stored, to the next load at once;
-/// - make a change fail that was decided before a bar that it should have seen: setting a bar moves the version.
+/// - make a change fail that was decided without a bar that is there: setting a bar moves the version, and a load looks
+///   for the bar after it has read the version, never before;
+/// - let a bar that is there for good cost no write when it is set again, and none that was left half done pass for one.
 ///
 /// `conformance` checks all of these.
 pub trait StateStore<S> {
@@ -84,8 +87,8 @@ pub trait StateStore<S> {
 
     /// Bars `holder` for good: whoever decides on its behalf from now on sees it.
     ///
-    /// It works whether or not the aggregate exists, and any number of times. Bar first, then give up what `holder`
-    /// has: a change that was decided before the bar either is there to be given up, or fails.
+    /// It works whether or not the aggregate exists, and any number of times. Bar first, then load and give up what
+    /// `holder` has: a change that was decided before the bar either is there to be given up, or fails.
     ///
     /// # Errors
     ///

@@ -128,6 +128,7 @@ fn a_key_belongs_to_one_charge() {
         check(&[charge(token)], other(), Err(Refusal::KeyReused));
     }
     check(&[charge("tok_visa")], charge("tok_slow"), Err(Refusal::KeyReused));
+    check(&[charge("tok_flaky")], charge("tok_visa"), Err(Refusal::KeyReused));
     check(&[charge("tok_visa"), Request::Refund], other(), Err(Refusal::KeyReused));
     assert_eq!(entry_after(&[charge("tok_visa"), other()]), entry_after(&[charge("tok_visa")]));
 }

@@ -1,0 +1,144 @@
+//! `parking-command`: carries out one command, for a front end or as a step of the saga.
+
+use std::time::Duration;
+
+use contracts::id::SlotId;
+use contracts::message::Request;
+use contracts::parking::{Command, Slot as PublishedSlot};
+use jiff::Timestamp;
+use outbox::envelope::Envelope;
+use outbox::state::{Change, StateStore, StoreError};
+use saga::Failure;
+use uuid::Uuid;
+
+use crate::contract;
+use crate::domain::{Slot, SlotCommand, SlotEvent, decide, evolve};
+
+/// How often a command that loses a race is decided anew before its caller is told to come back.
+const ATTEMPTS_MAX: u32 = 10;
+/// Those who lose a race at the same time must not meet again: each waits for up to so long, times the attempts made.
+const PAUSE_MS: u32 = 4;
+
+/// Where a command comes from; published with what it leads to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) now: Timestamp,
+    pub(super) correlation_id: Uuid,
+    /// What set it off; nothing if it came out of the blue.
+    pub(super) cause: Option<Uuid>,
+}
+
+/// Answers one command: the slot after it, or nothing if an undo was asked of a slot that is not there.
+///
+/// # Errors
+///
+/// `Rejected` if a rule says no, and nothing was stored; otherwise it is unknown whether anything was.
+pub async fn handle(
+    store: &impl StateStore<Slot>,
+    request: Request<Command>,
+    now: Timestamp,
+    new_id: impl Fn() -> Uuid,
+) -> Result<Option<PublishedSlot>, Failure> {
+    let cause = request.cause;
+    let (slot_id, booking_id, command) = match request.ask {
+        Command::CreateSlot { slot_id, name } => (slot_id, None, SlotCommand::Create { name }),
+        Command::CloseSlot { slot_id } => (slot_id, None, SlotCommand::Close),
+        Command::ReopenSlot { slot_id } => (slot_id, None, SlotCommand::Reopen),
+        Command::BlockSlot { slot_id, booking_id } => {
+            (slot_id, Some(booking_id), SlotCommand::Block { booking_id })
+        }
+        Command::ReserveSlot { slot_id, booking_id } => {
+            (slot_id, Some(booking_id), SlotCommand::Reserve { booking_id })
+        }
+        Command::UnblockSlot { slot_id, booking_id } => {
+            (slot_id, Some(booking_id), SlotCommand::Unblock { booking_id })
+        }
+    };
+    let correlation_id = booking_id.map(|it| it.0).or(cause).unwrap_or(slot_id.0);
+    let origin = Origin { now, correlation_id, cause };
+    carry_out(store, slot_id, &command, origin, new_id).await
+}
+
+/// Carries out one command of the domain; also for what an event leads to.
+///
+/// Where it can die: after the bar and before the hold is given up, the booking holds a slot that it can't take again,
+/// and the repeat gives it up; after a save whose answer was lost, the repeat finds its work done.
+pub(super) async fn carry_out(
+    store: &impl StateStore<Slot>,
+    slot_id: SlotId,
+    command: &SlotCommand,
+    origin: Origin,
+    new_id: impl Fn() -> Uuid,
+) -> Result<Option<PublishedSlot>, Failure> {
+    let key = slot_id.to_string();
+    if let SlotCommand::Unblock { booking_id } = command {
+        // First of all: what is decided on the booking's behalf from now on sees it, what was decided before is found.
+        store.bar(&key, &booking_id.to_string()).await.map_err(failure)?;
+    }
+    let taker = command.taker().map(|it| it.to_string());
+    let mut attempt = 1;
+    loop {
+        let loaded = store.load(&key, taker.as_deref()).await.map_err(failure)?;
+        let slot = loaded.state.unwrap_or_default();
+        let decided = decide(&slot, loaded.barred, command).map_err(|rejection| {
+            tracing::info!(%slot_id, correlation_id = %origin.correlation_id, reason = %rejection, "command rejected");
+            Failure::from(rejection)
+        })?;
+        let Some(event) = decided else {
+            return Ok(contract::published(slot_id, loaded.version, &slot));
+        };
+        let version = loaded.version + 1;
+        let slot = evolve(slot, &event);
+        let change = Change {
+            expected: loaded.version,
+            // Another decision is another change, though it may look the same.
+            id: new_id(),
+            events: vec![envelope(slot_id, version, &event, origin, new_id())?],
+            state: slot.clone(),
+        };
+        match store.save(&key, change).await {
+            Ok(()) => return Ok(contract::published(slot_id, version, &slot)),
+            Err(StoreError::Conflict) if attempt < ATTEMPTS_MAX => {
+                tokio::time::sleep(pause(attempt, new_id())).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(failure(error)),
+        }
+    }
+}
+
+fn envelope(
+    slot_id: SlotId,
+    version: u64,
+    event: &SlotEvent,
+    origin: Origin,
+    id: Uuid,
+) -> Result<Envelope<outbox::envelope::Unread>, Failure> {
+    let event = contract::unread(&contract::event(slot_id, event)).map_err(Failure::broken)?;
+    Ok(Envelope {
+        id,
+        schema_version: contract::SCHEMA_VERSION,
+        occurred_at: origin.now,
+        correlation_id: origin.correlation_id,
+        causation_id: origin.cause.unwrap_or(id),
+        subject: slot_id.to_string(),
+        sequence: version,
+        event,
+    })
+}
+
+/// Chance comes from an id, so that a simulation has it in hand.
+fn pause(attempt: u32, chance: Uuid) -> Duration {
+    let [.., high, low] = chance.into_bytes();
+    let most = PAUSE_MS * 1_000 * attempt;
+    Duration::from_micros((u64::from(u16::from_be_bytes([high, low])) * u64::from(most)) >> 16)
+}
+
+/// What a store's failure means for the caller.
+fn failure(error: StoreError) -> Failure {
+    match error {
+        StoreError::Conflict => Failure::transient("the slot is being changed", error),
+        StoreError::Unavailable(_) => Failure::transient("slots can't be reached", error),
+        StoreError::Corrupt(_) => Failure::broken(error),
+    }
+}

@@ -1,0 +1,101 @@
+//! `parking-query`: reads the view, and nothing else.
+
+use std::time::Duration;
+
+use contracts::message::{Page, PageRequest, Request};
+use contracts::parking::{Query, Slot, SlotStatus};
+use cqrs::cursor::Cursors;
+use cqrs::page::{self, Listing};
+use cqrs::view::{Order, View, ViewError};
+use cqrs::wait::{self, Patience};
+use saga::Failure;
+use serde::Serialize;
+
+use crate::view::{BY_STATUS, SlotRow, status_name};
+
+/// How long a reader waits for the version that they have asked for.
+const WAIT_FOR_VERSION: Duration = Duration::from_secs(2);
+/// How long a slot may be missing from the view after it was added, before it counts as unknown.
+const WAIT_FOR_ROW: Duration = Duration::from_secs(1);
+/// Read together when all are asked for, so that no partition of the index holds every slot.
+const ALL: [SlotStatus; 4] =
+    [SlotStatus::Available, SlotStatus::Blocked, SlotStatus::Reserved, SlotStatus::Closed];
+
+/// What a query is answered with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// One slot.
+    Slot(Slot),
+    /// Some of them.
+    Page(Page<Slot>),
+}
+
+/// Answers one query.
+///
+/// # Errors
+///
+/// `Rejected` if there is no such slot or cursor, `Transient` if the view is behind what was asked for.
+pub async fn handle(
+    view: &impl View<SlotRow>,
+    cursors: &Cursors,
+    request: Request<Query>,
+) -> Result<Answer, Failure> {
+    match request.ask {
+        Query::Slot { slot_id, min_version } => {
+            let patience = Patience {
+                min_version: min_version.unwrap_or(1),
+                at_most: if min_version.is_some() { WAIT_FOR_VERSION } else { WAIT_FOR_ROW },
+            };
+            match wait::get(view, &slot_id.to_string(), patience).await.map_err(failure)? {
+                Some(found) if found.version >= patience.min_version => {
+                    Ok(Answer::Slot(found.row.0))
+                }
+                // Whoever knows a version knows that there is such a slot.
+                found if found.is_some() || min_version.is_some() => {
+                    Err(Failure::transient("the view has not reached this version yet", "view is behind"))
+                }
+                _ => Err(Failure::rejected("not-found", "slot does not exist")),
+            }
+        }
+        Query::Slots { status, page } => read_page(view, cursors, status, &page).await,
+    }
+}
+
+async fn read_page(
+    view: &impl View<SlotRow>,
+    cursors: &Cursors,
+    status: Option<SlotStatus>,
+    page: &PageRequest,
+) -> Result<Answer, Failure> {
+    if !(1..=100).contains(&page.limit) {
+        return Err(Failure::rejected("validation", "limit must be from 1 to 100"));
+    }
+    let list = status.map_or("all", status_name);
+    let after = page.cursor.as_deref().map(|cursor| cursors.open(list, cursor)).transpose();
+    let after = after.map_err(|error| Failure::rejected("validation", error.to_string()))?;
+    let partitions = match status {
+        Some(status) => vec![status_name(status)],
+        None => ALL.map(status_name).to_vec(),
+    };
+    let listing = Listing {
+        index: BY_STATUS,
+        attribute: "status",
+        partitions: &partitions,
+        order: Order::Ascending,
+        after: after.as_deref(),
+        limit: page.limit as usize,
+    };
+    let page = page::read(view, listing).await.map_err(failure)?;
+    Ok(Answer::Page(Page {
+        items: page.rows.into_iter().map(|it| it.row.0).collect(),
+        next_cursor: page.next.map(|position| cursors.seal(list, &position)),
+    }))
+}
+
+fn failure(error: ViewError) -> Failure {
+    match error {
+        ViewError::Unavailable(_) => Failure::transient("slots can't be read", error),
+        ViewError::Corrupt(_) => Failure::broken(error),
+    }
+}

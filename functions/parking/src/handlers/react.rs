@@ -1,0 +1,49 @@
+//! `parking-react`: queue → command.
+//!
+//! | event                                                     | leads to                                      |
+//! | --------------------------------------------------------- | --------------------------------------------- |
+//! | `BillPaid` of an invoice                                  | the slot is reserved, or `SlotUnavailable`    |
+//! | `BookingFailed`, `BookingCancelled`, `BookingCheckedOut`  | what the booking holds is given up, for good  |
+//!
+//! Twice: the rules find the work done. Late or early: who has given a slot up gets it no more, by the bar.
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use jiff::Timestamp;
+use outbox::consume::{Delivery, Handled, consume};
+use outbox::state::StateStore;
+use saga::{Failure, FailureKind};
+use uuid::Uuid;
+
+use super::command::{Origin, carry_out};
+use crate::contract;
+use crate::domain::Slot;
+
+/// Handles a batch of the queue.
+pub async fn handle(
+    store: &impl StateStore<Slot>,
+    batch: SqsEvent,
+    now: impl Fn() -> Timestamp,
+    new_id: impl Fn() -> Uuid,
+) -> SqsBatchResponse {
+    consume(batch, async |delivery: Delivery| react(store, delivery, now(), &new_id).await).await
+}
+
+async fn react(
+    store: &impl StateStore<Slot>,
+    delivery: Delivery,
+    now: Timestamp,
+    new_id: impl Fn() -> Uuid,
+) -> Result<Handled, Failure> {
+    let Some((slot_id, command)) = contract::command(&delivery).map_err(Failure::broken)? else {
+        return Ok(Handled::Ignored);
+    };
+    let Delivery { detail, .. } = delivery;
+    let origin =
+        Origin { now, correlation_id: detail.correlation_id, cause: Some(detail.id) };
+    match carry_out(store, slot_id, &command, origin, new_id).await {
+        Ok(_) => Ok(Handled::Done),
+        // The rules have answered, and will not change their mind.
+        Err(refused) if refused.kind() == FailureKind::Rejected => Ok(Handled::Done),
+        Err(failed) => Err(failed),
+    }
+}
