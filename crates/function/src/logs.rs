@@ -1,6 +1,6 @@
 //! Logs: one JSON object a line, as Lambda's log controls and CloudWatch read it.
 
-use lambda_runtime::tracing::subscriber::filter::Targets;
+use lambda_runtime::tracing::subscriber::filter::{LevelFilter, Targets};
 use lambda_runtime::tracing::subscriber::layer::SubscriberExt;
 use lambda_runtime::tracing::subscriber::util::SubscriberInitExt;
 use lambda_runtime::tracing::subscriber::{fmt, registry};
@@ -8,7 +8,7 @@ use lambda_runtime::tracing::subscriber::{fmt, registry};
 use crate::env;
 
 /// What is logged when nobody says otherwise.
-const DEFAULT: &str = "info";
+const DEFAULT: LevelFilter = LevelFilter::INFO;
 
 /// Sends `tracing` to standard output as JSON, without colours.
 ///
@@ -28,12 +28,19 @@ pub fn telemetry() {
     drop(subscriber.try_init());
 }
 
-/// A level that cannot be read must not silence a function.
+/// A level that cannot be read must not silence a function, nor one that is for some targets alone the others.
 fn filter(wanted: Option<&str>) -> Targets {
-    wanted
-        .and_then(|it| it.to_lowercase().parse().ok())
-        .or_else(|| DEFAULT.parse().ok())
-        .unwrap_or_default()
+    let parts = wanted.unwrap_or_default().split(',').map(str::trim);
+    // The empty word would be a level, too.
+    parts.filter(|it| !it.is_empty()).fold(Targets::new().with_default(DEFAULT), |targets, part| {
+        let (target, level) =
+            part.split_once('=').map_or((None, part), |(target, level)| (Some(target), level));
+        match (target, level.parse::<LevelFilter>()) {
+            (None, Ok(level)) => targets.with_default(level),
+            (Some(target), Ok(level)) if !target.is_empty() => targets.with_target(target, level),
+            (Some(_) | None, Ok(_) | Err(_)) => targets,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -44,9 +51,9 @@ mod tests {
 
     #[test]
     fn the_default_level_is_info() {
-        for wanted in [None, Some("?!=,")] {
-            assert!(filter(wanted).would_enable("booking", &Level::INFO), "{wanted:?}");
-            assert!(!filter(wanted).would_enable("booking", &Level::DEBUG), "{wanted:?}");
+        for wanted in [None, Some(""), Some("?!=,"), Some("loud"), Some("booking=warn")] {
+            assert!(filter(wanted).would_enable("parking", &Level::INFO), "{wanted:?}");
+            assert!(!filter(wanted).would_enable("parking", &Level::DEBUG), "{wanted:?}");
         }
     }
 
