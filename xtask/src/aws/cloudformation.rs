@@ -9,6 +9,10 @@ use super::{Aws, Call, NamedNode as _, OrFail as _, Refusal};
 use crate::failure::{Context as _, Outcome};
 
 const VERSION: &str = "2010-05-15";
+/// AWS takes no longer one within a call.
+const TEMPLATE_BODY_MAX: usize = 51_200;
+/// Where a longer one is put. It is a bucket of the local cloud, whose names nobody else takes.
+const TEMPLATE_BUCKET: &str = "parkade-templates";
 
 /// A stack as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,7 @@ impl Aws {
         template: &str,
         parameters: &BTreeMap<String, String>,
     ) -> Outcome<Result<(), Refusal>> {
+        let template = self.template_field(name, template).await?;
         let body = with_template("CreateStack", name, template, parameters);
         Ok(self.query(&body).await?.map(drop))
     }
@@ -53,6 +58,7 @@ impl Aws {
         template: &str,
         parameters: &BTreeMap<String, String>,
     ) -> Outcome<Result<bool, Refusal>> {
+        let template = self.template_field(name, template).await?;
         let body = with_template("UpdateStack", name, template, parameters);
         Ok(match self.query(&body).await? {
             Ok(_) => Ok(true),
@@ -87,6 +93,16 @@ impl Aws {
         events(&answer.or_fail(|| format!("cannot read what happened to the stack {name}"))?)
     }
 
+    /// The template itself, or the address of one that is too long to be sent along.
+    async fn template_field(&self, name: &str, template: &str) -> Outcome<(&'static str, String)> {
+        if template.len() <= TEMPLATE_BODY_MAX {
+            return Ok(("TemplateBody", template.to_owned()));
+        }
+        self.ensure_bucket(TEMPLATE_BUCKET).await?;
+        let url = self.put_object(TEMPLATE_BUCKET, &format!("{name}.json"), template).await?;
+        Ok(("TemplateURL", url))
+    }
+
     async fn query(&self, body: &str) -> Outcome<Result<String, Refusal>> {
         self.send(Call {
             service: "cloudformation",
@@ -105,12 +121,12 @@ impl Aws {
 fn with_template(
     action: &str,
     name: &str,
-    template: &str,
+    template: (&str, String),
     parameters: &BTreeMap<String, String>,
 ) -> String {
     let mut fields = vec![
         ("StackName".to_owned(), name.to_owned()),
-        ("TemplateBody".to_owned(), template.to_owned()),
+        (template.0.to_owned(), template.1),
         ("Capabilities.member.1".to_owned(), "CAPABILITY_NAMED_IAM".to_owned()),
         ("Capabilities.member.2".to_owned(), "CAPABILITY_AUTO_EXPAND".to_owned()),
     ];
@@ -208,7 +224,8 @@ mod tests {
     fn parameters_are_numbered_from_one() {
         let parameters =
             BTreeMap::from([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())]);
-        let body = with_template("CreateStack", "s", "{}", &parameters);
+        let body =
+            with_template("CreateStack", "s", ("TemplateBody", "{}".to_owned()), &parameters);
         assert!(
             body.contains(
                 "Parameters.member.1.ParameterKey=A&Parameters.member.1.ParameterValue=1"

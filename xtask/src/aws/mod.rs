@@ -5,6 +5,7 @@
 mod cloudformation;
 mod lambda;
 mod logs;
+mod s3;
 mod signature;
 
 use std::fmt;
@@ -24,6 +25,9 @@ pub(crate) const LOCAL_ACCOUNT: &str = "000000000000";
 pub(crate) const LOCAL_REGION: &str = "us-east-1";
 /// Far longer than any call here takes, so that a cloud that hangs is told from one that works.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// As much of a refusal's words as anybody reads.
+const MESSAGE_MAX: usize = 600;
 
 /// An AWS account that can be called.
 #[derive(Debug, Clone)]
@@ -62,7 +66,14 @@ pub(crate) struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)
+        // Some messages repeat all that was sent: the end says what is wrong with it.
+        let characters = self.message.chars().count();
+        if characters <= MESSAGE_MAX {
+            return write!(f, "{}: {}", self.code, self.message);
+        }
+        let begin: String = self.message.chars().take(MESSAGE_MAX / 2).collect();
+        let end: String = self.message.chars().skip(characters - MESSAGE_MAX / 2).collect();
+        write!(f, "{}: {begin} [...] {end}", self.code)
     }
 }
 
@@ -124,7 +135,7 @@ impl Aws {
             clock::now(),
         );
         let mut request = self.http.request(call.method.clone(), &url).body(call.body);
-        for (name, value) in signed {
+        for (name, value) in signed.into_iter().filter(|(name, _)| *name != "host") {
             request = request.header(name, value);
         }
         for (name, value) in &call.headers {
@@ -213,5 +224,7 @@ mod tests {
         let json = r#"{"__type":"com.amazonaws#ResourceNotFoundException","message":"no group"}"#;
         assert_eq!(refusal(400, json).to_string(), "ResourceNotFoundException: no group");
         assert_eq!(refusal(500, "oh").to_string(), "500: oh");
+        let long = refusal(400, &format!("{}the end", "x".repeat(9_999))).to_string();
+        assert!(long.len() < 1_000 && long.ends_with("the end"), "{long}");
     }
 }

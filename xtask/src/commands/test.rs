@@ -1,12 +1,203 @@
-//! `test`.
+//! `test`: everything, from a fresh clone, in the order in which a mistake costs least.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::TestArgs;
-use crate::failure::{Failure, Outcome};
+use crate::cli::{TestArgs, UpArgs};
+use crate::command::Program;
+use crate::failure::{Context as _, Failure, Outcome};
 use crate::layout::Layout;
 use crate::ui::Ui;
+use crate::{clock, cloud, files, proc, python};
 
-pub(crate) async fn run(_layout: &Layout, _ui: Ui, _arguments: &TestArgs) -> Outcome<ExitCode> {
-    Err(Failure::new("not yet"))
+/// What is checked, in order: name, and what it is.
+const STEPS: [(&str, &str); 8] = [
+    ("format", "the code is formatted"),
+    ("lint", "clippy finds nothing"),
+    ("unit", "rules, stores, handlers, templates and the state machine, without Python or network"),
+    ("docs", "the examples in the docs run, and no link is dead"),
+    ("templates", "cfn-lint finds nothing"),
+    ("localstack", "the local cloud does what it says"),
+    ("cloud", "the platform comes up on a cloud of its own"),
+    ("e2e", "the platform keeps its promises through the front door"),
+];
+
+/// Bills of the tests fall due while one waits.
+const BILL_DUE_SECONDS: &str = "25";
+/// What cargo is told, so that functions, tests and this program share what they are made of.
+const PROFILE: [&str; 2] = ["--profile", "local"];
+
+pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome<ExitCode> {
+    if arguments.list {
+        for (name, what) in STEPS {
+            ui.print(format!("  {} {what}", ui.paint_out.name(format!("{name:<11}"))))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let chosen = choose(arguments)?;
+    let begun = clock::start();
+    let mut times = Vec::new();
+    for (name, what) in STEPS {
+        // The end-to-end tests bring their cloud up and down themselves.
+        if !chosen.contains(&name) || name == "cloud" {
+            continue;
+        }
+        let step = ui.loud_step(format!("{name}: {what}"));
+        match name {
+            "format" => cargo(layout, &["fmt", "--all", "--check"]).run().await?,
+            "lint" => lint(layout).await?,
+            "unit" => unit(layout).await?,
+            "docs" => docs(layout).await?,
+            "templates" => templates(layout, ui).await?,
+            "localstack" => localstack(layout, ui).await?,
+            _ => e2e(layout, ui, arguments).await?,
+        }
+        times.push((name, step.done("")));
+    }
+    ui.print("")?;
+    for (name, took) in &times {
+        ui.print(format!("  {} {name:<11} {}", ui.paint_out.good("✓"), clock::human(*took)))?;
+    }
+    let took = clock::human(begun.elapsed());
+    ui.print(format!("{} in {took}", ui.paint_out.good("All of it holds")))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn choose(arguments: &TestArgs) -> Outcome<Vec<&'static str>> {
+    let names = STEPS.map(|(name, _)| name);
+    for asked in arguments.only.iter().chain(&arguments.skip) {
+        if !names.contains(&asked.as_str()) {
+            return Err(Failure::new(format!("there is no step {asked}"))
+                .advise(format!("one of {}", names.join(", "))));
+        }
+    }
+    let wanted = |name: &&str| {
+        let is_listed = |list: &[String]| list.iter().any(|it| it == name);
+        (arguments.only.is_empty() || is_listed(&arguments.only)) && !is_listed(&arguments.skip)
+    };
+    Ok(names.into_iter().filter(wanted).collect())
+}
+
+fn cargo(layout: &Layout, arguments: &[&str]) -> Program {
+    Program::cargo(&layout.root).args(arguments)
+}
+
+async fn lint(layout: &Layout) -> Outcome {
+    cargo(layout, &["clippy"])
+        .args(PROFILE)
+        .args(["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+        .run()
+        .await
+}
+
+async fn unit(layout: &Layout) -> Outcome {
+    // `default-members` are all packages that need no cloud; naming them keeps the features as they are everywhere.
+    if python::on_path("cargo-nextest").is_some() {
+        let nextest = cargo(layout, &["nextest", "run", "--cargo-profile", "local"]);
+        return nextest.args(["--workspace", "--exclude", "e2e", "--locked"]).run().await;
+    }
+    cargo(layout, &["test"])
+        .args(PROFILE)
+        .args(["--workspace", "--exclude", "e2e", "--locked", "--lib", "--bins", "--tests"])
+        .run()
+        .await
+}
+
+async fn docs(layout: &Layout) -> Outcome {
+    let tests = cargo(layout, &["test", "--doc"]).args(PROFILE);
+    tests.args(["--workspace", "--exclude", "e2e", "--exclude", "xtask", "--locked"]).run().await?;
+    cargo(layout, &["doc"])
+        .args(PROFILE)
+        .args(["--workspace", "--no-deps", "--locked", "--lib", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()
+        .await
+}
+
+async fn templates(layout: &Layout, ui: Ui) -> Outcome {
+    let interpreter = python::ensure(layout, ui).await?;
+    let linter = interpreter.with_file_name("cfn-lint");
+    // It finds the files itself: there is no shell here to do so.
+    Program::new(linter, &layout.root).arg("infra/*.yaml").run().await
+}
+
+async fn localstack(layout: &Layout, ui: Ui) -> Outcome {
+    let interpreter = python::ensure(layout, ui).await?;
+    Program::new(interpreter, &layout.root)
+        .args(["-m", "pytest", "localstack/tests", "-q", "-p", "no:cacheprovider"])
+        .env("PYTHONPATH", python::package_path(layout)?)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .run()
+        .await
+}
+
+/// A cloud of the tests' own, on a free port and with a state of its own, so that one that is up stays as it is.
+async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome {
+    // Built first: a cloud that waits for a compiler only takes memory.
+    cargo(layout, &["test"])
+        .args(PROFILE)
+        .args(["-p", "e2e", "--locked", "--no-run"])
+        .run()
+        .await?;
+    let own = layout.with_state(layout.tools.join("test"));
+    if let Some(left) = cloud::Record::read(&own)? {
+        cloud::stop(&own, &left)?;
+    }
+    let mut settings = vec![("BillDueSeconds".to_owned(), BILL_DUE_SECONDS.to_owned())];
+    settings.extend(arguments.settings.iter().cloned());
+    let up = UpArgs { port: Some(cloud::free_port()?), settings };
+    let platform = super::up::bring_up(&own, ui, &up).await?;
+    let program = std::env::current_exe().context(|| "cannot find this program".into())?;
+    let mut tests = Program::cargo(&layout.root);
+    tests = match python::on_path("cargo-nextest") {
+        Some(_) => tests.args(["nextest", "run", "--cargo-profile", "local"]).args(["-j", "8"]),
+        None => tests.arg("test").args(PROFILE),
+    };
+    let passed = tests
+        .args(["-p", "e2e", "--locked"])
+        .env("PARKADE_OUTPUTS", own.outputs())
+        .env("PARKADE_XTASK", program)
+        .env("PARKADE_LOCAL", &own.state)
+        .run()
+        .await;
+    let record = platform.cloud.record.clone();
+    if passed.is_err() {
+        keep_the_evidence(layout, ui, &own);
+    }
+    // Dropped, it stops the cloud with everything that it started.
+    drop(platform);
+    passed?;
+    let left = cloud::functions(&own, record.port);
+    if proc::listener(record.port).is_some() || !left.is_empty() {
+        return Err(Failure::new("the tests' cloud has left something running"));
+    }
+    files::remove(&own.state)
+}
+
+/// What the functions and the cloud printed outlives the cloud if a test has failed.
+fn keep_the_evidence(layout: &Layout, ui: Ui, own: &Layout) {
+    let kept: PathBuf = layout.tools.join("test-cloud.log");
+    if std::fs::copy(own.cloud_log(), &kept).is_ok() {
+        ui.say(format!("  what the cloud printed is in {}", layout.shown(&kept)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::choose;
+    use crate::cli::TestArgs;
+
+    fn steps(only: &[&str], skip: &[&str]) -> Option<Vec<&'static str>> {
+        let owned = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
+        let (only, skip) = (owned(only), owned(skip));
+        choose(&TestArgs { list: false, only, skip, settings: vec![] }).ok()
+    }
+
+    #[test]
+    fn steps_are_chosen_or_left_out_by_name() {
+        assert_eq!(steps(&["unit"], &[]), Some(vec!["unit"]));
+        assert_eq!(steps(&["unit", "e2e"], &["e2e"]), Some(vec!["unit"]));
+        assert_eq!(steps(&[], &[]).map(|it| it.len()), Some(8));
+        assert_eq!(steps(&["nothing"], &[]), None);
+    }
 }
