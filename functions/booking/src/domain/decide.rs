@@ -1,5 +1,6 @@
 //! Every rule of a booking, on one page, and the names of the refusals.
 
+use contracts::booking::{FailureReason, PaymentMode};
 use saga::Failure;
 
 use super::{Booking, BookingCommand, BookingEvent, Details};
@@ -51,6 +52,13 @@ pub(super) fn decide(
         (Booking::Completed(_) | Booking::CheckedOut(_), Complete { .. }) => Ok(vec![]),
         (Booking::Failed(..) | Booking::Cancelled(_), Complete { .. }) => Err(Rejection::IsOver),
 
+        // Only an invoice falls due. The bill of an instant booking expires as a part of its saga's undoing, and the saga
+        // knows the reason better.
+        (Booking::Pending(known), Fail { reason: FailureReason::PaymentOverdue })
+            if known.payment.mode() == PaymentMode::Instant =>
+        {
+            Ok(vec![])
+        }
         (Booking::Pending(known), Fail { reason }) => {
             Ok(vec![BookingEvent::BookingFailed { slot_id: known.slot_id, reason: *reason }])
         }

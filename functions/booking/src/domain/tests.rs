@@ -108,6 +108,15 @@ fn what_is_over_stays_as_it_is() {
 }
 
 #[test]
+fn only_an_invoice_falls_due() {
+    let reason = FailureReason::PaymentOverdue;
+    let overdue = BookingCommand::Fail { reason };
+    check(&[created(card())], &overdue, Ok(&[]));
+    let failed = BookingEvent::BookingFailed { slot_id: SLOT, reason };
+    check(&[created(Payment::Invoice {})], &overdue, Ok(&[failed]));
+}
+
+#[test]
 fn a_complete_booking_does_not_fail() {
     check(&[created(card()), RESERVED, COMPLETED], &FAIL, Err(Rejection::IsComplete));
     check(&[created(card()), RESERVED, COMPLETED, CHECKED_OUT], &FAIL, Err(Rejection::IsComplete));
