@@ -94,18 +94,6 @@ impl Program {
         Err(ended(&line, output.status).because(last_lines(&said, 20)))
     }
 
-    /// Runs it with stdout read here and stderr shown; cargo's messages come this way.
-    pub(crate) async fn read_shown(mut self) -> Outcome<String> {
-        self.command.stdout(Stdio::piped());
-        let line = self.line();
-        let mut group = self.spawn()?;
-        let output = group.output().await?;
-        if !output.status.success() {
-            return Err(ended(&line, output.status));
-        }
-        String::from_utf8(output.stdout).context(|| format!("`{line}` printed no text"))
-    }
-
     fn spawn(&mut self) -> Outcome<Group> {
         let child = self.command.spawn().context(|| format!("cannot run {}", self.name))?;
         let leader = child.id().and_then(|it| i32::try_from(it).ok()).and_then(Pid::from_raw);

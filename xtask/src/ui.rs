@@ -77,11 +77,6 @@ impl Ui {
         }
     }
 
-    /// Whether somebody watches.
-    pub(crate) fn is_watched(self) -> bool {
-        self.spins
-    }
-
     /// One line of progress.
     pub(crate) fn say(self, text: impl Display) {
         // A reader who has gone away does not stop the work.

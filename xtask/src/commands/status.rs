@@ -50,12 +50,7 @@ pub(crate) async fn run(layout: &Layout, ui: Ui) -> Outcome<ExitCode> {
             .filter(|it| it.program().is_some_and(|it| it.starts_with(&folder)))
             .map(|it| it.pid.to_string())
             .collect();
-        ui.print(format!(
-            "  {:<32} {:<9} {}",
-            binary,
-            function.state,
-            paint.faint(pids.join(" "))
-        ))?;
+        ui.print(format!("  {binary:<32} {}", paint.faint(pids.join(" "))))?;
     }
     Ok(ExitCode::SUCCESS)
 }
