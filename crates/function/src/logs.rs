@@ -13,7 +13,7 @@ const DEFAULT: LevelFilter = LevelFilter::INFO;
 /// Sends `tracing` to standard output as JSON, without colours.
 ///
 /// The level is `AWS_LAMBDA_LOG_LEVEL` (which Lambda sets from `LoggingConfig`) or `RUST_LOG`, else `info`; either may
-/// name targets (`booking=debug,info`). Calling it twice does nothing more.
+/// name targets (`orders=debug,info`). Calling it twice does nothing more.
 pub fn telemetry() {
     let wanted = env::required("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::required("RUST_LOG"));
     // The span names the request, once: the list of all spans would repeat it. Lambda filters by `timestamp` and `level`.

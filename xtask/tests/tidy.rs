@@ -1,0 +1,357 @@
+//! Rules of the tree that the compiler cannot see; each test is one of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Roles of functions: a closed list. What answers a client or stands in for another company is whole in itself,
+/// and its one binary is named after its package.
+const ROLES: [&str; 6] = ["command", "query", "project", "publish", "react", "authorize"];
+/// Wiring, and nothing else.
+const BIN_LINES_MAX: usize = 30;
+/// Long enough to say what a file is for.
+const COMMENT_LENGTH_MIN: usize = 16;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| unreachable!("{}: {error}", path.display()))
+}
+
+/// A path as a reader of the repository knows it.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+/// What lies in a folder.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<_> = entries.map(|it| it.expect("entry is readable").path()).collect();
+    found.sort();
+    found
+}
+
+/// Files below a folder with this ending.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in entries(folder) {
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.extension().is_some_and(|it| it == ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().and_then(|it| it.to_str()).expect("names here are UTF-8")
+}
+
+fn stem(path: &Path) -> &str {
+    path.file_stem().and_then(|it| it.to_str()).expect("names here are UTF-8")
+}
+
+/// The source without its comments and without its unit tests, line by line.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .take_while(|line| !line.starts_with("#[cfg(test)]"))
+        .filter(|line| !line.trim_start().starts_with("//"))
+}
+
+fn has_part(path: &Path, part: &str) -> bool {
+    path.components().any(|it| it.as_os_str() == part)
+}
+
+/// Every binary of every service.
+fn binaries() -> Vec<PathBuf> {
+    let all = files(&root().join("functions"), "rs");
+    all.into_iter().filter(|it| it.parent().is_some_and(|it| it.ends_with("src/bin"))).collect()
+}
+
+/// `functions/<service>` of a file within.
+fn service(path: &Path) -> PathBuf {
+    let below = path.strip_prefix(root().join("functions")).expect("lies in functions/");
+    root().join("functions").join(below.components().next().expect("a service"))
+}
+
+/// The role that a binary is named after; `None` if it is its whole package.
+fn role(binary: &Path) -> Option<String> {
+    let package = service(binary);
+    if stem(binary) == name(&package) {
+        return None;
+    }
+    let rest = stem(binary).strip_prefix(name(&package)).and_then(|it| it.strip_prefix('-'));
+    Some(
+        rest.unwrap_or_else(|| unreachable!("{} is not named after its service", shown(binary)))
+            .to_owned(),
+    )
+}
+
+/// `cargo metadata`, with all dependencies or with the workspace's own packages alone.
+fn metadata(extra: &[&str]) -> Value {
+    let cargo = option_env!("CARGO").unwrap_or("cargo");
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(extra)
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for folder in ["crates", "contracts", "functions", "tests", "xtask"] {
+        for path in files(&root().join(folder), "rs") {
+            let text = read(&path);
+            let first = text.lines().next().unwrap_or_default();
+            let is_told = first.starts_with("#![doc = include_str!")
+                || (first.starts_with("//! ") && first.len() >= COMMENT_LENGTH_MIN);
+            assert!(is_told, "{} does not begin with what it is for", shown(&path));
+        }
+    }
+    for path in files(&root().join("localstack"), "py") {
+        let text = read(&path);
+        assert!(
+            text.trim().is_empty() || text.starts_with("\"\"\""),
+            "{} does not either",
+            shown(&path)
+        );
+    }
+}
+
+#[test]
+fn the_domain_knows_no_aws_no_runtime_no_clock_and_nothing_around_it() {
+    const FORBIDDEN: [&str; 9] = [
+        "aws_",
+        "lambda_",
+        "tokio",
+        "async ",
+        "SystemTime",
+        "Timestamp::now",
+        "crate::adapters",
+        "crate::handlers",
+        "function::",
+    ];
+    let mut domains = 0;
+    for path in files(&root().join("functions"), "rs") {
+        if has_part(&path, "domain") {
+            domains += 1;
+            for line in code(&read(&path)) {
+                for word in FORBIDDEN {
+                    assert!(
+                        !line.contains(word),
+                        "{}: `{word}` in `{}`",
+                        shown(&path),
+                        line.trim()
+                    );
+                }
+            }
+        }
+    }
+    assert!(domains > 0, "there is a domain to look at");
+}
+
+#[test]
+fn a_binary_is_wiring_of_at_most_thirty_lines() {
+    for path in binaries() {
+        let lines = read(&path).lines().count();
+        assert!(lines <= BIN_LINES_MAX, "{} has {lines} lines", shown(&path));
+    }
+}
+
+#[test]
+fn every_binary_has_a_handler_of_its_role() {
+    for path in binaries() {
+        let handlers = service(&path).join("src/handlers");
+        match role(&path) {
+            Some(role) => {
+                assert!(ROLES.contains(&role.as_str()), "{} has no role of the list", shown(&path));
+                let handler = handlers.join(format!("{role}.rs"));
+                assert!(handler.exists(), "{} has no {}", shown(&path), shown(&handler));
+            }
+            None => {
+                let binaries = entries(path.parent().expect("src/bin")).len();
+                assert_eq!(binaries, 1, "{} is not the only binary of its package", shown(&path));
+                assert!(handlers.join("mod.rs").exists(), "{} has no handlers", shown(&path));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_role_of_a_service_has_its_binary() {
+    for package in entries(&root().join("functions")) {
+        for role in ROLES {
+            if package.join("src/handlers").join(format!("{role}.rs")).exists() {
+                let binary = package.join("src/bin").join(format!("{}-{role}.rs", name(&package)));
+                assert!(binary.exists(), "{} does not exist", shown(&binary));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_example_event_is_kept_beside_each_binary() {
+    let mut expected = BTreeSet::new();
+    for path in binaries() {
+        let event = service(&path).join("events").join(format!("{}.json", stem(&path)));
+        assert!(event.exists(), "{} is missing", shown(&event));
+        let parsed: Result<Value, _> = serde_json::from_str(&read(&event));
+        assert!(parsed.is_ok_and(|it| it.is_object()), "{} is no JSON object", shown(&event));
+        expected.insert(event);
+    }
+    for package in entries(&root().join("functions")) {
+        for event in entries(&package.join("events")) {
+            assert!(expected.contains(&event), "{} is for no binary", shown(&event));
+        }
+    }
+}
+
+#[test]
+fn only_adapters_binaries_and_files_named_after_a_technology_name_an_aws_sdk() {
+    const NAMES: [&str; 3] = ["aws_sdk_", "aws_config::", "aws_smithy"];
+    const TECHNOLOGIES: [&str; 6] = ["aws", "dynamodb", "eventbridge", "lambda", "sfn", "sqs"];
+    for folder in ["crates", "contracts", "functions"] {
+        for path in files(&root().join(folder), "rs") {
+            let may = has_part(&path, "adapters")
+                || has_part(&path, "bin")
+                || has_part(&path, "tests")
+                || TECHNOLOGIES.contains(&stem(&path));
+            for line in code(&read(&path)).filter(|_| !may) {
+                for word in NAMES {
+                    assert!(!line.contains(word), "{}: `{}`", shown(&path), line.trim());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_pattern_crate_knows_parking() {
+    // Whole words of the platform's language; a crate may still park a record that it can't apply.
+    const WORDS: [&str; 6] =
+        ["parking", "slots", "booking", "bookings", "billing", "parkade_local"];
+    for ending in ["rs", "md", "toml"] {
+        for path in files(&root().join("crates"), ending) {
+            // Tests may take their examples from where they like.
+            let text = read(&path);
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for line in text.lines().filter(|_| !has_part(&path, "tests")) {
+                let line = line.to_lowercase();
+                for word in line.split(|it: char| !it.is_alphanumeric() && it != '_') {
+                    assert!(
+                        !WORDS.contains(&word),
+                        "{} speaks of `{word}`: {}",
+                        shown(&path),
+                        line.trim()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let metadata = metadata(&["--no-deps"]);
+    let packages = metadata["packages"].as_array().expect("packages");
+    let folder = |package: &Value| {
+        let manifest = package["manifest_path"].as_str().expect("a path");
+        let below = Path::new(manifest).strip_prefix(root()).expect("in the workspace");
+        below.components().next().expect("a folder").as_os_str().to_string_lossy().into_owned()
+    };
+    let layers: BTreeMap<_, _> =
+        packages.iter().map(|it| (it["name"].as_str().expect("a name"), folder(it))).collect();
+    let may = |from: &str, to: &str| match from {
+        "functions" => matches!(to, "crates" | "contracts"),
+        "contracts" | "crates" => to == "crates",
+        // They look at the whole.
+        "tests" | "xtask" => true,
+        _ => false,
+    };
+    for package in packages {
+        let from = folder(package);
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let name = dependency["name"].as_str().expect("a name");
+            // A package may name itself, to turn on its own features for its tests.
+            let is_own = package["name"] == dependency["name"];
+            // Tests may be helped by what stands in tests/.
+            let is_for_tests = dependency["kind"] == "dev";
+            if let Some(to) =
+                layers.get(name).filter(|to| !is_own && !(is_for_tests && *to == "tests"))
+            {
+                assert!(
+                    may(&from, to),
+                    "{} ({from}) must not depend on {name} ({to})",
+                    package["name"]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn versions_stand_in_the_root_manifest_alone() {
+    for manifest in files(root(), "toml").into_iter().filter(|it| it.ends_with("Cargo.toml")) {
+        if manifest.parent() == Some(root())
+            || has_part(&manifest, "target")
+            || has_part(&manifest, ".local")
+        {
+            continue;
+        }
+        let text = read(&manifest);
+        let mut is_dependencies = false;
+        for line in text.lines().map(str::trim) {
+            if line.starts_with('[') {
+                is_dependencies = line.contains("dependencies");
+            } else if is_dependencies && line.contains(" = ") && !line.starts_with('#') {
+                let is_shared = line.contains("workspace = true") || line.contains("path = \".\"");
+                assert!(is_shared, "{}: `{line}`", shown(&manifest));
+            }
+        }
+        assert!(text.contains("[lints]\nworkspace = true"), "{} takes no lints", shown(&manifest));
+    }
+}
+
+#[test]
+fn licences_are_those_that_deny_toml_allows() {
+    let deny = read(&root().join("deny.toml"));
+    let list =
+        deny.split_once("allow = [").and_then(|(_, rest)| rest.split_once(']')).expect("a list").0;
+    let allowed: Vec<_> = list.split('"').skip(1).step_by(2).collect();
+    let metadata = metadata(&[]);
+    for package in metadata["packages"].as_array().expect("packages") {
+        let name = &package["name"];
+        let licence =
+            package["license"].as_str().unwrap_or_else(|| unreachable!("{name} has no licence"));
+        // Old manifests write a slash for OR.
+        let parsed = spdx::Expression::parse_mode(licence, spdx::ParseMode::LAX);
+        let expression = parsed.unwrap_or_else(|error| unreachable!("{name}: {licence}: {error}"));
+        let is_allowed = expression
+            .evaluate(|wanted| wanted.license.id().is_some_and(|id| allowed.contains(&id.name)));
+        assert!(is_allowed, "{name} is under {licence}, which deny.toml does not allow");
+    }
+}
+
+#[test]
+fn everything_listens_on_this_machine_alone() {
+    for folder in ["crates", "functions", "localstack", "xtask/src"] {
+        for ending in ["rs", "py"] {
+            for path in files(&root().join(folder), ending) {
+                for line in code(&read(&path)) {
+                    let binds = line.contains("bind(")
+                        && (line.contains("0.0.0.0") || line.contains("[::]"));
+                    assert!(!binds, "{}: `{}`", shown(&path), line.trim());
+                }
+            }
+        }
+    }
+}
