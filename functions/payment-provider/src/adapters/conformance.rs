@@ -33,7 +33,7 @@ fn attempted(attempts: u32) -> Entry {
     Entry::Attempted { charge, attempts }
 }
 
-/// A ledger in a database of its own, made from the template that makes the real one.
+/// A database of its own, whose table has the keys of the real one.
 fn database() -> DynamoDb {
     let dynamodb = DynamoDb::new();
     dynamodb.create_table(
