@@ -136,7 +136,7 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome {
     // Built first: a cloud that waits for a compiler only takes memory.
     cargo(layout, &["test"])
         .args(PROFILE)
-        .args(["-p", "e2e", "--locked", "--no-run"])
+        .args(["--workspace", "--test", "e2e", "--locked", "--no-run"])
         .run()
         .await?;
     let own = layout.with_state(layout.tools.join("test"));
@@ -154,7 +154,8 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome {
         None => tests.arg("test").args(PROFILE),
     };
     let passed = tests
-        .args(["-p", "e2e", "--locked"])
+        // The whole workspace and not `-p e2e`: for one package alone, cargo would compile half of the rest anew.
+        .args(["--workspace", "--test", "e2e", "--locked"])
         .env("PARKADE_OUTPUTS", own.outputs())
         .env("PARKADE_XTASK", program)
         .env("PARKADE_LOCAL", &own.state)
