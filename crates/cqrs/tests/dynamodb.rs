@@ -1,0 +1,117 @@
+//! The DynamoDB view does what every view must, whatever the network does.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use cqrs::conformance::{self, Car, INDEX};
+use cqrs::dynamodb::DynamoView;
+use cqrs::view::{Order, Range, View, ViewError};
+use dynoxide_client::{DynamoDb, Fault};
+
+const TABLE: &str = "cars";
+
+fn dynamodb() -> DynamoDb {
+    let dynamodb = DynamoDb::new();
+    dynamodb.create_table(
+        r#"{
+            "TableName": "cars",
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                {"AttributeName": "id", "AttributeType": "S"},
+                {"AttributeName": "colour", "AttributeType": "S"},
+                {"AttributeName": "position", "AttributeType": "S"}
+            ],
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+            "GlobalSecondaryIndexes": [{
+                "IndexName": "by-colour",
+                "KeySchema": [
+                    {"AttributeName": "colour", "KeyType": "HASH"},
+                    {"AttributeName": "position", "KeyType": "RANGE"}
+                ],
+                "Projection": {"ProjectionType": "ALL"}
+            }]
+        }"#,
+    );
+    dynamodb
+}
+
+fn view(dynamodb: &DynamoDb) -> DynamoView {
+    DynamoView::new(dynamodb.client(), TABLE.to_owned())
+}
+
+fn red() -> Car {
+    Car { colour: "red".to_owned(), number: "1".to_owned(), text: String::new() }
+}
+
+const REDS: Range<'_> = Range {
+    index: INDEX,
+    attribute: "colour",
+    partition: "red",
+    after: None,
+    order: Order::Ascending,
+    limit: 10,
+};
+
+#[tokio::test]
+async fn the_dynamodb_view_conforms() {
+    conformance::all(&view(&dynamodb())).await;
+}
+
+#[tokio::test]
+async fn a_put_whose_answer_is_lost_leaves_the_row_where_it_should_be() {
+    let dynamodb = dynamodb();
+    dynamodb.order("PutItem", Fault::AnswerLost);
+    // Whether it says that it has written the row matters to nobody: the row is there.
+    view(&dynamodb).advance("a", 3, &red()).await.unwrap();
+    let found = View::<Car>::get(&view(&dynamodb), "a").await.unwrap().unwrap();
+    assert_eq!((found.version, found.row), (3, red()));
+}
+
+#[tokio::test]
+async fn what_a_fault_leaves_unknown_is_never_taken_for_an_old_version() {
+    for fault in [Fault::Throttled, Fault::RequestLost, Fault::AnswerLost] {
+        let dynamodb = dynamodb();
+        let view = view(&dynamodb.without_retries());
+        dynamodb.order("PutItem", fault);
+        let unknown = view.advance("a", 3, &red()).await;
+        assert!(matches!(unknown, Err(ViewError::Unavailable(_))), "{fault:?}: {unknown:?}");
+        dynamodb.order("GetItem", fault);
+        let unread = View::<Car>::get(&view, "a").await;
+        assert!(matches!(unread, Err(ViewError::Unavailable(_))), "{fault:?}: {unread:?}");
+        dynamodb.order("Query", fault);
+        let unread = View::<Car>::list(&view, REDS).await;
+        assert!(matches!(unread, Err(ViewError::Unavailable(_))), "{fault:?}: {unread:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_corrupt_and_not_absent() {
+    let dynamodb = dynamodb();
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let put = dynamodb.client().put_item().table_name(TABLE).item("id", text("a"));
+    let put = put.item("version", AttributeValue::N("1".to_owned())).item("row", text("{"));
+    put.item("colour", text("red")).item("position", text("1")).send().await.unwrap();
+    let view = view(&dynamodb);
+    let read = View::<Car>::get(&view, "a").await;
+    assert!(matches!(read, Err(ViewError::Corrupt(_))), "{read:?}");
+    let read = View::<Car>::list(&view, REDS).await;
+    assert!(matches!(read, Err(ViewError::Corrupt(_))), "{read:?}");
+    // A new version mends it.
+    assert!(view.advance("a", 2, &red()).await.unwrap());
+    assert_eq!(View::<Car>::list(&view, REDS).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_stored_still_reads() {
+    let dynamodb = dynamodb();
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let put = dynamodb.client().put_item().table_name(TABLE).item("id", text("a"));
+    let put = put.item("version", AttributeValue::N("7".to_owned()));
+    let row = r#"{"colour":"red","number":"1","text":""}"#;
+    put.item("row", text(row)).item("colour", text("red")).send().await.unwrap();
+    let found = View::<Car>::get(&view(&dynamodb), "a").await.unwrap().unwrap();
+    assert_eq!((found.version, found.row), (7, red()));
+}
+
+#[tokio::test]
+async fn warming_up_needs_no_row() {
+    view(&dynamodb()).warm_up().await.unwrap();
+}

@@ -1,0 +1,301 @@
+//! What every store of states must do, as tests: call [`all`] from a test of the store.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use outbox::conformance;
+//! use outbox::memory::MemoryStore;
+//!
+//! conformance::all(&MemoryStore::default()).await;
+//! # });
+//! ```
+
+pub mod schedule;
+
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::state::{Aggregate, Change, Loaded, StateStore, StoreError};
+
+/// What the suite stores: who has it, and a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thing {
+    /// Who has it.
+    pub holder: Option<String>,
+    /// Anything.
+    pub text: String,
+}
+
+impl Aggregate for Thing {}
+
+/// Runs the whole suite; it uses ids of its own and can share a table.
+///
+/// # Panics
+///
+/// When the store does not do what it must.
+pub async fn all(store: &impl StateStore<Thing>) {
+    what_was_never_saved_is_nothing(store).await;
+    what_was_saved_is_loaded_at_once(store).await;
+    a_large_state_comes_back_whole(store).await;
+    a_version_that_is_not_the_current_one_is_a_conflict(store).await;
+    the_same_change_again_is_the_same_change(store).await;
+    the_same_change_again_is_a_conflict_once_another_has_followed(store).await;
+    of_32_savers_of_one_version_one_wins(store).await;
+    racing_savers_lose_nothing(store).await;
+    ids_do_not_mix(store).await;
+    a_bar_is_seen_on_behalf_of_its_holder_alone(store).await;
+    a_bar_leaves_the_state_as_it_is(store).await;
+    a_bar_works_on_what_is_not_there(store).await;
+    a_change_that_was_decided_before_a_bar_fails(store).await;
+    a_change_that_was_saved_before_a_bar_is_still_recognised(store).await;
+    a_bar_that_is_set_again_moves_nothing(store).await;
+    whoever_races_a_bar_holds_nothing_afterwards(store).await;
+}
+
+/// Version 0, and no bar.
+pub async fn what_was_never_saved_is_nothing(store: &impl StateStore<Thing>) {
+    let nothing = Loaded { version: 0, state: None, barred: false };
+    let id = new_id();
+    assert_eq!(store.load(&id, None).await.expect("store can be read"), nothing);
+    assert_eq!(load(store, &id).await, nothing);
+}
+
+/// A load that follows a save sees it, and versions count changes.
+pub async fn what_was_saved_is_loaded_at_once(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    for version in 1..=3 {
+        let change = change(version - 1, &format!("Straße {version}\n\"🅿\""));
+        store.save(&id, change.clone()).await.expect("version is the current one");
+        let loaded = load(store, &id).await;
+        assert_eq!(loaded, Loaded { version, state: Some(change.state), barred: false });
+    }
+}
+
+/// As large as an item may be, with its events.
+pub async fn a_large_state_comes_back_whole(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    let large = change(0, &"x".repeat(300_000));
+    store.save(&id, large.clone()).await.expect("it fits");
+    assert_eq!(load(store, &id).await.state, Some(large.state));
+}
+
+/// Whoever decided on something else is told so, and nothing of theirs is stored.
+pub async fn a_version_that_is_not_the_current_one_is_a_conflict(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    let ahead = store.save(&id, change(1, "ahead")).await;
+    assert!(matches!(ahead, Err(StoreError::Conflict)), "{ahead:?}");
+    store.save(&id, change(0, "first")).await.expect("id is new");
+    store.save(&id, change(1, "second")).await.expect("version is the current one");
+    for expected in [0, 1, 3, 9] {
+        let lost = store.save(&id, change(expected, "lost")).await;
+        assert!(matches!(lost, Err(StoreError::Conflict)), "{expected}: {lost:?}");
+    }
+    let loaded = load(store, &id).await;
+    assert_eq!((loaded.version, text(loaded)), (2, "second".to_owned()));
+}
+
+/// A writer whose answer was lost asks again, and has not lost against itself.
+pub async fn the_same_change_again_is_the_same_change(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    for expected in [0, 1] {
+        let change = change(expected, "once");
+        for _ in 0..3 {
+            store.save(&id, change.clone()).await.expect("it is our own");
+        }
+        assert_eq!(load(store, &id).await.version, expected + 1);
+    }
+}
+
+/// Only the last change is remembered: who comes later decides anew.
+pub async fn the_same_change_again_is_a_conflict_once_another_has_followed(
+    store: &impl StateStore<Thing>,
+) {
+    let id = new_id();
+    let first = change(0, "first");
+    store.save(&id, first.clone()).await.expect("id is new");
+    store.save(&id, change(1, "second")).await.expect("version is the current one");
+    let late = store.save(&id, first).await;
+    assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
+    assert_eq!(text(load(store, &id).await), "second");
+}
+
+/// One version, one change; of nothing and of something.
+pub async fn of_32_savers_of_one_version_one_wins(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    for expected in [0, 1] {
+        let saves = (0..32).map(|number| store.save(&id, change(expected, &number.to_string())));
+        let answers = join_all(saves).await;
+        let won = answers.iter().filter(|answer| answer.is_ok()).count();
+        let lost = answers.iter().filter(|it| matches!(it, Err(StoreError::Conflict))).count();
+        assert_eq!((won, lost), (1, 31));
+        let winner = answers.iter().position(Result::is_ok).map(|it| it.to_string());
+        assert_eq!(Some(text(load(store, &id).await)), winner);
+    }
+}
+
+/// Each of many writers gets its changes in, one after the other.
+pub async fn racing_savers_lose_nothing(store: &impl StateStore<Thing>) {
+    const WRITERS: usize = 8;
+    const CHANGES: usize = 10;
+    let id = new_id();
+    let write = async |_| {
+        for _ in 0..CHANGES {
+            loop {
+                let loaded = load(store, &id).await;
+                let text = loaded.state.map_or_else(String::new, |it| it.text) + "x";
+                match store.save(&id, change(loaded.version, &text)).await {
+                    Ok(()) => break,
+                    Err(StoreError::Conflict) => {}
+                    Err(error) => unreachable!("{error}"),
+                }
+            }
+        }
+    };
+    join_all((0..WRITERS).map(write)).await;
+    let loaded = load(store, &id).await;
+    assert_eq!(loaded.version, (WRITERS * CHANGES) as u64);
+    assert_eq!(text(loaded).len(), WRITERS * CHANGES);
+}
+
+/// An id that begins like another is another.
+pub async fn ids_do_not_mix(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    let other = format!("{id}0");
+    store.save(&id, change(0, "mine")).await.expect("id is new");
+    store.save(&other, change(0, "yours")).await.expect("id is new");
+    store.bar(&other, ANN).await.expect("store can be written");
+    let loaded = load(store, &id).await;
+    assert_eq!((loaded.version, loaded.barred, text(loaded)), (1, false, "mine".to_owned()));
+}
+
+/// Nobody is barred for another.
+pub async fn a_bar_is_seen_on_behalf_of_its_holder_alone(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    store.save(&id, change(0, "it")).await.expect("id is new");
+    store.bar(&id, ANN).await.expect("store can be written");
+    for (holder, barred) in [(Some(ANN), true), (Some("bob"), false), (Some("an"), false), (None, false)] {
+        let loaded = store.load(&id, holder).await.expect("store can be read");
+        assert_eq!(loaded.barred, barred, "{holder:?}");
+    }
+}
+
+/// It moves the version, and changes can follow.
+pub async fn a_bar_leaves_the_state_as_it_is(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    store.save(&id, change(0, "it")).await.expect("id is new");
+    store.bar(&id, ANN).await.expect("store can be written");
+    let loaded = load(store, &id).await;
+    assert!(loaded.version > 1, "the version has not moved");
+    store.save(&id, change(loaded.version, "more")).await.expect("version is the current one");
+    assert_eq!(text(load(store, &id).await), "more");
+    assert!(load(store, &id).await.barred, "a change has removed the bar");
+}
+
+/// Who gives up what was never there is barred from what comes.
+pub async fn a_bar_works_on_what_is_not_there(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    store.bar(&id, ANN).await.expect("store can be written");
+    let loaded = load(store, &id).await;
+    assert_eq!((loaded.barred, loaded.state), (true, None));
+    let early = store.save(&id, change(0, "decided before")).await;
+    assert!(matches!(early, Err(StoreError::Conflict)), "{early:?}");
+    store.save(&id, change(loaded.version, "it")).await.expect("version is the current one");
+    assert!(load(store, &id).await.barred);
+}
+
+/// It could not know of the bar.
+pub async fn a_change_that_was_decided_before_a_bar_fails(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    store.save(&id, change(0, "it")).await.expect("id is new");
+    let decided = load(store, &id).await;
+    store.bar(&id, ANN).await.expect("store can be written");
+    let late = store.save(&id, change(decided.version, "taken")).await;
+    assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
+    assert_eq!(text(load(store, &id).await), "it");
+}
+
+/// A bar is no change: it does not hide whose the last one is.
+pub async fn a_change_that_was_saved_before_a_bar_is_still_recognised(
+    store: &impl StateStore<Thing>,
+) {
+    let id = new_id();
+    let change = change(0, "it");
+    store.save(&id, change.clone()).await.expect("id is new");
+    store.bar(&id, ANN).await.expect("store can be written");
+    store.save(&id, change).await.expect("it is our own");
+}
+
+/// A repeated undo costs nobody a lost race.
+pub async fn a_bar_that_is_set_again_moves_nothing(store: &impl StateStore<Thing>) {
+    let id = new_id();
+    store.save(&id, change(0, "it")).await.expect("id is new");
+    store.bar(&id, ANN).await.expect("store can be written");
+    let before = load(store, &id).await;
+    store.bar(&id, ANN).await.expect("store can be written");
+    assert_eq!(load(store, &id).await, before);
+}
+
+/// Do and undo at once, many times.
+pub async fn whoever_races_a_bar_holds_nothing_afterwards(store: &impl StateStore<Thing>) {
+    for takers in 1..=4 {
+        for barrers in 1..=2 {
+            let id = new_id();
+            store.save(&id, change(0, "it")).await.expect("id is new");
+            let takes = join_all((0..takers).map(|_| take(store, &id)));
+            let gives_up = join_all((0..barrers).map(|_| give_up(store, &id)));
+            futures::join!(takes, gives_up);
+            assert_eq!(load(store, &id).await.state.and_then(|it| it.holder), None);
+        }
+    }
+}
+
+/// How the suite takes a thing for Ann: unless she is barred, and whoever has it.
+pub async fn take(store: &impl StateStore<Thing>, id: &str) {
+    loop {
+        let loaded = load(store, id).await;
+        let (false, Some(state)) = (loaded.barred, loaded.state) else { return };
+        let taken = Thing { holder: Some(ANN.to_owned()), ..state };
+        match store.save(id, Change { state: taken, ..change(loaded.version, "") }).await {
+            Ok(()) => return,
+            Err(StoreError::Conflict) => {}
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+}
+
+/// How the suite gives up for Ann: bar first, then load and give up what she has.
+pub async fn give_up(store: &impl StateStore<Thing>, id: &str) {
+    store.bar(id, ANN).await.expect("store can be written");
+    loop {
+        let loaded = store.load(id, None).await.expect("store can be read");
+        let Some(state) = loaded.state.filter(|it| it.holder.is_some()) else { return };
+        let free = Thing { holder: None, ..state };
+        match store.save(id, Change { state: free, ..change(loaded.version, "") }).await {
+            Ok(()) => return,
+            Err(StoreError::Conflict) => {}
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+}
+
+/// Who takes and gives up in this suite.
+pub const ANN: &str = "ann";
+
+/// A change of the suite's thing, held by nobody.
+#[must_use]
+pub fn change(expected: u64, text: &str) -> Change<Thing> {
+    let state = Thing { holder: None, text: text.to_owned() };
+    Change { expected, id: Uuid::now_v7(), state, events: Vec::new() }
+}
+
+async fn load(store: &impl StateStore<Thing>, id: &str) -> Loaded<Thing> {
+    store.load(id, Some(ANN)).await.expect("store can be read")
+}
+
+fn text(loaded: Loaded<Thing>) -> String {
+    loaded.state.expect("something was saved").text
+}
+
+fn new_id() -> String {
+    Uuid::now_v7().to_string()
+}

@@ -1,0 +1,251 @@
+//! The DynamoDB store does what every store must, whatever the network does, and costs what it says.
+
+mod support;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use dynoxide_client::Fault;
+use jiff::Timestamp;
+use outbox::conformance::schedule::every_order;
+use outbox::conformance::{self, ANN, Thing, change, give_up, take};
+use outbox::dynamodb::DynamoStore;
+use outbox::envelope::{Envelope, Unread};
+use outbox::publish::events_of_change;
+use outbox::record::shown;
+use outbox::state::{Change, Loaded, StateStore, StoreError};
+use support::{Network, TABLE};
+use uuid::Uuid;
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_767_268_800).unwrap()
+}
+
+fn store(client: Client) -> DynamoStore {
+    DynamoStore::new(client, TABLE.to_owned(), now)
+}
+
+async fn load(store: &DynamoStore, holder: Option<&str>) -> Result<Loaded<Thing>, StoreError> {
+    store.load("it", holder).await
+}
+
+async fn bar(store: &DynamoStore) -> Result<(), StoreError> {
+    StateStore::<Thing>::bar(store, "it", ANN).await
+}
+
+#[tokio::test]
+async fn the_dynamodb_store_conforms() {
+    conformance::all(&store(Network::default().client())).await;
+}
+
+#[tokio::test]
+async fn a_put_whose_answer_is_lost_recognises_its_own_commit() {
+    let network = Network::default();
+    let store = store(network.client());
+    for expected in [0, 1] {
+        network.dynamodb.order("PutItem", Fault::AnswerLost);
+        store.save("it", change(expected, "mine")).await.unwrap();
+        assert_eq!(load(&store, None).await.unwrap().version, expected + 1);
+    }
+    assert_eq!(network.calls("PutItem"), 4, "the SDK has sent none again");
+}
+
+#[tokio::test]
+async fn what_a_fault_leaves_unknown_is_never_called_a_conflict() {
+    for fault in [Fault::Throttled, Fault::RequestLost, Fault::AnswerLost] {
+        let network = Network::default();
+        let store = store(network.without_retries());
+        network.dynamodb.order("PutItem", fault);
+        let unknown = store.save("it", change(0, "mine")).await;
+        assert!(matches!(unknown, Err(StoreError::Unavailable(_))), "{fault:?}: {unknown:?}");
+        network.dynamodb.order("GetItem", fault);
+        let unread = load(&store, None).await;
+        assert!(matches!(unread, Err(StoreError::Unavailable(_))), "{fault:?}: {unread:?}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_fault_the_sdk_rides_out_leaves_one_bar_and_one_change() {
+    for fault in [Fault::Throttled, Fault::RequestLost, Fault::AnswerLost] {
+        for operation in ["GetItem", "PutItem", "UpdateItem"] {
+            let network = Network::default();
+            let store = store(network.client());
+            network.dynamodb.order(operation, fault);
+            store.save("it", change(0, "mine")).await.unwrap();
+            bar(&store).await.unwrap();
+            let loaded = load(&store, Some(ANN)).await.unwrap();
+            assert!(loaded.barred, "{operation} {fault:?}");
+            assert_eq!(loaded.state.unwrap().text, "mine", "{operation} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_one_write_and_a_load_one_read() {
+    let network = Network::default();
+    let store = store(network.client());
+    let events = (0..10).map(event).collect();
+    store.save("it", Change { events, ..change(0, "it") }).await.unwrap();
+    assert_eq!(network.counted(), [("PutItem", 1)]);
+    load(&store, None).await.unwrap();
+    assert_eq!(network.counted(), [("GetItem", 1)]);
+    load(&store, Some(ANN)).await.unwrap();
+    assert_eq!(network.counted(), [("GetItem", 2)]);
+}
+
+#[tokio::test]
+async fn a_bar_is_three_writes_and_none_when_it_is_set_again() {
+    let network = Network::default();
+    let store = store(network.client());
+    bar(&store).await.unwrap();
+    assert_eq!(network.counted(), [("GetItem", 1), ("PutItem", 2), ("UpdateItem", 1)]);
+    bar(&store).await.unwrap();
+    assert_eq!(network.counted(), [("GetItem", 1)]);
+}
+
+#[tokio::test]
+async fn a_bar_expires_when_nothing_late_can_come_any_more() {
+    let network = Network::default();
+    bar(&store(network.client())).await.unwrap();
+    let bar = network.item("it", "bar#ann").await.unwrap();
+    let days = 60 * 24 * 60 * 60;
+    assert_eq!(bar["expires_at"], AttributeValue::N((now().as_second() + days).to_string()));
+}
+
+/// Requests to the table, one by one, in every order: no luck involved.
+#[tokio::test]
+async fn in_every_order_of_their_requests_an_undo_leaves_nothing_to_a_do() {
+    let orders = every_order_of_a_do_and(async |_, store, id| give_up(store, id).await).await;
+    assert!(orders > 100, "{orders} orders");
+}
+
+/// An undo that dies between any two of its requests has not promised anything; the one that follows it has.
+#[tokio::test]
+async fn an_undo_that_follows_one_that_died_leaves_nothing_to_a_do_in_flight() {
+    for dies_before in 0..5 {
+        every_order_of_a_do_and(async |network, store, id| {
+            let dead = DynamoStore::new(network.dying(dies_before), TABLE.to_owned(), now);
+            // It dies or fails: whatever the answer, nobody has heard it.
+            drop(StateStore::<Thing>::bar(&dead, id, ANN).await);
+            give_up(store, id).await;
+        })
+        .await;
+    }
+}
+
+async fn every_order_of_a_do_and(undo: impl AsyncFn(&Network, &DynamoStore, &str)) -> usize {
+    let network = Network::default();
+    let store = store(network.client());
+    every_order(
+        async |gate| {
+            let id = Uuid::now_v7().to_string();
+            store.save(&id, change(0, "it")).await.unwrap();
+            network.open_gate(gate);
+            let task = |does: bool| {
+                let (network, store, undo, id) = (&network, &store, &undo, id.clone());
+                async move {
+                    if does { take(store, &id).await } else { undo(network, store, &id).await }
+                }
+            };
+            let tasks = vec![task(true), task(false)];
+            (id, tasks)
+        },
+        async |id, _, order| {
+            network.close_gate();
+            let left: Loaded<Thing> = store.load(&id, Some(ANN)).await.unwrap();
+            assert!(left.barred, "{order:?}");
+            assert_eq!(left.state.unwrap().holder, None, "{order:?}");
+            take(&store, &id).await;
+            let left: Loaded<Thing> = store.load(&id, None).await.unwrap();
+            assert_eq!(left.state.unwrap().holder, None, "{order:?}");
+        },
+    )
+    .await
+}
+
+#[tokio::test]
+async fn the_stream_shows_a_change_with_its_events_and_a_bar_without_them() {
+    let network = Network::default();
+    let store = store(network.client());
+    let change = Change { events: vec![event(1), event(2)], ..change(0, "it") };
+    store.save("it", change.clone()).await.unwrap();
+    let record = network.record("it").await;
+    let entries = events_of_change("somewhere", &record).unwrap();
+    let names: Vec<_> = entries.iter().map(|it| it.detail_type.as_str()).collect();
+    assert_eq!(names, ["Happened1", "Happened2"]);
+    let state = shown::<Thing>(&record).unwrap().unwrap();
+    assert_eq!((state.id.as_str(), state.version, &state.state), ("it", 1, &change.state));
+
+    bar(&store).await.unwrap();
+    let record = network.record("it").await;
+    assert_eq!(events_of_change("somewhere", &record).unwrap(), []);
+    assert_eq!(shown::<Thing>(&record).unwrap().unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn the_stream_shows_no_aggregate_where_only_a_version_is() {
+    let network = Network::default();
+    bar(&store(network.client())).await.unwrap();
+    assert_eq!(shown::<Thing>(&network.record("it").await).unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_stored_still_reads() {
+    let network = Network::default();
+    network
+        .put(serde_json::json!({
+            "id": { "S": "it" },
+            "part": { "S": "state" },
+            "version": { "N": "7" },
+            "change": { "S": "0191f7a4-0000-7000-8000-000000000001" },
+            "state": { "S": r#"{"holder":"ann","text":"it"}"# },
+            "events": { "S": "[]" },
+        }))
+        .await;
+    network
+        .put(serde_json::json!({
+            "id": { "S": "it" },
+            "part": { "S": "bar#ann" },
+            "expires_at": { "N": "1767268800" },
+        }))
+        .await;
+    let state = Thing { holder: Some("ann".to_owned()), text: "it".to_owned() };
+    let loaded = load(&store(network.client()), Some(ANN)).await.unwrap();
+    assert_eq!(loaded, Loaded { version: 7, state: Some(state), barred: true });
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_corrupt_and_not_absent() {
+    for broken in [
+        serde_json::json!({ "version": { "N": "1" }, "state": { "S": "{" } }),
+        serde_json::json!({ "version": { "N": "-1" }, "state": { "S": "{}" } }),
+        serde_json::json!({ "state": { "S": r#"{"holder":null,"text":"it"}"# } }),
+    ] {
+        let network = Network::default();
+        let mut item = broken.clone();
+        item["id"] = serde_json::json!({ "S": "it" });
+        item["part"] = serde_json::json!({ "S": "state" });
+        network.put(item).await;
+        let loaded = load(&store(network.client()), None).await;
+        assert!(matches!(loaded, Err(StoreError::Corrupt(_))), "{broken}: {loaded:?}");
+    }
+}
+
+#[tokio::test]
+async fn warming_up_reads_and_writes_nothing() {
+    let network = Network::default();
+    store(network.client()).warm_up().await.unwrap();
+    assert_eq!(network.counted(), [("GetItem", 1)]);
+}
+
+fn event(number: u64) -> Envelope<Unread> {
+    Envelope {
+        id: Uuid::from_u128(u128::from(number)),
+        schema_version: 1,
+        occurred_at: now(),
+        correlation_id: Uuid::nil(),
+        causation_id: Uuid::nil(),
+        subject: "it".to_owned(),
+        sequence: number,
+        event: Unread { kind: format!("Happened{number}"), data: serde_json::json!({}) },
+    }
+}

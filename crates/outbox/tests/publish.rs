@@ -1,0 +1,344 @@
+//! From the stream to the bus: nothing lost, nothing invented, whatever the bus refuses.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use aws_lambda_events::dynamodb::{Event, EventRecord};
+use outbox::envelope::{Envelope, Unread};
+use outbox::memory::{MemoryBus, MemoryDeadLetters};
+use outbox::publish::{
+    Bus, BusError, DeadLetters, Entry, Parked, Poison, events_of_change, publish,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// What `PutEvents` takes at once.
+const AWS_BYTES_MAX: usize = 256 * 1024;
+
+/// A bus that answers as it is told, call by call, and holds its caller to the limits of AWS.
+#[derive(Default)]
+struct Strict {
+    answers: Mutex<Vec<Answer>>,
+    calls: Mutex<Vec<Vec<Entry>>>,
+    taken: Mutex<Vec<Entry>>,
+}
+
+#[derive(Clone, Debug)]
+enum Answer {
+    TakesAll,
+    Refuses(usize),
+    IsShort,
+    IsSilent,
+    IsSilentAfterTakingAll,
+}
+
+impl Strict {
+    fn answering(mut answers: Vec<Answer>) -> Self {
+        answers.reverse();
+        Self { answers: Mutex::new(answers), ..Self::default() }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.taken.lock().unwrap().iter().map(|it| it.detail_type.clone()).collect()
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        self.calls.lock().unwrap().iter().map(Vec::len).collect()
+    }
+}
+
+impl Bus for Strict {
+    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, BusError> {
+        assert!((1..=10).contains(&entries.len()), "{} entries", entries.len());
+        let bytes: usize = entries
+            .iter()
+            .map(|it| it.source.len() + it.detail_type.len() + it.detail.len())
+            .sum();
+        assert!(bytes <= AWS_BYTES_MAX, "{bytes} bytes");
+        self.calls.lock().unwrap().push(entries.to_vec());
+        let take = |taken: &[Entry]| self.taken.lock().unwrap().extend_from_slice(taken);
+        match self.answers.lock().unwrap().pop().unwrap_or(Answer::TakesAll) {
+            Answer::TakesAll => {
+                take(entries);
+                Ok(vec![true; entries.len()])
+            }
+            Answer::Refuses(number) => {
+                let number = number % entries.len();
+                for (place, entry) in entries.iter().enumerate() {
+                    if place != number {
+                        take(std::slice::from_ref(entry));
+                    }
+                }
+                Ok((0..entries.len()).map(|place| place != number).collect())
+            }
+            Answer::IsShort => {
+                take(&entries[..entries.len() - 1]);
+                Ok(vec![true; entries.len() - 1])
+            }
+            Answer::IsSilent => Err(BusError("silent".into())),
+            Answer::IsSilentAfterTakingAll => {
+                take(entries);
+                Err(BusError("silent".into()))
+            }
+        }
+    }
+}
+
+/// Dead letters that can't be reached.
+struct Unreachable;
+
+impl DeadLetters for Unreachable {
+    async fn park(&self, _: Parked) -> Result<(), BusError> {
+        Err(BusError("unreachable".into()))
+    }
+}
+
+fn record(number: usize, events: &Value) -> EventRecord {
+    serde_json::from_value(json!({
+        "eventID": format!("event-{number}"),
+        "eventName": "MODIFY",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "dynamodb": {
+            "Keys": { "id": { "S": "it" }, "part": { "S": "state" } },
+            "NewImage": { "id": { "S": "it" }, "part": { "S": "state" }, "events": events },
+            "SequenceNumber": number.to_string(),
+            "SizeBytes": 100,
+            "StreamViewType": "NEW_IMAGE",
+        },
+    }))
+    .unwrap()
+}
+
+fn envelope(name: &str, data: Value) -> Envelope<Unread> {
+    Envelope {
+        id: uuid::Uuid::nil(),
+        schema_version: 1,
+        occurred_at: jiff::Timestamp::UNIX_EPOCH,
+        correlation_id: uuid::Uuid::nil(),
+        causation_id: uuid::Uuid::nil(),
+        subject: "it".to_owned(),
+        sequence: 1,
+        event: Unread { kind: name.to_owned(), data },
+    }
+}
+
+/// A record of events with these names and data of so many bytes.
+fn changed(number: usize, events: &[(&str, usize)]) -> EventRecord {
+    let envelopes: Vec<_> =
+        events.iter().map(|(name, bytes)| envelope(name, json!("x".repeat(*bytes)))).collect();
+    record(number, &json!({ "S": serde_json::to_string(&envelopes).unwrap() }))
+}
+
+fn poison(number: usize) -> EventRecord {
+    record(number, &json!({ "S": "[{" }))
+}
+
+fn batch(records: Vec<EventRecord>) -> Event {
+    let mut event = Event::default();
+    event.records = records;
+    event
+}
+
+fn named(names: &[&str]) -> Event {
+    let records = names.iter().enumerate().map(|(number, name)| changed(number, &[(name, 10)]));
+    batch(records.collect())
+}
+
+/// Publishes; answers the sequence number from which the stream is to deliver again.
+async fn run(bus: &impl Bus, dead_letters: &impl DeadLetters, batch: Event) -> Option<usize> {
+    let events_of = |record: &EventRecord| events_of_change("somewhere", record);
+    let answer = publish(batch, events_of, bus, dead_letters).await;
+    assert!(answer.batch_item_failures.len() <= 1);
+    let failed = answer.batch_item_failures.into_iter().next();
+    failed.map(|it| it.item_identifier.unwrap().parse().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_published_in_the_order_of_the_stream() {
+    let bus = Strict::default();
+    let batch = batch(vec![changed(0, &[("a", 1), ("b", 1)]), changed(1, &[]), changed(2, &[("c", 1)])]);
+    assert_eq!(run(&bus, &Unreachable, batch).await, None);
+    assert_eq!(bus.names(), ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_to_publish_is_no_call() {
+    let bus = Strict::default();
+    assert_eq!(run(&bus, &Unreachable, batch(vec![])).await, None);
+    assert_eq!(run(&bus, &Unreachable, batch(vec![changed(0, &[])])).await, None);
+    assert_eq!(bus.sizes(), [0; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_takes_ten_entries() {
+    let bus = Strict::default();
+    let events = [("a", 1); 23];
+    assert_eq!(run(&bus, &Unreachable, batch(vec![changed(0, &events)])).await, None);
+    assert_eq!(bus.sizes(), [10, 10, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_takes_256_kilobytes() {
+    let bus = Strict::default();
+    let records = (0..4).map(|number| changed(number, &[("a", 100_000)]));
+    assert_eq!(run(&bus, &Unreachable, batch(records.collect())).await, None);
+    assert_eq!(bus.sizes(), [2, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_entry_alone_is_sent_again() {
+    let bus = Strict::answering(vec![Answer::Refuses(1)]);
+    assert_eq!(run(&bus, &Unreachable, named(&["a", "b", "c"])).await, None);
+    assert_eq!(bus.names(), ["a", "c", "b"]);
+    assert_eq!(bus.sizes(), [3, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_without_an_answer_counts_as_refused() {
+    let bus = Strict::answering(vec![Answer::IsShort]);
+    assert_eq!(run(&bus, &Unreachable, named(&["a", "b", "c"])).await, None);
+    assert_eq!(bus.names(), ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_bus_is_asked_again_and_may_get_things_twice() {
+    let bus = Strict::answering(vec![Answer::IsSilent, Answer::IsSilentAfterTakingAll]);
+    assert_eq!(run(&bus, &Unreachable, named(&["a", "b"])).await, None);
+    assert_eq!(bus.names(), ["a", "b", "a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stays_refused_comes_back_from_the_first_such_record_on() {
+    let bus = Strict::answering(vec![Answer::Refuses(2), Answer::Refuses(0), Answer::Refuses(0)]);
+    assert_eq!(run(&bus, &Unreachable, named(&["a", "b", "c", "d"])).await, Some(2));
+    assert_eq!(bus.names(), ["a", "b", "d"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_is_only_done_when_all_its_events_are() {
+    let bus = Strict::answering(vec![Answer::Refuses(2), Answer::IsSilent, Answer::IsSilent]);
+    let batch = batch(vec![changed(5, &[("a", 1)]), changed(6, &[("b", 1), ("c", 1)])]);
+    assert_eq!(run(&bus, &Unreachable, batch).await, Some(6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_stays_silent_brings_all_back() {
+    let bus = Strict::answering(vec![Answer::IsSilent; 3]);
+    assert_eq!(run(&bus, &Unreachable, named(&["a", "b"])).await, Some(0));
+    assert_eq!(bus.sizes(), [2, 2, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn poison_is_parked_with_its_cause_and_the_others_go_on() {
+    let (bus, parked) = (MemoryBus::default(), MemoryDeadLetters::default());
+    let batch = batch(vec![changed(0, &[("a", 1)]), poison(1), changed(2, &[("b", 1)])]);
+    assert_eq!(run(&bus, &parked, batch).await, None);
+    assert_eq!(bus.published().len(), 2);
+    let parked = parked.parked();
+    let [letter] = parked.as_slice() else { panic!("one poison, one letter") };
+    assert_eq!(letter.sequence_number, "1");
+    assert!(letter.reason.contains("unreadable"), "{}", letter.reason);
+    assert!(letter.key.contains(r#""id":"it""#), "{}", letter.key);
+    assert_eq!(letter.record["dynamodb"]["NewImage"]["events"]["S"], "[{");
+}
+
+#[tokio::test(start_paused = true)]
+async fn poison_that_cannot_be_parked_comes_back_and_what_was_before_it_goes_on() {
+    let bus = MemoryBus::default();
+    let batch = batch(vec![changed(0, &[("a", 1)]), poison(1), changed(2, &[("b", 1)])]);
+    assert_eq!(run(&bus, &Unreachable, batch).await, Some(1));
+    assert_eq!(bus.published().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_earliest_of_several_failures_is_reported() {
+    let bus = Strict::answering(vec![Answer::IsSilent; 3]);
+    let records = vec![changed(3, &[]), changed(4, &[("a", 1)]), poison(5)];
+    assert_eq!(run(&bus, &Unreachable, batch(records)).await, Some(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_bus_would_ever_take_is_poison() {
+    let long = "x".repeat(129);
+    for events in [[("large", 260_000)], [("", 1)], [(long.as_str(), 1)]] {
+        let (bus, parked) = (Strict::default(), MemoryDeadLetters::default());
+        let batch = batch(vec![changed(0, &events), changed(1, &[("b", 1)])]);
+        assert_eq!(run(&bus, &parked, batch).await, None);
+        assert_eq!(bus.names(), ["b"]);
+        assert_eq!(parked.parked().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_queue_would_take_is_parked_without_its_record() {
+    let (bus, parked) = (MemoryBus::default(), MemoryDeadLetters::default());
+    run(&bus, &parked, batch(vec![changed(0, &[("large", 260_000)])])).await;
+    let letter = parked.parked().remove(0);
+    assert!(serde_json::to_string(&letter).unwrap().len() < AWS_BYTES_MAX);
+    assert_eq!(letter.record, Value::Null);
+    assert!(letter.key.contains("it"), "{}", letter.key);
+}
+
+#[test]
+fn what_has_expired_and_what_has_no_events_publishes_nothing() {
+    let mut expired = changed(0, &[("a", 1)]);
+    expired.event_name = "REMOVE".to_owned();
+    assert_eq!(events_of_change("somewhere", &expired).unwrap(), []);
+    let mut bar = changed(0, &[]);
+    bar.change.new_image = serde_json::from_value(json!({ "id": { "S": "it" } })).unwrap();
+    assert_eq!(events_of_change("somewhere", &bar).unwrap(), []);
+}
+
+#[test]
+fn events_that_are_no_events_are_poison() {
+    for events in [json!({ "N": "1" }), json!({ "S": "" }), json!({ "S": "{}" }), json!({ "S": "[{}]" })] {
+        let read: Result<_, Poison> = events_of_change("somewhere", &record(0, &events));
+        assert!(read.is_err(), "{events}");
+    }
+}
+
+fn any_answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        6 => Just(Answer::TakesAll),
+        2 => (0..10_usize).prop_map(Answer::Refuses),
+        1 => Just(Answer::IsShort),
+        1 => Just(Answer::IsSilent),
+        1 => Just(Answer::IsSilentAfterTakingAll),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    /// The stream delivers again from what is reported, until all is done.
+    #[test]
+    fn whatever_the_bus_answers_every_event_is_published_and_none_is_invented(
+        sizes in prop::collection::vec(prop::collection::vec(1..120_000_usize, 0..4), 1..12),
+        answers in prop::collection::vec(any_answer(), 0..40),
+    ) {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let bus = Strict::answering(answers);
+            let names = RefCell::new(BTreeSet::new());
+            let records: Vec<_> = sizes.iter().enumerate().map(|(number, sizes)| {
+                let events: Vec<_> = sizes.iter().enumerate().map(|(place, size)| {
+                    let name = format!("{number}/{place}");
+                    names.borrow_mut().insert(name.clone());
+                    (name, *size)
+                }).collect();
+                let events: Vec<_> = events.iter().map(|(name, size)| (name.as_str(), *size)).collect();
+                changed(number, &events)
+            }).collect();
+            let mut from = 0;
+            while let Some(failed) = run(&bus, &Unreachable, batch(records[from..].to_vec())).await {
+                prop_assert!(failed >= from, "the stream goes back");
+                from = failed;
+            }
+            let published: BTreeSet<String> = bus.names().into_iter().collect();
+            prop_assert_eq!(published, names.into_inner());
+            Ok(())
+        })?;
+    }
+}
