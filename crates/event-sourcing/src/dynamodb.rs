@@ -55,7 +55,9 @@ impl<E: Serialize + DeserializeOwned + Send + Sync> EventStore<E> for DynamoStor
             .query()
             .table_name(&self.table)
             .consistent_read(true)
-            .key_condition_expression("stream = :stream AND version > :after")
+            .key_condition_expression("#stream = :stream AND version > :after")
+            // A reserved word.
+            .expression_attribute_names("#stream", "stream")
             .expression_attribute_values(":stream", AttributeValue::S(stream.to_owned()))
             .expression_attribute_values(":after", number(after))
             .into_paginator()
@@ -78,7 +80,7 @@ impl<E: Serialize + DeserializeOwned + Send + Sync> EventStore<E> for DynamoStor
             .put_item()
             .table_name(&self.table)
             .set_item(Some(serde_dynamo::to_item(item).map_err(corrupt)?))
-            .condition_expression("attribute_not_exists(stream)")
+            .condition_expression("attribute_not_exists(version)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
             Ok(_) => Ok(()),
