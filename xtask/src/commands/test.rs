@@ -150,7 +150,7 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome {
     let program = std::env::current_exe().context(|| "cannot find this program".into())?;
     let mut tests = Program::cargo(&layout.root);
     tests = match python::on_path("cargo-nextest") {
-        Some(_) => tests.args(["nextest", "run", "--cargo-profile", "local"]).args(["-j", "8"]),
+        Some(_) => tests.args(["nextest", "run", "--cargo-profile", "local"]).args(["-j", "4"]),
         None => tests.arg("test").args(PROFILE),
     };
     let passed = tests

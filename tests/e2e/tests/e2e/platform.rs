@@ -227,8 +227,14 @@ impl Caller {
         accepted["bookingId"].as_str().unwrap().to_owned()
     }
 
+    /// The booking, as soon as the view shows it: what was accepted a moment ago may not be there yet.
     pub(crate) async fn booking(&self, booking: &str) -> Value {
-        self.get(&format!("/mobile/bookings/{booking}")).await.expect(200)
+        let path = format!("/mobile/bookings/{booking}");
+        eventually(&format!("booking {booking} is in the view"), async || {
+            let reply = self.get(&path).await;
+            (reply.status != 404).then(|| reply.expect(200))
+        })
+        .await
     }
 
     /// Waits until the booking is no longer pending.
@@ -247,6 +253,22 @@ impl Caller {
             (found["bill"]["status"] == status).then(|| found["bill"].clone())
         })
         .await
+    }
+
+    /// Pays a bill, or a part of it; a bill that is not issued yet is waited for.
+    pub(crate) async fn pay_when_issued(
+        &self,
+        booking: &str,
+        reference: &str,
+        amount: &str,
+        token: &str,
+    ) -> Reply {
+        eventually(&format!("bill of {booking} is issued"), async || {
+            let found = self.booking(booking).await;
+            (!found["bill"].is_null()).then_some(())
+        })
+        .await;
+        self.pay(reference, amount, token).await
     }
 
     /// Pays a bill, or a part of it.

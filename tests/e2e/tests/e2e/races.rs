@@ -28,7 +28,9 @@ async fn of_eight_customers_on_one_slot_one_gets_it() {
                 return customer.book_instant(&slot, "tok_visa").await;
             }
             let booking = customer.book_invoice(&slot).await;
-            customer.pay(&format!("{slot}:{booking}"), "100.00", "tok_visa").await.expect(201);
+            let reference = format!("{slot}:{booking}");
+            let paid = customer.pay_when_issued(&booking, &reference, "100.00", "tok_visa").await;
+            paid.expect(201);
             booking
         };
         let bookings = join_all((0..CUSTOMERS).map(book)).await;

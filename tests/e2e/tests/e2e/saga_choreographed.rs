@@ -13,6 +13,7 @@ async fn booked() -> (Platform, Caller, String, String, String) {
     let slot = platform.slot().await;
     let booking = customer.book_invoice(&slot).await;
     let reference = format!("{slot}:{booking}");
+    customer.bill_becomes(&booking, "pending").await;
     (platform, customer, slot, booking, reference)
 }
 
@@ -111,7 +112,7 @@ async fn the_second_to_pay_for_a_slot_is_refunded() {
     let late_reference = format!("{slot}:{late}");
     first.pay(&reference, "100.00", "tok_visa").await.expect(201);
     platform.slot_becomes(&slot, "reserved").await;
-    second.pay(&late_reference, "100.00", "tok_visa").await.expect(201);
+    second.pay_when_issued(&late, &late_reference, "100.00", "tok_visa").await.expect(201);
     let settled = second.settled(&late).await;
     assert_eq!(
         (&settled["status"], &settled["reason"]),
