@@ -11,7 +11,7 @@ use crate::money::Money;
 /// The `source` of billing's events on the bus.
 pub const SOURCE: &str = "parkade.billing";
 
-/// What `billing-command` may be asked.
+/// What `billing-command` may be asked. It answers with the [`Bill`] as it is then, or nothing if there never was one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Command {
@@ -69,7 +69,7 @@ pub struct Bill {
     pub customer: CustomerId,
     /// What is to be paid.
     pub total: Money,
-    /// What has been paid.
+    /// What has been paid and not been given back.
     pub paid: Money,
     /// Its state.
     pub status: BillStatus,

@@ -59,7 +59,8 @@ impl Cursors {
     }
 
     fn mac(&self, list: &str, position: &str) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
         // The length keeps the two texts apart.
         mac.update(&(list.len() as u64).to_be_bytes());
         mac.update(list.as_bytes());

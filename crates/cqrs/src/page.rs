@@ -35,10 +35,7 @@ pub struct Page<R> {
 /// # Errors
 ///
 /// Fails when the view cannot be read.
-pub async fn read<R: Row>(
-    view: &impl View<R>,
-    listing: Listing<'_>,
-) -> Result<Page<R>, ViewError> {
+pub async fn read<R: Row>(view: &impl View<R>, listing: Listing<'_>) -> Result<Page<R>, ViewError> {
     let reads = listing.partitions.iter().map(|partition| {
         view.list(Range {
             index: listing.index,

@@ -62,10 +62,8 @@ pub trait View<R> {
     /// # Errors
     ///
     /// Fails when the view cannot be read.
-    fn get(
-        &self,
-        id: &str,
-    ) -> impl Future<Output = Result<Option<Versioned<R>>, ViewError>> + Send;
+    fn get(&self, id: &str)
+    -> impl Future<Output = Result<Option<Versioned<R>>, ViewError>> + Send;
 
     /// Writes a row unless the view shows this version or a newer one; answers whether it was written.
     ///

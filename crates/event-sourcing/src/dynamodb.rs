@@ -41,7 +41,8 @@ impl DynamoStore {
     /// If the table can't be read.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
         let get = self.client.get_item().table_name(&self.table);
-        let get = get.key("stream", AttributeValue::S("warm-up".to_owned())).key("version", number(1));
+        let get =
+            get.key("stream", AttributeValue::S("warm-up".to_owned())).key("version", number(1));
         get.send().await.map(drop).map_err(unavailable)
     }
 }

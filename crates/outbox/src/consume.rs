@@ -49,12 +49,20 @@ where
                     false
                 }
                 Err(error) => {
-                    tracing::warn!(message_id = message.message_id, error = &error as &dyn StdError, "message comes back");
+                    tracing::warn!(
+                        message_id = message.message_id,
+                        error = &error as &dyn StdError,
+                        "message comes back"
+                    );
                     true
                 }
             },
             Err(error) => {
-                tracing::error!(message_id = message.message_id, error = &error as &dyn StdError, "message is unreadable");
+                tracing::error!(
+                    message_id = message.message_id,
+                    error = &error as &dyn StdError,
+                    "message is unreadable"
+                );
                 true
             }
         };

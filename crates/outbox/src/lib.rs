@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod consume;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
@@ -12,5 +14,3 @@ pub mod record;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 pub mod state;
-#[cfg(feature = "conformance")]
-pub mod conformance;

@@ -31,8 +31,7 @@ struct Stored<S> {
 
 impl<S> Default for MemoryStore<S> {
     fn default() -> Self {
-        let inner =
-            Inner { aggregates: HashMap::new(), bars: HashSet::new(), outbox: Vec::new() };
+        let inner = Inner { aggregates: HashMap::new(), bars: HashSet::new(), outbox: Vec::new() };
         Self { inner: Mutex::new(inner) }
     }
 }
@@ -63,8 +62,8 @@ impl<S> MemoryStore<S> {
 impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
     async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<S>, StoreError> {
         let inner = self.lock();
-        let barred = holder
-            .is_some_and(|holder| inner.bars.contains(&(id.to_owned(), holder.to_owned())));
+        let barred =
+            holder.is_some_and(|holder| inner.bars.contains(&(id.to_owned(), holder.to_owned())));
         let stored = inner.aggregates.get(id);
         Ok(Loaded {
             version: stored.map_or(0, |it| it.version),

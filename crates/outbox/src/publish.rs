@@ -43,7 +43,10 @@ impl Entry {
     /// # Errors
     ///
     /// If the envelope can't be written as JSON.
-    pub fn new(source: &'static str, envelope: &Envelope<Unread>) -> Result<Self, serde_json::Error> {
+    pub fn new(
+        source: &'static str,
+        envelope: &Envelope<Unread>,
+    ) -> Result<Self, serde_json::Error> {
         let detail = serde_json::to_string(envelope)?;
         Ok(Self { source, detail_type: envelope.event.kind.clone(), detail })
     }
@@ -161,7 +164,10 @@ async fn put_all<B: Bus>(bus: &B, mut pending: Vec<(usize, Entry)>) -> Option<us
     }
     let first = pending.iter().map(|(place, _)| *place).min();
     if first.is_some() {
-        tracing::error!(entries = pending.len(), "bus refuses entries, the stream brings them back");
+        tracing::error!(
+            entries = pending.len(),
+            "bus refuses entries, the stream brings them back"
+        );
     }
     first
 }
@@ -172,7 +178,8 @@ fn next_chunk(
     let mut chunk = Vec::with_capacity(ENTRIES_MAX);
     let mut bytes = 0;
     while chunk.len() < ENTRIES_MAX
-        && let Some(next) = rest.next_if(|(_, entry)| chunk.is_empty() || bytes + entry.bytes() <= BYTES_MAX)
+        && let Some(next) =
+            rest.next_if(|(_, entry)| chunk.is_empty() || bytes + entry.bytes() <= BYTES_MAX)
     {
         bytes += next.1.bytes();
         chunk.push(next);

@@ -68,7 +68,8 @@ async fn run(messages: &[Value]) -> (Vec<String>, Vec<String>) {
 
 #[tokio::test]
 async fn what_was_handled_does_not_come_back() {
-    let (handled, failed) = run(&[message("1", &delivery("A")), message("2", &delivery("B"))]).await;
+    let (handled, failed) =
+        run(&[message("1", &delivery("A")), message("2", &delivery("B"))]).await;
     assert_eq!(handled, ["A", "B"]);
     assert_eq!(failed, [""; 0]);
 }

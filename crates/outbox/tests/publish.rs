@@ -51,10 +51,8 @@ impl Strict {
 impl Bus for Strict {
     async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, BusError> {
         assert!((1..=10).contains(&entries.len()), "{} entries", entries.len());
-        let bytes: usize = entries
-            .iter()
-            .map(|it| it.source.len() + it.detail_type.len() + it.detail.len())
-            .sum();
+        let bytes: usize =
+            entries.iter().map(|it| it.source.len() + it.detail_type.len() + it.detail.len()).sum();
         assert!(bytes <= AWS_BYTES_MAX, "{bytes} bytes");
         self.calls.lock().unwrap().push(entries.to_vec());
         let take = |taken: &[Entry]| self.taken.lock().unwrap().extend_from_slice(taken);
@@ -158,7 +156,8 @@ async fn run(bus: &impl Bus, dead_letters: &impl DeadLetters, batch: Event) -> O
 #[tokio::test(start_paused = true)]
 async fn events_are_published_in_the_order_of_the_stream() {
     let bus = Strict::default();
-    let batch = batch(vec![changed(0, &[("a", 1), ("b", 1)]), changed(1, &[]), changed(2, &[("c", 1)])]);
+    let batch =
+        batch(vec![changed(0, &[("a", 1), ("b", 1)]), changed(1, &[]), changed(2, &[("c", 1)])]);
     assert_eq!(run(&bus, &Unreachable, batch).await, None);
     assert_eq!(bus.names(), ["a", "b", "c"]);
 }
@@ -293,7 +292,9 @@ fn what_has_expired_and_what_has_no_events_publishes_nothing() {
 
 #[test]
 fn events_that_are_no_events_are_poison() {
-    for events in [json!({ "N": "1" }), json!({ "S": "" }), json!({ "S": "{}" }), json!({ "S": "[{}]" })] {
+    for events in
+        [json!({ "N": "1" }), json!({ "S": "" }), json!({ "S": "{}" }), json!({ "S": "[{}]" })]
+    {
         let read: Result<_, Poison> = events_of_change("somewhere", &record(0, &events));
         assert!(read.is_err(), "{events}");
     }

@@ -30,17 +30,17 @@ fn farewell(ui: Ui, platform: &up::Platform) -> Outcome {
     up::show(ui, &platform.cloud, &platform.outputs)?;
     ui.print("")?;
     ui.print(strong("What to try next"))?;
+    let call = format!(
+        "curl -H \"Authorization: Bearer $(cargo xtask token customer ann)\" \\\n        {}/mobile/bookings",
+        platform.outputs.api_url
+    );
     for (what, how) in [
         ("see what runs", "cargo xtask status"),
-        ("follow what the functions print", "cargo xtask logs --follow"),
-        (
-            "call the front door yourself",
-            "curl -H \"Authorization: Bearer $(cargo xtask token customer ann)\" \\\n      \
-             $(jq -r .ApiUrl .local/outputs.json)/mobile/bookings",
-        ),
-        ("break something: change code, then", "cargo xtask up"),
+        ("see what the functions print", "cargo xtask logs --follow"),
+        ("see Ann's bookings, as she does", &call),
+        ("change the code, and bring what has changed", "cargo xtask up"),
         ("let bills fall due in 20 s", "cargo xtask up --set BillDueSeconds=20"),
-        ("see it all tested", "cargo xtask test"),
+        ("see all of it tested", "cargo xtask test"),
         ("stop it", "cargo xtask down"),
     ] {
         ui.print(format!("  {what}"))?;

@@ -62,7 +62,8 @@ pub(crate) async fn deploy(
     let settings = Settings::local(layout, keys, &cloud.record.settings);
     let stamp = Stamp::read(layout, &cloud.record.process)?;
     let step = ui.step("Deploy");
-    let mut deployment = Deployment { layout, aws: &cloud.aws, built, settings, stamp, step };
+    let mut deployment =
+        Deployment { layout, aws: &cloud.aws, built, settings, stamp, step, replaces: false };
     let changes = deployment.run(&templates).await?;
     let Deployment { settings, step, .. } = deployment;
     step.done(summary(&changes));
@@ -114,6 +115,8 @@ struct Deployment<'a> {
     settings: Settings,
     stamp: Stamp,
     step: Step,
+    /// Whether stacks are made anew even if they could be changed.
+    replaces: bool,
 }
 
 impl Deployment<'_> {
@@ -123,6 +126,9 @@ impl Deployment<'_> {
             let wave: Vec<_> =
                 templates.iter().filter(|it| wave.contains(&it.name.as_str())).collect();
             changes.extend(self.wave(&wave).await?);
+            // With a bus go the rules that others have on it: they have to be made anew as well.
+            self.replaces =
+                changes.iter().any(|(name, it)| name == "bus" && *it == Change::Replaced);
             if wave.iter().any(|it| it.name == "payment-provider") {
                 let url = stack::url(self.aws, "payment-provider").await?;
                 self.settings.insert("PaymentProviderUrl", url);
@@ -139,7 +145,7 @@ impl Deployment<'_> {
             let parameters = self.settings.for_template(template);
             let text = template.text();
             let fingerprint = fingerprint(&text, &parameters);
-            if self.stamp.stacks.get(&template.name) != Some(&fingerprint) {
+            if self.replaces || self.stamp.stacks.get(&template.name) != Some(&fingerprint) {
                 // Until it has come about, nothing is known of it.
                 self.stamp.forget(template);
                 pending.push((*template, text, parameters, fingerprint));
@@ -153,9 +159,10 @@ impl Deployment<'_> {
         self.step.at(names.join(" and "));
         let mut works = tokio::task::JoinSet::new();
         for (template, text, parameters, fingerprint) in pending {
-            let (aws, template) = (self.aws.clone(), template.clone());
+            let (aws, template, replaces) = (self.aws.clone(), template.clone(), self.replaces);
             works.spawn(async move {
-                let change = stack::bring_about(&aws, &template.name, &text, &parameters).await;
+                let name = &template.name;
+                let change = stack::bring_about(&aws, name, &text, &parameters, replaces).await;
                 (template, fingerprint, change)
             });
         }

@@ -31,6 +31,7 @@ pub(crate) async fn bring_about(
     name: &str,
     template: &str,
     parameters: &BTreeMap<String, String>,
+    replaces: bool,
 ) -> Outcome<Change> {
     let full = stack_name(name);
     let existing = aws.stack(&full).await?.filter(|it| it.status != "DELETE_COMPLETE");
@@ -39,7 +40,10 @@ pub(crate) async fn bring_about(
         return Ok(Change::Created);
     };
     // One that an interrupted or failed deployment left behind is of no use.
-    if is_sound(&existing.status) && update(aws, &existing, template, parameters).await? {
+    if !replaces
+        && is_sound(&existing.status)
+        && update(aws, &existing, template, parameters).await?
+    {
         return Ok(Change::Updated);
     }
     delete(aws, name, &existing).await?;

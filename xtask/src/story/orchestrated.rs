@@ -1,11 +1,11 @@
 //! Instant bookings: the state machine books, or takes back what it did, in reverse.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::Cast;
 use super::money::Money;
 use super::tale::Tale;
-use super::visitor::{Booking, SagaStep};
-use super::{Cast, Visitor};
+use super::visitor::{self, Booking, PATIENCE, SagaStep};
 use crate::clock;
 use crate::failure::Outcome;
 
@@ -94,39 +94,22 @@ pub(super) async fn a_closed_slot_is_paid_back(
 /// Shows the steps as they end; returns their names.
 async fn watch_saga(tale: &mut Tale, cast: &Cast, booking: &str) -> Outcome<Vec<String>> {
     let mut shown = 0;
-    let started: Instant = clock::start();
-    loop {
-        let saga = saga(&cast.olga, booking, started).await?;
-        for step in saga.steps.iter().skip(shown) {
-            let Some(took) = step.took() else { break };
-            show(tale, step, took)?;
-            shown += 1;
-        }
-        if saga.status != "running" {
-            return Ok(saga.steps.into_iter().map(|it| it.name).collect());
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
-async fn saga(olga: &Visitor, booking: &str, started: Instant) -> Outcome<super::visitor::Saga> {
-    /// It may run for 30 s; then it is not this story any more.
-    const PATIENCE: Duration = Duration::from_secs(40);
-    loop {
-        if let Some(saga) = olga.saga(booking).await?
-            && (saga.status != "running" || started.elapsed() < PATIENCE)
-        {
-            return Ok(saga);
-        }
-        if started.elapsed() > PATIENCE {
-            return Err(crate::failure::Failure::new("the story did not come true")
-                .because(format!("the saga of booking {booking} has not ended"))
-                .advise(
-                    "`cargo xtask logs` tells what the functions printed; the cloud is still up",
-                ));
+    let started = clock::start();
+    while started.elapsed() < PATIENCE {
+        // It starts when the bus has brought the news of the booking.
+        if let Some(saga) = cast.olga.saga(booking).await? {
+            for step in saga.steps.iter().skip(shown) {
+                let Some(took) = step.took() else { break };
+                show(tale, step, took)?;
+                shown += 1;
+            }
+            if saga.status != "running" {
+                return Ok(saga.steps.into_iter().map(|it| it.name).collect());
+            }
         }
         tokio::time::sleep(LOOK).await;
     }
+    Err(visitor::untrue(&format!("the saga ends within {}", clock::human(PATIENCE))))
 }
 
 fn show(tale: &mut Tale, step: &SagaStep, took: Duration) -> Outcome {

@@ -3,8 +3,9 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use super::visitor::untrue;
 use crate::clock;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::ui::Ui;
 
 /// Where a line's time stands.
@@ -76,9 +77,7 @@ impl Tale {
         if is_true {
             return Ok(());
         }
-        Err(Failure::new("the story did not come true")
-            .because(format!("it should have been that {claim}, but there was {seen}"))
-            .advise("`cargo xtask logs` tells what the functions printed; the cloud is still up"))
+        Err(untrue(&format!("{claim}, but there was {seen}")))
     }
 
     /// All of it came true.

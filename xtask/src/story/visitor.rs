@@ -14,7 +14,7 @@ use crate::deploy::Outputs;
 use crate::failure::{Context as _, Failure, Outcome};
 
 /// The contract gives an instant booking 30 s, whatever pays it.
-const PATIENCE: Duration = Duration::from_secs(40);
+pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 /// Short beside what is waited for, long beside a call.
 const POLL: Duration = Duration::from_millis(15);
 
@@ -236,9 +236,14 @@ async fn wait<T>(what: &str, ask: impl AsyncFn() -> Outcome<Option<T>>) -> Outco
         }
         tokio::time::sleep(POLL).await;
     }
-    Err(Failure::new("the story did not come true")
-        .because(format!("it should have been that {what}, within {}", clock::human(PATIENCE)))
-        .advise("`cargo xtask logs` tells what the functions printed; the cloud is still up"))
+    Err(untrue(&format!("{what}, within {}", clock::human(PATIENCE))))
+}
+
+/// Something that should have been, and was not.
+pub(super) fn untrue(claim: &str) -> Failure {
+    Failure::new("the story did not come true")
+        .because(format!("it should have been that {claim}"))
+        .advise("`cargo xtask logs` tells what the functions printed; the cloud is still up")
 }
 
 #[cfg(test)]

@@ -173,7 +173,9 @@ pub async fn a_bar_is_seen_on_behalf_of_its_holder_alone(store: &impl StateStore
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
     store.bar(&id, ANN).await.expect("store can be written");
-    for (holder, barred) in [(Some(ANN), true), (Some("bob"), false), (Some("an"), false), (None, false)] {
+    for (holder, barred) in
+        [(Some(ANN), true), (Some("bob"), false), (Some("an"), false), (None, false)]
+    {
         let loaded = store.load(&id, holder).await.expect("store can be read");
         assert_eq!(loaded.barred, barred, "{holder:?}");
     }

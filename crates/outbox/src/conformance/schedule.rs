@@ -47,7 +47,8 @@ pub async fn every_order<W, F: Future>(
     for count in 1..=1_000_000 {
         let gate = Gate::default();
         let (world, tasks) = begin(gate.clone()).await;
-        let mut tasks: Vec<(usize, Pin<Box<F>>)> = tasks.into_iter().map(Box::pin).enumerate().collect();
+        let mut tasks: Vec<(usize, Pin<Box<F>>)> =
+            tasks.into_iter().map(Box::pin).enumerate().collect();
         let mut outputs: Vec<Option<F::Output>> = tasks.iter().map(|_| None).collect();
         let mut order = Vec::new();
         let mut step = 0;
@@ -56,7 +57,8 @@ pub async fn every_order<W, F: Future>(
                 choices.push((0, tasks.len()));
             }
             let chosen = choices.get(step).map_or(0, |choice| choice.0);
-            let (number, task) = tasks.get_mut(chosen).expect("the same order leads to the same calls");
+            let (number, task) =
+                tasks.get_mut(chosen).expect("the same order leads to the same calls");
             let number = *number;
             order.push(number);
             if let Some(output) = advance(task, &gate).await {

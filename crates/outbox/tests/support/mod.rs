@@ -157,7 +157,9 @@ impl Line {
             gate.pass().await;
         }
         if let Some(left) = &self.left
-            && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |it| it.checked_sub(1)).is_err()
+            && left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |it| it.checked_sub(1))
+                .is_err()
         {
             return Err(ConnectorError::timeout("dead".into()));
         }

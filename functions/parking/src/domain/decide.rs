@@ -66,7 +66,9 @@ pub fn decide(
             Ok(Some(SlotEvent::Released { booking_id: *booking_id }))
         }
         // An undo is right whether or not there is anything to undo.
-        (Absent | Available | Blocked { .. } | Reserved { .. } | Closed, Unblock { .. }) => Ok(None),
+        (Absent | Available | Blocked { .. } | Reserved { .. } | Closed, Unblock { .. }) => {
+            Ok(None)
+        }
 
         (Reserved { booking_id: holder }, ReservePaid { booking_id }) if holder == *booking_id => {
             Ok(None)

@@ -10,7 +10,6 @@ pub use decide::{Rejection, decide};
 pub use event::SlotEvent;
 pub use state::{Slot, Standing, evolve};
 
-
 #[cfg(test)]
 mod tests;
 

@@ -152,7 +152,12 @@ fn whatever_one_holds_can_be_given_up() {
         check(&[created(), reserved(ANN)], bar, &UNBLOCK, Ok(Some(released.clone())));
     }
     for over in [unblocked, released] {
-        check(&[created(), over], FREE, &SlotCommand::Block { booking_id: BOB }, Ok(Some(blocked(BOB))));
+        check(
+            &[created(), over],
+            FREE,
+            &SlotCommand::Block { booking_id: BOB },
+            Ok(Some(blocked(BOB))),
+        );
     }
 }
 

@@ -5,4 +5,3 @@ pub mod project;
 pub mod publish;
 pub mod query;
 pub mod react;
-

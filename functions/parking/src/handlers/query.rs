@@ -52,9 +52,10 @@ pub async fn handle(
                     Ok(Answer::Slot(found.row.0))
                 }
                 // Whoever knows a version knows that there is such a slot.
-                found if found.is_some() || min_version.is_some() => {
-                    Err(Failure::transient("the view has not reached this version yet", "view is behind"))
-                }
+                found if found.is_some() || min_version.is_some() => Err(Failure::transient(
+                    "the view has not reached this version yet",
+                    "view is behind",
+                )),
                 _ => Err(Failure::rejected("not-found", "slot does not exist")),
             }
         }

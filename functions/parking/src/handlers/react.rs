@@ -38,8 +38,7 @@ async fn react(
         return Ok(Handled::Ignored);
     };
     let Delivery { detail, .. } = delivery;
-    let origin =
-        Origin { now, correlation_id: detail.correlation_id, cause: Some(detail.id) };
+    let origin = Origin { now, correlation_id: detail.correlation_id, cause: Some(detail.id) };
     match carry_out(store, slot_id, &command, origin, new_id).await {
         Ok(_) => Ok(Handled::Done),
         // The rules have answered, and will not change their mind.

@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lambda_events::dynamodb;
-use aws_lambda_events::sqs::SqsEvent;
 use crate::domain::BookingEvent;
 use crate::handlers::command::{self, Answer};
 use crate::handlers::react::{SagaInput, Sagas, SagasError};
+use aws_lambda_events::dynamodb;
+use aws_lambda_events::sqs::SqsEvent;
 use contracts::booking::Command;
 use contracts::id::{BookingId, CustomerId, SlotId};
 use contracts::message::Request;
@@ -38,7 +38,10 @@ pub(super) fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
-pub(super) async fn ask(store: &impl EventStore<BookingEvent>, request: Value) -> Result<Answer, Failure> {
+pub(super) async fn ask(
+    store: &impl EventStore<BookingEvent>,
+    request: Value,
+) -> Result<Answer, Failure> {
     let request: Request<Command> = serde_json::from_value(request).unwrap();
     command::handle(store, request, now(), new_id).await
 }

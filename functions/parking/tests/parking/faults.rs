@@ -1,0 +1,142 @@
+//! Each deed with a fault at each of its calls, and repeated: the same end as if nothing had happened.
+
+use proptest::prelude::*;
+
+use crate::world::{ANN, BOB, Deed, FAULTS, Fault, Line, Outcome, World};
+
+/// What was done before, and what is done under faults.
+const SCENES: [(&[Deed], Deed); 21] = {
+    use Deed::{Block, Close, Create, Over, Paid, Reopen, Reserve, Unblock};
+    [
+        (&[], Create),
+        (&[Create], Create),
+        (&[Create], Close),
+        (&[Create, Block(ANN)], Close),
+        (&[Create, Close], Reopen),
+        (&[Create], Block(ANN)),
+        (&[Create, Block(BOB)], Block(ANN)),
+        (&[Create, Unblock(ANN)], Block(ANN)),
+        (&[Create, Block(ANN)], Reserve(ANN)),
+        (&[Create, Block(ANN), Close], Reserve(ANN)),
+        (&[], Unblock(ANN)),
+        (&[Create], Unblock(ANN)),
+        (&[Create, Block(ANN)], Unblock(ANN)),
+        (&[Create, Block(ANN), Reserve(ANN)], Unblock(ANN)),
+        (&[Create, Block(BOB)], Unblock(ANN)),
+        (&[], Paid(ANN)),
+        (&[Create], Paid(ANN)),
+        (&[Create, Paid(BOB)], Paid(ANN)),
+        (&[Create, Unblock(ANN)], Paid(ANN)),
+        (&[Create, Paid(ANN)], Over("BookingCheckedOut", ANN)),
+        (&[Create], Over("BookingFailed", ANN)),
+    ]
+};
+
+async fn repeat_after(given: &[Deed], deed: Deed, faults: &[(usize, Fault)]) -> (World, Outcome) {
+    let world = World::after(given).await;
+    let mut answer = world.try_to(deed, &Line::with(faults.iter().copied())).await;
+    // Whoever has heard nothing asks again, and so does, now and then, who has heard.
+    for _ in 0..2 {
+        if answer != Some(Outcome::Unknown) && answer.is_some() {
+            let again = world.calmly(deed).await;
+            assert_eq!(Some(&again), answer.as_ref(), "a repeat is answered as the first");
+        }
+        answer = Some(world.calmly(deed).await);
+    }
+    (world, answer.expect("it was answered"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_to_any_call_the_repeat_ends_it_well() {
+    for (given, deed) in SCENES {
+        let calm = World::after(given).await;
+        let line = Line::default();
+        let expected = calm.try_to(deed, &line).await.unwrap();
+        // Some faults make for further calls.
+        for call in 0..line.calls() + 2 {
+            for fault in FAULTS {
+                let (world, answer) = repeat_after(given, deed, &[(call, fault)]).await;
+                assert_eq!(answer, expected, "{given:?} {deed:?} {fault:?} at {call}");
+                assert_eq!(
+                    world.remains(),
+                    calm.remains(),
+                    "{given:?} {deed:?} {fault:?} at {call}"
+                );
+                world.check_holds();
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_unknown_is_never_called_a_refusal() {
+    for (given, deed) in SCENES {
+        for call in 0..4 {
+            for fault in [Fault::Lost, Fault::AnswerLost] {
+                let world = World::after(given).await;
+                let line = Line::with([(call, fault)]);
+                let answer = world.try_to(deed, &line).await.unwrap();
+                if call < line.calls() {
+                    assert_eq!(answer, Outcome::Unknown, "{given:?} {deed:?} {fault:?} at {call}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_every_race_is_told_to_come_back() {
+    let world = World::after(&[Deed::Create]).await;
+    let line = Line::with((0..100).map(|call| (2 * call + 1, Fault::Conflict)));
+    assert_eq!(world.try_to(Deed::Block(ANN), &line).await, Some(Outcome::Unknown));
+    assert_eq!(line.writes(), 10);
+    assert_eq!(world.holder(), None);
+}
+
+fn any_deed() -> impl Strategy<Value = Deed> {
+    let booking = prop_oneof![Just(ANN), Just(BOB)];
+    (0..10, booking).prop_map(|(kind, id)| match kind {
+        0 => Deed::Close,
+        1 => Deed::Reopen,
+        2 | 3 => Deed::Block(id),
+        4 => Deed::Reserve(id),
+        5 => Deed::Unblock(id),
+        6 | 7 => Deed::Paid(id),
+        8 => Deed::Over("BookingCancelled", id),
+        _ => Deed::Create,
+    })
+}
+
+fn any_faults() -> impl Strategy<Value = Vec<(usize, Fault)>> {
+    prop::collection::vec((0..6_usize, (0..FAULTS.len()).prop_map(|it| FAULTS[it])), 0..3)
+}
+
+proptest! {
+    /// Each deed is repeated until it is answered, under faults; the end is that of a day without any.
+    #[test]
+    fn a_day_with_faults_ends_like_one_without(
+        deeds in prop::collection::vec((any_deed(), prop::collection::vec(any_faults(), 0..3)), 1..12),
+    ) {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let (calm, world) = (World::default(), World::default());
+            for (deed, tries) in deeds {
+                let mut answer = None;
+                for faults in tries {
+                    answer = world.try_to(deed, &Line::with(faults)).await;
+                    if !matches!(answer, None | Some(Outcome::Unknown)) {
+                        break;
+                    }
+                }
+                if matches!(answer, None | Some(Outcome::Unknown)) {
+                    answer = Some(world.calmly(deed).await);
+                }
+                prop_assert_eq!(answer.unwrap(), calm.calmly(deed).await);
+                prop_assert_eq!(world.remains(), calm.remains());
+            }
+            world.check_holds();
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,232 @@
+//! Each command and each event, with nothing in its way.
+
+use saga::FailureKind;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::{
+    ANN, BOB, Deed, EVENT, Line, Outcome, SLOT, World, event, messages, paid, request,
+};
+
+fn refused(slug: &str) -> Outcome {
+    Outcome::Refused(slug.to_owned())
+}
+
+#[tokio::test]
+async fn the_example_command_adds_a_slot() {
+    let world = World::default();
+    let example = serde_json::from_str(include_str!("../../events/parking-command.json")).unwrap();
+    let answer = world.ask(example, &Line::default()).await.unwrap();
+    let slot = json!({ "slotId": SLOT, "name": "A1", "status": "available", "version": 1 });
+    assert_eq!(answer, slot);
+}
+
+#[tokio::test]
+async fn the_example_message_reserves_the_slot_for_who_has_paid() {
+    let world = World::after(&[Deed::Create]).await;
+    let example = serde_json::from_str(include_str!("../../events/parking-react.json")).unwrap();
+    assert_eq!(world.deliver(example, &Line::default()).await, [""; 0]);
+    assert_eq!(world.holder(), Some(ANN));
+    assert_eq!(world.events(), ["SlotCreated", "SlotReserved"]);
+}
+
+#[tokio::test]
+async fn each_command_answers_with_the_slot_after_it() {
+    let world = World::default();
+    for (deed, status, version) in [
+        (Deed::Create, "available", 1),
+        (Deed::Create, "available", 1),
+        (Deed::Block(ANN), "blocked", 2),
+        (Deed::Block(ANN), "blocked", 2),
+        (Deed::Reserve(ANN), "reserved", 3),
+        (Deed::Reserve(ANN), "reserved", 3),
+        // A bar counts as a change.
+        (Deed::Unblock(ANN), "available", 5),
+        (Deed::Unblock(ANN), "available", 5),
+        (Deed::Close, "closed", 6),
+        (Deed::Create, "closed", 6),
+        (Deed::Reopen, "available", 7),
+    ] {
+        let answer = world.ask(request(deed), &Line::default()).await.unwrap();
+        assert_eq!(
+            (&answer["status"], &answer["version"]),
+            (&json!(status), &json!(version)),
+            "{deed:?}"
+        );
+        assert_eq!((&answer["slotId"], &answer["name"]), (&json!(SLOT), &json!("A1")));
+    }
+}
+
+#[tokio::test]
+async fn an_undo_of_a_slot_that_is_not_there_is_done() {
+    let world = World::default();
+    let answer = world.ask(request(Deed::Unblock(ANN)), &Line::default()).await.unwrap();
+    assert_eq!(answer, Value::Null);
+    world.calmly(Deed::Create).await;
+    assert_eq!(world.calmly(Deed::Block(ANN)).await, refused("slot-unavailable"));
+    assert_eq!(world.calmly(Deed::Block(BOB)).await, Outcome::Done);
+}
+
+#[tokio::test]
+async fn a_refusal_says_why_and_stores_nothing() {
+    let taken = [Deed::Create, Deed::Block(BOB), Deed::Reserve(BOB)];
+    for (given, when, slug) in [
+        (&[][..], Deed::Close, "not-found"),
+        (&[], Deed::Reopen, "not-found"),
+        (&[], Deed::Block(ANN), "slot-unavailable"),
+        (&[], Deed::Reserve(ANN), "slot-unavailable"),
+        (&taken, Deed::Close, "conflict"),
+        (&taken, Deed::Block(ANN), "slot-unavailable"),
+        (&taken, Deed::Reserve(ANN), "slot-unavailable"),
+    ] {
+        let world = World::after(given).await;
+        let before = world.remains();
+        let line = Line::default();
+        assert_eq!(world.try_to(when, &line).await, Some(refused(slug)), "{when:?}");
+        assert_eq!(world.remains(), before);
+        assert_eq!(line.writes(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_checked_here_too() {
+    let create = |name: String| json!({ "command": "createSlot", "slotId": SLOT, "name": name });
+    let world = World::default();
+    for name in [String::new(), "x".repeat(101)] {
+        let failure = world.ask(create(name), &Line::default()).await.unwrap_err();
+        assert_eq!((failure.kind(), failure.slug()), (FailureKind::Rejected, "validation"));
+    }
+    world.ask(create("x".repeat(100)), &Line::default()).await.unwrap();
+    let failure = world.ask(create("y".to_owned()), &Line::default()).await.unwrap_err();
+    assert_eq!((failure.kind(), failure.slug()), (FailureKind::Rejected, "conflict"));
+}
+
+#[tokio::test]
+async fn closing_a_blocked_slot_makes_its_saga_fail_at_reserve() {
+    let world = World::after(&[Deed::Create, Deed::Block(ANN), Deed::Close]).await;
+    assert_eq!(world.calmly(Deed::Reserve(ANN)).await, refused("slot-unavailable"));
+    assert_eq!(world.calmly(Deed::Unblock(ANN)).await, Outcome::Done);
+    assert_eq!(world.events(), ["SlotCreated", "SlotBlocked", "SlotClosed"]);
+}
+
+#[tokio::test]
+async fn the_first_to_pay_gets_the_slot_and_the_second_is_told() {
+    let world = World::after(&[Deed::Create, Deed::Paid(ANN), Deed::Paid(BOB)]).await;
+    assert_eq!(world.holder(), Some(ANN));
+    let told = world.store.outbox().pop().unwrap();
+    assert_eq!(told.event.kind, "SlotUnavailable");
+    assert_eq!(told.event.data, json!({ "slotId": SLOT, "bookingId": BOB }));
+}
+
+#[tokio::test]
+async fn who_has_paid_for_what_is_not_there_is_told() {
+    let world = World::after(&[Deed::Paid(ANN)]).await;
+    assert_eq!(world.events(), ["SlotUnavailable"]);
+    // The slot can still be added.
+    assert_eq!(world.calmly(Deed::Create).await, Outcome::Done);
+    assert_eq!(world.calmly(Deed::Block(BOB)).await, Outcome::Done);
+}
+
+#[tokio::test]
+async fn who_has_paid_after_giving_up_is_told() {
+    let world =
+        World::after(&[Deed::Create, Deed::Over("BookingCancelled", ANN), Deed::Paid(ANN)]).await;
+    assert_eq!(world.events(), ["SlotCreated", "SlotUnavailable"]);
+    assert_eq!(world.holder(), None);
+}
+
+#[tokio::test]
+async fn a_booking_that_is_over_gives_the_slot_back() {
+    for kind in ["BookingFailed", "BookingCancelled", "BookingCheckedOut"] {
+        for (given, event) in [
+            (&[Deed::Create, Deed::Block(ANN)][..], "SlotUnblocked"),
+            (&[Deed::Create, Deed::Block(ANN), Deed::Reserve(ANN)], "SlotReleased"),
+            (&[Deed::Create, Deed::Paid(ANN)], "SlotReleased"),
+        ] {
+            let world = World::after(given).await;
+            assert_eq!(world.calmly(Deed::Over(kind, ANN)).await, Outcome::Done);
+            assert_eq!(world.events().pop().unwrap(), event, "{kind}");
+            assert_eq!(world.calmly(Deed::Block(BOB)).await, Outcome::Done);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_booking_that_is_over_takes_nothing_from_others() {
+    let world =
+        World::after(&[Deed::Create, Deed::Block(BOB), Deed::Over("BookingFailed", ANN)]).await;
+    assert_eq!(world.holder(), Some(BOB));
+    assert_eq!(world.calmly(Deed::Reserve(BOB)).await, Outcome::Done);
+}
+
+#[tokio::test]
+async fn an_instant_bookings_bill_and_events_of_others_are_left_alone() {
+    let world = World::after(&[Deed::Create]).await;
+    let line = Line::default();
+    let batch = messages(&[
+        paid(ANN, "instant"),
+        event("parkade.booking", "BookingCreated", ANN, json!({})),
+        event("parkade.booking", "BookingPostponed", ANN, json!({ "until": 1 })),
+        event("parkade.elsewhere", "BillPaid", ANN, json!({})),
+        event("parkade.parking", "SlotReserved", ANN, json!({})),
+    ]);
+    assert_eq!(world.deliver(batch, &line).await, [""; 0]);
+    assert_eq!(line.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_understood_comes_back_alone() {
+    let world = World::after(&[Deed::Create]).await;
+    let broken = event("parkade.billing", "BillPaid", BOB, json!({ "slotId": SLOT }));
+    let batch = messages(&[json!("what?"), broken, paid(ANN, "invoice")]);
+    assert_eq!(world.deliver(batch, &Line::default()).await, ["0", "1"]);
+    assert_eq!(world.holder(), Some(ANN));
+}
+
+#[tokio::test]
+async fn an_event_says_what_it_belongs_to_and_what_set_it_off() {
+    let cause = Uuid::from_u128(7);
+    let world = World::default();
+    let with_cause = |deed| {
+        let mut request = request(deed);
+        request["cause"] = json!(cause);
+        request
+    };
+    world.ask(with_cause(Deed::Create), &Line::default()).await.unwrap();
+    world.ask(with_cause(Deed::Block(ANN)), &Line::default()).await.unwrap();
+    world.calmly(Deed::Over("BookingFailed", ANN)).await;
+    world.calmly(Deed::Close).await;
+    let outbox = world.store.outbox();
+    let [created, blocked, unblocked, closed] = outbox.as_slice() else { panic!("{outbox:?}") };
+    assert_eq!((created.correlation_id, created.causation_id), (cause, cause));
+    assert_eq!((blocked.correlation_id, blocked.causation_id), (ANN.0, cause));
+    assert_eq!((unblocked.correlation_id, unblocked.causation_id), (ANN.0, EVENT));
+    assert_eq!((closed.correlation_id, closed.causation_id), (SLOT.0, closed.id));
+    let sequences: Vec<u64> = outbox.iter().map(|it| it.sequence).collect();
+    assert_eq!(sequences, [1, 2, 4, 5]);
+    assert!(outbox.iter().all(|it| it.subject == SLOT.to_string() && it.schema_version == 1));
+    let published = serde_json::to_value(blocked).unwrap();
+    serde_json::from_value::<contracts::parking::Event>(published).unwrap();
+}
+
+#[tokio::test]
+async fn a_change_is_one_write_and_an_undo_of_nothing_none_but_its_bar() {
+    let world = World::default();
+    for (deed, calls, writes) in [
+        (Deed::Create, 2, 1),
+        (Deed::Block(ANN), 2, 1),
+        (Deed::Block(ANN), 1, 0),
+        (Deed::Reserve(ANN), 2, 1),
+        (Deed::Unblock(ANN), 3, 1),
+        (Deed::Unblock(ANN), 2, 0),
+        (Deed::Over("BookingFailed", ANN), 2, 0),
+        (Deed::Paid(BOB), 2, 1),
+        (Deed::Paid(BOB), 1, 0),
+        (Deed::Paid(ANN), 2, 1),
+        (Deed::Paid(ANN), 1, 0),
+    ] {
+        let line = Line::default();
+        world.try_to(deed, &line).await.unwrap();
+        assert_eq!((line.calls(), line.writes()), (calls, writes), "{deed:?}");
+    }
+}

@@ -1,0 +1,320 @@
+//! What the stream leads to, and what is read of it.
+
+use aws_lambda_events::dynamodb::{Event, EventRecord};
+use contracts::id::SlotId;
+use contracts::parking::{Slot, SlotStatus};
+use cqrs::cursor::Cursors;
+use cqrs::memory::MemoryView;
+use cqrs::view::View;
+use outbox::memory::{MemoryBus, MemoryDeadLetters};
+use outbox::state::StateStore as _;
+use parking::handlers::{project, publish, query};
+use parking::view::SlotRow;
+use proptest::prelude::*;
+use saga::{Failure, FailureKind};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::{ANN, BOB, Deed, SLOT, World};
+
+fn batch(records: &[EventRecord]) -> Event {
+    let mut event = Event::default();
+    event.records = records.to_vec();
+    event
+}
+
+async fn ask(view: &impl View<SlotRow>, request: Value) -> Result<Value, Failure> {
+    let request = serde_json::from_value(request).unwrap();
+    let answer = query::handle(view, &Cursors::new("secret"), request).await?;
+    Ok(serde_json::to_value(answer).unwrap())
+}
+
+async fn refused(view: &MemoryView<SlotRow>, request: Value) -> (FailureKind, String) {
+    let failure = ask(view, request).await.unwrap_err();
+    (failure.kind(), failure.slug().to_owned())
+}
+
+fn slot_id(number: u32) -> SlotId {
+    SlotId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0001_0000_0000 + u128::from(number)))
+}
+
+async fn put(view: &MemoryView<SlotRow>, number: u32, status: SlotStatus) {
+    let slot_id = slot_id(number);
+    let slot = Slot { slot_id, name: format!("A{number}"), status, version: 1 };
+    view.advance(&slot_id.to_string(), 1, &SlotRow(slot)).await.unwrap();
+}
+
+fn names(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect()
+}
+
+mod streams {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_example_record_becomes_a_row_and_an_event() {
+        let (view, bus, parked) =
+            (MemoryView::default(), MemoryBus::default(), MemoryDeadLetters::default());
+        let example = include_str!("../../events/parking-project.json");
+        let answer = project::handle(&view, &parked, serde_json::from_str(example).unwrap()).await;
+        assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [] }));
+        let slot = ask(&view, json!({ "query": "slot", "slotId": SLOT })).await.unwrap();
+        let expected = json!({ "slotId": SLOT, "name": "A1", "status": "available", "version": 1 });
+        assert_eq!(slot, expected);
+
+        let example = include_str!("../../events/parking-publish.json");
+        let answer = publish::handle(&bus, &parked, serde_json::from_str(example).unwrap()).await;
+        assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [] }));
+        let [entry] = bus.published().try_into().unwrap();
+        assert_eq!((entry.source, entry.detail_type.as_str()), ("parkade.parking", "SlotCreated"));
+        let detail: Value = serde_json::from_str(&entry.detail).unwrap();
+        assert_eq!(detail["data"], json!({ "slotId": SLOT, "name": "A1" }));
+        assert_eq!(parked.parked(), []);
+    }
+
+    #[tokio::test]
+    async fn the_view_reaches_the_version_of_every_answer() {
+        // The last one is a bar: nothing has happened, and the version has moved.
+        let deeds = [Deed::Create, Deed::Block(ANN), Deed::Unblock(BOB)];
+        let world = World::after(&deeds).await;
+        let view = MemoryView::default();
+        let records = world.stream.lock().unwrap().clone();
+        project::handle(&view, &MemoryDeadLetters::default(), batch(&records)).await;
+        let row = &view.rows()[&SLOT.to_string()];
+        assert_eq!((row.version, row.row.0.version, row.row.0.status), (3, 3, SlotStatus::Blocked));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_added_has_no_row_but_its_refusals_are_published() {
+        let world = World::after(&[Deed::Unblock(ANN), Deed::Paid(BOB)]).await;
+        let (view, bus, parked) =
+            (MemoryView::default(), MemoryBus::default(), MemoryDeadLetters::default());
+        let records = world.stream.lock().unwrap().clone();
+        project::handle(&view, &parked, batch(&records)).await;
+        publish::handle(&bus, &parked, batch(&records)).await;
+        assert!(view.rows().is_empty());
+        assert_eq!(bus.published().len(), 1);
+        assert_eq!(parked.parked(), []);
+    }
+
+    #[tokio::test]
+    async fn every_event_is_published_and_a_bar_publishes_none_again() {
+        let deeds = [Deed::Create, Deed::Paid(ANN), Deed::Unblock(BOB), Deed::Unblock(ANN)];
+        let world = World::after(&deeds).await;
+        let bus = MemoryBus::default();
+        let records = world.stream.lock().unwrap().clone();
+        publish::handle(&bus, &MemoryDeadLetters::default(), batch(&records)).await;
+        let published: Vec<_> = bus.published().into_iter().map(|it| it.detail_type).collect();
+        assert_eq!(published, world.events());
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_no_slot_is_parked_and_the_others_go_on() {
+        let world = World::after(&[Deed::Create, Deed::Block(ANN)]).await;
+        let mut records = world.stream.lock().unwrap().clone();
+        let image = |state: &str, id: &str| {
+            let image = json!({
+                "id": { "S": id }, "part": { "S": "state" },
+                "version": { "N": "1" }, "state": { "S": state },
+            });
+            serde_json::from_value::<aws_lambda_events::dynamodb::EventRecord>(json!({
+                "eventID": "1", "eventName": "MODIFY", "eventSource": "aws:dynamodb",
+                "awsRegion": "us-east-1",
+                "dynamodb": {
+                    "Keys": { "id": { "S": id }, "part": { "S": "state" } },
+                    "NewImage": image, "SequenceNumber": "9", "SizeBytes": 1,
+                    "StreamViewType": "NEW_IMAGE",
+                },
+            }))
+            .unwrap()
+        };
+        records.insert(0, image("{}", &SLOT.to_string()));
+        records.insert(1, image(r#"{"name":"A1","status":"available"}"#, "no-slot"));
+        let (view, parked) = (MemoryView::default(), MemoryDeadLetters::default());
+        let answer = project::handle(&view, &parked, batch(&records)).await;
+        assert!(answer.batch_item_failures.is_empty());
+        assert_eq!(parked.parked().len(), 2);
+        assert_eq!(view.rows()[&SLOT.to_string()].row.0.status, SlotStatus::Blocked);
+    }
+
+    fn any_deed() -> impl Strategy<Value = Deed> {
+        let booking = prop_oneof![Just(ANN), Just(BOB)];
+        (0..7, booking).prop_map(|(kind, id)| match kind {
+            0 => Deed::Close,
+            1 => Deed::Reopen,
+            2 => Deed::Block(id),
+            3 => Deed::Reserve(id),
+            4 => Deed::Unblock(id),
+            5 => Deed::Paid(id),
+            _ => Deed::Create,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_order_and_repetition_of_the_records_the_view_ends_the_same(
+            deeds in prop::collection::vec(any_deed(), 1..15),
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 0..30),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.unwrap().block_on(async {
+                let world = World::after(&deeds).await;
+                let records = world.stream.lock().unwrap().clone();
+                let (view, parked) = (MemoryView::default(), MemoryDeadLetters::default());
+                if !records.is_empty() {
+                    for pick in picks {
+                        project::handle(&view, &parked, batch(&[pick.get(&records).clone()])).await;
+                    }
+                }
+                project::handle(&view, &parked, batch(&records)).await;
+                prop_assert_eq!(parked.parked(), []);
+                let shown = view.rows().remove(&SLOT.to_string()).map(|it| it.row.0);
+                let loaded = world.store.load(&SLOT.to_string(), None).await.unwrap();
+                let expected = loaded
+                    .state
+                    .and_then(|slot| parking::contract::published(SLOT, loaded.version, &slot));
+                prop_assert_eq!(shown, expected);
+                Ok(())
+            })?;
+        }
+    }
+}
+
+mod queries {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_that_appears_within_a_second_is_found() {
+        let view = MemoryView::default();
+        let request = json!({ "query": "slot", "slotId": slot_id(1) });
+        let (answer, ()) = tokio::join!(ask(&view, request), async {
+            sleep(Duration::from_millis(900)).await;
+            put(&view, 1, SlotStatus::Available).await;
+        });
+        assert_eq!(answer.unwrap()["name"], "A1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_that_is_not_there_is_not_found_after_a_second() {
+        let view = MemoryView::default();
+        let began = Instant::now();
+        let request = json!({ "query": "slot", "slotId": slot_id(1) });
+        let expected = (FailureKind::Rejected, "not-found".to_owned());
+        assert_eq!(refused(&view, request).await, expected);
+        assert_eq!(began.elapsed().as_secs(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_version_is_waited_for_and_never_answered_with_an_older_one() {
+        let view = MemoryView::default();
+        put(&view, 1, SlotStatus::Available).await;
+        let request = |number, version: u64| json!({ "query": "slot", "slotId": slot_id(number), "minVersion": version });
+        assert_eq!(ask(&view, request(1, 1)).await.unwrap()["version"], 1);
+        let began = Instant::now();
+        for number in [1, 2] {
+            let (kind, _) = refused(&view, request(number, 2)).await;
+            assert_eq!(kind, FailureKind::Transient);
+        }
+        assert_eq!(began.elapsed().as_secs(), 4);
+        let (answer, ()) = tokio::join!(ask(&view, request(1, 2)), async {
+            sleep(Duration::from_millis(1_900)).await;
+            let slot = Slot {
+                slot_id: slot_id(1),
+                name: "A1".to_owned(),
+                status: SlotStatus::Closed,
+                version: 2,
+            };
+            view.advance(&slot_id(1).to_string(), 2, &SlotRow(slot)).await.unwrap();
+        });
+        assert_eq!(answer.unwrap()["status"], "closed");
+    }
+
+    #[tokio::test]
+    async fn the_example_query_lists_free_slots() {
+        let view = MemoryView::default();
+        put(&view, 1, SlotStatus::Available).await;
+        put(&view, 2, SlotStatus::Closed).await;
+        let example =
+            serde_json::from_str(include_str!("../../events/parking-query.json")).unwrap();
+        let answer = ask(&view, example).await.unwrap();
+        let slot =
+            json!({ "slotId": slot_id(1), "name": "A1", "status": "available", "version": 1 });
+        assert_eq!(answer, json!({ "items": [slot] }));
+    }
+
+    #[tokio::test]
+    async fn slots_of_all_states_come_in_the_order_of_their_creation_page_by_page() {
+        let view = MemoryView::default();
+        let states = [
+            SlotStatus::Reserved,
+            SlotStatus::Available,
+            SlotStatus::Blocked,
+            SlotStatus::Available,
+            SlotStatus::Closed,
+        ];
+        for (number, status) in (1..).zip(states) {
+            put(&view, number, status).await;
+        }
+        let first = ask(&view, json!({ "query": "slots", "limit": 2 })).await.unwrap();
+        assert_eq!(names(&first), ["A1", "A2"]);
+        let more =
+            |page: &Value| json!({ "query": "slots", "limit": 2, "cursor": page["nextCursor"] });
+        let second = ask(&view, more(&first)).await.unwrap();
+        assert_eq!(names(&second), ["A3", "A4"]);
+        let third = ask(&view, more(&second)).await.unwrap();
+        assert_eq!(names(&third), ["A5"]);
+        assert_eq!(third.get("nextCursor"), None);
+    }
+
+    #[tokio::test]
+    async fn each_state_has_its_list() {
+        let view = MemoryView::default();
+        for (number, (status, name)) in (1..).zip([
+            (SlotStatus::Available, "available"),
+            (SlotStatus::Blocked, "blocked"),
+            (SlotStatus::Reserved, "reserved"),
+            (SlotStatus::Closed, "closed"),
+        ]) {
+            put(&view, number, status).await;
+            let request = json!({ "query": "slots", "status": name, "limit": 100 });
+            let page = ask(&view, request).await.unwrap();
+            assert_eq!(names(&page), [format!("A{number}")], "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_from_1_to_100() {
+        let view = MemoryView::default();
+        for limit in [1, 100] {
+            ask(&view, json!({ "query": "slots", "limit": limit })).await.unwrap();
+        }
+        let expected = (FailureKind::Rejected, "validation".to_owned());
+        for limit in [0, 101, u32::MAX] {
+            let request = json!({ "query": "slots", "limit": limit });
+            assert_eq!(refused(&view, request).await, expected, "{limit}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cursor_of_another_list_is_refused() {
+        let view = MemoryView::default();
+        put(&view, 1, SlotStatus::Available).await;
+        put(&view, 2, SlotStatus::Available).await;
+        let page = ask(&view, json!({ "query": "slots", "limit": 1 })).await.unwrap();
+        let cursor = page["nextCursor"].as_str().unwrap();
+        let expected = (FailureKind::Rejected, "validation".to_owned());
+        for (status, cursor) in
+            [(Some("available"), cursor), (None, "AAAA"), (None, ""), (None, &cursor[1..])]
+        {
+            let mut request = json!({ "query": "slots", "limit": 1, "cursor": cursor });
+            if let Some(status) = status {
+                request["status"] = json!(status);
+            }
+            assert_eq!(refused(&view, request).await, expected);
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! A world to test in: a table with its stream, and a line to it that can be cut at any call.
+
+use std::collections::BTreeMap;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
+
+use aws_lambda_events::dynamodb::EventRecord;
+use aws_lambda_events::sqs::SqsEvent;
+use contracts::id::{BookingId, SlotId};
+use jiff::Timestamp;
+use outbox::conformance::schedule::Gate;
+use outbox::memory::MemoryStore;
+use outbox::state::{Change, Loaded, StateStore, StoreError};
+use parking::domain::{Slot, Standing};
+use parking::handlers::{command, react};
+use saga::{Failure, FailureKind};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// The one slot of most tests.
+pub(crate) const SLOT: SlotId = SlotId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0001));
+pub(crate) const ANN: BookingId =
+    BookingId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0002));
+pub(crate) const BOB: BookingId =
+    BookingId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0003));
+/// The event that is delivered.
+pub(crate) const EVENT: Uuid = Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0009);
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_second(1_767_268_800).expect("a time")
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    pub(crate) store: MemoryStore<Slot>,
+    /// What the table's stream shows, in order.
+    pub(crate) stream: Mutex<Vec<EventRecord>>,
+    ids: AtomicU64,
+}
+
+/// What is left of a world when all is quiet, but for ids and versions.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Remains {
+    pub(crate) slot: Option<Slot>,
+    pub(crate) events: Vec<(String, Value)>,
+}
+
+/// What can be asked of parking.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Deed {
+    Create,
+    Close,
+    Reopen,
+    Block(BookingId),
+    Reserve(BookingId),
+    Unblock(BookingId),
+    /// An event of billing's.
+    Paid(BookingId),
+    /// An event of booking's.
+    Over(&'static str, BookingId),
+}
+
+/// What came of it, as far as the one who asked knows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    Done,
+    Refused(String),
+    Unknown,
+}
+
+impl World {
+    pub(crate) fn new_id(&self) -> Uuid {
+        let next = self.ids.fetch_add(1, Ordering::SeqCst);
+        Uuid::from_u128(0xffff_0000_0000_0000_0000 + u128::from(next))
+    }
+
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        self.store.states().remove(&SLOT.to_string())
+    }
+
+    pub(crate) fn holder(&self) -> Option<BookingId> {
+        match self.slot()?.standing {
+            Standing::Blocked { booking_id } | Standing::Reserved { booking_id } => {
+                Some(booking_id)
+            }
+            Standing::Absent | Standing::Available | Standing::Closed => None,
+        }
+    }
+
+    pub(crate) fn events(&self) -> Vec<String> {
+        self.store.outbox().into_iter().map(|it| it.event.kind).collect()
+    }
+
+    pub(crate) fn remains(&self) -> Remains {
+        let events = self.store.outbox().into_iter().map(|it| (it.event.kind, it.event.data));
+        Remains { slot: self.slot(), events: events.collect() }
+    }
+
+    pub(crate) async fn ask(&self, request: Value, line: &Line) -> Result<Value, Failure> {
+        let request = serde_json::from_value(request).expect("a command");
+        let answer = command::handle(&self.wired(line), request, now(), || self.new_id()).await?;
+        Ok(serde_json::to_value(answer).expect("an answer is JSON"))
+    }
+
+    /// Delivers a batch of the queue; answers the messages that come back.
+    pub(crate) async fn deliver(&self, batch: SqsEvent, line: &Line) -> Vec<String> {
+        let answer = react::handle(&self.wired(line), batch, now, || self.new_id()).await;
+        answer.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
+    }
+
+    fn wired<'a>(&'a self, line: &'a Line) -> Wired<'a> {
+        Wired { world: self, line }
+    }
+
+    /// Carries out one deed; nothing if the function died over it.
+    pub(crate) async fn try_to(&self, deed: Deed, line: &Line) -> Option<Outcome> {
+        line.until_death(async {
+            let event = match deed {
+                Deed::Paid(booking_id) => paid(booking_id, "invoice"),
+                Deed::Over(kind, booking_id) => over(kind, booking_id),
+                Deed::Create
+                | Deed::Close
+                | Deed::Reopen
+                | Deed::Block(_)
+                | Deed::Reserve(_)
+                | Deed::Unblock(_) => {
+                    return match self.ask(request(deed), line).await {
+                        Ok(_) => Outcome::Done,
+                        Err(refused) if refused.kind() == FailureKind::Rejected => {
+                            Outcome::Refused(refused.slug().to_owned())
+                        }
+                        Err(_) => Outcome::Unknown,
+                    };
+                }
+            };
+            match self.deliver(messages(&[event]), line).await.as_slice() {
+                [] => Outcome::Done,
+                _ => Outcome::Unknown,
+            }
+        })
+        .await
+    }
+
+    /// Carries out one deed with nothing in its way.
+    pub(crate) async fn calmly(&self, deed: Deed) -> Outcome {
+        self.try_to(deed, &Line::default()).await.expect("nobody dies on a calm day")
+    }
+
+    /// A world in which this has been done.
+    pub(crate) async fn after(deeds: &[Deed]) -> Self {
+        let world = Self::default();
+        for deed in deeds {
+            world.calmly(*deed).await;
+        }
+        world
+    }
+
+    /// What must be true of what was published, whoever has done what: a hold goes from nobody to one and back.
+    #[track_caller]
+    pub(crate) fn check_holds(&self) {
+        let mut holder: Option<Value> = None;
+        let mut sequence = 0;
+        for envelope in self.store.outbox() {
+            assert!(envelope.sequence > sequence, "{envelope:?} after {sequence}");
+            sequence = envelope.sequence;
+            let booking_id = envelope.event.data.get("bookingId").cloned();
+            match envelope.event.kind.as_str() {
+                "SlotBlocked" | "SlotReserved" => {
+                    assert!(
+                        holder.is_none() || holder == booking_id,
+                        "{envelope:?}: {holder:?} has it"
+                    );
+                    holder = booking_id;
+                }
+                "SlotUnblocked" | "SlotReleased" => {
+                    assert_eq!(holder.take(), booking_id, "{envelope:?}");
+                }
+                "SlotClosed" => holder = None,
+                _ => {}
+            }
+        }
+        assert_eq!(holder, self.holder().map(|it| json!(it)), "events and state differ");
+    }
+}
+
+pub(crate) fn request(deed: Deed) -> Value {
+    match deed {
+        Deed::Create => json!({ "command": "createSlot", "slotId": SLOT, "name": "A1" }),
+        Deed::Close => json!({ "command": "closeSlot", "slotId": SLOT }),
+        Deed::Reopen => json!({ "command": "reopenSlot", "slotId": SLOT }),
+        Deed::Block(id) => json!({ "command": "blockSlot", "slotId": SLOT, "bookingId": id }),
+        Deed::Reserve(id) => json!({ "command": "reserveSlot", "slotId": SLOT, "bookingId": id }),
+        Deed::Unblock(id) => json!({ "command": "unblockSlot", "slotId": SLOT, "bookingId": id }),
+        Deed::Paid(_) | Deed::Over(..) => unreachable!("that is no command"),
+    }
+}
+
+/// An event as the bus puts it into a queue.
+pub(crate) fn event(source: &str, kind: &str, booking_id: BookingId, data: Value) -> Value {
+    json!({
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": kind,
+        "source": source,
+        "account": "000000000000",
+        "time": "2026-01-01T12:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": {
+            "id": EVENT,
+            "schemaVersion": 1,
+            "occurredAt": "2026-01-01T12:00:00Z",
+            "correlationId": booking_id,
+            "causationId": booking_id,
+            "subject": booking_id,
+            "sequence": 2,
+            "type": kind,
+            "data": data,
+        },
+    })
+}
+
+pub(crate) fn paid(booking_id: BookingId, mode: &str) -> Value {
+    let data = json!({
+        "reference": format!("{SLOT}:{booking_id}"),
+        "slotId": SLOT,
+        "bookingId": booking_id,
+        "mode": mode,
+        "total": "100.00",
+    });
+    event("parkade.billing", "BillPaid", booking_id, data)
+}
+
+pub(crate) fn over(kind: &str, booking_id: BookingId) -> Value {
+    let mut data = json!({ "slotId": SLOT, "bookingId": booking_id });
+    if kind == "BookingFailed" {
+        data["reason"] = json!("payment_declined");
+    }
+    event("parkade.booking", kind, booking_id, data)
+}
+
+/// A batch of the queue; messages are named by their place.
+pub(crate) fn messages(bodies: &[Value]) -> SqsEvent {
+    let records = bodies.iter().enumerate().map(|(place, body)| {
+        json!({
+            "messageId": place.to_string(),
+            "receiptHandle": "AQEB",
+            "body": body.to_string(),
+            "attributes": { "ApproximateReceiveCount": "1" },
+            "messageAttributes": {},
+            "md5OfBody": "",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:parkade-local-parking",
+            "awsRegion": "us-east-1",
+        })
+    });
+    serde_json::from_value(json!({ "Records": records.collect::<Vec<_>>() })).expect("a batch")
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It does not arrive.
+    Lost,
+    /// Its answer does not arrive.
+    AnswerLost,
+    /// The function dies before it.
+    Dies,
+    /// The function dies after it.
+    DiesAfter,
+    /// The store says that another was first, though none was.
+    Conflict,
+}
+
+pub(crate) const FAULTS: [Fault; 5] =
+    [Fault::Lost, Fault::AnswerLost, Fault::Dies, Fault::DiesAfter, Fault::Conflict];
+
+/// Everything that a function reaches it reaches over its line, call by call.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    faults: BTreeMap<usize, Fault>,
+    gate: Option<Gate>,
+    yields: bool,
+    calls: AtomicUsize,
+    writes: AtomicUsize,
+    dead: AtomicBool,
+}
+
+impl Line {
+    /// A line on which the calls with these numbers, from 0, go wrong.
+    pub(crate) fn with(faults: impl IntoIterator<Item = (usize, Fault)>) -> Self {
+        Self { faults: faults.into_iter().collect(), ..Self::default() }
+    }
+
+    /// The same line, on which others may come before each call.
+    pub(crate) fn behind(self, gate: Gate) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
+    /// A line on which others come before each call, as a network lets them.
+    pub(crate) fn yielding() -> Self {
+        Self { yields: true, ..Self::default() }
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    async fn carry<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        if let Some(gate) = &self.gate {
+            gate.pass().await;
+        }
+        if self.yields {
+            tokio::task::yield_now().await;
+        }
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        let cut = || StoreError::Unavailable("cut".into());
+        match self.faults.get(&number) {
+            None => call.await,
+            Some(Fault::Lost) => Err(cut()),
+            Some(Fault::Conflict) => Err(StoreError::Conflict),
+            Some(Fault::AnswerLost) => {
+                call.await?;
+                Err(cut())
+            }
+            Some(Fault::Dies) => self.die().await,
+            Some(Fault::DiesAfter) => {
+                drop(call.await);
+                self.die().await
+            }
+        }
+    }
+
+    async fn die<T>(&self) -> T {
+        self.dead.store(true, Ordering::SeqCst);
+        pending().await
+    }
+
+    async fn until_death<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if self.dead.load(Ordering::SeqCst) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+}
+
+/// The world's table at the other end of a line.
+#[derive(Debug)]
+struct Wired<'a> {
+    world: &'a World,
+    line: &'a Line,
+}
+
+impl Wired<'_> {
+    /// What the stream shows of a write that has moved the version.
+    async fn show(&self, id: &str, events: Option<String>) {
+        let loaded = self.world.store.load(id, None).await.expect("memory is at hand");
+        let mut image = json!({
+            "id": { "S": id },
+            "part": { "S": "state" },
+            "version": { "N": loaded.version.to_string() },
+        });
+        if let Some(state) = loaded.state {
+            image["state"] = json!({ "S": serde_json::to_string(&state).expect("state is JSON") });
+        }
+        if let Some(events) = events {
+            image["events"] = json!({ "S": events });
+        }
+        let mut stream = self.world.stream.lock().expect("nobody has panicked");
+        let record = json!({
+            "eventID": stream.len().to_string(),
+            "eventName": "MODIFY",
+            "eventSource": "aws:dynamodb",
+            "awsRegion": "us-east-1",
+            "dynamodb": {
+                "Keys": { "id": { "S": id }, "part": { "S": "state" } },
+                "NewImage": image,
+                "SequenceNumber": stream.len().to_string(),
+                "SizeBytes": 100,
+                "StreamViewType": "NEW_IMAGE",
+            },
+        });
+        stream.push(serde_json::from_value(record).expect("a record"));
+    }
+}
+
+impl StateStore<Slot> for Wired<'_> {
+    async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<Slot>, StoreError> {
+        self.line.carry(self.world.store.load(id, holder)).await
+    }
+
+    async fn save(&self, id: &str, change: Change<Slot>) -> Result<(), StoreError> {
+        self.line.writes.fetch_add(1, Ordering::SeqCst);
+        self.line
+            .carry(async {
+                let events = serde_json::to_string(&change.events).expect("events are JSON");
+                self.world.store.save(id, change).await?;
+                self.show(id, Some(events)).await;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
+        self.line
+            .carry(async {
+                self.world.store.bar(id, holder).await?;
+                self.show(id, None).await;
+                Ok(())
+            })
+            .await
+    }
+}
