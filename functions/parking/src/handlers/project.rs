@@ -25,7 +25,7 @@ pub async fn handle(
 async fn project(view: &impl View<SlotRow>, record: &EventRecord) -> Result<(), ProjectError> {
     let Some(shown) = shown::<Slot>(record)? else { return Ok(()) };
     let slot_id: SlotId =
-        shown.id.parse().map_err(|_| Poison(format!("no slot id: {}", shown.id)))?;
+        shown.id.parse().map_err(|error| Poison(format!("{}: {error}", shown.id)))?;
     let Some(slot) = contract::published(slot_id, shown.version, &shown.state) else {
         // It has only been refused to somebody: nobody has added it.
         return Ok(());
