@@ -91,9 +91,8 @@ impl Process {
         if self.is_alive()
             && let Some(pid) = Pid::from_raw(self.pid)
         {
-            if kill_process(pid, signal).is_err() {
-                // It ended between the look and the signal: so it should.
-            }
+            // An error means that it ended between the look and the signal: so it should.
+            kill_process(pid, signal).unwrap_or_default();
         }
     }
 

@@ -448,6 +448,18 @@ async fn a_provider_that_is_down_fills_no_dead_letters() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payment_that_is_never_answered_does_not_hold_up_the_others() {
+    let world = World::default();
+    react(&world, batch(&[created()])).await.unwrap();
+    drop(world.calmly(&Deed::Pay(payment(7, "60.00", "tok_down"))).await);
+    let deed = Deed::Pay(payment(8, "40.00", "tok_visa"));
+    assert!(world.try_to(&deed, &Line::with([(2, Fault::Dies)])).await.is_none());
+    world.pass(60);
+    react(&world, batch(&[due()])).await.unwrap();
+    assert_eq!(world.bill().unwrap().paid(), usd("40.00"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_hangs_does_not_cost_the_others_their_turn() {
     let world = World::default();
     react(&world, batch(&[created()])).await.unwrap();

@@ -149,7 +149,9 @@ async fn whatever_else_is_said_leaves_the_outcome_unknown() {
 #[tokio::test]
 async fn silence_is_an_unknown_outcome_and_so_is_nobody() {
     let server = Server::saying(&[]).await;
-    let answer = server.provider().charge(&charge()).await;
+    let provider = server.provider();
+    let answer = tokio::time::timeout(Duration::from_secs(5), provider.charge(&charge())).await;
+    let answer = answer.expect("the client has a deadline of its own");
     assert!(matches!(answer, Err(ProviderError::NoAnswer(_))), "{answer:?}");
 
     let nobody = HttpProvider::new("http://127.0.0.1:1", String::new(), Duration::from_secs(1));

@@ -91,26 +91,15 @@ async fn after_an_undo_no_do_has_the_slot() {
 
 #[tokio::test(start_paused = true)]
 async fn nor_if_either_dies_at_any_of_its_calls() {
-    use Fault::{AnswerLost, Dies, DiesAfter};
-    const CUTS: [&[(usize, Fault)]; 9] = [
-        &[(0, Dies)],
-        &[(0, DiesAfter)],
-        &[(0, AnswerLost)],
-        &[(1, Dies)],
-        &[(1, DiesAfter)],
-        &[(1, AnswerLost)],
-        &[(2, Dies)],
-        &[(2, DiesAfter)],
-        &[(2, AnswerLost)],
-    ];
+    use Fault::{Dies, DiesAfter};
+    // None is without an end: each makes two or three calls.
+    const CUTS: [&[(usize, Fault)]; 4] =
+        [&[(0, DiesAfter)], &[(1, Dies)], &[(1, DiesAfter)], &[(2, DiesAfter)]];
+    let check = async |world: &World, _: &[_], story: &str| ann_is_out(world, story).await;
     for cut in CUTS {
         for deed in [Deed::Block(ANN), Deed::Paid(ANN)] {
-            for tasks in [[(deed, cut), UNDO, OVER], [well(deed), (UNDO.0, cut), OVER]] {
-                in_every_order(&[Deed::Create], &tasks, async |world, _, story| {
-                    ann_is_out(world, story).await;
-                })
-                .await;
-            }
+            in_every_order(&[Deed::Create], &[(deed, cut), UNDO], check).await;
+            in_every_order(&[Deed::Create], &[well(deed), (UNDO.0, cut), OVER], check).await;
         }
     }
 }
