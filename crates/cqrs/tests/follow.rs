@@ -1,5 +1,7 @@
 //! From the stream to the view: poison steps aside, what can't be applied now comes back.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use cqrs::follow::{ProjectError, follow};
 use cqrs::view::ViewError;

@@ -1,5 +1,7 @@
 //! From the queue to the command: each message for itself.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+
 use aws_lambda_events::sqs::SqsEvent;
 use outbox::consume::{Delivery, Handled, consume};
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! The DynamoDB store does what every store must, whatever the network does, and costs what it says.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+
 mod support;
 
 use aws_sdk_dynamodb::Client;

@@ -1,5 +1,7 @@
 //! From the stream to the bus: nothing lost, nothing invented, whatever the bus refuses.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
