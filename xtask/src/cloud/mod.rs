@@ -193,6 +193,7 @@ pub(crate) fn stop(layout: &Layout, record: &Record) -> Outcome {
         }
         wait_for_end(&mut left, KILL_LIMIT);
     }
+    wait_for_port(record.port, KILL_LIMIT);
     // What it started after the look, had it not died with the cloud.
     let mut strays = functions(layout, record.port);
     for process in &strays {
@@ -212,6 +213,14 @@ pub(crate) fn stop(layout: &Layout, record: &Record) -> Outcome {
 /// Processes of functions that this port's cloud started.
 pub(crate) fn functions(layout: &Layout, port: u16) -> Vec<Process> {
     proc::running_below(&layout.lambda(), &format!("AWS_ENDPOINT_URL=http://127.0.0.1:{port}"))
+}
+
+/// A process counts as ended when its first thread is; its sockets close with its last.
+fn wait_for_port(port: u16, limit: Duration) {
+    let started = clock::start();
+    while proc::listener(port).is_some() && started.elapsed() < limit {
+        std::thread::sleep(POLL);
+    }
 }
 
 fn wait_for_end(processes: &mut Vec<Process>, limit: Duration) {

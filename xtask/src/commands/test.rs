@@ -169,9 +169,15 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome {
     // Dropped, it stops the cloud with everything that it started.
     drop(platform);
     passed?;
-    let left = cloud::functions(&own, record.port);
-    if proc::listener(record.port).is_some() || !left.is_empty() {
-        return Err(Failure::new("the tests' cloud has left something running"));
+    let mut left: Vec<_> = cloud::functions(&own, record.port)
+        .iter()
+        .map(|it| format!("process {} {}", it.pid, it.command()))
+        .collect();
+    if let Some(listener) = proc::listener(record.port) {
+        left.push(format!("port {}: {}", record.port, listener.command));
+    }
+    if !left.is_empty() {
+        return Err(Failure::new("the tests' cloud has left something").because(left.join("\n")));
     }
     files::remove(&own.state)
 }
