@@ -78,6 +78,7 @@ MENDS = (
     Mend("telemetry.sqs-metrics", "telemetry:batch_sqs_metrics", "sqs"),
     Mend("telemetry.history", "telemetry:batch_execution_logs", "stepfunctions"),
     Mend("stepfunctions", "stepfunctions:do_once", "stepfunctions"),
+    Mend("stepfunctions.paths", "stepfunctions:parse_paths_once", "stepfunctions"),
 )
 
 

@@ -65,9 +65,13 @@ def _queues_wait() -> None:
 def _streams_wait() -> None:
     from localstack.services.lambda_.event_source_mapping.pollers.dynamodb_poller import DynamoDBPoller
 
-    from parkade_localstack.dynamodb.streams import wait_for_records
+    from parkade_localstack.dynamodb.streams import read_records, wait_for_records
 
-    original = DynamoDBPoller.poll_events_from_shard
+    original, get_records = DynamoDBPoller.poll_events_from_shard, DynamoDBPoller.get_records
+
+    def get_records_at_once(self, shard_iterator):
+        records = read_records(shard_iterator, self.stream_parameters["BatchSize"])
+        return get_records(self, shard_iterator) if records is None else records
 
     def poll_events_from_shard(self, shard_id, shard_iterator):
         window = self.stream_parameters.get("MaximumBatchingWindowInSeconds")
@@ -75,3 +79,4 @@ def _streams_wait() -> None:
             original(self, shard_id, shard_iterator)
 
     DynamoDBPoller.poll_events_from_shard = poll_events_from_shard
+    DynamoDBPoller.get_records = get_records_at_once

@@ -106,6 +106,17 @@ def test_an_execution_with_its_log_costs_little(cloud, folder, mend):
     assert saves(cloud, folder, mend, run, 8)
 
 
+@pytest.mark.guards("stepfunctions.paths")
+def test_a_path_costs_little(cloud, folder):
+    def run(cloud):
+        looked_up = {f"{name}.$": f"$.{name}" for name in "abcdefgh"}
+        state = {"Type": "Pass", "Parameters": looked_up, "End": True}
+        machine = Machine(cloud, {"StartAt": "Look", "States": {"Look": state}})
+        return lambda: machine.run(dict.fromkeys("abcdefgh", 1))
+
+    assert saves(cloud, folder, "stepfunctions.paths", run, 10)
+
+
 def connections_to_itself(cloud) -> int:
     """Established connections whose both ends are the local cloud's, by its own port."""
     own = f"{cloud.port:04X}"
