@@ -118,6 +118,8 @@ def put_log_events(key, events) -> None:
     from localstack.aws.connect import connect_to
 
     account, region, group, stream = key
+    if _put_at_once(account, region, group, stream, events):
+        return
     client = connect_to(aws_access_key_id=account, region_name=region).logs
     for some in _slices(events):
         try:
@@ -125,6 +127,22 @@ def put_log_events(key, events) -> None:
         except client.exceptions.ResourceNotFoundException:
             _create(client, group, stream)
             client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=some)
+
+
+def _put_at_once(account: str | None, region: str, group: str, stream: str, events: list[dict]) -> bool:
+    """Hands events to moto without a way through HTTP; whether it could.
+
+    Not where LocalStack does more than moto, which is for metric filters, nor where group or stream are missing.
+    """
+    from localstack.constants import DEFAULT_AWS_ACCOUNT_ID
+    from moto.logs.models import logs_backends
+
+    backend = logs_backends[account or DEFAULT_AWS_ACCOUNT_ID][region]
+    if backend.filters.metric_filters or stream not in getattr(backend.groups.get(group), "streams", ()):
+        return False
+    for some in _slices(events):
+        backend.put_log_events(group, stream, some)
+    return True
 
 
 def _create(client, group: str, stream: str) -> None:
