@@ -2,6 +2,7 @@
 
 pub mod keys;
 pub mod policy;
+pub mod proxy;
 pub mod token;
 pub mod verifier;
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::correlation;
-use crate::event::{ProxyAnswer, ProxyEvent};
 use crate::origins::Origins;
 use crate::problem::Problem;
-use crate::request::{Request, header};
+use crate::request::Request;
 
 /// Turns events into requests, and what becomes of them into answers.
 #[derive(Clone, Debug)]
@@ -47,8 +47,8 @@ impl Edge {
         F: Future<Output = Result<Answer, Problem>>,
     {
         let (id, correlation_id) =
-            correlation::taken_over(header(&event, correlation::HEADER), fresh);
-        let origin = header(&event, "Origin").map(str::to_owned);
+            correlation::taken_over(event.header(correlation::HEADER), fresh);
+        let origin = event.header("Origin").map(str::to_owned);
         let route = format!("{} {}", event.http_method, event.resource.as_deref().unwrap_or("-"));
         let answer = if event.http_method == "OPTIONS" {
             let mut answer = Answer::empty(204);

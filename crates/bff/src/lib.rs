@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod event;
 pub mod invoke;
 pub mod memory;
 

@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use api_gateway::proxy::{BodyError, ProxyEvent};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::event::ProxyEvent;
 use crate::idempotency::{self, IdempotencyKey};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::{Query, short};
@@ -61,7 +59,7 @@ impl Request {
     /// A header that may come once; names have no case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        header(&self.event, name)
+        self.event.header(name)
     }
 
     /// Who asks.
@@ -100,19 +98,7 @@ impl Request {
     ///
     /// 400 for an unknown parameter, and for one that comes twice.
     pub fn query(&self, known: &[&str]) -> Result<Query<'_>, Problem> {
-        match (&self.event.multi_value_query_string_parameters, &self.event.query_string_parameters)
-        {
-            (Some(all), _) => {
-                let pairs = all.iter().flat_map(|(name, values)| {
-                    values.iter().map(move |it| (name.as_str(), it.as_str()))
-                });
-                Query::read(pairs, known)
-            }
-            (None, Some(last)) => {
-                Query::read(last.iter().map(|(name, value)| (name.as_str(), value.as_str())), known)
-            }
-            (None, None) => Ok(Query::default()),
-        }
+        Query::read(self.event.query(), known)
     }
 
     /// The body, as JSON. Fields that `T` does not know are refused if it denies them: it should.
@@ -153,8 +139,7 @@ impl Request {
     ///
     /// 400 if there is none, more than one, or one that is not 1 to 255 visible ASCII characters.
     pub fn idempotency_key(&self) -> Result<IdempotencyKey, Problem> {
-        let mut keys = headers(&self.event, idempotency::HEADER);
-        let key = keys.next().filter(|_| keys.next().is_none());
+        let key = self.event.only_header(idempotency::HEADER);
         key.and_then(|it| it.parse().ok()).ok_or_else(|| {
             Problem::validation(
                 "the header Idempotency-Key must be 1 to 255 visible ASCII characters",
@@ -163,43 +148,13 @@ impl Request {
     }
 
     fn bytes(&self) -> Result<Cow<'_, [u8]>, Problem> {
-        let too_large = || Problem::new(ProblemKind::PayloadTooLarge, "a body may have 64 KiB");
-        let text = self.event.body.as_deref().unwrap_or_default();
-        if !self.event.is_base64_encoded {
-            let fits = text.len() <= BODY_MAX;
-            return fits.then_some(Cow::Borrowed(text.as_bytes())).ok_or_else(too_large);
-        }
-        // Four characters carry three bytes: what is longer need not be decoded to be too long.
-        if text.len() > BODY_MAX / 3 * 4 + 4 {
-            return Err(too_large());
-        }
-        match STANDARD.decode(text) {
-            Ok(bytes) if bytes.len() <= BODY_MAX => Ok(Cow::Owned(bytes)),
-            Ok(_) => Err(too_large()),
-            Err(_) => Err(Problem::validation("the body cannot be read")),
-        }
+        self.event.bytes(BODY_MAX).map_err(|error| match error {
+            BodyError::TooLarge => {
+                Problem::new(ProblemKind::PayloadTooLarge, "a body may have 64 KiB")
+            }
+            BodyError::Unreadable => Problem::validation("the body cannot be read"),
+        })
     }
-}
-
-/// A header of an event that is not yet a request.
-pub(crate) fn header<'a>(event: &'a ProxyEvent, name: &str) -> Option<&'a str> {
-    headers(event, name).next()
-}
-
-fn headers<'a>(event: &'a ProxyEvent, name: &str) -> impl Iterator<Item = &'a str> {
-    let all = event.multi_value_headers.iter().flatten();
-    let mut values: Vec<&str> = all
-        .filter(|(it, _)| it.eq_ignore_ascii_case(name))
-        .flat_map(|(_, values)| values.iter().map(String::as_str))
-        .collect();
-    if values.is_empty() {
-        let single = event.headers.iter().flatten();
-        values = single
-            .filter(|(it, _)| it.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
-            .collect();
-    }
-    values.into_iter()
 }
 
 /// API Gateway decodes path parameters, other clouds do not. Nothing that is a name here has a percent sign, so decoding
@@ -210,6 +165,8 @@ fn decoded(raw: &str) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
     use serde::Deserialize;
     use serde_json::{Value, json};

@@ -18,7 +18,9 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &WatchArgs) -> Outco
     ));
     cargo_lambda
         .program(layout)
-        .args(["lambda", "watch", "--invoke-address", "127.0.0.1", "--invoke-port"])
+        // cargo-lambda alone would listen on every address, and compile everything anew in a profile of its own.
+        .args(["lambda", "watch", "--profile", "local", "--wait"])
+        .args(["--invoke-address", "127.0.0.1", "--invoke-port"])
         .arg(arguments.invoke_port.to_string())
         .arg("--env-file")
         .arg(layout.functions_env())

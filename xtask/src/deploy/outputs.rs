@@ -83,11 +83,22 @@ impl Outputs {
         ] {
             environment.insert(name.to_owned(), value.to_owned());
         }
-        let text: String =
-            environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        let mut text = String::new();
+        for (name, value) in &environment {
+            text += &assignment(name, value)?;
+        }
         files::replace_if_changed(&layout.functions_env(), text.as_bytes(), files::SECRET)?;
         files::write_json(&layout.outputs(), self, files::PUBLIC)
     }
+}
+
+/// One line of an env file: quoted, for cargo-lambda takes no bare JSON, and it has no escapes.
+fn assignment(name: &str, value: &str) -> Outcome<String> {
+    ['\'', '"', '`']
+        .into_iter()
+        .find(|quote| !value.contains([*quote, '\n']))
+        .map(|quote| format!("{name}={quote}{value}{quote}\n"))
+        .ok_or_else(|| Failure::new(format!("the variable {name} cannot be written to a file")))
 }
 
 /// One name means one thing in all functions, or one file could not serve them all.
@@ -113,7 +124,16 @@ fn merge(
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::merge;
+    use super::{assignment, merge};
+
+    #[test]
+    fn a_value_is_quoted_by_what_it_lacks() {
+        let line = |value| assignment("A", value).ok();
+        assert_eq!(line("b c").as_deref(), Some("A='b c'\n"));
+        assert_eq!(line(r#"{"b":1}"#).as_deref(), Some("A='{\"b\":1}'\n"));
+        assert_eq!(line("it's").as_deref(), Some("A=\"it's\"\n"));
+        assert_eq!(line("b\nc"), None);
+    }
 
     #[test]
     fn a_variable_with_two_meanings_is_refused() {

@@ -1,7 +1,7 @@
 //! Lambda `mobile-bff`: wiring only.
 
-use ::bff::event::ProxyEvent;
 use ::bff::lambda::Functions;
+use api_gateway::proxy::ProxyEvent;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use mobile_bff::config::Config;
 use mobile_bff::handlers::bff;

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
+use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::Origins;
-use bff::event::{ProxyAnswer, ProxyEvent};
 use bff::invoke::Invoke;
 use mobile_bff::config::{Config, Services};
 use mobile_bff::handlers::bff::handle;

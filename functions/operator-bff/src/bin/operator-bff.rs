@@ -1,7 +1,7 @@
 //! Lambda `operator-bff`: wiring only.
 
-use ::bff::event::ProxyEvent;
 use ::bff::lambda::Functions;
+use api_gateway::proxy::ProxyEvent;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use operator_bff::adapters::sfn::StepFunctions;
 use operator_bff::config::Config;

@@ -1,6 +1,6 @@
 //! `operator-bff`: one request of an operator's.
 
-use bff::event::{ProxyAnswer, ProxyEvent};
+use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::invoke::{Deadline, Invoke};
 use bff::{Answer, Edge, Problem, ProblemKind, Request};
 

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
+use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::Origins;
-use bff::event::{ProxyAnswer, ProxyEvent};
 use bff::invoke::Invoke;
 use operator_bff::config::{Config, Services};
 use operator_bff::handlers::bff::handle;

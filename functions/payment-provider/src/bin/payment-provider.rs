@@ -1,7 +1,8 @@
 //! Lambda `payment-provider`: wiring only.
 
+use api_gateway::proxy::ProxyEvent;
 use api_gateway::verifier::Verifier;
-use lambda_http::{Error, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use payment_provider::adapters::dynamodb::DynamoLedger;
 use payment_provider::config::ProviderConfig;
 use payment_provider::handlers::provider::{Delays, Provider};
@@ -17,5 +18,8 @@ async fn main() -> Result<(), Error> {
     let operators = Verifier::new(config.keys, config.expectations);
     function::warm(operators.warm(function::now())).await;
     let provider = Provider::new(ledger, config.client_key, operators, Delays::default());
-    run(service_fn(|request| provider.handle(request, function::now()))).await
+    run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
+        Ok::<_, Error>(provider.handle(&event.payload, function::now()).await)
+    }))
+    .await
 }

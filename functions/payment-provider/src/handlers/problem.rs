@@ -1,17 +1,16 @@
 //! What a caller is told who does not get what they asked for: problem documents of RFC 9457.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use lambda_http::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use lambda_http::http::{HeaderValue, StatusCode};
-use lambda_http::{Body, Response};
+use api_gateway::proxy::ProxyAnswer;
 use serde::Serialize;
 
 use crate::domain::Refusal;
 use crate::ledger::LedgerError;
 
 /// Long enough for a lost race to be over, short enough to be waited for.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+const RETRY_AFTER_SECONDS: &str = "1";
 
 /// Why a request comes to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +49,18 @@ impl Problem {
 
     pub(crate) const UNAVAILABLE: Self = Self::Refused(Refusal::Unavailable);
 
-    fn status(&self) -> StatusCode {
+    fn status(&self) -> u16 {
         match self {
-            Self::Validation(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Refused(Refusal::Declined { .. }) => StatusCode::PAYMENT_REQUIRED,
-            Self::Refused(Refusal::Voided) => StatusCode::CONFLICT,
-            Self::Refused(Refusal::KeyReused) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Refused(Refusal::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Validation(_) => 400,
+            Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::PayloadTooLarge => 413,
+            Self::Refused(Refusal::Declined { .. }) => 402,
+            Self::Refused(Refusal::Voided) => 409,
+            Self::Refused(Refusal::KeyReused) => 422,
+            Self::Refused(Refusal::Unavailable) => 503,
+            Self::Internal => 500,
         }
     }
 
@@ -92,11 +91,11 @@ impl Problem {
         }
     }
 
-    pub(crate) fn into_response(self) -> Response<Body> {
+    pub(crate) fn into_answer(self) -> ProxyAnswer {
         let document = Document {
             r#type: format!("/problems/{}", self.slug()),
             title: self.title(),
-            status: self.status().as_u16(),
+            status: self.status(),
             detail: match &self {
                 Self::Validation(detail) => Some(detail),
                 Self::Unauthenticated
@@ -117,18 +116,19 @@ impl Problem {
                 | Self::Internal => None,
             },
         };
-        let body = serde_json::to_string(&document).expect("texts and a number are always JSON");
-        let mut response = Response::new(Body::Text(body));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let mut headers = BTreeMap::from([("Content-Type", "application/problem+json".to_owned())]);
         if self == Self::UNAVAILABLE {
-            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+            headers.insert("Retry-After", RETRY_AFTER_SECONDS.to_owned());
         }
         if self == Self::Unauthenticated {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert("WWW-Authenticate", "Bearer".to_owned());
         }
-        response
+        ProxyAnswer {
+            status_code: self.status(),
+            headers,
+            body: serde_json::to_string(&document).expect("texts and a number are always JSON"),
+            is_base64_encoded: false,
+        }
     }
 }
 

@@ -1,16 +1,14 @@
 //! Charges, refunds, and shows the ledger.
 
-use std::convert::Infallible;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use api_gateway::proxy::{BodyError, ProxyAnswer, ProxyEvent};
 use api_gateway::token::{Refusal as TokenRefusal, bearer};
 use api_gateway::verifier::{KeySource, Verifier, VerifyError};
 use contracts::money::{CURRENCY, Money};
 use jiff::Timestamp;
-use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use lambda_http::http::{HeaderValue, Method, StatusCode};
-use lambda_http::{Body, Request as HttpRequest, RequestExt, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -96,29 +94,17 @@ impl<L: Ledger, S: KeySource> Provider<L, S> {
     }
 
     /// Answers a request; whatever goes wrong is an answer too.
-    ///
-    /// # Errors
-    ///
-    /// Never.
-    pub async fn handle(
-        &self,
-        request: HttpRequest,
-        now: Timestamp,
-    ) -> Result<Response<Body>, Infallible> {
-        let answer = match (request.method(), request.raw_http_path()) {
-            (&Method::POST, "/charges") => self.charge(&request, now).await,
-            (&Method::POST, "/refunds") => self.refund(&request, now).await,
-            (&Method::GET, "/ledger") => self.list(&request, now).await,
+    pub async fn handle(&self, request: &ProxyEvent, now: Timestamp) -> ProxyAnswer {
+        let answer = match (request.http_method.as_str(), request.path.as_str()) {
+            ("POST", "/charges") => self.charge(request, now).await,
+            ("POST", "/refunds") => self.refund(request, now).await,
+            ("GET", "/ledger") => self.list(request, now).await,
             _ => Err(Problem::NotFound),
         };
-        Ok(answer.unwrap_or_else(Problem::into_response))
+        answer.unwrap_or_else(Problem::into_answer)
     }
 
-    async fn charge(
-        &self,
-        request: &HttpRequest,
-        now: Timestamp,
-    ) -> Result<Response<Body>, Problem> {
+    async fn charge(&self, request: &ProxyEvent, now: Timestamp) -> Result<ProxyAnswer, Problem> {
         self.let_in(request)?;
         let key = idempotency_key(request)?;
         let body: ChargeBody = read(request)?;
@@ -132,11 +118,7 @@ impl<L: Ledger, S: KeySource> Provider<L, S> {
         self.carry_out(&body.reference, &key, charge, now).await
     }
 
-    async fn refund(
-        &self,
-        request: &HttpRequest,
-        now: Timestamp,
-    ) -> Result<Response<Body>, Problem> {
+    async fn refund(&self, request: &ProxyEvent, now: Timestamp) -> Result<ProxyAnswer, Problem> {
         self.let_in(request)?;
         let key = idempotency_key(request)?;
         let body: RefundBody = read(request)?;
@@ -149,7 +131,7 @@ impl<L: Ledger, S: KeySource> Provider<L, S> {
         key: &Key,
         request: Request,
         now: Timestamp,
-    ) -> Result<Response<Body>, Problem> {
+    ) -> Result<ProxyAnswer, Problem> {
         let Decision { write, answer, pace } =
             carry_out(&self.ledger, reference, key, request, now).await?;
         let outcome = answer.as_ref().map_or_else(|it| it.slug(), |_| "done");
@@ -160,15 +142,15 @@ impl<L: Ledger, S: KeySource> Provider<L, S> {
             Pace::Silent => tokio::time::sleep(self.delays.silent).await,
         }
         match answer.map_err(Problem::Refused)? {
-            Receipt::Charged => Ok(json(StatusCode::CREATED, &Charged { status: "charged" })),
-            Receipt::Refunded(refunded) => Ok(json(StatusCode::OK, &Refunded { refunded })),
+            Receipt::Charged => Ok(json(201, &Charged { status: "charged" })),
+            Receipt::Refunded(refunded) => Ok(json(200, &Refunded { refunded })),
         }
     }
 
-    async fn list(&self, request: &HttpRequest, now: Timestamp) -> Result<Response<Body>, Problem> {
+    async fn list(&self, request: &ProxyEvent, now: Timestamp) -> Result<ProxyAnswer, Problem> {
         self.let_operator_in(request, now).await?;
-        let query = request.query_string_parameters();
-        let reference = query.first("reference").ok_or_else(|| missing("reference"))?;
+        let mut query = request.query().filter(|(name, _)| *name == "reference");
+        let (_, reference) = query.next().ok_or_else(|| missing("reference"))?;
         let reference = Reference::from_str(reference).map_err(Problem::validation)?;
         let entries = self.ledger.entries(&reference).await?;
         let mut entries: Vec<ListedMovement> = entries
@@ -181,18 +163,18 @@ impl<L: Ledger, S: KeySource> Provider<L, S> {
             .collect();
         // Stable, so that a refund in the instant of its charge still follows it.
         entries.sort_by_key(|it| it.at);
-        Ok(json(StatusCode::OK, &Listed { entries }))
+        Ok(json(200, &Listed { entries }))
     }
 
     /// A client shows the one key there is.
-    fn let_in(&self, request: &HttpRequest) -> Result<(), Problem> {
+    fn let_in(&self, request: &ProxyEvent) -> Result<(), Problem> {
         let shown = authorization(request).unwrap_or_default();
         // The time it takes must not tell how much of a guess was right.
         let known = shown.as_bytes().ct_eq(self.client_key.as_bytes());
         if bool::from(known) { Ok(()) } else { Err(Problem::Unauthenticated) }
     }
 
-    async fn let_operator_in(&self, request: &HttpRequest, now: Timestamp) -> Result<(), Problem> {
+    async fn let_operator_in(&self, request: &ProxyEvent, now: Timestamp) -> Result<(), Problem> {
         let token = authorization(request).ok_or(Problem::Unauthenticated)?;
         match self.operators.verify(token, now).await {
             Ok(_) => Ok(()),
@@ -209,33 +191,34 @@ impl<L: Ledger, S: KeySource> Provider<L, S> {
     }
 }
 
-/// What follows `Bearer`. Of two headers the runtime has kept the last.
-fn authorization(request: &HttpRequest) -> Option<&str> {
-    bearer(request.headers().get(AUTHORIZATION)?.to_str().ok()?)
+/// What follows `Bearer`.
+fn authorization(request: &ProxyEvent) -> Option<&str> {
+    bearer(request.only_header("Authorization")?)
 }
 
-fn idempotency_key(request: &HttpRequest) -> Result<Key, Problem> {
-    let key = request.headers().get("idempotency-key").and_then(|it| it.to_str().ok());
+fn idempotency_key(request: &ProxyEvent) -> Result<Key, Problem> {
+    let key = request.only_header("Idempotency-Key");
     let key = key.ok_or_else(|| missing("header Idempotency-Key"))?;
     key.parse().map_err(Problem::validation)
 }
 
-fn read<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
-    let body: &[u8] = request.body().as_ref();
-    if body.len() > BODY_BYTES_MAX {
-        return Err(Problem::PayloadTooLarge);
-    }
-    serde_json::from_slice(body).map_err(Problem::validation)
+fn read<T: DeserializeOwned>(request: &ProxyEvent) -> Result<T, Problem> {
+    let body = request.bytes(BODY_BYTES_MAX).map_err(|error| match error {
+        BodyError::TooLarge => Problem::PayloadTooLarge,
+        BodyError::Unreadable => Problem::validation(error),
+    })?;
+    serde_json::from_slice(&body).map_err(Problem::validation)
 }
 
 fn missing(what: &str) -> Problem {
     Problem::validation(format_args!("{what} is missing"))
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    let body = serde_json::to_string(body).expect("texts and lists of them are always JSON");
-    let mut response = Response::new(Body::Text(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+fn json(status_code: u16, body: &impl Serialize) -> ProxyAnswer {
+    ProxyAnswer {
+        status_code,
+        headers: BTreeMap::from([("Content-Type", "application/json".to_owned())]),
+        body: serde_json::to_string(body).expect("texts and lists of them are always JSON"),
+        is_base64_encoded: false,
+    }
 }

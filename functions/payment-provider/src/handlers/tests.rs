@@ -6,7 +6,6 @@ use api_gateway::issuer::Issuer;
 use api_gateway::token::Expectations;
 use api_gateway::verifier::{Inline, Verifier};
 use jiff::Timestamp;
-use lambda_http::http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use super::provider::{Delays, Provider};
@@ -46,19 +45,18 @@ impl World {
     }
 
     async fn send(&self, event: &Value) -> (u16, Value) {
-        let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-        let answer = self.provider.handle(request, function::now()).await.unwrap();
-        let body: &[u8] = answer.body().as_ref();
-        let body: Value = serde_json::from_slice(body).unwrap();
-        let content_type = answer.headers()[CONTENT_TYPE].to_str().unwrap();
-        if answer.status().is_success() {
+        let request = serde_json::from_value(event.clone()).unwrap();
+        let answer = self.provider.handle(&request, function::now()).await;
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        let content_type = &answer.headers["Content-Type"];
+        if answer.status_code < 400 {
             assert_eq!(content_type, "application/json");
         } else {
             assert_eq!(content_type, "application/problem+json");
-            assert_eq!(body["status"], answer.status().as_u16());
+            assert_eq!(body["status"], answer.status_code);
         }
-        assert_eq!(answer.headers().contains_key("retry-after"), answer.status() == 503);
-        (answer.status().as_u16(), body)
+        assert_eq!(answer.headers.contains_key("Retry-After"), answer.status_code == 503);
+        (answer.status_code, body)
     }
 
     async fn charge(&self, key: &str, token: &str) -> (u16, Value) {
@@ -369,4 +367,28 @@ async fn what_is_at_no_address_is_not_found() {
 #[tokio::test]
 async fn the_example_shows_a_key_that_is_nobodys() {
     assert_eq!(World::new().send(&example()).await.0, 401);
+}
+
+#[tokio::test]
+async fn headers_that_are_no_http_are_answered_too() {
+    let world = World::new();
+    let good = event("/charges", "k", &charge_body("slot:booking", "tok_visa"));
+    for (name, value) in
+        [("Host", "a b\u{7f}"), ("X-Anything", "\u{0}\n\u{fc}"), ("\u{fc} :", "x"), ("", "")]
+    {
+        let mut hostile = good.clone();
+        set_header(&mut hostile, name, value);
+        assert_eq!(world.send(&hostile).await.0, 201, "{name:?}: {value:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_keys_none_counts() {
+    let world = World::new();
+    let mut twice = event("/charges", "k", &charge_body("slot:booking", "tok_visa"));
+    twice["multiValueHeaders"]["Idempotency-Key"] = json!(["k", "l"]);
+    assert_eq!(world.send(&twice).await.0, 400);
+    twice["multiValueHeaders"]["Authorization"] = json!(["Bearer a", "Bearer b"]);
+    assert_eq!(world.send(&twice).await.0, 401);
+    assert_eq!(world.moved().await, []);
 }
