@@ -7,6 +7,7 @@
 
 mod api_gateway;
 mod bookings;
+mod cargo_lambda;
 mod cqrs;
 mod event_sourcing;
 mod platform;

@@ -63,7 +63,7 @@ impl Reply {
     }
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -317,7 +317,15 @@ async fn issue(scope: &str, subject: &str, flags: &[&str]) -> String {
     if let Some(token) = ISSUED.lock().unwrap().get(&name) {
         return token.clone();
     }
-    // The test command names its own program, so that cargo need not be asked for each token.
+    let output = xtask().args(["token", scope, subject]).args(flags).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let token = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    ISSUED.lock().unwrap().insert(name, token.clone());
+    token
+}
+
+/// `cargo xtask`; the test command names its own program, so that cargo need not be asked each time.
+pub(crate) fn xtask() -> Command {
     let mut command = match variable("PARKADE_XTASK") {
         Some(program) => Command::new(program),
         None => {
@@ -326,11 +334,6 @@ async fn issue(scope: &str, subject: &str, flags: &[&str]) -> String {
             cargo
         }
     };
-    let output =
-        command.current_dir(root()).args(["token", scope, subject]).args(flags).output().await;
-    let output = output.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let token = String::from_utf8(output.stdout).unwrap().trim().to_owned();
-    ISSUED.lock().unwrap().insert(name, token.clone());
-    token
+    command.current_dir(root());
+    command
 }

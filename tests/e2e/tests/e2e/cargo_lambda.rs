@@ -1,0 +1,103 @@
+//! cargo-lambda's own commands, for one function of each role, against the local cloud.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use crate::platform::{root, within, xtask};
+
+/// The functions are built already, so cargo has only to see that.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+
+/// `cargo xtask watch`, until it is dropped.
+struct Watch {
+    child: Child,
+    port: String,
+}
+
+impl Watch {
+    async fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port.to_string();
+        let child = xtask()
+            .args(["watch", "--invoke-port", &port, "--", "--ignore-changes"])
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        // It may have to fetch cargo-lambda.
+        within(Duration::from_secs(120), "cargo-lambda listens", async || {
+            TcpStream::connect(format!("127.0.0.1:{port}")).await.ok().map(drop)
+        })
+        .await;
+        Self { child, port }
+    }
+
+    /// What a function answers to the example beside it.
+    async fn invoke(&self, package: &str, function: &str) -> Value {
+        let output = self.output(package, function).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// `cargo lambda invoke` with the example.
+    async fn output(&self, package: &str, function: &str) -> Output {
+        let example = root().join(format!("functions/{package}/events/{function}.json"));
+        let fetched = root().join(".local/cargo-lambda/bin/cargo-lambda");
+        let program = if fetched.exists() { fetched } else { PathBuf::from("cargo-lambda") };
+        let invoke = Command::new(program)
+            .current_dir(root())
+            .args(["lambda", "invoke", function])
+            .args(["--invoke-address", "127.0.0.1", "--invoke-port", &self.port, "--data-file"])
+            .arg(example)
+            .output();
+        tokio::time::timeout(ANSWERED_WITHIN, invoke).await.unwrap().unwrap()
+    }
+
+    /// Ctrl-C.
+    async fn stop(mut self) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status().await.unwrap();
+        assert!(sent.success());
+        self.child.wait().await.unwrap();
+        within(Duration::from_secs(10), "cargo-lambda is gone", async || {
+            TcpStream::connect(format!("127.0.0.1:{}", self.port)).await.err().map(drop)
+        })
+        .await;
+    }
+}
+
+/// One test for all, so that there is one watch: each would serve every function.
+#[tokio::test]
+async fn cargo_lambda_serves_a_function_of_each_role_and_answers_its_example() {
+    let watch = Watch::start().await;
+
+    let refused = watch.output("gateway", "gateway-authorize").await;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success(), "the example's token has run out");
+    assert!(said.contains("Unauthorized"), "{said}");
+
+    let health = watch.invoke("mobile-bff", "mobile-bff").await;
+    assert_eq!(health["statusCode"], 200, "{health}");
+
+    let refused = watch.invoke("payment-provider", "payment-provider").await;
+    assert_eq!(refused["statusCode"], 401, "the example's key is nobody's");
+
+    let slot = watch.invoke("parking", "parking-command").await;
+    assert_eq!(slot["name"], "A1", "{slot}");
+
+    let listed = watch.invoke("booking", "booking-query").await;
+    assert!(listed["items"].is_array(), "{listed}");
+
+    let nothing_failed = json!({ "batchItemFailures": [] });
+    for role in ["project", "publish", "react"] {
+        let answer = watch.invoke("billing", &format!("billing-{role}")).await;
+        assert_eq!(answer, nothing_failed, "{role}");
+    }
+    watch.stop().await;
+}
