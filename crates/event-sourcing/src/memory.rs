@@ -28,13 +28,22 @@ impl<E: Clone + Send + Sync> EventStore<E> for MemoryStore<E> {
         Ok(commits.iter().filter(|commit| commit.version > after).cloned().collect())
     }
 
+    async fn load_back(
+        &self,
+        stream: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Commit<E>>, StoreError> {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let commits = streams.get(stream).map(Vec::as_slice).unwrap_or_default();
+        let back = commits.iter().rev().filter(|commit| commit.version <= from);
+        Ok(back.take(limit).cloned().collect())
+    }
+
     async fn append(&self, stream: &str, commit: Commit<E>) -> Result<(), StoreError> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let commits = streams.get(stream).map(Vec::as_slice).unwrap_or_default();
-        if let Some(last) = commits.last()
-            && last.version == commit.version
-            && last.command_id == commit.command_id
-        {
+        if commits.iter().any(|it| it.is_same(&commit)) {
             return Ok(());
         }
         let version = commits.last().map_or(0, Commit::last_version);
