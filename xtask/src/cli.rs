@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cloud::DEFAULT_PORT;
 use crate::deploy::settings;
@@ -96,6 +96,14 @@ Examples:
   cargo xtask build --arm64 --zip        for AWS on Graviton, with cargo-lambda and zig, fetched if missing")]
     Build(BuildArgs),
 
+    /// Measure, on the local cloud that is up.
+    #[command(after_help = "\
+Prints a table, and keeps every single time in .local/bench/. It makes a table of its own and deletes it again.
+
+Examples:
+  cargo xtask bench store      the event store: appending and loading, by length of stream")]
+    Bench(BenchArgs),
+
     /// Serve every function with `cargo lambda watch` against the local cloud.
     #[command(after_help = "\
 Fetches cargo-lambda into .local/ if there is none. What `cargo lambda watch` takes can follow `--`.
@@ -183,6 +191,18 @@ pub(crate) struct BuildArgs {
     /// Also leave <function>.zip beside each bootstrap
     #[arg(long)]
     pub(crate) zip: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// What to measure
+    pub(crate) what: Bench,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Bench {
+    /// The event store
+    Store,
 }
 
 #[derive(Debug, Args)]

@@ -342,6 +342,25 @@ fn licences_are_those_that_deny_toml_allows() {
 }
 
 #[test]
+fn samples_of_what_was_stored_are_only_ever_added() {
+    for arguments in [
+        ["log", "--format=", "--name-only", "--diff-filter=MDRT"].as_slice(),
+        &["diff", "HEAD", "--name-only", "--diff-filter=MDRT"],
+    ] {
+        let git = Command::new("git")
+            .args(arguments)
+            .args(["--", "contracts/samples/*.json"])
+            .current_dir(root())
+            .output();
+        // An archive of the repository has no history to look at.
+        let Ok(output) = git.map(|it| String::from_utf8_lossy(&it.stdout).into_owned()) else {
+            return;
+        };
+        assert_eq!(output.trim(), "", "changed or removed: {arguments:?}");
+    }
+}
+
+#[test]
 fn everything_listens_on_this_machine_alone() {
     for folder in ["crates", "functions", "localstack", "xtask/src"] {
         for ending in ["rs", "py"] {

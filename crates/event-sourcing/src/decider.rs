@@ -1,5 +1,7 @@
 //! The pure heart of a service: what may happen, and what it changes.
 
+use crate::snapshot::Snapshots;
+
 /// The rules of one aggregate, free of I/O.
 ///
 /// Both functions are synchronous and total. Time, identifiers and other services' answers arrive inside the command,
@@ -12,6 +14,11 @@ pub trait Decider: Default + Clone {
     type Event: Clone;
     /// Why the rules refuse a command.
     type Rejection;
+
+    /// How its state is kept, for streams that grow long; it is not, unless this is set.
+    ///
+    /// A stream of some dozens of events is read at once anyway.
+    const SNAPSHOTS: Option<Snapshots<Self>> = None;
 
     /// Checks a command against the current state.
     ///

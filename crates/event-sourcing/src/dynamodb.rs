@@ -1,24 +1,43 @@
 //! Streams in one DynamoDB table.
 //!
-//! | stream | version            | last | command | at       | correlation | causation | events     |
-//! | ------ | ------------------ | ---- | ------- | -------- | ----------- | --------- | ---------- |
-//! | id     | 1, 3, 4 … (number) | 2 …  | UUID    | RFC 3339 | UUID        | UUID      | JSON array |
+//! | stream | version            | last | command | at       | correlation | causation | events     | schema     | snapshot |
+//! | ------ | ------------------ | ---- | ------- | -------- | ----------- | --------- | ---------- | ---------- | -------- |
+//! | id     | 1, 3, 4 … (number) | 2 …  | UUID    | RFC 3339 | UUID        | UUID      | JSON array | 2, 3 …     | JSON     |
 //!
-//! An append is one conditional put of one item, the commit: atomic, one write unit for up to 1 KB, whatever the number
-//! of its events. Two writers that have read the same version collide on the key of the next one, so one of them gets
-//! [`StoreError::Conflict`] and nothing of its commit is stored.
+//! `version` is that of the commit's first event, `last` that of its last. `schema` is the version of the events'
+//! vocabulary, absent for 1; `snapshot` is in some commits only.
+//!
+//! | what                     | how                                                                  | costs                         |
+//! | ------------------------ | -------------------------------------------------------------------- | ----------------------------- |
+//! | append 1 to n events     | `PutItem` if there is no such key yet                                | a write unit for each KB      |
+//! | read a stream or a tail  | `Query` stream, version > *after*; consistent, every page            | a read unit for each 4 KB     |
+//! | read back to a snapshot  | `Query` stream, version ≤ *from*, descending, limited; consistent    | the same, however long it is  |
+//! | name the streams         | `Scan` for version = 1, page by page; consistent                     | the whole table               |
+//!
+//! An append is one item, the commit: atomic whatever the number of its events. Two writers that have read the same
+//! version collide on the key of the next one, so one of them gets [`StoreError::Conflict`] and nothing of its commit is
+//! stored. That a transaction holds the item ([`StoreError::TransactionConflict`]) or that too much is asked of the table
+//! ([`StoreError::Throttled`]) is told apart from it: neither says that another was first.
+//!
+//! A snapshot rides in the commit after which it was taken: no item of its own, no write of its own, and no moment at which
+//! one is there without the other.
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::item::CommitItem;
-use crate::store::{Commit, EventStore, StoreError};
+use crate::store::{Commit, EventStore, StoreError, Streams, StreamsPage};
+use crate::stored::Stored;
+
+/// DynamoDB takes 400 KB for an item. A commit that had no room but for its snapshot must not fail for it.
+const ITEM_BYTES_MAX: usize = 380_000;
 
 /// Keeps streams in one table.
 #[derive(Clone, Debug)]
@@ -43,75 +62,172 @@ impl DynamoStore {
         let get = self.client.get_item().table_name(&self.table);
         let get =
             get.key("stream", AttributeValue::S("warm-up".to_owned())).key("version", number(1));
-        get.send().await.map(drop).map_err(unavailable)
+        get.send().await.map(drop).map_err(failed)
     }
-}
 
-impl<E: Serialize + DeserializeOwned + Send + Sync> EventStore<E> for DynamoStore {
-    async fn load(&self, stream: &str, after: u64) -> Result<Vec<Commit<E>>, StoreError> {
-        let mut commits = Vec::new();
-        // A commit is keyed by its first event, so those after `after` begin behind it: commits are read whole.
-        let mut pages = self
-            .client
+    /// What is stored of a stream, word for word: as it was written, in whatever vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the table cannot be read.
+    pub async fn as_written(&self, stream: &str) -> Result<Vec<CommitItem>, StoreError> {
+        let mut pages = self.query(stream, ">", 0).into_paginator().items().send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(serde_dynamo::from_item(item.map_err(failed)?).map_err(corrupt)?);
+        }
+        Ok(items)
+    }
+
+    /// A consistent read of the commits of a stream whose versions compare so.
+    fn query(&self, stream: &str, comparison: &str, version: u64) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
             .consistent_read(true)
-            .key_condition_expression("#stream = :stream AND version > :after")
+            .key_condition_expression(format!(
+                "#stream = :stream AND version {comparison} :version"
+            ))
             // A reserved word.
             .expression_attribute_names("#stream", "stream")
             .expression_attribute_values(":stream", AttributeValue::S(stream.to_owned()))
-            .expression_attribute_values(":after", number(after))
-            .into_paginator()
-            .send();
+            .expression_attribute_values(":version", number(version))
+    }
+}
+
+impl<E: Stored + Send + Sync> EventStore<E> for DynamoStore {
+    async fn load(&self, stream: &str, after: u64) -> Result<Vec<Commit<E>>, StoreError> {
+        // A commit is keyed by its first event, so those after `after` begin behind it: commits are read whole.
+        let mut pages = self.query(stream, ">", after).into_paginator().send();
+        let mut commits = Vec::new();
         // Every page: a long stream does not fit into the 1 MB of one answer.
         while let Some(page) = pages.next().await {
-            for item in page.map_err(unavailable)?.items.unwrap_or_default() {
-                let item: CommitItem = serde_dynamo::from_item(item).map_err(corrupt)?;
-                commits.push(item.commit().map_err(corrupt)?);
-            }
+            commits.extend(read_commits(page.map_err(failed)?)?);
         }
         Ok(commits)
     }
 
+    async fn load_back(
+        &self,
+        stream: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Commit<E>>, StoreError> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let page = self.query(stream, "<=", from).scan_index_forward(false).limit(limit).send();
+        read_commits(page.await.map_err(failed)?)
+    }
+
     async fn append(&self, stream: &str, commit: Commit<E>) -> Result<(), StoreError> {
-        let command_id = commit.command_id.to_string();
-        let item = CommitItem::new(stream, &commit).map_err(corrupt)?;
+        let mut item = CommitItem::new(stream, &commit).map_err(corrupt)?;
+        if item.snapshot.as_ref().is_some_and(|it| it.len() + item.events.len() > ITEM_BYTES_MAX) {
+            tracing::warn!(stream, version = commit.version, "no room for a snapshot");
+            item.snapshot = None;
+        }
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(serde_dynamo::to_item(item).map_err(corrupt)?))
+            .set_item(Some(serde_dynamo::to_item(&item).map_err(corrupt)?))
             .condition_expression("attribute_not_exists(version)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
             Ok(_) => Ok(()),
             Err(error) => match winner(&error) {
-                // The SDK sends a put again whose answer was lost: the winner may be ourselves.
-                Some(winner) if winner == command_id => Ok(()),
+                // The SDK sends a put again whose answer was lost: the winner may be ourselves. The events tell, since
+                // each has an id of its own; the command does not, for it may be carried out twice at once.
+                Some(events) if events == item.events => Ok(()),
                 Some(_) => Err(StoreError::Conflict),
-                None => Err(unavailable(error)),
+                None => Err(failed(error)),
             },
         }
     }
+}
+
+fn read_commits<E: Stored>(page: QueryOutput) -> Result<Vec<Commit<E>>, StoreError> {
+    let items = page.items.unwrap_or_default().into_iter();
+    items
+        .map(|item| {
+            let item: CommitItem = serde_dynamo::from_item(item).map_err(corrupt)?;
+            item.commit().map_err(corrupt)
+        })
+        .collect()
+}
+
+impl Streams for DynamoStore {
+    /// Reads the whole table, a megabyte a page: for a rebuild, which reads it anyway.
+    async fn streams(&self, after: Option<&str>) -> Result<StreamsPage, StoreError> {
+        let page = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            // Or a stream that has just begun would not be named.
+            .consistent_read(true)
+            // Each stream has one such commit, so that it is named once.
+            .filter_expression("version = :first")
+            .expression_attribute_values(":first", number(1))
+            .projection_expression("#stream")
+            .expression_attribute_names("#stream", "stream")
+            .set_exclusive_start_key(after.map(read_position).transpose()?)
+            .send()
+            .await
+            .map_err(failed)?;
+        let names = page.items.unwrap_or_default();
+        let names = names.iter().filter_map(|item| item.get("stream")?.as_s().ok().cloned());
+        let next = page.last_evaluated_key.as_ref().map(position).transpose()?;
+        Ok(StreamsPage { streams: names.collect(), next })
+    }
+}
+
+/// A key of the table as a text; the name comes last, since it may hold anything.
+fn position(key: &HashMap<String, AttributeValue>) -> Result<String, StoreError> {
+    let stream = key.get("stream").and_then(|it| it.as_s().ok());
+    let version = key.get("version").and_then(|it| it.as_n().ok());
+    let (Some(stream), Some(version)) = (stream, version) else { return Err(no_position()) };
+    Ok(format!("{version} {stream}"))
+}
+
+fn read_position(position: &str) -> Result<HashMap<String, AttributeValue>, StoreError> {
+    let (version, stream) = position.split_once(' ').ok_or_else(no_position)?;
+    Ok(HashMap::from([
+        ("stream".to_owned(), AttributeValue::S(stream.to_owned())),
+        ("version".to_owned(), AttributeValue::N(version.to_owned())),
+    ]))
+}
+
+fn no_position() -> StoreError {
+    StoreError::Corrupt("position is none of this store's".into())
 }
 
 fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// The command whose commit stood in the way, if the condition has failed.
+/// The events that stood in the way, if the condition has failed.
 fn winner(error: &SdkError<PutItemError>) -> Option<&str> {
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-            let command = failed.item().and_then(|item| item.get("command"));
-            Some(command.and_then(|it| it.as_s().ok()).map_or("", String::as_str))
+            let events = failed.item().and_then(|item| item.get("events"));
+            Some(events.and_then(|it| it.as_s().ok()).map_or("", String::as_str))
         }
         _ => None,
     }
 }
 
-fn unavailable(error: impl StdError + Send + Sync + 'static) -> StoreError {
-    StoreError::Unavailable(Box::new(error))
+/// What a failure means that is no conflict.
+fn failed<E>(error: SdkError<E>) -> StoreError
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    match error.code() {
+        Some("TransactionConflictException") => StoreError::TransactionConflict(Box::new(error)),
+        Some(
+            "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "ThrottlingException",
+        ) => StoreError::Throttled(Box::new(error)),
+        _ => StoreError::Unavailable(Box::new(error)),
+    }
 }
 
 fn corrupt(error: impl StdError + Send + Sync + 'static) -> StoreError {

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::decider::Decider;
+use crate::snapshot::COMMANDS_MAX;
+use crate::state::{Moment, Reached, Tip, at_version};
 use crate::store::{Commit, EventStore, Recorded, StoreError};
 
 /// How often a command that loses a race is decided anew before its caller is told to come back.
@@ -30,15 +32,6 @@ impl Metadata {
     }
 }
 
-/// What a command has led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Executed<D> {
-    /// The state after it.
-    pub state: D,
-    /// The stream's version after it.
-    pub version: u64,
-}
-
 /// Why a command has not been carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<R> {
@@ -50,7 +43,11 @@ pub enum ExecuteError<R> {
     Store(#[from] StoreError),
 }
 
-/// Carries out one command.
+/// Carries out one command, and answers with the state after it.
+///
+/// A command that has been carried out before is answered as it was the first time, and writes nothing. Of a stream
+/// without snapshots every command is known; with them, those since the last snapshot and the
+/// [`COMMANDS_MAX`](crate::snapshot::COMMANDS_MAX) before it. A repeat that comes later than that is decided anew.
 ///
 /// # Errors
 ///
@@ -61,41 +58,71 @@ pub async fn execute<D: Decider>(
     command: &D::Command,
     metadata: &Metadata,
     new_id: impl Fn() -> Uuid,
-) -> Result<Executed<D>, ExecuteError<D::Rejection>> {
-    let mut state = D::default();
-    let mut version = 0;
+) -> Result<Reached<D>, ExecuteError<D::Rejection>> {
+    let (mut tip, mut commits) = Tip::<D>::before(store, stream, Moment::Latest).await?;
+    if tip.commands.contains(&metadata.command_id)
+        && let Some(first) = first_answer(store, stream, tip.version, metadata.command_id).await?
+    {
+        return Ok(first);
+    }
     let mut attempt = 1;
     loop {
-        // After a lost race only what the winner has added is read.
-        for commit in store.load(stream, version).await? {
-            state = commit.events.iter().fold(state, |state, it| state.evolve(&it.event));
-            version = commit.last_version();
+        for commit in &commits {
+            tip.advance(commit)?;
             if commit.command_id == metadata.command_id {
-                return Ok(Executed { state, version });
+                return Ok(Reached { state: tip.state, version: tip.version });
             }
         }
-        let events = state.decide(command).map_err(ExecuteError::Rejected)?;
+        let events = tip.state.decide(command).map_err(ExecuteError::Rejected)?;
         if events.is_empty() {
-            return Ok(Executed { state, version });
+            return Ok(Reached { state: tip.state, version: tip.version });
         }
-        let events: Vec<_> =
-            events.into_iter().map(|event| Recorded { id: new_id(), event }).collect();
-        let commit = Commit {
-            version: version + 1,
+        let state = events.iter().fold(tip.state.clone(), D::evolve);
+        let events = events.into_iter().map(|event| Recorded { id: new_id(), event });
+        let mut commit = Commit {
+            version: tip.version + 1,
             command_id: metadata.command_id,
-            occurred_at: metadata.now,
+            // Clocks differ; the past of a stream must not change because one of them is slow.
+            occurred_at: metadata.now.max(tip.occurred_at),
             correlation_id: metadata.correlation_id,
             causation_id: metadata.causation_id,
-            events: events.clone(),
+            events: events.collect(),
+            snapshot: None,
         };
-        let last_version = commit.last_version();
+        let version = commit.last_version();
+        if let Some(snapshots) = D::SNAPSHOTS
+            && version - tip.snapshot_version >= snapshots.every
+        {
+            let commands = [tip.commands.as_slice(), &[metadata.command_id]].concat();
+            commit.snapshot = snapshots.write(&state, &commands);
+        }
         match store.append(stream, commit).await {
-            Ok(()) => {
-                let state = events.iter().fold(state, |state, it| state.evolve(&it.event));
-                return Ok(Executed { state, version: last_version });
-            }
+            Ok(()) => return Ok(Reached { state, version }),
             Err(StoreError::Conflict) if attempt < ATTEMPTS_MAX => attempt += 1,
             Err(error) => return Err(error.into()),
         }
+        // After a lost race only what the winner has added is read.
+        commits = store.load(stream, tip.version).await?;
     }
+}
+
+/// What a command has led to that a snapshot of `version` knows by its id.
+///
+/// Seldom needed, so that a snapshot keeps no more than the ids: the commit is looked for.
+async fn first_answer<D: Decider>(
+    store: &impl EventStore<D::Event>,
+    stream: &str,
+    version: u64,
+    command_id: Uuid,
+) -> Result<Option<Reached<D>>, StoreError> {
+    let mut from = version;
+    while from > 0 {
+        let page = store.load_back(stream, from, COMMANDS_MAX).await?;
+        if let Some(commit) = page.iter().find(|commit| commit.command_id == command_id) {
+            return at_version(store, stream, commit.last_version()).await;
+        }
+        from = page.last().map_or(0, |commit| commit.version - 1);
+    }
+    // The snapshot was wrong about it, and the events are right.
+    Ok(None)
 }

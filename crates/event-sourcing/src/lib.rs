@@ -8,4 +8,7 @@ pub mod dynamodb;
 pub mod execute;
 pub mod item;
 pub mod memory;
+pub mod snapshot;
+pub mod state;
 pub mod store;
+pub mod stored;

@@ -21,6 +21,8 @@ pub struct Commit<E> {
     pub causation_id: Uuid,
     /// What happened, in order; never empty.
     pub events: Vec<Recorded<E>>,
+    /// The state after it, as `snapshot` writes it, in some commits. It saves time, and is never the only one to know.
+    pub snapshot: Option<String>,
 }
 
 /// An event with the id under which it is known everywhere.
@@ -39,6 +41,12 @@ impl<E> Commit<E> {
         self.version + self.events.len() as u64 - 1
     }
 
+    /// Whether it is this very commit, sent once more: no two events share an id.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let ids = |commit: &Self| commit.events.iter().map(|it| it.id).collect::<Vec<_>>();
+        self.version == other.version && ids(self) == ids(other)
+    }
+
     /// Every event with its version.
     pub fn versioned(&self) -> impl Iterator<Item = (u64, &Recorded<E>)> {
         (self.version..).zip(&self.events)
@@ -50,8 +58,9 @@ impl<E> Commit<E> {
 /// An implementation must
 /// - append all events of a commit or none of them;
 /// - refuse a commit whose version is taken, by [`StoreError::Conflict`];
-/// - answer `Ok` to a commit that it has stored already, also when the first answer was lost;
-/// - return every commit of a stream, in order, however long it is, and what was appended at once.
+/// - answer `Ok` to a commit that it has stored already, event ids and all, also when the first answer was lost;
+/// - return every commit of a stream, in order, however long it is, and what was appended at once;
+/// - keep a commit's snapshot as it is, or leave it out if it has no room for it.
 ///
 /// `conformance` checks all of these. A caller must take `version` from what it has loaded: a store need not notice a
 /// commit that leaves a gap.
@@ -67,6 +76,20 @@ pub trait EventStore<E> {
         after: u64,
     ) -> impl Future<Output = Result<Vec<Commit<E>>, StoreError>> + Send;
 
+    /// Reads back from version `from`: at most `limit` commits that begin at or before it, the latest first.
+    ///
+    /// There may be fewer, but if there are any, at least one; version 1 is the last.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read.
+    fn load_back(
+        &self,
+        stream: &str,
+        from: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Commit<E>>, StoreError>> + Send;
+
     /// Adds a commit to the end of a stream.
     ///
     /// # Errors
@@ -79,13 +102,45 @@ pub trait EventStore<E> {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// Names the streams of a store, so that whatever is made from them can be made again.
+///
+/// An implementation must
+/// - name every stream once that had a commit when the first page was asked for; one that begins meanwhile may be missing;
+/// - end: the last page has no `next`.
+pub trait Streams {
+    /// Reads a page of names, in no order that means anything; `after` is the `next` of the page before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read, and on an `after` that is not its own.
+    fn streams(
+        &self,
+        after: Option<&str>,
+    ) -> impl Future<Output = Result<StreamsPage, StoreError>> + Send;
+}
+
+/// Some of the streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamsPage {
+    /// Their names; a page may be empty, and not the last.
+    pub streams: Vec<String>,
+    /// Where the next page begins; nothing after the last.
+    pub next: Option<String>,
+}
+
 /// Why a store could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another writer was first; read the tail and decide anew.
     #[error("stream has moved past the expected version")]
     Conflict,
-    /// The store did not answer or is overloaded; whether an append took effect is unknown. Ask again.
+    /// A transaction holds the item. This says nothing about versions or rules: ask the same again.
+    #[error("a transaction holds what was to be written")]
+    TransactionConflict(#[source] Box<dyn StdError + Send + Sync>),
+    /// Too much is asked of the store. Ask the same again, later.
+    #[error("event store is overloaded")]
+    Throttled(#[source] Box<dyn StdError + Send + Sync>),
+    /// The store did not answer; whether an append took effect is unknown. Ask the same again.
     #[error("event store is unavailable")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
     /// A stored event cannot be read; a person has to look at it.

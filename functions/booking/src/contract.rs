@@ -86,6 +86,7 @@ mod tests {
             correlation_id: Uuid::nil(),
             causation_id: Uuid::nil(),
             events: vec![Recorded { id: Uuid::nil(), event: created }],
+            snapshot: None,
         };
         let entries = published(BookingId(Uuid::nil()), &commit).unwrap();
         let [entry] = entries.as_slice() else { panic!("one event, one entry") };

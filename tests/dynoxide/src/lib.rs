@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod meter;
 mod operations;
 
 use std::collections::VecDeque;
@@ -36,13 +37,19 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
 
+pub use meter::Spent;
+
 const THROTTLED: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"ordered"}"#;
+
+const TRANSACTION_CONFLICT: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"ordered"}"#;
 
 /// What is to happen to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It is turned away; nothing is done. The SDK tries again by itself.
     Throttled,
+    /// It meets a transaction; nothing is done. The SDK does not try again.
+    TransactionConflict,
     /// It never arrives; nothing is done. The SDK tries again by itself.
     RequestLost,
     /// It is carried out, and its answer never arrives. The SDK tries again by itself.
@@ -54,6 +61,7 @@ pub enum Fault {
 pub struct DynamoDb {
     database: Database,
     ordered: Arc<Mutex<VecDeque<(String, Fault)>>>,
+    spent: Arc<Mutex<Spent>>,
     attempts_max: u32,
 }
 
@@ -75,7 +83,7 @@ impl DynamoDb {
     pub fn new() -> Self {
         let database = Database::memory().expect("memory is at hand");
         // As many attempts as the functions make.
-        Self { database, ordered: Arc::default(), attempts_max: 3 }
+        Self { database, ordered: Arc::default(), spent: Arc::default(), attempts_max: 3 }
     }
 
     /// The same database, whose clients do not try again: every fault reaches the caller.
@@ -141,6 +149,19 @@ impl DynamoDb {
         self.orders().push_back((operation.to_owned(), fault));
     }
 
+    /// What was asked of the database since this was last asked, and what DynamoDB would charge for it.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        std::mem::take(&mut self.spent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Carries out a request, with what it costs.
+    fn carry_out(&self, operation: &str, body: &str) -> Result<String, DynoxideError> {
+        let answer = operations::carry_out(&self.database, operation, &meter::priced(body));
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).add(operation, &answer);
+        answer
+    }
+
     fn orders(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, Fault)>> {
         self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,11 +178,12 @@ impl DynamoDb {
         let body = request.body().bytes().and_then(|it| std::str::from_utf8(it).ok());
         let body = body.unwrap_or_default();
         match self.next_fault(operation) {
-            None => Ok(answer(operations::carry_out(&self.database, operation, body))),
+            None => Ok(answer(self.carry_out(operation, body))),
             Some(Fault::Throttled) => Ok(response(400, THROTTLED.to_owned())),
+            Some(Fault::TransactionConflict) => Ok(response(400, TRANSACTION_CONFLICT.to_owned())),
             Some(Fault::RequestLost) => Err(lost("request lost, as ordered")),
             Some(Fault::AnswerLost) => {
-                drop(operations::carry_out(&self.database, operation, body));
+                drop(self.carry_out(operation, body));
                 Err(lost("answer lost, as ordered"))
             }
         }
@@ -267,6 +289,21 @@ mod tests {
         // The SDK's own second attempt finds what its first has written.
         let error = put_new(&dynamodb.client(), "one").await.unwrap_err();
         assert!(error.is_conditional_check_failed_exception(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_is_counted_with_its_price() {
+        let dynamodb = with_table();
+        let client = dynamodb.client();
+        put_new(&client, "one").await.unwrap();
+        put_new(&client, "one").await.unwrap_err();
+        client.scan().table_name("books").send().await.unwrap();
+        let spent = dynamodb.spent();
+        assert_eq!(spent.calls("PutItem"), 2);
+        // DynamoDB charges for what a condition refuses, too; how much is not told with an error.
+        assert_eq!((spent.units("PutItem"), spent.units("Scan")), (1.0, 0.5));
+        assert_eq!((spent.items("Scan"), spent.items("Query")), (1, 0));
+        assert_eq!(dynamodb.spent().calls("PutItem"), 0);
     }
 
     #[tokio::test]

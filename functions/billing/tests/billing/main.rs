@@ -7,4 +7,5 @@ mod http;
 mod provider;
 mod races;
 mod random;
+mod samples;
 mod world;

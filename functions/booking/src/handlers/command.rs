@@ -5,8 +5,9 @@ use contracts::booking::{
 };
 use contracts::id::BookingId;
 use contracts::message::Request;
-use event_sourcing::execute::{ExecuteError, Executed, Metadata, execute};
-use event_sourcing::store::{Commit, EventStore, StoreError};
+use event_sourcing::execute::{ExecuteError, Metadata, execute};
+use event_sourcing::state::{Reached, at_time, at_version};
+use event_sourcing::store::{EventStore, StoreError};
 use jiff::Timestamp;
 use saga::Failure;
 use serde::Serialize;
@@ -77,7 +78,7 @@ pub(super) async fn carry_out(
 ) -> Result<Accepted, Failure> {
     let stream = booking_id.to_string();
     let executed = execute::<Booking>(store, &stream, command, metadata, new_id).await;
-    let Executed { state, version } = executed.map_err(|error| match error {
+    let Reached { state, version } = executed.map_err(|error| match error {
         ExecuteError::Rejected(rejection) => {
             tracing::info!(%booking_id, reason = %rejection, "command rejected");
             rejection.into()
@@ -109,29 +110,32 @@ async fn read_history(
     version: Option<u64>,
     at: Option<Timestamp>,
 ) -> Result<Answer, Failure> {
-    let commits = store.load(&booking_id.to_string(), 0).await.map_err(failure)?;
-    if commits.is_empty() {
-        return Err(Rejection::Unknown.into());
-    }
-    if version.is_none() && at.is_none() {
-        return Ok(Answer::History(History { events: history(booking_id, &commits)? }));
-    }
-    let wanted = |(at_version, commit): (u64, &Commit<BookingEvent>)| {
-        version.is_none_or(|version| at_version <= version)
-            && at.is_none_or(|at| commit.occurred_at <= at)
+    let stream = booking_id.to_string();
+    let stood = match (version, at) {
+        (None, None) => return history(store, booking_id).await.map(Answer::History),
+        (Some(version), None) => at_version::<Booking>(store, &stream, version).await,
+        (None, Some(time)) => at_time::<Booking>(store, &stream, time).await.map(Some),
+        (Some(_), Some(_)) => {
+            return Err(Failure::rejected("validation", "version and at exclude each other"));
+        }
     };
-    standing(booking_id, &commits, wanted)
-        .filter(|standing| version.is_none_or(|version| standing.version == version))
+    let stood = stood.map_err(failure)?;
+    stood
+        .and_then(|stood| standing(booking_id, &stood))
         .map(Answer::Standing)
         .ok_or_else(|| Failure::rejected("not-found", "the booking had no such version then"))
 }
 
-fn history(
+async fn history(
+    store: &impl EventStore<BookingEvent>,
     booking_id: BookingId,
-    commits: &[Commit<BookingEvent>],
-) -> Result<Vec<HistoryEvent>, Failure> {
+) -> Result<History, Failure> {
+    let commits = store.load(&booking_id.to_string(), 0).await.map_err(failure)?;
+    if commits.is_empty() {
+        return Err(Rejection::Unknown.into());
+    }
     let mut events = Vec::new();
-    for commit in commits {
+    for commit in &commits {
         for (version, recorded) in commit.versioned() {
             // As it was published: payment tokens stay where they are.
             let mut event = serde_json::to_value(contract::event(booking_id, &recorded.event))
@@ -147,35 +151,19 @@ fn history(
             });
         }
     }
-    Ok(events)
+    Ok(History { events })
 }
 
-/// Folds the events that are wanted; they are a beginning of the stream.
-fn standing(
-    booking_id: BookingId,
-    commits: &[Commit<BookingEvent>],
-    wanted: impl Fn((u64, &Commit<BookingEvent>)) -> bool,
-) -> Option<Standing> {
-    use event_sourcing::decider::Decider as _;
-
-    let mut state = Booking::default();
-    let mut reached = 0;
-    for commit in commits {
-        for (version, recorded) in commit.versioned() {
-            if wanted((version, commit)) {
-                state = state.evolve(&recorded.event);
-                reached = version;
-            }
-        }
-    }
-    let (details, status) = state.known()?;
+/// Nothing before it was made.
+fn standing(booking_id: BookingId, stood: &Reached<Booking>) -> Option<Standing> {
+    let (details, status) = stood.state.known()?;
     Some(Standing {
         booking_id,
         status,
-        version: reached,
+        version: stood.version,
         slot_id: details.slot_id,
         mode: details.payment.mode(),
-        reason: state.reason(),
+        reason: stood.state.reason(),
     })
 }
 
@@ -183,7 +171,9 @@ fn standing(
 pub(super) fn failure(error: StoreError) -> Failure {
     match error {
         StoreError::Conflict => Failure::transient("the booking is being changed", error),
-        StoreError::Unavailable(_) => Failure::transient("bookings can't be reached", error),
+        StoreError::TransactionConflict(_)
+        | StoreError::Throttled(_)
+        | StoreError::Unavailable(_) => Failure::transient("bookings can't be reached", error),
         StoreError::Corrupt(_) => Failure::broken(error),
     }
 }

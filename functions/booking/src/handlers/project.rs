@@ -67,9 +67,10 @@ pub(super) fn committed(
 
 fn unavailable(error: StoreError) -> ProjectError {
     match error {
-        StoreError::Conflict | StoreError::Unavailable(_) => {
-            ProjectError::Unavailable(Box::new(error))
-        }
+        StoreError::Conflict
+        | StoreError::TransactionConflict(_)
+        | StoreError::Throttled(_)
+        | StoreError::Unavailable(_) => ProjectError::Unavailable(Box::new(error)),
         StoreError::Corrupt(cause) => ProjectError::Poison(Poison(cause.to_string())),
     }
 }

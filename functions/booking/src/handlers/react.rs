@@ -13,8 +13,8 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use contracts::booking::{FailureReason, Payment, PaymentMode};
 use contracts::id::{BookingId, CustomerId, SlotId};
 use contracts::{billing, booking, parking};
-use event_sourcing::decider::fold;
 use event_sourcing::execute::Metadata;
+use event_sourcing::state::latest;
 use event_sourcing::store::EventStore;
 use jiff::Timestamp;
 use outbox::consume::{Delivery, Handled, consume};
@@ -144,9 +144,8 @@ async fn start_saga(
     sagas: &impl Sagas,
     booking_id: BookingId,
 ) -> Result<(), Failure> {
-    let commits = store.load(&booking_id.to_string(), 0).await.map_err(failure)?;
-    let events = commits.iter().flat_map(|commit| &commit.events).map(|it| &it.event);
-    let Booking::Pending(details) = fold::<Booking>(events) else { return Ok(()) };
+    let booking = latest::<Booking>(store, &booking_id.to_string()).await.map_err(failure)?;
+    let Booking::Pending(details) = booking.state else { return Ok(()) };
     let Payment::Instant { token } = details.payment else { return Ok(()) };
     let Details { customer, slot_id, .. } = details;
     let input = SagaInput { booking_id, slot_id, customer, token, correlation_id: booking_id };

@@ -5,5 +5,6 @@
 mod faults;
 mod handlers;
 mod orders;
+mod samples;
 mod views;
 mod world;

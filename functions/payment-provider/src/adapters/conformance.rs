@@ -34,7 +34,7 @@ fn attempted(attempts: u32) -> Entry {
 }
 
 /// A database of its own, whose table has the keys of the real one.
-fn database() -> DynamoDb {
+pub(super) fn database() -> DynamoDb {
     let dynamodb = DynamoDb::new();
     dynamodb.create_table(
         r#"{

@@ -1,6 +1,45 @@
 //! The events are the only truth, and can be read.
 
-use crate::platform::Platform;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+};
+use event_sourcing::conformance;
+use event_sourcing::dynamodb::DynamoStore;
+use futures::FutureExt as _;
+use uuid::Uuid;
+
+use crate::platform::{Platform, eventually};
+
+#[tokio::test]
+async fn the_event_store_does_here_too_what_every_store_must() {
+    let client = Platform::up().dynamodb();
+    let table = format!("conformance-{}", Uuid::now_v7());
+    let mut create = client.create_table().table_name(&table);
+    for (name, kind, role) in [
+        ("stream", ScalarAttributeType::S, KeyType::Hash),
+        ("version", ScalarAttributeType::N, KeyType::Range),
+    ] {
+        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(kind);
+        let key = KeySchemaElement::builder().attribute_name(name).key_type(role);
+        create = create
+            .attribute_definitions(attribute.build().unwrap())
+            .key_schema(key.build().unwrap());
+    }
+    create.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
+    eventually("the table is there", async || {
+        let described = client.describe_table().table_name(&table).send().await.unwrap();
+        (described.table()?.table_status()? == &TableStatus::Active).then_some(())
+    })
+    .await;
+    let store = DynamoStore::new(client.clone(), table.clone());
+    let verdict = AssertUnwindSafe(conformance::all(&store)).catch_unwind().await;
+    client.delete_table().table_name(&table).send().await.unwrap();
+    if let Err(failed) = verdict {
+        resume_unwind(failed);
+    }
+}
 
 #[tokio::test]
 async fn a_booking_tells_its_history_and_how_it_stood() {

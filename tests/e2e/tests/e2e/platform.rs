@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -91,6 +92,20 @@ impl Platform {
             provider: address("PaymentProviderUrl"),
             http: Client::builder().timeout(Duration::from_secs(35)).build().unwrap(),
         }
+    }
+
+    /// The local cloud's DynamoDB, for what no route leads to.
+    pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let (scheme, rest) = self.api.split_once("://").unwrap();
+        let endpoint = format!("{scheme}://{}", rest.split('/').next().unwrap());
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(endpoint)
+            .build();
+        aws_sdk_dynamodb::Client::from_conf(config)
     }
 
     /// A customer whom nobody has seen before.

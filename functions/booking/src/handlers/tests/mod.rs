@@ -169,6 +169,18 @@ mod faults {
             }
         }
 
+        async fn load_back(
+            &self,
+            stream: &str,
+            from: u64,
+            limit: usize,
+        ) -> Result<Vec<Commit<BookingEvent>>, StoreError> {
+            match self.next() {
+                Fault::None => self.store.load_back(stream, from, limit).await,
+                Fault::BeforeEffect | Fault::AfterEffect => Err(lost()),
+            }
+        }
+
         async fn append(
             &self,
             stream: &str,

@@ -1,0 +1,94 @@
+//! The smallest aggregate that can be wrong: notes, counted and digested in order.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::decider::Decider;
+use crate::execute::{ExecuteError, Metadata, execute};
+use crate::snapshot::Snapshots;
+use crate::state::Reached;
+use crate::store::EventStore;
+use crate::stored::Stored;
+
+/// The event of the suite's streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Noted(pub String);
+
+impl Stored for Noted {}
+
+/// How often the suite's aggregate is to be kept.
+pub(super) const EVERY: u64 = 100;
+
+/// Notes so far. A note missed, taken twice or out of turn leads to another digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Log {
+    pub(super) notes: u64,
+    pub(super) digest: u64,
+}
+
+/// Notes to be written down at once; a repeat is a matter of its id alone, since the rules take any note.
+pub(super) type Note<'a> = &'a [&'a str];
+
+/// No notes at all.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Nothing;
+
+impl Decider for Log {
+    type Command = Vec<String>;
+    type Event = Noted;
+    type Rejection = Nothing;
+
+    const SNAPSHOTS: Option<Snapshots<Self>> = Some(Snapshots::every(EVERY));
+
+    fn decide(&self, notes: &Vec<String>) -> Result<Vec<Noted>, Nothing> {
+        if notes.is_empty() {
+            return Err(Nothing);
+        }
+        Ok(notes.iter().cloned().map(Noted).collect())
+    }
+
+    fn evolve(self, Noted(note): &Noted) -> Self {
+        let digest = note.bytes().fold(self.digest.wrapping_mul(31), |digest, byte| {
+            digest.wrapping_mul(31).wrapping_add(u64::from(byte))
+        });
+        Self { notes: self.notes + 1, digest }
+    }
+}
+
+impl Stored for Log {
+    const VERSION: u32 = 3;
+
+    fn upcast(version: u32, mut state: Value) -> Option<Value> {
+        // Shape 1 can't be read any more; shape 2 had another name for the number of notes.
+        if version != 2 {
+            return None;
+        }
+        let notes = state.as_object_mut()?.remove("count")?;
+        state["notes"] = notes;
+        Some(state)
+    }
+}
+
+/// Carries out one command with an id and at a time.
+pub(super) async fn note(
+    store: &impl EventStore<Noted>,
+    stream: &str,
+    command_id: Uuid,
+    notes: Note<'_>,
+) -> Result<Reached<Log>, ExecuteError<Nothing>> {
+    note_at(store, stream, command_id, notes, Timestamp::UNIX_EPOCH).await
+}
+
+pub(super) async fn note_at(
+    store: &impl EventStore<Noted>,
+    stream: &str,
+    command_id: Uuid,
+    notes: Note<'_>,
+    now: Timestamp,
+) -> Result<Reached<Log>, ExecuteError<Nothing>> {
+    let command = notes.iter().map(|it| (*it).to_owned()).collect();
+    execute(store, stream, &command, &Metadata::new(command_id, now), Uuid::now_v7).await
+}

@@ -1,0 +1,86 @@
+//! The state after a commit, kept in it, so that a long stream need not be read from its beginning.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::stored::{self, Stored};
+
+/// How many commands before a snapshot are still known by their ids.
+///
+/// An id takes 22 bytes, so that they are two of a snapshot's write units, paid once in [`every`](Snapshots::every) events.
+pub const COMMANDS_MAX: usize = 100;
+
+/// Whether and how a decider's state is kept.
+#[derive(Debug)]
+pub struct Snapshots<D> {
+    pub(crate) every: u64,
+    write: fn(&D, &[Uuid]) -> Result<String, serde_json::Error>,
+    read: fn(&str) -> Option<Snapshot<D>>,
+}
+
+/// What a snapshot tells.
+#[derive(Debug)]
+pub(crate) struct Snapshot<D> {
+    pub(crate) state: D,
+    /// The last commands before it, its own included.
+    pub(crate) commands: Vec<Uuid>,
+}
+
+#[derive(Serialize)]
+struct Written<'a, D> {
+    shape: u32,
+    state: &'a D,
+    commands: String,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    shape: u32,
+    state: Value,
+    commands: String,
+}
+
+impl<D: Stored> Snapshots<D> {
+    /// Keeps the state with the commit that is the first to end `events` or more events after the snapshot before it.
+    #[must_use]
+    pub const fn every(events: u64) -> Self {
+        Self { every: events, write: write::<D>, read: read::<D> }
+    }
+}
+
+impl<D> Snapshots<D> {
+    pub(crate) fn write(&self, state: &D, commands: &[Uuid]) -> Option<String> {
+        let known = commands.get(commands.len().saturating_sub(COMMANDS_MAX)..).unwrap_or(commands);
+        (self.write)(state, known)
+            .inspect_err(|error| {
+                // It would only have saved time.
+                tracing::warn!(error = error as &dyn std::error::Error, "snapshot not written");
+            })
+            .ok()
+    }
+
+    /// Nothing if it can't be used: then the events before it tell.
+    pub(crate) fn read(&self, text: &str) -> Option<Snapshot<D>> {
+        (self.read)(text)
+    }
+}
+
+fn write<D: Stored>(state: &D, commands: &[Uuid]) -> Result<String, serde_json::Error> {
+    let bytes: Vec<u8> = commands.iter().flat_map(Uuid::as_bytes).copied().collect();
+    let commands = URL_SAFE_NO_PAD.encode(bytes);
+    serde_json::to_string(&Written { shape: D::VERSION, state, commands })
+}
+
+fn read<D: Stored>(text: &str) -> Option<Snapshot<D>> {
+    let read: Read = serde_json::from_str(text).ok()?;
+    let bytes = URL_SAFE_NO_PAD.decode(read.commands).ok()?;
+    let (ids, rest) = bytes.as_chunks();
+    if !rest.is_empty() {
+        return None;
+    }
+    let commands = ids.iter().copied().map(Uuid::from_bytes).collect();
+    Some(Snapshot { state: stored::read(read.shape, read.state).ok()?, commands })
+}
