@@ -1,10 +1,12 @@
 """Functions as processes."""
 
 import base64
+import gzip
 import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 
 from cloud import eventually
 
@@ -105,3 +107,66 @@ def test_updated_code_is_what_runs_next(cloud):
     cloud.client("lambda").update_function_code(FunctionName=name, S3Bucket="hot-reload", S3Key=str(bootstrap.parent))
     cloud.wait_until_active(name)
     assert cloud.invoke(name, {})[1]["version"] == "2"
+
+
+def test_logs_are_filtered_whoever_writes_them(cloud):
+    """A function's lines go to moto without HTTP, unless there is a metric filter; neither shows in what filters do."""
+    logs, names = cloud.client("logs"), [cloud.function(), cloud.function()]
+    reader = cloud.function("reader")
+    reader_arn = cloud.client("lambda").get_function_configuration(FunctionName=reader)["FunctionArn"]
+
+    def say(text):
+        for name in names:
+            cloud.invoke(name, {"print": text})
+        groups = [f"/aws/lambda/{name}" for name in names]
+        eventually(lambda: all(any(text in line for line in cloud.log_lines(group)) for group in groups))
+
+    def given():
+        """What the subscribed function was given: lines by group."""
+        unpacked = [json.loads(gzip.decompress(base64.b64decode(seen["event"]["awslogs"]["data"])))
+                    for seen in cloud.seen(reader)]  # fmt: skip
+        return [(one["logGroup"], event["message"].strip()) for one in unpacked for event in one["logEvents"]]
+
+    def counted():
+        now, hour = datetime.now(timezone.utc), timedelta(hours=1)
+        points = cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="Test", MetricName=names[0], StartTime=now - hour, EndTime=now + hour, Period=60, Statistics=["Sum"]
+        )["Datapoints"]
+        return sum(point["Sum"] for point in points)
+
+    say("before")
+    for name in names:
+        logs.put_subscription_filter(
+            logGroupName=f"/aws/lambda/{name}", filterName="f", filterPattern="", destinationArn=reader_arn
+        )
+    say("after")
+    both = {f"/aws/lambda/{name}" for name in names}
+    eventually(lambda: {group for group, line in given() if line == "after"} == both)
+    # From here on every line in the region goes by HTTP, as LocalStack looks at it.
+    transformation = {"metricName": names[0], "metricNamespace": "Test", "metricValue": "1"}
+    logs.put_metric_filter(
+        logGroupName=f"/aws/lambda/{names[0]}",
+        filterName="m",
+        filterPattern="",
+        metricTransformations=[transformation],
+    )
+    try:
+        say("counted")
+        eventually(lambda: counted() >= 1)
+        eventually(lambda: {group for group, line in given() if line == "counted"} == both)
+    finally:
+        logs.delete_metric_filter(logGroupName=f"/aws/lambda/{names[0]}", filterName="m")
+    assert not any(line == "before" for _, line in given())
+    logs.put_retention_policy(logGroupName=f"/aws/lambda/{names[0]}", retentionInDays=1)
+    say("kept")
+
+
+def test_a_log_group_that_is_deleted_comes_again_with_the_next_line(cloud):
+    name = cloud.function()
+    group = f"/aws/lambda/{name}"
+    cloud.invoke(name, {"print": "first"})
+    eventually(lambda: any("first" in line for line in cloud.log_lines(group)))
+    cloud.client("logs").delete_log_group(logGroupName=group)
+    cloud.invoke(name, {"print": "second"})
+    eventually(lambda: any("second" in line for line in cloud.log_lines(group)))
+    assert not any("first" in line for line in cloud.log_lines(group))

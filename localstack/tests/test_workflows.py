@@ -210,14 +210,3 @@ def test_jsonata_is_evaluated_with_strings_as_they_are(cloud):
     )
     done = machine.run({"n": 41, "x": 'a"b\nc'})
     assert json.loads(done["output"]) == {"sum": 42, "text": 'a"b\nc'}
-
-
-@pytest.mark.guards("stepfunctions")
-def test_a_step_costs_little(cloud):
-    machine = Machine(cloud, steps(cloud.function(), 5))
-    machine.run()
-    before = cloud.cpu_seconds()
-    for _ in range(10):
-        assert machine.run()["status"] == "SUCCEEDED"
-    print("cpu per execution", (cloud.cpu_seconds() - before) / 10)
-    assert (cloud.cpu_seconds() - before) / 10 < 0.08

@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+from datetime import timezone
 
 from botocore.utils import parse_timestamp
 from moto.dynamodb.models import dynamodb_backends
@@ -12,7 +13,8 @@ from moto.dynamodbstreams.models import DynamoDBStreamsBackend, ShardIterator, d
 
 from parkade_localstack.dynamodb import lock
 
-_arrived = threading.Condition()
+# By table: whoever waits for one is not woken by the others.
+_arrived: dict[str, threading.Condition] = {}
 # Who deletes what has expired, as the record says.
 TTL_SERVICE = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
 
@@ -41,8 +43,13 @@ def add(shard: StreamShard, old: Item | None, new: Item | None, user_identity: d
     if user_identity:
         record.record["userIdentity"] = user_identity
     shard.items.append(record)
-    with _arrived:
-        _arrived.notify_all()
+    arrived = _arrival(table.name)
+    with arrived:
+        arrived.notify_all()
+
+
+def _arrival(table: str) -> threading.Condition:
+    return _arrived.get(table) or _arrived.setdefault(table, threading.Condition())
 
 
 class Position:
@@ -97,8 +104,9 @@ def wait_for_records(iterator_arn: str, seconds: float) -> bool:
         # A table that has gone is for the caller to find out.
         return not shard or position.sequence < shard.starting_sequence_number + len(shard.items)
 
-    with _arrived:
-        return _arrived.wait_for(there, seconds)
+    arrived = _arrival(position.table)
+    with arrived:
+        return arrived.wait_for(there, seconds)
 
 
 def read_records(iterator_arn: str, limit: int) -> dict | None:
@@ -119,5 +127,7 @@ def read_records(iterator_arn: str, limit: int) -> dict | None:
     answer = json.loads(text)
     for record in answer["Records"]:
         images = record["dynamodb"]
-        images["ApproximateCreationDateTime"] = parse_timestamp(images["ApproximateCreationDateTime"])
+        # In whole seconds and of UTC, as an answer by HTTP has it.
+        created = parse_timestamp(images["ApproximateCreationDateTime"])
+        images["ApproximateCreationDateTime"] = created.replace(microsecond=0, tzinfo=created.tzinfo or timezone.utc)
     return answer
