@@ -1,6 +1,7 @@
 """CloudFormation: references to what SAM generates, and waiting without dawdling."""
 
 import json
+import threading
 
 POLL_SECONDS = 0.1
 
@@ -21,6 +22,21 @@ def allow_references_to_what_sam_makes() -> None:
             original(self)
 
     ChangeSetModelTransform._execute_local_transforms = execute_local_transforms
+
+
+def transform_one_template_at_a_time() -> None:
+    """LocalStack tells SAM the region by a variable of the process, and takes it away when it is done: of two stacks
+    made at the same time one could fail with "AWS Region cannot be found"."""
+    from localstack.services.cloudformation.engine.v2.change_set_model_transform import ChangeSetModelTransform
+
+    original = ChangeSetModelTransform._apply_global_serverless_transformation
+    lock = threading.Lock()
+
+    def transform(region_name, template, parameters):
+        with lock:
+            return original(region_name, template, parameters)
+
+    ChangeSetModelTransform._apply_global_serverless_transformation = staticmethod(transform)
 
 
 def poll_often() -> None:

@@ -9,10 +9,15 @@ HEADERS_MAX = 200
 # Bodies over this go to a temporary file: uploads to S3 may be large.
 IN_MEMORY_MAX = 4 << 20
 CHUNK = 1 << 20
+DIGITS_MAX = 16
 
 
 class BadRequest(ValueError):
     """What came in is not HTTP as we speak it."""
+
+
+class TooLong(BadRequest):
+    """A request line that is too long."""
 
 
 class Head(NamedTuple):
@@ -37,6 +42,8 @@ def read_head(stream: BinaryIO) -> Head | None:
         line = stream.readline(LINE_MAX)
     if not line:
         return None
+    if len(line) == LINE_MAX:
+        raise TooLong("request line")
     words = line.decode("latin-1").split()
     if len(words) != 3:
         raise BadRequest("request line")
@@ -57,9 +64,7 @@ def read_body(stream: BinaryIO, headers: dict[str, str]) -> tuple[BinaryIO, int]
     """The whole body and its length; `headers` by lower-case names."""
     if "chunked" in headers.get("transfer-encoding", "").lower():
         return _read_chunked(stream)
-    length = int(headers.get("content-length") or 0)
-    if length < 0:
-        raise BadRequest("content-length")
+    length = _number(headers.get("content-length") or "0", 10)
     if length <= IN_MEMORY_MAX:
         data = stream.read(length) if length else b""
         if len(data) < length:
@@ -72,12 +77,22 @@ def read_body(stream: BinaryIO, headers: dict[str, str]) -> tuple[BinaryIO, int]
 
 def _read_chunked(stream: BinaryIO) -> tuple[BinaryIO, int]:
     body = tempfile.SpooledTemporaryFile(IN_MEMORY_MAX)
-    while size := int(stream.readline(1024).partition(b";")[0], 16):
+    while size := _number(stream.readline(1024).partition(b";")[0].strip().decode("latin-1"), 16):
         _copy(stream, body, size)
         stream.readline(2)
     while stream.readline(LINE_MAX) not in (b"\r\n", b"\n", b""):
         pass  # trailers
     return _rewound(body)
+
+
+def _number(text: str, base: int) -> int:
+    """Of digits alone: `int` takes signs, spaces and underscores, too."""
+    if not text.isascii() or not text.isalnum() or len(text) > DIGITS_MAX:
+        raise BadRequest("length")
+    try:
+        return int(text, base)
+    except ValueError:
+        raise BadRequest("length") from None
 
 
 def _copy(source: BinaryIO, target: BinaryIO, length: int) -> None:

@@ -66,6 +66,10 @@ def _enter(state: Path, port: int, log_level: str) -> None:
     os.chdir(state)
 
 
+def _is_quiet(log_level: str) -> bool:
+    return mends.wanted("request-log") and log_level.lower() in ("warn", "warning", "error")
+
+
 def settings(state: Path, port: int, log_level: str) -> dict[str, str]:
     """What LocalStack is told."""
     host = HOST if mends.wanted("loopback") else "0.0.0.0"  # as LocalStack does in a container
@@ -96,5 +100,7 @@ def settings(state: Path, port: int, log_level: str) -> dict[str, str]:
         "LAMBDA_RETRY_BASE_DELAY": "1",
         "EAGER_SERVICE_LOADING": "0",
         "LS_LOG": log_level,
+        # A line for each request is made as shipped, and thrown away unless the level is at least "info".
+        **({"LOG_LEVEL_OVERRIDES": "localstack.request=WARNING"} if _is_quiet(log_level) else {}),
         "PYTHONUNBUFFERED": "1",
     }

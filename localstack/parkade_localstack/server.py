@@ -16,13 +16,16 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request
 
 from parkade_localstack import plugins
-from parkade_localstack.http1 import BadRequest, Head, read_body, read_head
+from parkade_localstack.http1 import BadRequest, Head, TooLong, read_body, read_head
 
 LOG = logging.getLogger(__name__)
 BACKLOG = 512
 # A response part over this is sent at once; smaller ones wait for the next, to fill packets.
 SEND_SIZE = 65_536
-BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+# How long and how much a client that was refused may go on sending before the connection is cut.
+LINGER_SECONDS = 1
+LINGER_BYTES = 1 << 20
 
 
 class ThreadServerPlugin(RuntimeServerPlugin):
@@ -77,12 +80,22 @@ class ThreadServer(RuntimeServer):
                     while not self._stopped.is_set() and (head := read_head(stream)):
                         if not Exchange(head, connection, stream, peer, here).run(gateway):
                             return
-                except BadRequest:
-                    connection.sendall(BAD_REQUEST)
+                except BadRequest as refused:
+                    _refuse(connection, b"414 URI Too Long" if isinstance(refused, TooLong) else b"400 Bad Request")
         except (OSError, ValueError):
             pass  # the peer has gone
         except Exception:
             LOG.exception("serving a connection")
+
+
+def _refuse(connection: socket.socket, status: bytes) -> None:
+    """Closed with something unread, the connection would be reset, and the client would not see the answer."""
+    connection.sendall(REFUSAL % status)
+    connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(LINGER_SECONDS)
+    left = LINGER_BYTES
+    while left > 0 and (data := connection.recv(SEND_SIZE)):
+        left -= len(data)
 
 
 def _start(target, *args, name: str) -> None:

@@ -10,6 +10,7 @@ import threading
 LOG = logging.getLogger(__name__)
 DEFINITIONS_MAX = 256
 PATHS_MAX = 4096
+OPERATIONS_MAX = 1024
 CLIENTS_MAX = 512
 # LocalStack keeps every thread it has ever started for a step.
 THREADS_KEPT = 1000
@@ -17,6 +18,7 @@ THREADS_KEPT = 1000
 
 def do_once() -> None:
     parse_definitions_once()
+    find_operations_once()
     assume_roles_once()
     start_no_needless_threads()
     announce_in_background()
@@ -34,6 +36,18 @@ def parse_definitions_once() -> None:
     cached = functools.lru_cache(maxsize=DEFINITIONS_MAX)(AmazonStateLanguageParser.parse)
     AmazonStateLanguageParser.parse = staticmethod(cached)
     EvalComponent.heap_key = property(lambda self: str(id(self)))
+
+
+def find_operations_once() -> None:
+    """Which operation a task calls is found once and not by rewriting the names of all operations for each task."""
+    from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import (
+        state_task_service,
+    )
+
+    service = state_task_service.StateTaskService
+    service._get_boto_operation_model = staticmethod(
+        functools.lru_cache(maxsize=OPERATIONS_MAX)(service._get_boto_operation_model)
+    )
 
 
 def parse_paths_once() -> None:

@@ -1,6 +1,7 @@
 """REST APIs, through a stack as the platform deploys them."""
 
 import json
+import socket
 import threading
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -109,6 +110,59 @@ def test_a_gateway_response_is_rendered_with_its_variables(api):
 def test_a_body_that_is_not_json_is_refused(api):
     answer = http(api["Url"] + "/things", "POST", b"{nope", **bearer("carol"), Idempotency_Key="k")
     assert answer.status == 422 and answer.json["detail"] == "[the body is not JSON]"
+
+
+@pytest.mark.guards("apigateway.malformed")
+@pytest.mark.parametrize(
+    ("body", "encoding", "detail"),
+    [
+        (b"[" * 100_000, "identity", "[the body is nested too deeply]"),
+        (b'{"name":' * 100_000 + b"1" + b"}" * 100_000, "identity", "[the body is nested too deeply]"),
+        (b'{"name": "\xff"}', "identity", "[the body is not JSON]"),
+        (b'{"name": ' + b"9" * 100_000 + b"}", "identity", "[the body is not JSON]"),
+        (b'{"name": "x"}', "gzip", "[the body is not what its Content-Encoding says]"),
+    ],
+    ids=["nested", "nested-objects", "not-utf-8", "digits", "not-gzip"],
+)
+def test_a_body_that_cannot_be_read_is_the_callers_fault(api, body, encoding, detail):
+    headers = {"Idempotency_Key": "k", "Content_Encoding": encoding}
+    answer = http(api["Url"] + "/things", "POST", body, **bearer("carol"), **headers)
+    assert answer.status == 422 and answer.json["detail"] == detail
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"name": "x" * 1_000_000}, {"x" * 1_000_000: 1, "name": "x"}, [1] * 500_000, {"name": ["x"] * 500_000}],
+    ids=["value", "name", "list", "list-inside"],
+)
+@pytest.mark.guards("apigateway.responses")
+def test_a_large_body_is_not_sent_back(api, body):
+    answer = http(api["Url"] + "/things", "POST", body, **bearer("carol"), Idempotency_Key="k")
+    assert answer.status == 422 and 20 < len(answer.json["detail"]) < 1000
+
+
+def raw(api, request: bytes) -> bytes:
+    """The first line of what is answered."""
+    url = urlsplit(api["Url"])
+    with socket.create_connection((url.hostname, url.port), 10) as connection:
+        connection.sendall(request.replace(b"PATH", url.path.encode() + b"/open"))
+        return connection.makefile("rb").readline().strip()
+
+
+@pytest.mark.parametrize("length", [b"-1", b"x", b"+1", b"1_0", b"1, 2", b"9" * 99])
+def test_a_length_that_is_none_is_refused(api, length):
+    request = b"POST PATH HTTP/1.1\r\nHost: x\r\nContent-Length: %s\r\n\r\n{}" % length
+    assert raw(api, request).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_chunk_without_a_length_is_refused(api):
+    request = b"POST PATH HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}"
+    assert raw(api, request).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_request_line_that_is_too_long_is_refused(api):
+    request = b"GET PATH/%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 200_000)
+    assert raw(api, request).startswith(b"HTTP/1.1 414 ")
 
 
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")

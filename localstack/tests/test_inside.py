@@ -139,3 +139,191 @@ def test_timers_of_idle_environments_share_a_thread():
         )
         == "True True"
     )
+
+
+@pytest.mark.guards("cloudformation.races")
+def test_the_region_stays_while_a_template_is_transformed():
+    assert (
+        run(
+            """
+        import os, threading
+        from localstack.services.cloudformation.engine.v2 import change_set_model_transform as module
+
+        is_in, is_done, seen = [threading.Event(), threading.Event()], threading.Event(), []
+        def transform_sam(template, parameters, loader):
+            number = template["number"]
+            is_in[number].set()
+            # Without the mend both are in it at the same time, and the first takes the region away from the second.
+            (is_in[1] if number == 0 else is_done).wait(0.5)
+            seen.append(os.environ.get("AWS_DEFAULT_REGION"))
+        module.transform_sam, module.create_policy_loader = transform_sam, lambda: None
+        os.environ.pop("AWS_DEFAULT_REGION", None)
+
+        def transform(number):
+            apply = module.ChangeSetModelTransform._apply_global_serverless_transformation
+            apply("eu-west-1", {"number": number}, {})
+            is_done.set()
+        first, second = (threading.Thread(target=transform, args=(number,)) for number in range(2))
+        first.start(); is_in[0].wait(); second.start(); first.join(); second.join()
+        print(*seen)
+        """,
+            "cloudformation.races",
+        )
+        == "eu-west-1 eu-west-1"
+    )
+
+
+@pytest.mark.guards("apigateway.validators")
+def test_a_model_is_checked_once():
+    assert (
+        run(
+            """
+        from jsonschema import Draft202012Validator, ValidationError
+        from localstack.services.apigateway.next_gen.execute_api.handlers import method_request
+
+        checked = []
+        Draft202012Validator.check_schema = classmethod(lambda cls, schema: checked.append(schema))
+        schema = {"type": "object", "properties": {"next": {"$ref": "#"}, "n": {"type": "number"}}, "required": ["n"]}
+        other = {"type": "array"}
+        def is_valid(instance, schema):
+            try:
+                method_request.validate(instance=instance, schema=schema)
+            except ValidationError:
+                return False
+            return True
+        valid = [({"n": 1}, schema), ({"n": 1, "next": {"n": 2}}, schema), ([], other), ({"n": 1}, dict(schema))]
+        invalid = [({}, schema), ({"n": 1, "next": {}}, schema), ({"n": 1}, other), ([], schema)]
+        print(*[is_valid(*case) for case in valid], *[is_valid(*case) for case in invalid], len(checked))
+        """,
+            "apigateway.validators",
+        )
+        == "True True True True False False False False 3"
+    )
+
+
+@pytest.mark.guards("request-log")
+def test_what_is_not_logged_is_not_put_together():
+    assert (
+        run(
+            """
+        import logging
+        from pathlib import Path
+        from localstack.aws.handlers.logging import ResponseLogger
+        from parkade_localstack.launcher import settings
+
+        levels = [settings(Path("/"), 1, level).get("LOG_LEVEL_OVERRIDES") for level in ("warning", "info")]
+        logging.getLogger("localstack.request").setLevel(logging.WARNING)
+        try:
+            ResponseLogger()._log(object(), None)
+            print("fine", *levels)
+        except AttributeError as error:
+            print(error)
+        """,
+            "request-log",
+        )
+        == "fine localstack.request=WARNING None"
+    )
+
+
+def test_logs_that_come_out_of_order_are_kept():
+    assert (
+        run(
+            """
+        import time
+        from moto.logs.models import logs_backends
+        from parkade_localstack.telemetry import put_log_events
+
+        backend, now = logs_backends["000000000000"]["us-east-1"], int(time.time() * 1000)
+        backend.create_log_group("group", {})
+        backend.create_log_stream("group", "stream")
+        events = [{"timestamp": now + after, "message": str(after)} for after in (2, 1, 3, 1)]
+        put_log_events((None, "us-east-1", "group", "stream"), events)
+        found, _, _ = backend.filter_log_events("group", [], 0, 0, None, None, "", False)
+        print(*[event["message"] for event in found])
+        """,
+            "telemetry.lambda-logs",
+        )
+        == "1 1 2 3"
+    )
+
+
+@pytest.mark.guards("stepfunctions.paths")
+def test_a_parsed_path_finds_what_it_found_when_it_was_new():
+    assert (
+        run(
+            """
+        import copy, json, threading
+        from localstack.services.stepfunctions.asl.utils import json_path
+
+        parse, parsed = json_path.parse, []
+        def parse_anew(path):
+            parsed.append(path)
+            return getattr(parse, "__wrapped__", parse)(path)
+        data = [
+            {"a": [{"b": 1, "c": "x"}, {"b": 2}], "n": None, "deep": {"b": [3, [4]]}, "0": "zero"},
+            {"a": [], "n": 5},
+            {"a": {"b": 7}},
+        ]
+        paths = ["$", "$.a", "$.a[*].b", "$.a[0]", "$.a[0].b", "$.a[-1:]", "$.a[0:1]", "$..b", "$.n", "$['0']", "$.absent",
+                 "$.a[?(@.b > 1)]", "$.a[?(@.c == 'x')].b", "$.deep.b[1][0]", "$.a[5]", "$.a.b", "$[", "$.a[", ""]
+
+        def found(path, given):
+            given = copy.deepcopy(given)
+            try:
+                return json.dumps(json_path.extract_json(path, given)), given
+            except Exception as error:
+                return type(error).__name__, str(error), given
+        cases = [(path, given) for path in paths for given in data]
+        kept = json_path.parse
+        json_path.parse = parse_anew
+        expected = [found(*case) for case in cases]
+        json_path.parse = kept
+        wrong = []
+        def look():
+            wrong.extend(case for case, answer in zip(cases * 3, expected * 3) if found(*case) != answer)
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print(len(parsed) == len(cases), hasattr(kept, "cache_info") and kept.cache_info().currsize > 10, wrong)
+        """,
+            "stepfunctions.paths",
+        )
+        == "True True []"
+    )
+
+
+@pytest.mark.guards("ids")
+def test_ids_are_random_and_do_not_ask_the_kernel():
+    assert (
+        run(
+            """
+        import os, re, threading, uuid
+        from localstack.aws.api import RequestContext
+        from localstack.http import Request
+        from localstack.utils.strings import long_uid
+        from localstack.utils.xray.trace_header import TraceHeader
+
+        asked, made = [], []
+        urandom = os.urandom
+        os.urandom = uuid.os.urandom = lambda size: asked.append(size) or urandom(size)
+        def make():
+            for _ in range(5000):
+                header = TraceHeader().ensure_root_exists()
+                header.ensure_parent_exists()
+                made.extend((long_uid(), header.root, header.parent))
+        threads = [threading.Thread(target=make) for _ in range(4)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        ids, roots, parents = made[::3], made[1::3], made[2::3]
+        print(
+            len(asked),
+            len(set(made)) == 60_000,
+            all(uuid.UUID(one).version == 4 and uuid.UUID(one).variant == uuid.RFC_4122 for one in ids),
+            all(re.fullmatch("1-[0-9a-f]{8}-[0-9a-f]{24}", one) for one in roots),
+            all(re.fullmatch("[0-9a-f]{16}", one) for one in parents),
+        )
+        """,
+            "ids",
+        )
+        == "0 True True True True"
+    )

@@ -24,7 +24,6 @@ def each(*mends):
     return pytest.mark.parametrize("mend", [pytest.param(mend, marks=pytest.mark.guards(mend)) for mend in mends])
 
 
-
 def cost_ms(cloud, call, times) -> float:
     """CPU time of a call with what it causes in the background."""
     before = cloud.cpu_seconds()
@@ -58,6 +57,20 @@ def test_a_request_costs_little(cloud, folder):
         return lambda: dynamodb.put_item(TableName=table, Item={"pk": {"S": "a"}})
 
     assert saves(cloud, folder, "server", put, 100)
+
+
+@pytest.mark.guards("dynamodb.direct")
+def test_an_item_costs_little(cloud, folder):
+    def put_and_get(cloud):
+        table, dynamodb = cloud.table(), cloud.client("dynamodb")
+
+        def call():
+            dynamodb.put_item(TableName=table, Item={"pk": {"S": "a"}})
+            dynamodb.get_item(TableName=table, Key={"pk": {"S": "a"}})
+
+        return call
+
+    assert saves(cloud, folder, "dynamodb.direct", put_and_get, 60)
 
 
 @each("telemetry.lambda-metrics", "telemetry.lambda-logs")

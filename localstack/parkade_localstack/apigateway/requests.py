@@ -1,7 +1,15 @@
 """Requests as they were sent: LocalStack takes bodies apart that look like forms, and headers by their spelling."""
 
-from localstack.services.apigateway.next_gen.execute_api.handlers import parse
+import zlib
+
+from jsonschema import ValidationError
+from jsonschema.validators import validator_for
+from localstack.services.apigateway.next_gen.execute_api import handlers
+from localstack.services.apigateway.next_gen.execute_api.gateway_response import BadRequestBodyError
+from localstack.services.apigateway.next_gen.execute_api.handlers import method_request, parse
 from localstack.services.apigateway.next_gen.execute_api.handlers.method_request import MethodRequestHandler
+
+VALIDATORS_MAX = 1024
 
 
 def keep_bodies() -> None:
@@ -24,3 +32,51 @@ def match_required_headers_in_any_case() -> None:
         return original({**method, "requestParameters": remaining}, request)
 
     MethodRequestHandler._get_missing_required_parameters = staticmethod(missing_parameters)
+
+
+def refuse_what_cannot_be_read() -> None:
+    """A body that is not JSON at all is the caller's fault, whatever Python says of it: nested too deeply, not UTF-8, a
+    number of too many digits, not the gzip that its header tells of."""
+    original = MethodRequestHandler._is_body_valid
+
+    def is_body_valid(method, rest_api, request) -> bool:
+        try:
+            return original(method, rest_api, request)
+        except (RecursionError, ValueError):
+            return False
+
+    MethodRequestHandler._is_body_valid = staticmethod(is_body_valid)
+    restore = parse.restore_payload
+
+    def restore_payload(request) -> bytes:
+        try:
+            return restore(request)
+        except (OSError, EOFError, zlib.error):
+            request.unreadable = True
+            return b""
+
+    def refuse_unreadable(chain, context, response) -> None:
+        if getattr(context.request, "unreadable", False):
+            raise BadRequestBodyError("Invalid request body")
+
+    parse.restore_payload = restore_payload
+    handlers.modify_request.append(refuse_unreadable)
+
+
+def keep_validators() -> None:
+    """LocalStack validates the model itself before each body: here once, and the validator is kept."""
+    kept: dict[int, tuple[dict, object]] = {}
+
+    def validate(instance, schema) -> None:
+        # Kept by identity, which the schema, kept beside it, does not lose: models are resolved once for a deployment.
+        known = kept.get(id(schema))
+        if known is None:
+            kind = validator_for(schema)
+            kind.check_schema(schema)
+            if len(kept) >= VALIDATORS_MAX:
+                kept.clear()
+            known = kept[id(schema)] = (schema, kind(schema))
+        for error in known[1].iter_errors(instance):
+            raise ValidationError(error.message)
+
+    method_request.validate = validate

@@ -1,5 +1,6 @@
 """Gateway responses: errors in the form that the API's definition gives them."""
 
+import itertools
 import json
 import logging
 
@@ -24,6 +25,9 @@ DEFAULT_TEMPLATE = '{"message":$context.error.messageString}'
 DENIED_TEMPLATE = '{"Message":$context.error.messageString}'
 # As many as AWS would list; a body may break a schema in thousands of places.
 VIOLATIONS_MAX = 10
+LOOKED_AT_MAX = 100
+# The message has the offending value in it, which may be the whole body.
+TEXT_MAX = 200
 
 
 def apply() -> None:
@@ -93,14 +97,30 @@ def _parameter(source: str, context) -> str | None:
 def _violations(context) -> str:
     """What is wrong with the body, as a list in brackets."""
     request, api = context.invocation_request, context.deployment.rest_api
+    if getattr(context.request, "unreadable", False):
+        return "[the body is not what its Content-Encoding says]"
     models = context.resource_method.get("requestModels") or {}
     name = models.get(JSON, models.get("$default", EMPTY_MODEL))
     try:
         body = json.loads(request.get("body") or "{}")
         schema = ModelResolver(rest_api_container=api, model_name=name).get_resolved_model()
-        errors = sorted(Draft4Validator(schema).iter_errors(body), key=lambda error: list(map(str, error.path)))
+        found = itertools.islice(Draft4Validator(schema).iter_errors(body), LOOKED_AT_MAX)
+        errors = sorted(found, key=lambda error: list(map(str, error.path)))
     except ValueError:
         return "[the body is not JSON]"
-    told = [f"{''.join(f'/{step}' for step in e.path) or 'object'}: {e.message}" for e in errors[:VIOLATIONS_MAX]]
+    except RecursionError:
+        return "[the body is nested too deeply]"
+    told = [f"{_cut(_path(error))}: {_cut(error.message)}" for error in errors[:VIOLATIONS_MAX]]
     # No quotes or backslashes: templates put it between quotes.
     return ("[" + ", ".join(told) + "]").replace("\\", "/").replace('"', "'")
+
+
+def _path(error) -> str:
+    return "".join(f"/{step}" for step in error.path) or "object"
+
+
+def _cut(text: str) -> str:
+    """Without its middle: the value begins it, and what is wrong with the value ends it."""
+    if len(text) <= TEXT_MAX:
+        return text
+    return f"{text[: TEXT_MAX // 2]}…{text[-TEXT_MAX // 2 :]}"
