@@ -13,14 +13,14 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::store::{Commit, EventStore, Recorded, StoreError};
+use crate::store::{Commit, EventStore, Recorded, StoreError, Streams};
 
 /// Runs the whole suite; it uses streams of its own and can share a table.
 ///
 /// # Panics
 ///
 /// When the store does not do what it must.
-pub async fn all(store: &impl EventStore<String>) {
+pub async fn all(store: &(impl EventStore<String> + Streams)) {
     what_was_appended_comes_back_at_once(store).await;
     a_commit_is_stored_whole(store).await;
     a_taken_version_is_a_conflict(store).await;
@@ -31,6 +31,8 @@ pub async fn all(store: &impl EventStore<String>) {
     a_long_stream_comes_back_whole(store).await;
     only_the_tail_is_read(store).await;
     streams_do_not_mix(store).await;
+    // Last: what the others have left makes several pages.
+    every_stream_is_named_once(store).await;
 }
 
 /// A read that follows an append sees it.
@@ -152,6 +154,32 @@ pub async fn streams_do_not_mix(store: &impl EventStore<String>) {
     store.append(&stream, commit(1, &["mine"])).await.expect("stream is new");
     store.append(&other, commit(1, &["yours"])).await.expect("stream is new");
     assert_eq!(events(&load(store, &stream, 0).await), ["mine"]);
+}
+
+/// Page by page, and a stream to which nothing was ever appended not at all.
+pub async fn every_stream_is_named_once(store: &(impl EventStore<String> + Streams)) {
+    let mut made: Vec<String> = (0..25).map(|_| new_stream()).collect();
+    for stream in &made {
+        for version in 1..=3 {
+            store.append(stream, commit(version, &["a"])).await.expect("version is free");
+        }
+    }
+    let absent = new_stream();
+    assert_eq!(load(store, &absent, 0).await, vec![]);
+    let (mut named, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.streams(after.as_deref()).await.expect("store can be read");
+        named.extend(page.streams);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(!named.contains(&absent));
+    named.retain(|name| made.contains(name));
+    named.sort();
+    made.sort();
+    assert_eq!(named, made);
 }
 
 async fn load(store: &impl EventStore<String>, stream: &str, after: u64) -> Vec<Commit<String>> {

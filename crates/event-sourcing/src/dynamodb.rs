@@ -8,6 +8,7 @@
 //! of its events. Two writers that have read the same version collide on the key of the next one, so one of them gets
 //! [`StoreError::Conflict`] and nothing of its commit is stored.
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 
 use aws_sdk_dynamodb::Client;
@@ -18,7 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::item::CommitItem;
-use crate::store::{Commit, EventStore, StoreError};
+use crate::store::{Commit, EventStore, StoreError, Streams, StreamsPage};
 
 /// Keeps streams in one table.
 #[derive(Clone, Debug)]
@@ -93,6 +94,51 @@ impl<E: Serialize + DeserializeOwned + Send + Sync> EventStore<E> for DynamoStor
             },
         }
     }
+}
+
+impl Streams for DynamoStore {
+    /// Reads the whole table, a megabyte a page: for a rebuild, which reads it anyway.
+    async fn streams(&self, after: Option<&str>) -> Result<StreamsPage, StoreError> {
+        let page = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            // Or a stream that has just begun would not be named.
+            .consistent_read(true)
+            // Each stream has one such commit, so that it is named once.
+            .filter_expression("version = :first")
+            .expression_attribute_values(":first", number(1))
+            .projection_expression("#stream")
+            .expression_attribute_names("#stream", "stream")
+            .set_exclusive_start_key(after.map(read_position).transpose()?)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let names = page.items.unwrap_or_default();
+        let names = names.iter().filter_map(|item| item.get("stream")?.as_s().ok().cloned());
+        let next = page.last_evaluated_key.as_ref().map(position).transpose()?;
+        Ok(StreamsPage { streams: names.collect(), next })
+    }
+}
+
+/// A key of the table as a text; the name comes last, since it may hold anything.
+fn position(key: &HashMap<String, AttributeValue>) -> Result<String, StoreError> {
+    let stream = key.get("stream").and_then(|it| it.as_s().ok());
+    let version = key.get("version").and_then(|it| it.as_n().ok());
+    let (Some(stream), Some(version)) = (stream, version) else { return Err(no_position()) };
+    Ok(format!("{version} {stream}"))
+}
+
+fn read_position(position: &str) -> Result<HashMap<String, AttributeValue>, StoreError> {
+    let (version, stream) = position.split_once(' ').ok_or_else(no_position)?;
+    Ok(HashMap::from([
+        ("stream".to_owned(), AttributeValue::S(stream.to_owned())),
+        ("version".to_owned(), AttributeValue::N(version.to_owned())),
+    ]))
+}
+
+fn no_position() -> StoreError {
+    StoreError::Corrupt("position is none of this store's".into())
 }
 
 fn number(value: u64) -> AttributeValue {

@@ -1,14 +1,18 @@
 //! A store for tests, examples and simulation: nothing outlives the process.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
-use crate::store::{Commit, EventStore, StoreError};
+use crate::store::{Commit, EventStore, StoreError, Streams, StreamsPage};
+
+/// Few, so that a test of a handful of streams reads several pages.
+const STREAMS_PER_PAGE: usize = 10;
 
 /// Keeps streams in memory.
 #[derive(Debug)]
 pub struct MemoryStore<E> {
-    streams: Mutex<HashMap<String, Vec<Commit<E>>>>,
+    streams: Mutex<BTreeMap<String, Vec<Commit<E>>>>,
 }
 
 impl<E> Default for MemoryStore<E> {
@@ -26,7 +30,7 @@ impl<E: Clone + Send + Sync> EventStore<E> for MemoryStore<E> {
 
     async fn append(&self, stream: &str, commit: Commit<E>) -> Result<(), StoreError> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let commits = streams.entry(stream.to_owned()).or_default();
+        let commits = streams.get(stream).map(Vec::as_slice).unwrap_or_default();
         if let Some(last) = commits.last()
             && last.version == commit.version
             && last.command_id == commit.command_id
@@ -37,7 +41,19 @@ impl<E: Clone + Send + Sync> EventStore<E> for MemoryStore<E> {
         if commit.version != version + 1 {
             return Err(StoreError::Conflict);
         }
-        commits.push(commit);
+        // Only now: a stream that was only asked for must not be named.
+        streams.entry(stream.to_owned()).or_default().push(commit);
         Ok(())
+    }
+}
+
+impl<E: Clone + Send + Sync> Streams for MemoryStore<E> {
+    async fn streams(&self, after: Option<&str>) -> Result<StreamsPage, StoreError> {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = streams.range::<str, _>((begin, Bound::Unbounded));
+        let page: Vec<_> = range.take(STREAMS_PER_PAGE).map(|(name, _)| name.clone()).collect();
+        let next = page.last().filter(|_| page.len() == STREAMS_PER_PAGE).cloned();
+        Ok(StreamsPage { streams: page, next })
     }
 }

@@ -79,6 +79,32 @@ pub trait EventStore<E> {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// Names the streams of a store, so that whatever is made from them can be made again.
+///
+/// An implementation must
+/// - name every stream once that had a commit when the first page was asked for; one that begins meanwhile may be missing;
+/// - end: the last page has no `next`.
+pub trait Streams {
+    /// Reads a page of names, in no order that means anything; `after` is the `next` of the page before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read, and on an `after` that is not its own.
+    fn streams(
+        &self,
+        after: Option<&str>,
+    ) -> impl Future<Output = Result<StreamsPage, StoreError>> + Send;
+}
+
+/// Some of the streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamsPage {
+    /// Their names; a page may be empty, and not the last.
+    pub streams: Vec<String>,
+    /// Where the next page begins; nothing after the last.
+    pub next: Option<String>,
+}
+
 /// Why a store could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
