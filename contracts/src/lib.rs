@@ -9,3 +9,4 @@ pub mod id;
 pub mod message;
 pub mod money;
 pub mod parking;
+pub mod projection;

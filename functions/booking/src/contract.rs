@@ -94,3 +94,27 @@ mod tests {
         assert!(!entry.detail.contains("tok_secret"));
     }
 }
+
+/// How the view fares, as others may know it.
+#[must_use]
+pub fn projection(progress: Progress) -> Projection {
+    let Progress { status, live, previous, rebuild, counts, switched_at, lag_seconds } = progress;
+    let status = match status {
+        Status::Live => ProjectionStatus::Live,
+        Status::Rebuilding => ProjectionStatus::Rebuilding,
+        Status::Failed => ProjectionStatus::Failed,
+    };
+    Projection {
+        status,
+        applied: counts.applied,
+        lag_seconds,
+        generation: live,
+        previous,
+        building: rebuild.as_ref().map(|it| it.generation),
+        compared: counts.compared,
+        healed: counts.healed,
+        different: counts.different,
+        failure: rebuild.and_then(|it| it.failure),
+        switched_at,
+    }
+}

@@ -1,0 +1,1 @@
+//! A test kit: given events, then the view.
