@@ -97,7 +97,7 @@ pub enum Phase {
 pub struct Counts {
     /// Aggregates whose rows were made from the source.
     pub applied: u64,
-    /// Aggregates that the source does not tell in words that can be read, and of which no row was shown either.
+    /// Aggregates that nobody could read at their source when their page came.
     pub unreadable: u64,
     /// Rows that were compared.
     pub compared: u64,

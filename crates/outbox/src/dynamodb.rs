@@ -162,7 +162,9 @@ impl<S: Aggregate> States<S> for DynamoStore {
             .map_err(unavailable)?;
         let mut states = Vec::new();
         for item in page.items.unwrap_or_default() {
-            let (Some(id), Some(state)) = (text(&item, "id"), text(&item, "state")) else { continue };
+            let (Some(id), Some(state)) = (text(&item, "id"), text(&item, "state")) else {
+                continue;
+            };
             let state = serde_json::from_str(state).map_err(|error| error.to_string());
             states.push(Listed { id: id.clone(), version: version(&item)?, state });
         }

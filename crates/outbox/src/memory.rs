@@ -7,9 +7,7 @@ use uuid::Uuid;
 
 use crate::envelope::{Envelope, Unread};
 use crate::publish::{Bus, BusError, DeadLetters, Entry, Parked};
-use crate::state::{
-    Aggregate, Change, Listed, Loaded, StateStore, States, StatesPage, StoreError,
-};
+use crate::state::{Aggregate, Change, Listed, Loaded, StateStore, States, StatesPage, StoreError};
 
 /// Few, so that a test of a handful of aggregates reads several pages.
 const STATES_PER_PAGE: usize = 10;

@@ -103,7 +103,10 @@ impl RebuildConfig {
     ///
     /// Names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Ok(Self { bookings_table: required("BOOKINGS_TABLE")?, view_table: required("BOOKINGS_VIEW_TABLE")? })
+        Ok(Self {
+            bookings_table: required("BOOKINGS_TABLE")?,
+            view_table: required("BOOKINGS_VIEW_TABLE")?,
+        })
     }
 }
 

@@ -39,9 +39,7 @@ impl<S: EventStore<BookingEvent> + Streams + Sync> Source<BookingRow> for Bookin
                 None => Told::Unreadable("stream does not begin with its creation".to_owned()),
             }),
             Err(StoreError::Corrupt(cause)) => Ok(Told::Unreadable(cause.to_string())),
-            Err(error @ (StoreError::Conflict | StoreError::Unavailable(_))) => {
-                Err(unavailable(error))
-            }
+            Err(error) => Err(unavailable(error)),
         }
     }
 }

@@ -95,10 +95,7 @@ pub fn apply(
 
 /// The row that a whole stream leads to, and its version; nothing if the stream does not begin with its creation.
 #[must_use]
-pub fn fold(
-    booking_id: BookingId,
-    commits: &[Commit<BookingEvent>],
-) -> Option<(u64, BookingRow)> {
+pub fn fold(booking_id: BookingId, commits: &[Commit<BookingEvent>]) -> Option<(u64, BookingRow)> {
     let version = commits.last().map_or(0, Commit::last_version);
     let row = commits.iter().fold(None, |row, commit| apply(row, booking_id, commit))?;
     Some((version, row))

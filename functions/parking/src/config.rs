@@ -88,7 +88,10 @@ impl RebuildConfig {
     ///
     /// Names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Ok(Self { slots_table: required("SLOTS_TABLE")?, view_table: required("SLOTS_VIEW_TABLE")? })
+        Ok(Self {
+            slots_table: required("SLOTS_TABLE")?,
+            view_table: required("SLOTS_VIEW_TABLE")?,
+        })
     }
 }
 

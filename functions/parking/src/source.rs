@@ -31,9 +31,7 @@ impl<S: StateStore<Slot> + States<Slot> + Sync> Source<SlotRow> for Slots<'_, S>
             Ok(Loaded { version, state: Some(slot), .. }) => Ok(row(id, version, &slot)),
             Ok(Loaded { state: None, .. }) => Ok(Told::Nothing),
             Err(StoreError::Corrupt(cause)) => Ok(Told::Unreadable(cause.to_string())),
-            Err(error @ (StoreError::Conflict | StoreError::Unavailable(_))) => {
-                Err(unavailable(error))
-            }
+            Err(error) => Err(unavailable(error)),
         }
     }
 }

@@ -20,7 +20,8 @@ async fn main() -> Result<(), Error> {
     function::warm(views.warm_up()).await;
     let gauge = Gauge::default();
     run(service_fn(async |event: LambdaEvent<_>| {
-        let handled = project::handle(&store, &views, &dead_letters, &gauge, function::now, event.payload);
+        let handled =
+            project::handle(&store, &views, &dead_letters, &gauge, function::now, event.payload);
         Ok::<_, Error>(handled.await)
     }))
     .await

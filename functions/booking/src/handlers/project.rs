@@ -28,7 +28,12 @@ pub async fn handle<G: Generations<BookingRow>>(
     let apply = async |view: &G::View, record: &EventRecord| project(store, view, record).await;
     let projected = projector::project(views, gauge, &clock, batch, apply, dead_letters).await;
     if let Some(measured) = projected.measured {
-        function::metrics::projection("bookings", measured.lag_seconds, measured.iterator_age_ms, clock());
+        function::metrics::projection(
+            "bookings",
+            measured.lag_seconds,
+            measured.iterator_age_ms,
+            clock(),
+        );
     }
     projected.response
 }
@@ -54,8 +59,8 @@ async fn project(
         let commits = store.load(&id, 0).await.map_err(unavailable)?;
         fold(booking_id, &commits)
     };
-    let (version, row) = projected
-        .ok_or_else(|| Poison("stream does not begin with its creation".to_owned()))?;
+    let (version, row) =
+        projected.ok_or_else(|| Poison("stream does not begin with its creation".to_owned()))?;
     let advanced = view.advance(&id, version, &row).await?;
     tracing::debug!(%booking_id, version, advanced, "projected");
     Ok(())

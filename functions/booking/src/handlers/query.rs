@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use contracts::booking::{Booking, BookingStatus, Query};
+use contracts::booking::{Booking, Query};
 use contracts::message::{Page, PageRequest, Request};
 use contracts::projection::{Overview, Projection};
 use cqrs::cursor::Cursors;
@@ -60,8 +60,7 @@ pub async fn handle(
                 min_version: min_version.unwrap_or(1),
                 at_most: if min_version.is_some() { WAIT_FOR_VERSION } else { WAIT_FOR_ROW },
             };
-            let found =
-                wait::get(view, &booking_id.to_string(), patience).await.map_err(unread)?;
+            let found = wait::get(view, &booking_id.to_string(), patience).await.map_err(unread)?;
             let Some(found) = found else {
                 return Err(match min_version {
                     Some(_) => behind(),
@@ -96,9 +95,7 @@ pub async fn handle(
                 Bookings { index: BY_STATUS, attribute: "status", partitions: &partitions };
             read_page(view, cursors, &list, listing, &page).await
         }
-        Query::Projection {} => {
-            Ok(Answer::Projection(Box::new(projection(controls, now).await?)))
-        }
+        Query::Projection {} => Ok(Answer::Projection(Box::new(projection(controls, now).await?))),
         Query::Overview {} => Ok(Answer::Overview(Box::new(overview(view, controls, now).await?))),
     }
 }

@@ -27,7 +27,12 @@ pub async fn handle<G: Generations<SlotRow>>(
     let apply = async |view: &G::View, record: &EventRecord| project(view, record).await;
     let projected = projector::project(views, gauge, &clock, batch, apply, dead_letters).await;
     if let Some(measured) = projected.measured {
-        function::metrics::projection("slots", measured.lag_seconds, measured.iterator_age_ms, clock());
+        function::metrics::projection(
+            "slots",
+            measured.lag_seconds,
+            measured.iterator_age_ms,
+            clock(),
+        );
     }
     projected.response
 }

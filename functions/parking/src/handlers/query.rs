@@ -72,9 +72,7 @@ pub async fn handle(
             }
         }
         Query::Slots { status, page } => read_page(view, cursors, status, &page).await,
-        Query::Projection {} => {
-            Ok(Answer::Projection(Box::new(projection(controls, now).await?)))
-        }
+        Query::Projection {} => Ok(Answer::Projection(Box::new(projection(controls, now).await?))),
         Query::Overview {} => Ok(Answer::Overview(Box::new(overview(view, controls, now).await?))),
     }
 }
