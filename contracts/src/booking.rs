@@ -97,6 +97,10 @@ pub enum Query {
         #[serde(flatten)]
         page: PageRequest,
     },
+    /// How the view fares, as a [`Projection`](crate::projection::Projection).
+    Projection {},
+    /// What the view holds, as an [`Overview`](crate::projection::Overview).
+    Overview {},
 }
 
 /// How a customer pays.

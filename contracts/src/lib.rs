@@ -10,3 +10,4 @@ pub mod id;
 pub mod message;
 pub mod money;
 pub mod parking;
+pub mod projection;

@@ -77,6 +77,10 @@ pub enum Query {
         #[serde(flatten)]
         page: PageRequest,
     },
+    /// How the view fares, as a [`Projection`](crate::projection::Projection).
+    Projection {},
+    /// What the view holds, as an [`Overview`](crate::projection::Overview).
+    Overview {},
 }
 
 /// What is known of a slot.

@@ -22,6 +22,13 @@ pub trait Invoke: Sync {
         function: &str,
         request: Vec<u8>,
     ) -> impl Future<Output = Result<Vec<u8>, Failure>> + Send;
+
+    /// Hands JSON to a function that takes its time; nobody waits for its answer.
+    fn start(
+        &self,
+        function: &str,
+        request: Vec<u8>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
 /// When an answer is of no use any more.
@@ -68,6 +75,23 @@ where
         .await
         .map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))??;
     serde_json::from_slice(&answer).map_err(Failure::broken)
+}
+
+/// Sets a function to work without waiting for it. It may be called twice.
+///
+/// # Errors
+///
+/// `Transient` if it may not have been called.
+pub async fn start<A: Serialize + Sync>(
+    services: &impl Invoke,
+    function: &str,
+    request: &A,
+    deadline: Deadline,
+) -> Result<(), Failure> {
+    let request = serde_json::to_vec(request).map_err(Failure::broken)?;
+    timeout_at(deadline.0, services.start(function, request))
+        .await
+        .map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))?
 }
 
 #[cfg(test)]

@@ -65,19 +65,24 @@ impl Functions {
     async fn send(
         &self,
         function: &str,
+        how: InvocationType,
         request: Vec<u8>,
     ) -> Result<InvokeOutput, SdkError<InvokeError>> {
-        self.client.invoke().function_name(function).payload(Blob::new(request)).send().await
+        let send = async |request| {
+            let call = self.client.invoke().function_name(function).payload(Blob::new(request));
+            call.invocation_type(how.clone()).send().await
+        };
+        match send(request.clone()).await {
+            // A function that was frozen finds its connections closed. Once more, on a fresh one.
+            Err(SdkError::DispatchFailure(lost)) if lost.is_io() => send(request).await,
+            sent => sent,
+        }
     }
 }
 
 impl Invoke for Functions {
     async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let mut sent = self.send(function, request.clone()).await;
-        // A function that was frozen finds its connections closed. Once more, on a fresh one.
-        if matches!(&sent, Err(SdkError::DispatchFailure(lost)) if lost.is_io()) {
-            sent = self.send(function, request).await;
-        }
+        let sent = self.send(function, InvocationType::RequestResponse, request).await;
         let output = sent.map_err(not_answered)?;
         let payload = output.payload.map(Blob::into_inner).unwrap_or_default();
         if output.function_error.is_none() {
@@ -86,6 +91,11 @@ impl Invoke for Functions {
         // A crash may leave something else than JSON, or nothing.
         let error: FunctionError = serde_json::from_slice(&payload).unwrap_or_default();
         Err(Failure::from_wire(&error.error_type, &error.error_message))
+    }
+
+    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), Failure> {
+        let sent = self.send(function, InvocationType::Event, request).await;
+        sent.map(drop).map_err(not_answered)
     }
 }
 

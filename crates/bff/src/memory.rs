@@ -55,4 +55,9 @@ impl<F: Fn(&str, &Value) -> Reply + Sync> Invoke for Memory<F> {
             }
         }
     }
+
+    /// As a call whose answer nobody waits for.
+    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), Failure> {
+        self.invoke(function, request).await.map(drop)
+    }
 }

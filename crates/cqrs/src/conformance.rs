@@ -12,10 +12,14 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::view::{Order, Positioned, Range, Row, View};
+use crate::generation::{Control, Controls, Generations};
+use crate::lag::Mark;
+use crate::parts::Parts;
+use crate::view::{Order, Positioned, Range, Reader, Row, View};
 
 /// The index that the suite's table must have: partition attribute `colour`, sort attribute `position`.
 pub const INDEX: &str = "by-colour";
@@ -53,6 +57,31 @@ pub async fn all(view: &impl View<Car>) {
     a_long_range_comes_back_whole(view).await;
     a_row_moves_from_one_range_to_another(view).await;
     ranges_do_not_mix(view).await;
+    a_range_is_counted_up_to_its_limit(view).await;
+}
+
+/// Runs the whole suite for generations; the table must be the suite's own.
+///
+/// # Panics
+///
+/// When they do not do what they must.
+pub async fn all_generations(views: &impl Generations<Car>) {
+    all(&views.generation(7)).await;
+    generations_do_not_mix(views).await;
+    every_row_of_a_generation_is_listed_once(views).await;
+    a_sweep_deletes_what_is_dropped_and_nothing_else(views).await;
+    of_32_changes_at_once_one_counts(views).await;
+    marks_and_changes_do_not_get_in_each_others_way(views).await;
+}
+
+/// Runs the whole suite for rows in parts; it uses ids of its own and can share a table.
+///
+/// # Panics
+///
+/// When they do not do what they must.
+pub async fn all_parts(parts: &impl Parts) {
+    parts_come_in_any_order_and_at_once(parts).await;
+    a_part_never_goes_back(parts).await;
 }
 
 /// No row, no version.
@@ -171,6 +200,156 @@ pub async fn ranges_do_not_mix(view: &impl View<Car>) {
     list(view, range(&new_id(), Order::Ascending), &[]).await;
 }
 
+/// And not beyond it.
+pub async fn a_range_is_counted_up_to_its_limit(view: &impl View<Car>) {
+    let colour = new_id();
+    fill(view, &colour, &["1", "2", "3"]).await;
+    list(view, range(&colour, Order::Ascending), &["1", "2", "3"]).await;
+    for (limit, expected) in [(1, 1), (3, 3), (100, 3)] {
+        let range = Range { limit, ..range(&colour, Order::Ascending) };
+        assert_eq!(view.count(range).await.expect("view can be read"), expected);
+    }
+}
+
+/// Neither their rows nor their indexes, also where one number begins like another.
+pub async fn generations_do_not_mix(views: &impl Generations<Car>) {
+    let (id, colour) = (new_id(), new_id());
+    let (one, eleven) = (views.generation(1), views.generation(11));
+    assert!(advance(&one, &id, 3, &car(&colour, "1", "one")).await);
+    assert_eq!(eleven.get(&id).await.expect("view can be read"), None);
+    assert!(advance(&eleven, &id, 2, &car(&colour, "2", "eleven")).await);
+    assert_eq!(one.get(&id).await.expect("view can be read").map(|it| it.version), Some(3));
+    list(&one, range(&colour, Order::Ascending), &["1"]).await;
+    list(&eleven, range(&colour, Order::Ascending), &["2"]).await;
+}
+
+/// Page by page, and those of others not at all.
+pub async fn every_row_of_a_generation_is_listed_once(views: &impl Generations<Car>) {
+    let mut ids: Vec<String> = (0..25).map(|_| new_id()).collect();
+    // Pages have 1 MB on DynamoDB; what others have left makes several. One id looks like a generation's.
+    ids.push(format!("21#{}", new_id()));
+    let view = views.generation(21);
+    for id in &ids {
+        assert!(advance(&view, id, 4, &car(id, "1", &"x".repeat(50_000))).await);
+    }
+    assert!(advance(&views.generation(2), &new_id(), 1, &car("red", "1", "")).await);
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = views.rows(21, after.as_deref()).await.expect("table can be read");
+        for listed in page.rows {
+            assert_eq!(listed.version, 4);
+            assert_eq!(listed.row.map(|it| it.colour).as_ref(), Some(&listed.id));
+            found.push(listed.id);
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    found.sort();
+    ids.sort();
+    assert_eq!(found, ids);
+}
+
+/// Not what is newer, either: a rebuild may have begun since.
+pub async fn a_sweep_deletes_what_is_dropped_and_nothing_else(views: &impl Generations<Car>) {
+    let id = new_id();
+    for number in [31, 32, 33, 34, 35] {
+        assert!(advance(&views.generation(number), &id, 1, &car("red", "1", "")).await);
+    }
+    let mut after = views.sweep(&[32, 34], 34, None).await.expect("table can be written");
+    while let Some(next) = after {
+        after = views.sweep(&[32, 34], 34, Some(&next)).await.expect("table can be written");
+    }
+    for (number, is_kept) in [(31, false), (32, true), (33, false), (34, true), (35, true)] {
+        let found = views.generation(number).get(&id).await.expect("view can be read");
+        assert_eq!(found.is_some(), is_kept, "{number}");
+    }
+}
+
+/// And who is told so once is told so again.
+pub async fn of_32_changes_at_once_one_counts(views: &impl Controls) {
+    for _ in 0..3 {
+        let (control, _) = views.control().await.expect("table can be read");
+        let nexts: Vec<Control> = (0..32)
+            .map(|number| Control {
+                revision: control.revision + 1,
+                newest: control.newest + 1 + number,
+                ..control.clone()
+            })
+            .collect();
+        let counts = join_all(nexts.iter().map(|next| views.change(next))).await;
+        let counts: Vec<bool> =
+            counts.into_iter().map(|it| it.expect("table can be written")).collect();
+        assert_eq!(counts.iter().filter(|counts| **counts).count(), 1, "{counts:?}");
+        let (found, _) = views.control().await.expect("table can be read");
+        for (next, counts) in nexts.iter().zip(counts) {
+            assert_eq!(*next == found, counts);
+            // As a client does whose answer was lost.
+            assert_eq!(views.change(next).await.expect("table can be written"), counts);
+        }
+    }
+}
+
+/// Whichever comes first.
+pub async fn marks_and_changes_do_not_get_in_each_others_way(views: &impl Controls) {
+    let at = Timestamp::from_second(1_767_268_800).expect("a time");
+    let stuck = Mark { stuck: Some(("a".to_owned(), at)), ..Mark::default() };
+    views.mark(&stuck).await.expect("table can be written");
+    let (control, lag) = views.control().await.expect("table can be read");
+    assert_eq!(lag.stuck.get("a"), Some(&at));
+    let next = Control { revision: control.revision + 1, ..control };
+    assert!(views.change(&next).await.expect("table can be written"));
+    let freed = vec!["a".to_owned(), "never".to_owned()];
+    let freed = Mark { measured: Some((at, 3)), freed, stuck: Some(("b".to_owned(), at)) };
+    views.mark(&freed).await.expect("table can be written");
+    let (found, lag) = views.control().await.expect("table can be read");
+    assert_eq!(found, next);
+    assert_eq!((lag.measured_at, lag.behind_seconds), (Some(at), 3));
+    assert_eq!(lag.stuck.keys().collect::<Vec<_>>(), ["b"]);
+}
+
+/// None needs another, and none takes back what another has written.
+pub async fn parts_come_in_any_order_and_at_once(parts: &impl Parts) {
+    for turn in 0..6_usize {
+        let id = new_id();
+        let write = async |part: &'static str, version: u64| {
+            let car = car(&id, &version.to_string(), part);
+            parts.advance_part(&id, part, version, &car).await.expect("view can be written");
+        };
+        // Every part's first two versions, in another order each time.
+        let mut wishes =
+            [("body", 1), ("wheels", 1), ("wheels", 2), ("body", 2), ("engine", 1), ("engine", 2)];
+        wishes.rotate_left(turn);
+        join_all(wishes.map(|(part, version)| write(part, version))).await;
+        let found = parts.get_parts(&id).await.expect("view can be read");
+        assert_eq!(found.parts.len(), 3);
+        for name in ["body", "wheels", "engine"] {
+            let part = found.part::<Car>(name).expect("part can be read").expect("it is there");
+            assert_eq!((part.version, part.row.text.as_str()), (2, name));
+        }
+    }
+    let nothing = parts.get_parts(&new_id()).await.expect("view can be read");
+    assert!(nothing.parts.is_empty());
+}
+
+/// Though others go on.
+pub async fn a_part_never_goes_back(parts: &impl Parts) {
+    let id = new_id();
+    let write = async |part: &'static str, version: u64| {
+        let car = car(&id, "1", &version.to_string());
+        parts.advance_part(&id, part, version, &car).await.expect("view can be written")
+    };
+    assert!(write("body", 5).await);
+    assert!(write("wheels", 9).await);
+    for old in [1, 5] {
+        assert!(!write("body", old).await);
+    }
+    let found = parts.get_parts(&id).await.expect("view can be read");
+    let body = found.part::<Car>("body").expect("part can be read").expect("it is there");
+    assert_eq!((body.version, body.row.text.as_str()), (5, "5"));
+}
+
 async fn advance(view: &impl View<Car>, id: &str, version: u64, car: &Car) -> bool {
     view.advance(id, version, car).await.expect("view can be written")
 }
@@ -182,7 +361,7 @@ async fn fill(view: &impl View<Car>, colour: &str, numbers: &[&str]) {
 }
 
 /// An index may lag behind: it is given some time.
-async fn list(view: &impl View<Car>, range: Range<'_>, expected: &[&str]) {
+async fn list(view: &impl Reader<Car>, range: Range<'_>, expected: &[&str]) {
     let mut found: Vec<String> = Vec::new();
     for attempt in 0..100 {
         if attempt > 0 {

@@ -6,7 +6,15 @@ pub mod cursor;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 pub mod follow;
+pub mod generation;
+#[cfg(feature = "conformance")]
+pub mod kit;
+pub mod lag;
+pub mod live;
 pub mod memory;
 pub mod page;
+pub mod parts;
+pub mod projector;
+pub mod rebuild;
 pub mod view;
 pub mod wait;

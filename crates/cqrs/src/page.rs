@@ -2,7 +2,7 @@
 
 use futures::future::try_join_all;
 
-use crate::view::{Order, Positioned, Range, Row, View, ViewError};
+use crate::view::{Order, Positioned, Range, Reader, Row, ViewError};
 
 /// Which list to read, and from where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,10 @@ pub struct Page<R> {
 /// # Errors
 ///
 /// Fails when the view cannot be read.
-pub async fn read<R: Row>(view: &impl View<R>, listing: Listing<'_>) -> Result<Page<R>, ViewError> {
+pub async fn read<R: Row>(
+    view: &impl Reader<R>,
+    listing: Listing<'_>,
+) -> Result<Page<R>, ViewError> {
     let reads = listing.partitions.iter().map(|partition| {
         view.list(Range {
             index: listing.index,

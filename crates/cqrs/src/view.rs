@@ -48,15 +48,14 @@ pub enum Order {
     Descending,
 }
 
-/// Keeps the rows of one view.
+/// Shows the rows of one view: all that a query needs.
 ///
 /// An implementation must
-/// - never let a row go back to an older version, whoever writes at once;
 /// - show a row that was advanced to the next `get`; an index may lag behind;
 /// - return the rows of a range in the order of their positions.
 ///
-/// `conformance` checks all of these.
-pub trait View<R> {
+/// `conformance` checks these.
+pub trait Reader<R> {
     /// Reads one row.
     ///
     /// # Errors
@@ -65,6 +64,28 @@ pub trait View<R> {
     fn get(&self, id: &str)
     -> impl Future<Output = Result<Option<Versioned<R>>, ViewError>> + Send;
 
+    /// Reads rows of an index.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the view cannot be read.
+    fn list(
+        &self,
+        range: Range<'_>,
+    ) -> impl Future<Output = Result<Vec<Positioned<R>>, ViewError>> + Send;
+
+    /// Counts the rows of a range, up to its limit.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the view cannot be read.
+    fn count(&self, range: Range<'_>) -> impl Future<Output = Result<usize, ViewError>> + Send;
+}
+
+/// Keeps the rows of one view.
+///
+/// An implementation must never let a row go back to an older version, whoever writes at once. `conformance` checks it.
+pub trait View<R>: Reader<R> {
     /// Writes a row unless the view shows this version or a newer one; answers whether it was written.
     ///
     /// # Errors
@@ -76,16 +97,6 @@ pub trait View<R> {
         version: u64,
         row: &R,
     ) -> impl Future<Output = Result<bool, ViewError>> + Send;
-
-    /// Reads rows of an index.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the view cannot be read.
-    fn list(
-        &self,
-        range: Range<'_>,
-    ) -> impl Future<Output = Result<Vec<Positioned<R>>, ViewError>> + Send;
 }
 
 /// A row of a list, and where it stands there.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::view::{Row, Versioned, View, ViewError};
+use crate::view::{Reader, Row, Versioned, ViewError};
 
 /// Between two looks: a projection takes some 10 ms on a laptop, 200 ms on AWS.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -26,7 +26,7 @@ pub struct Patience {
 ///
 /// Fails when the view cannot be read.
 pub async fn get<R: Row>(
-    view: &impl View<R>,
+    view: &impl Reader<R>,
     id: &str,
     patience: Patience,
 ) -> Result<Option<Versioned<R>>, ViewError> {
@@ -51,6 +51,7 @@ mod tests {
 
     use super::*;
     use crate::memory::MemoryView;
+    use crate::view::View as _;
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Lamp;

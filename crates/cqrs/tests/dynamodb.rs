@@ -2,8 +2,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::conformance::{self, Car, INDEX};
-use cqrs::dynamodb::DynamoView;
-use cqrs::view::{Order, Range, View, ViewError};
+use cqrs::dynamodb::{DynamoGenerations, DynamoView};
+use cqrs::generation::{Control, Controls as _};
+use cqrs::view::{Order, Range, Reader, View, ViewError};
 use dynoxide_client::{DynamoDb, Fault};
 
 const TABLE: &str = "cars";
@@ -56,12 +57,35 @@ async fn the_dynamodb_view_conforms() {
 }
 
 #[tokio::test]
+async fn the_dynamodb_generations_conform() {
+    let dynamodb = dynamodb();
+    let views = DynamoGenerations::new(dynamodb.client(), TABLE.to_owned());
+    conformance::all_generations(&views).await;
+}
+
+#[tokio::test]
+async fn rows_in_parts_conform() {
+    conformance::all_parts(&view(&dynamodb())).await;
+}
+
+#[tokio::test]
+async fn a_change_whose_answer_is_lost_is_recognised() {
+    let dynamodb = dynamodb();
+    let views = DynamoGenerations::new(dynamodb.client(), TABLE.to_owned());
+    dynamodb.order("UpdateItem", Fault::AnswerLost);
+    let (control, _) = views.control().await.unwrap();
+    let next = Control { revision: 1, newest: 2, ..control };
+    assert!(views.change(&next).await.unwrap());
+    assert_eq!(views.control().await.unwrap().0, next);
+}
+
+#[tokio::test]
 async fn a_put_whose_answer_is_lost_leaves_the_row_where_it_should_be() {
     let dynamodb = dynamodb();
     dynamodb.order("PutItem", Fault::AnswerLost);
     // Whether it says that it has written the row matters to nobody: the row is there.
     view(&dynamodb).advance("a", 3, &red()).await.unwrap();
-    let found = View::<Car>::get(&view(&dynamodb), "a").await.unwrap().unwrap();
+    let found = Reader::<Car>::get(&view(&dynamodb), "a").await.unwrap().unwrap();
     assert_eq!((found.version, found.row), (3, red()));
 }
 
@@ -74,10 +98,10 @@ async fn what_a_fault_leaves_unknown_is_never_taken_for_an_old_version() {
         let unknown = view.advance("a", 3, &red()).await;
         assert!(matches!(unknown, Err(ViewError::Unavailable(_))), "{fault:?}: {unknown:?}");
         dynamodb.order("GetItem", fault);
-        let unread = View::<Car>::get(&view, "a").await;
+        let unread = Reader::<Car>::get(&view, "a").await;
         assert!(matches!(unread, Err(ViewError::Unavailable(_))), "{fault:?}: {unread:?}");
         dynamodb.order("Query", fault);
-        let unread = View::<Car>::list(&view, REDS).await;
+        let unread = Reader::<Car>::list(&view, REDS).await;
         assert!(matches!(unread, Err(ViewError::Unavailable(_))), "{fault:?}: {unread:?}");
     }
 }
@@ -90,13 +114,13 @@ async fn a_row_that_cannot_be_read_is_corrupt_and_not_absent() {
     let put = put.item("version", AttributeValue::N("1".to_owned())).item("row", text("{"));
     put.item("colour", text("red")).item("position", text("1")).send().await.unwrap();
     let view = view(&dynamodb);
-    let read = View::<Car>::get(&view, "a").await;
+    let read = Reader::<Car>::get(&view, "a").await;
     assert!(matches!(read, Err(ViewError::Corrupt(_))), "{read:?}");
-    let read = View::<Car>::list(&view, REDS).await;
+    let read = Reader::<Car>::list(&view, REDS).await;
     assert!(matches!(read, Err(ViewError::Corrupt(_))), "{read:?}");
     // A new version mends it.
     assert!(view.advance("a", 2, &red()).await.unwrap());
-    assert_eq!(View::<Car>::list(&view, REDS).await.unwrap().len(), 1);
+    assert_eq!(Reader::<Car>::list(&view, REDS).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -107,7 +131,7 @@ async fn what_is_stored_still_reads() {
     let put = put.item("version", AttributeValue::N("7".to_owned()));
     let row = r#"{"colour":"red","number":"1","text":""}"#;
     put.item("row", text(row)).item("colour", text("red")).send().await.unwrap();
-    let found = View::<Car>::get(&view(&dynamodb), "a").await.unwrap().unwrap();
+    let found = Reader::<Car>::get(&view(&dynamodb), "a").await.unwrap().unwrap();
     assert_eq!((found.version, found.row), (7, red()));
 }
 

@@ -21,7 +21,9 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 
-use crate::state::{Aggregate, Change, IndexValue, Loaded, StateStore, StoreError};
+use crate::state::{
+    Aggregate, Change, IndexValue, Listed, Loaded, StateStore, States, StatesPage, StoreError,
+};
 
 /// A bar outlives every message that could come late: queues keep one for at most 14 days, dead letters 14 more.
 const BAR_SECONDS: i64 = 60 * 24 * 60 * 60;
@@ -140,6 +142,45 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
         bump.await.map_err(unavailable)?;
         self.put_bar(id, holder, true).await
     }
+}
+
+impl<S: Aggregate> States<S> for DynamoStore {
+    /// Reads the whole table, a megabyte a page: for a rebuild, which reads it anyway.
+    async fn states(&self, after: Option<&str>) -> Result<StatesPage<S>, StoreError> {
+        let page = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            // Or an aggregate that has just changed would be listed as it was.
+            .consistent_read(true)
+            .filter_expression("part = :part AND attribute_exists(#state)")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":part", AttributeValue::S("state".to_owned()))
+            .set_exclusive_start_key(after.map(read_position).transpose()?)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let mut states = Vec::new();
+        for item in page.items.unwrap_or_default() {
+            let (Some(id), Some(state)) = (text(&item, "id"), text(&item, "state")) else {
+                continue;
+            };
+            let state = serde_json::from_str(state).map_err(|error| error.to_string());
+            states.push(Listed { id: id.clone(), version: version(&item)?, state });
+        }
+        let next = page.last_evaluated_key.as_ref().and_then(position);
+        Ok(StatesPage { states, next })
+    }
+}
+
+/// A key of the table as a text, from which it can be read whatever is in it.
+fn position(key: &Item) -> Option<String> {
+    serde_json::to_string(&(text(key, "id")?, text(key, "part")?)).ok()
+}
+
+fn read_position(position: &str) -> Result<Item, StoreError> {
+    let (id, part): (String, String) = serde_json::from_str(position).map_err(corrupt)?;
+    Ok(key(&id, &part))
 }
 
 fn key(id: &str, part: &str) -> Item {

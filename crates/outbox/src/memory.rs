@@ -7,7 +7,10 @@ use uuid::Uuid;
 
 use crate::envelope::{Envelope, Unread};
 use crate::publish::{Bus, BusError, DeadLetters, Entry, Parked};
-use crate::state::{Aggregate, Change, Loaded, StateStore, StoreError};
+use crate::state::{Aggregate, Change, Listed, Loaded, StateStore, States, StatesPage, StoreError};
+
+/// Few, so that a test of a handful of aggregates reads several pages.
+const STATES_PER_PAGE: usize = 10;
 
 /// Keeps aggregates in memory, and all that they would have published.
 #[derive(Debug)]
@@ -106,6 +109,22 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
         });
         stored.version += 1;
         Ok(())
+    }
+}
+
+impl<S: Aggregate> States<S> for MemoryStore<S> {
+    async fn states(&self, after: Option<&str>) -> Result<StatesPage<S>, StoreError> {
+        let inner = self.lock();
+        let listed = inner.aggregates.iter().filter_map(|(id, it)| {
+            Some(Listed { id: id.clone(), version: it.version, state: Ok(it.state.clone()?) })
+        });
+        let mut states: Vec<Listed<S>> =
+            listed.filter(|it| after.is_none_or(|after| it.id.as_str() > after)).collect();
+        states.sort_by(|a, b| a.id.cmp(&b.id));
+        let more = states.len() > STATES_PER_PAGE;
+        states.truncate(STATES_PER_PAGE);
+        let next = states.last().filter(|_| more).map(|it| it.id.clone());
+        Ok(StatesPage { states, next })
     }
 }
 

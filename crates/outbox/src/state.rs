@@ -96,6 +96,44 @@ pub trait StateStore<S> {
     fn bar(&self, id: &str, holder: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// Lists the aggregates of a store, so that whatever is made from them can be made again.
+///
+/// An implementation must
+/// - list every aggregate once that had a state when the first page was asked for, as it is or was since; one that is added
+///   meanwhile may be missing;
+/// - end: the last page has no `next`.
+pub trait States<S> {
+    /// Reads a page, in no order that means anything; `after` is the `next` of the page before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read, and on an `after` that is not its own.
+    fn states(
+        &self,
+        after: Option<&str>,
+    ) -> impl Future<Output = Result<StatesPage<S>, StoreError>> + Send;
+}
+
+/// Some of the aggregates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatesPage<S> {
+    /// The aggregates; a page may be empty, and not the last.
+    pub states: Vec<Listed<S>>,
+    /// Where the next page begins; nothing after the last.
+    pub next: Option<String>,
+}
+
+/// An aggregate of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<S> {
+    /// Its key.
+    pub id: String,
+    /// Number of its changes so far.
+    pub version: u64,
+    /// Its state; or why it cannot be read, which must not keep anybody from the others.
+    pub state: Result<S, String>,
+}
+
 /// Why a store could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -29,6 +29,15 @@ pub struct ProjectConfig {
     pub dead_letters_url: String,
 }
 
+/// Settings of `booking-rebuild`.
+#[derive(Clone, Debug)]
+pub struct RebuildConfig {
+    /// Table of the event streams.
+    pub bookings_table: String,
+    /// Table of the view.
+    pub view_table: String,
+}
+
 /// Settings of `booking-publish`.
 #[derive(Clone, Debug)]
 pub struct PublishConfig {
@@ -83,6 +92,20 @@ impl ProjectConfig {
             bookings_table: required("BOOKINGS_TABLE")?,
             view_table: required("BOOKINGS_VIEW_TABLE")?,
             dead_letters_url: required("BOOKING_PROJECT_DEAD_LETTERS_URL")?,
+        })
+    }
+}
+
+impl RebuildConfig {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// Names the first variable that is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            bookings_table: required("BOOKINGS_TABLE")?,
+            view_table: required("BOOKINGS_VIEW_TABLE")?,
         })
     }
 }

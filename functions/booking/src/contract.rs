@@ -2,6 +2,9 @@
 
 use contracts::booking::{Event, PublishedPayment, SOURCE};
 use contracts::id::BookingId;
+use contracts::projection::{Projection, ProjectionStatus};
+use cqrs::generation::Status;
+use cqrs::rebuild::Progress;
 use event_sourcing::store::Commit;
 use outbox::envelope::Envelope;
 use outbox::publish::{Entry, Poison};
@@ -59,6 +62,30 @@ pub fn event(booking_id: BookingId, event: &BookingEvent) -> Event {
         BookingEvent::BookingCheckedOut { slot_id } => {
             Event::BookingCheckedOut { booking_id, slot_id }
         }
+    }
+}
+
+/// How the view fares, as others may know it.
+#[must_use]
+pub fn projection(progress: Progress) -> Projection {
+    let Progress { status, live, previous, rebuild, counts, switched_at, lag_seconds } = progress;
+    let status = match status {
+        Status::Live => ProjectionStatus::Live,
+        Status::Rebuilding => ProjectionStatus::Rebuilding,
+        Status::Failed => ProjectionStatus::Failed,
+    };
+    Projection {
+        status,
+        applied: counts.applied,
+        lag_seconds,
+        generation: live,
+        previous,
+        building: rebuild.as_ref().map(|it| it.generation),
+        compared: counts.compared,
+        healed: counts.healed,
+        different: counts.different,
+        failure: rebuild.and_then(|it| it.failure),
+        switched_at,
     }
 }
 

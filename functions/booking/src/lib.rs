@@ -5,6 +5,7 @@
 pub mod domain;
 
 pub mod contract;
+pub mod source;
 pub mod view;
 
 pub mod adapters;

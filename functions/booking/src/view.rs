@@ -29,6 +29,15 @@ impl Row for BookingRow {
     }
 }
 
+/// Every state: a list of all bookings reads them together, so that no partition of an index holds every booking.
+pub const ALL: [BookingStatus; 5] = [
+    BookingStatus::Pending,
+    BookingStatus::Completed,
+    BookingStatus::Failed,
+    BookingStatus::Cancelled,
+    BookingStatus::CheckedOut,
+];
+
 /// The name of a state, as the index spells it.
 #[must_use]
 pub fn status_name(status: BookingStatus) -> &'static str {
@@ -82,4 +91,12 @@ pub fn apply(
         }
         Some(BookingRow(booking))
     })
+}
+
+/// The row that a whole stream leads to, and its version; nothing if the stream does not begin with its creation.
+#[must_use]
+pub fn fold(booking_id: BookingId, commits: &[Commit<BookingEvent>]) -> Option<(u64, BookingRow)> {
+    let version = commits.last().map_or(0, Commit::last_version);
+    let row = commits.iter().fold(None, |row, commit| apply(row, booking_id, commit))?;
+    Some((version, row))
 }

@@ -23,10 +23,14 @@ pub struct Services {
     pub booking_command: String,
     /// Shows bookings.
     pub booking_query: String,
+    /// Makes the view of bookings anew.
+    pub booking_rebuild: String,
     /// Adds, closes and reopens slots.
     pub parking_command: String,
     /// Shows slots.
     pub parking_query: String,
+    /// Makes the view of slots anew.
+    pub parking_rebuild: String,
 }
 
 impl Config {
@@ -40,8 +44,10 @@ impl Config {
             services: Services {
                 booking_command: required("BOOKING_COMMAND_FUNCTION")?,
                 booking_query: required("BOOKING_QUERY_FUNCTION")?,
+                booking_rebuild: required("BOOKING_REBUILD_FUNCTION")?,
                 parking_command: required("PARKING_COMMAND_FUNCTION")?,
                 parking_query: required("PARKING_QUERY_FUNCTION")?,
+                parking_rebuild: required("PARKING_REBUILD_FUNCTION")?,
             },
             origins: Origins::from_list(&required("ALLOWED_ORIGINS")?),
             booking_saga: parsed("BOOKING_SAGA_ARN", str::parse)?,

@@ -1,7 +1,10 @@
 //! What operators send and see.
 
+use std::collections::BTreeMap;
+
 use contracts::booking::{Booking, BookingStatus, FailureReason, History, PaymentMode, Standing};
 use contracts::id::{BookingId, CustomerId, SlotId};
+use contracts::projection::{Overview, Projection};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +25,51 @@ impl NewSlot {
         (1..=NAME_LENGTH_MAX).contains(&self.name.chars().count())
             && !self.name.trim().is_empty()
             && !self.name.chars().any(char::is_control)
+    }
+}
+
+/// Which generation of a view is to be live again.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RollBack {
+    /// The `previous` of the projection.
+    pub generation: u64,
+}
+
+/// A projection, under its name.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectionShown {
+    /// `bookings` or `slots`.
+    pub name: &'static str,
+    /// How it fares.
+    #[serde(flatten)]
+    pub projection: Projection,
+}
+
+/// The platform at one glance.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OverviewShown {
+    bookings: BTreeMap<String, u64>,
+    slots: BTreeMap<String, u64>,
+    counted_up_to: u64,
+    projections: [ProjectionShown; 2],
+}
+
+impl OverviewShown {
+    /// What both services tell.
+    #[must_use]
+    pub fn new(bookings: Overview, slots: Overview) -> Self {
+        Self {
+            bookings: bookings.counts,
+            slots: slots.counts,
+            counted_up_to: bookings.counted_up_to.min(slots.counted_up_to),
+            projections: [
+                ProjectionShown { name: "bookings", projection: bookings.projection },
+                ProjectionShown { name: "slots", projection: slots.projection },
+            ],
+        }
     }
 }
 

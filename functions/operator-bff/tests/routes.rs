@@ -28,6 +28,17 @@ fn history() -> Value {
     }]})
 }
 
+fn projection(status: &str) -> Value {
+    json!({
+        "status": status, "applied": 7, "lagSeconds": 1, "generation": 2, "previous": 1,
+        "compared": 7, "healed": 0, "different": 0,
+    })
+}
+
+fn projection_of(method: &str, name: &str, what: &str) -> Sent {
+    Sent::new(method, &format!("/operator/projections/{{name}}{what}"), &[("name", name)])
+}
+
 /// Services at their best.
 fn well(function: &str, request: &Value) -> Reply {
     Reply::Answer(match (function, request["command"].as_str().or(request["query"].as_str())) {
@@ -38,6 +49,16 @@ fn well(function: &str, request: &Value) -> Reply {
         }
         ("parking-command", _) | ("parking-query", Some("slot")) => slot(),
         ("parking-query", Some("slots")) => json!({"items": [slot()], "nextCursor": "c2"}),
+        ("booking-query" | "parking-query", Some("projection")) => projection("live"),
+        ("booking-query", Some("overview")) => {
+            json!({"counts": {"pending": 3}, "countedUpTo": 1000, "projection": projection("live")})
+        }
+        ("parking-query", Some("overview")) => {
+            json!({"counts": {"available": 5}, "countedUpTo": 1000, "projection": projection("live")})
+        }
+        ("booking-rebuild" | "parking-rebuild", Some("beginRebuild")) => projection("rebuilding"),
+        ("booking-rebuild" | "parking-rebuild", Some("workOnRebuild")) => projection("live"),
+        ("booking-rebuild" | "parking-rebuild", Some("rollBack")) => projection("live"),
         ("booking-query", Some("bookings")) => json!({"items": [booking()]}),
         ("booking-command", Some("readHistory")) => {
             if request.get("version").is_none() && request.get("at").is_none() {
@@ -290,6 +311,64 @@ async fn a_parameter_that_means_nothing_is_400_and_an_id_that_is_none_404() {
 }
 
 #[tokio::test]
+async fn a_projection_is_shown_and_made_anew_by_its_own_service() {
+    for (name, service) in [("bookings", "booking"), ("slots", "parking")] {
+        let services = Memory::new(well);
+        let mut expected = projection("live");
+        expected["name"] = json!(name);
+        let answer = projection_of("GET", name, "").to(&services, &SAGAS).await;
+        assert_eq!((answer.status_code, json_of(&answer)), (200, expected.clone()));
+        expected["status"] = json!("rebuilding");
+        let answer = projection_of("POST", name, "/rebuild").to(&services, &SAGAS).await;
+        assert_eq!((answer.status_code, json_of(&answer)), (202, expected.clone()));
+        expected["status"] = json!("live");
+        let sent = projection_of("POST", name, "/rollback").body(&json!({"generation": 1}));
+        let answer = sent.to(&services, &SAGAS).await;
+        assert_eq!((answer.status_code, json_of(&answer)), (200, expected));
+        let rebuild = format!("{service}-rebuild");
+        assert_eq!(
+            services.asked(),
+            [
+                (format!("{service}-query"), json!({"query": "projection"})),
+                (rebuild.clone(), json!({"command": "beginRebuild"})),
+                (rebuild.clone(), json!({"command": "workOnRebuild"})),
+                (rebuild, json!({"command": "rollBack", "generation": 1})),
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_projection_is_404_and_a_generation_that_is_not_kept_409() {
+    let nobody = Memory::new(|_, _| down());
+    for (method, what) in [("GET", ""), ("POST", "/rebuild"), ("POST", "/rollback")] {
+        for name in ["bills", "Bookings", "bookings2"] {
+            let answer = projection_of(method, name, what).to(&nobody, &SAGAS).await;
+            assert_eq!(problem(&answer), (404, "not-found".to_owned()), "{method} {name}{what}");
+        }
+    }
+    for body in [json!({}), json!({"generation": "1"}), json!({"generation": 1, "x": 1})] {
+        let sent = projection_of("POST", "slots", "/rollback").body(&body);
+        let answer = sent.to(&nobody, &SAGAS).await;
+        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{body}");
+    }
+    assert!(nobody.asked().is_empty());
+    let refusing = Memory::new(|_, _| Reply::Failure(Failure::rejected("conflict", "not kept")));
+    let sent = projection_of("POST", "slots", "/rollback").body(&json!({"generation": 9}));
+    assert_eq!(problem(&sent.to(&refusing, &SAGAS).await), (409, "conflict".to_owned()));
+}
+
+#[tokio::test]
+async fn the_overview_shows_counts_and_projections() {
+    let answer = Sent::new("GET", "/operator/overview", &[]).to(&Memory::new(well), &SAGAS).await;
+    let overview = json_of(&answer);
+    assert_eq!(overview["bookings"], json!({"pending": 3}));
+    assert_eq!(overview["slots"], json!({"available": 5}));
+    assert_eq!(overview["projections"][0]["name"], "bookings");
+    assert_eq!(overview["projections"][1]["lagSeconds"], 1);
+}
+
+#[tokio::test]
 async fn what_is_out_of_reach_is_503() {
     let nobody = Memory::new(|_, _| down());
     for sent in [
@@ -298,6 +377,9 @@ async fn what_is_out_of_reach_is_503() {
         Sent::new("GET", "/operator/slots", &[]),
         Sent::new("GET", "/operator/bookings", &[]),
         booking_of(BOOKING, "events"),
+        projection_of("GET", "slots", ""),
+        projection_of("POST", "bookings", "/rebuild"),
+        Sent::new("GET", "/operator/overview", &[]),
     ] {
         let answer = sent.to(&nobody, &SAGAS).await;
         assert_eq!(problem(&answer), (503, "service-unavailable".to_owned()));

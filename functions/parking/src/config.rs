@@ -27,6 +27,15 @@ pub struct ProjectConfig {
     pub dead_letters_url: String,
 }
 
+/// Settings of `parking-rebuild`.
+#[derive(Clone, Debug)]
+pub struct RebuildConfig {
+    /// Table of the slots.
+    pub slots_table: String,
+    /// Table of the view.
+    pub view_table: String,
+}
+
 /// Settings of `parking-publish`.
 #[derive(Clone, Debug)]
 pub struct PublishConfig {
@@ -68,6 +77,20 @@ impl ProjectConfig {
         Ok(Self {
             view_table: required("SLOTS_VIEW_TABLE")?,
             dead_letters_url: required("PARKING_PROJECT_DEAD_LETTERS_URL")?,
+        })
+    }
+}
+
+impl RebuildConfig {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// Names the first variable that is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            slots_table: required("SLOTS_TABLE")?,
+            view_table: required("SLOTS_VIEW_TABLE")?,
         })
     }
 }

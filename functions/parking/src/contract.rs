@@ -3,7 +3,10 @@
 use contracts::booking::PaymentMode;
 use contracts::id::SlotId;
 use contracts::parking::{Event, Slot as PublishedSlot, SlotStatus};
+use contracts::projection::{Projection, ProjectionStatus};
 use contracts::{billing, booking};
+use cqrs::generation::Status;
+use cqrs::rebuild::Progress;
 use outbox::consume::Delivery;
 use outbox::envelope::Unread;
 use serde::Serialize;
@@ -92,4 +95,28 @@ pub fn unread(event: &impl Serialize) -> Result<Unread, serde_json::Error> {
 
 fn read<E: DeserializeOwned>(event: &Unread) -> Result<E, serde_json::Error> {
     serde_json::from_value(serde_json::to_value(event)?)
+}
+
+/// How the view fares, as others may know it.
+#[must_use]
+pub fn projection(progress: Progress) -> Projection {
+    let Progress { status, live, previous, rebuild, counts, switched_at, lag_seconds } = progress;
+    let status = match status {
+        Status::Live => ProjectionStatus::Live,
+        Status::Rebuilding => ProjectionStatus::Rebuilding,
+        Status::Failed => ProjectionStatus::Failed,
+    };
+    Projection {
+        status,
+        applied: counts.applied,
+        lag_seconds,
+        generation: live,
+        previous,
+        building: rebuild.as_ref().map(|it| it.generation),
+        compared: counts.compared,
+        healed: counts.healed,
+        different: counts.different,
+        failure: rebuild.and_then(|it| it.failure),
+        switched_at,
+    }
 }

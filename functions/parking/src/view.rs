@@ -22,6 +22,10 @@ impl Row for SlotRow {
     }
 }
 
+/// Every state: a list of all slots reads them together, so that no partition of the index holds every slot.
+pub const ALL: [SlotStatus; 4] =
+    [SlotStatus::Available, SlotStatus::Blocked, SlotStatus::Reserved, SlotStatus::Closed];
+
 /// The name of a state, as the index spells it.
 #[must_use]
 pub fn status_name(status: SlotStatus) -> &'static str {

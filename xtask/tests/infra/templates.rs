@@ -110,7 +110,8 @@ fn a_query_changes_nothing_anywhere() {
 }
 
 #[test]
-fn views_are_written_by_projectors_alone_and_no_command_sees_one() {
+fn views_are_written_by_projectors_and_rebuilds_alone_and_no_command_sees_one() {
+    const READERS: [&str; 3] = ["-project", "-query", "-rebuild"];
     let platform = platform();
     for role in platform.all(ROLE) {
         let players: Vec<&str> = platform
@@ -123,12 +124,32 @@ fn views_are_written_by_projectors_alone_and_no_command_sees_one() {
                 assert!(
                     players
                         .iter()
-                        .all(|binary| binary.ends_with("-project") || binary.ends_with("-query")),
+                        .all(|binary| READERS.iter().any(|reader| binary.ends_with(reader))),
                     "{players:?} may {action} {}",
                     table.label()
                 );
             }
         }
+    }
+}
+
+#[test]
+fn a_rebuild_reads_its_source_and_writes_its_view_and_nothing_else() {
+    const READS: &[&str] = &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"];
+    let platform = platform();
+    for (function, role) in roles_of(&platform, "rebuild") {
+        let label = function.label();
+        let reached = reached(&platform, role);
+        assert!(reached.iter().any(|(table, _)| is_view(table)), "{label} writes no view");
+        for (table, action) in reached {
+            let may = is_view(table) || READS.contains(&action.as_str());
+            assert!(may, "{label} may {action} {}", table.label());
+        }
+        // It is called without anybody waiting for it: what fails must be tried again, and then be seen.
+        let on_failure = &function.property("EventInvokeConfig")["DestinationConfig"]["OnFailure"];
+        let dead = on_failure["Destination"].as_str().expect("it fails to somewhere");
+        assert!(role.may("sqs:SendMessage", dead), "{label} may not send to its dead letters");
+        assert_eq!(function.property("EventInvokeConfig")["MaximumRetryAttempts"], 2, "{label}");
     }
 }
 
@@ -352,7 +373,11 @@ fn each_queue_of_dead_letters_is_somebodys_and_watched() {
             .all(FUNCTION)
             .flat_map(|function| function.sources("DynamoDB"))
             .any(|stream| stream["DestinationConfig"]["OnFailure"]["Destination"] == arn);
-        assert!(of_queue || of_stream, "nothing leads to {}", dead.label());
+        let of_call = platform.all(FUNCTION).any(|function| {
+            let called = function.property("EventInvokeConfig");
+            called["DestinationConfig"]["OnFailure"]["Destination"] == arn
+        });
+        assert!(of_queue || of_stream || of_call, "nothing leads to {}", dead.label());
         let watched = platform.all(ALARM).any(|alarm| {
             list(alarm.property("Dimensions")).any(|it| it["Value"] == dead.text("QueueName"))
                 && !texts(alarm.property("AlarmActions")).is_empty()

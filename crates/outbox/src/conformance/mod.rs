@@ -15,7 +15,7 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::state::{Aggregate, Change, Loaded, StateStore, StoreError};
+use crate::state::{Aggregate, Change, Loaded, StateStore, States, StoreError};
 
 /// What the suite stores: who has it, and a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ impl Aggregate for Thing {}
 /// # Panics
 ///
 /// When the store does not do what it must.
-pub async fn all(store: &impl StateStore<Thing>) {
+pub async fn all(store: &(impl StateStore<Thing> + States<Thing>)) {
     what_was_never_saved_is_nothing(store).await;
     what_was_saved_is_loaded_at_once(store).await;
     a_large_state_comes_back_whole(store).await;
@@ -50,6 +50,39 @@ pub async fn all(store: &impl StateStore<Thing>) {
     a_change_that_was_saved_before_a_bar_is_still_recognised(store).await;
     a_bar_that_is_set_again_moves_nothing(store).await;
     whoever_races_a_bar_holds_nothing_afterwards(store).await;
+    // Last: what the others have left makes several pages.
+    every_state_is_listed_once(store).await;
+}
+
+/// Page by page, and neither bars nor what has nothing but a bar.
+pub async fn every_state_is_listed_once(store: &(impl StateStore<Thing> + States<Thing>)) {
+    let mut made: Vec<String> = (0..25).map(|_| new_id()).collect();
+    for id in &made {
+        store.save(id, change(0, "old")).await.expect("id is new");
+        store.bar(id, ANN).await.expect("store can be written");
+        store.save(id, change(2, id)).await.expect("version is the current one");
+    }
+    let barred = new_id();
+    store.bar(&barred, ANN).await.expect("store can be written");
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.states(after.as_deref()).await.expect("store can be read");
+        for it in page.states {
+            assert_ne!(it.id, barred);
+            if made.contains(&it.id) {
+                let state = it.state.expect("it can be read");
+                assert_eq!((it.version, state.text.as_str()), (3, it.id.as_str()));
+                listed.push(it.id);
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    listed.sort();
+    made.sort();
+    assert_eq!(listed, made);
 }
 
 /// Version 0, and no bar.

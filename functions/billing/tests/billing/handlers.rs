@@ -9,7 +9,7 @@ use billing::view::BillRow;
 use contracts::billing::{Bill, BillStatus, Command, Query};
 use contracts::message::Request;
 use cqrs::memory::MemoryView;
-use cqrs::view::View;
+use cqrs::view::Reader as _;
 use outbox::memory::{MemoryBus, MemoryDeadLetters};
 use saga::{Failure, FailureKind};
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 
 use booking::config::ProjectConfig;
 use booking::handlers::project;
-use cqrs::dynamodb::DynamoView;
+use cqrs::dynamodb::DynamoGenerations;
+use cqrs::lag::Gauge;
 use event_sourcing::dynamodb::DynamoStore;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use outbox::sqs::Queue;
@@ -14,11 +15,14 @@ async fn main() -> Result<(), Error> {
     let aws = function::aws_config().await;
     let tables = aws_sdk_dynamodb::Client::new(&aws);
     let store = DynamoStore::new(tables.clone(), config.bookings_table);
-    let view = DynamoView::new(tables, config.view_table);
+    let views = DynamoGenerations::new(tables, config.view_table);
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
-    function::warm(view.warm_up()).await;
+    function::warm(views.warm_up()).await;
+    let gauge = Gauge::default();
     run(service_fn(async |event: LambdaEvent<_>| {
-        Ok::<_, Error>(project::handle(&store, &view, &dead_letters, event.payload).await)
+        let handled =
+            project::handle(&store, &views, &dead_letters, &gauge, function::now, event.payload);
+        Ok::<_, Error>(handled.await)
     }))
     .await
 }

@@ -5,6 +5,7 @@ pub mod project;
 pub mod publish;
 pub mod query;
 pub mod react;
+pub mod rebuild;
 
 #[cfg(test)]
 mod tests;

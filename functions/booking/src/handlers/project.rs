@@ -3,23 +3,39 @@
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use contracts::id::BookingId;
-use cqrs::follow::{ProjectError, follow};
+use cqrs::follow::ProjectError;
+use cqrs::generation::Generations;
+use cqrs::lag::Gauge;
+use cqrs::projector;
 use cqrs::view::View;
 use event_sourcing::item::CommitItem;
 use event_sourcing::store::{Commit, EventStore, StoreError};
+use jiff::Timestamp;
 use outbox::publish::{DeadLetters, Poison};
 
 use crate::domain::BookingEvent;
-use crate::view::{BookingRow, apply};
+use crate::view::{BookingRow, apply, fold};
 
-/// Applies a batch of the stream to the view.
-pub async fn handle(
+/// Applies a batch of the stream to every generation of the view.
+pub async fn handle<G: Generations<BookingRow>>(
     store: &impl EventStore<BookingEvent>,
-    view: &impl View<BookingRow>,
+    views: &G,
     dead_letters: &impl DeadLetters,
+    gauge: &Gauge,
+    clock: impl Fn() -> Timestamp,
     batch: Event,
 ) -> DynamoDbEventResponse {
-    follow(batch, async |record| project(store, view, record).await, dead_letters).await
+    let apply = async |view: &G::View, record: &EventRecord| project(store, view, record).await;
+    let projected = projector::project(views, gauge, &clock, batch, apply, dead_letters).await;
+    if let Some(measured) = projected.measured {
+        function::metrics::projection(
+            "bookings",
+            measured.lag_seconds,
+            measured.iterator_age_ms,
+            clock(),
+        );
+    }
+    projected.response
 }
 
 async fn project(
@@ -34,17 +50,17 @@ async fn project(
     if version >= commit.last_version() {
         return Ok(());
     }
-    let (version, row) = if version + 1 == commit.version {
+    let projected = if version + 1 == commit.version {
         let row = apply(known.map(|known| known.row), booking_id, &commit);
-        (commit.last_version(), row)
+        row.map(|row| (commit.last_version(), row))
     } else {
         // A commit before this one has not come by yet: streams keep order per item only.
         tracing::info!(%booking_id, version, found = commit.version, "gap healed from the source");
         let commits = store.load(&id, 0).await.map_err(unavailable)?;
-        let version = commits.last().map_or(0, Commit::last_version);
-        (version, commits.iter().fold(None, |row, commit| apply(row, booking_id, commit)))
+        fold(booking_id, &commits)
     };
-    let row = row.ok_or_else(|| Poison("stream does not begin with its creation".to_owned()))?;
+    let (version, row) =
+        projected.ok_or_else(|| Poison("stream does not begin with its creation".to_owned()))?;
     let advanced = view.advance(&id, version, &row).await?;
     tracing::debug!(%booking_id, version, advanced, "projected");
     Ok(())

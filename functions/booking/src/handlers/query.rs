@@ -1,22 +1,32 @@
 //! `booking-query`: reads the view, and nothing else.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use contracts::booking::{Booking, BookingStatus, Query};
+use contracts::booking::{Booking, Query};
 use contracts::message::{Page, PageRequest, Request};
+use contracts::projection::{Overview, Projection};
 use cqrs::cursor::Cursors;
+use cqrs::generation::Controls;
 use cqrs::page::{self, Listing};
-use cqrs::view::{Order, View, ViewError};
+use cqrs::rebuild;
+use cqrs::view::{Order, Range, Reader};
 use cqrs::wait::{self, Patience};
+use jiff::Timestamp;
 use saga::Failure;
 use serde::Serialize;
 
-use crate::view::{BY_CUSTOMER, BY_STATUS, BookingRow, status_name};
+use super::rebuild::unread;
+use crate::contract;
+use crate::view::{ALL, BY_CUSTOMER, BY_STATUS, BookingRow, status_name};
 
 /// How long a reader waits for the version that they have asked for.
 const WAIT_FOR_VERSION: Duration = Duration::from_secs(2);
 /// How long a booking may be missing from the view after it was accepted, before it counts as unknown.
 const WAIT_FOR_ROW: Duration = Duration::from_secs(1);
+
+/// An overview need not know how many there are beyond this, and counting reads what it counts.
+const COUNT_MAX: u32 = 1_000;
 
 /// What a query is answered with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,6 +36,10 @@ pub enum Answer {
     Booking(Box<Booking>),
     /// Some of them.
     Page(Page<Booking>),
+    /// How the view fares.
+    Projection(Box<Projection>),
+    /// What it holds.
+    Overview(Box<Overview>),
 }
 
 /// Answers one query.
@@ -34,9 +48,11 @@ pub enum Answer {
 ///
 /// `Rejected` if there is no such booking or cursor, `Transient` if the view is behind what was asked for.
 pub async fn handle(
-    view: &impl View<BookingRow>,
+    view: &impl Reader<BookingRow>,
+    controls: &impl Controls,
     cursors: &Cursors,
     request: Request<Query>,
+    now: Timestamp,
 ) -> Result<Answer, Failure> {
     match request.ask {
         Query::Booking { booking_id, customer, min_version } => {
@@ -44,8 +60,7 @@ pub async fn handle(
                 min_version: min_version.unwrap_or(1),
                 at_most: if min_version.is_some() { WAIT_FOR_VERSION } else { WAIT_FOR_ROW },
             };
-            let found =
-                wait::get(view, &booking_id.to_string(), patience).await.map_err(failure)?;
+            let found = wait::get(view, &booking_id.to_string(), patience).await.map_err(unread)?;
             let Some(found) = found else {
                 return Err(match min_version {
                     Some(_) => behind(),
@@ -80,16 +95,10 @@ pub async fn handle(
                 Bookings { index: BY_STATUS, attribute: "status", partitions: &partitions };
             read_page(view, cursors, &list, listing, &page).await
         }
+        Query::Projection {} => Ok(Answer::Projection(Box::new(projection(controls, now).await?))),
+        Query::Overview {} => Ok(Answer::Overview(Box::new(overview(view, controls, now).await?))),
     }
 }
-
-const ALL: [BookingStatus; 5] = [
-    BookingStatus::Pending,
-    BookingStatus::Completed,
-    BookingStatus::Failed,
-    BookingStatus::Cancelled,
-    BookingStatus::CheckedOut,
-];
 
 struct Bookings<'a> {
     index: &'static str,
@@ -98,7 +107,7 @@ struct Bookings<'a> {
 }
 
 async fn read_page(
-    view: &impl View<BookingRow>,
+    view: &impl Reader<BookingRow>,
     cursors: &Cursors,
     list: &str,
     bookings: Bookings<'_>,
@@ -117,7 +126,7 @@ async fn read_page(
         after: after.as_deref(),
         limit: page.limit as usize,
     };
-    let page = page::read(view, listing).await.map_err(failure)?;
+    let page = page::read(view, listing).await.map_err(unread)?;
     Ok(Answer::Page(Page {
         items: page.rows.into_iter().map(|it| it.row.0).collect(),
         next_cursor: page.next.map(|position| cursors.seal(list, &position)),
@@ -128,9 +137,27 @@ fn behind() -> Failure {
     Failure::transient("the view has not reached this version yet", "view is behind")
 }
 
-fn failure(error: ViewError) -> Failure {
-    match error {
-        ViewError::Unavailable(_) => Failure::transient("bookings can't be read", error),
-        ViewError::Corrupt(_) => Failure::broken(error),
+async fn projection(controls: &impl Controls, now: Timestamp) -> Result<Projection, Failure> {
+    rebuild::progress(controls, now).await.map(contract::projection).map_err(unread)
+}
+
+async fn overview(
+    view: &impl Reader<BookingRow>,
+    controls: &impl Controls,
+    now: Timestamp,
+) -> Result<Overview, Failure> {
+    let mut counts = BTreeMap::new();
+    for status in ALL.map(status_name) {
+        let range = Range {
+            index: BY_STATUS,
+            attribute: "status",
+            partition: status,
+            after: None,
+            order: Order::Ascending,
+            limit: COUNT_MAX as usize,
+        };
+        counts.insert(status.to_owned(), view.count(range).await.map_err(unread)? as u64);
     }
+    let projection = projection(controls, now).await?;
+    Ok(Overview { counts, counted_up_to: COUNT_MAX.into(), projection })
 }

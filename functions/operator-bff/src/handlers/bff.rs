@@ -4,7 +4,7 @@ use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::invoke::{Deadline, Invoke};
 use bff::{Answer, Edge, Problem, ProblemKind, Request};
 
-use super::{Errand, LIMIT, bookings, slots};
+use super::{Errand, LIMIT, bookings, projections, slots};
 use crate::config::Config;
 use crate::workflow::Workflow;
 
@@ -48,6 +48,10 @@ async fn answer(
         ("GET", "/operator/bookings") => bookings::list(&errand).await,
         ("GET", "/operator/bookings/{bookingId}/events") => bookings::history(&errand).await,
         ("GET", "/operator/bookings/{bookingId}/saga") => bookings::saga(&errand, workflow).await,
+        ("GET", "/operator/overview") => projections::overview(&errand).await,
+        ("GET", "/operator/projections/{name}") => projections::read(&errand).await,
+        ("POST", "/operator/projections/{name}/rebuild") => projections::rebuild(&errand).await,
+        ("POST", "/operator/projections/{name}/rollback") => projections::roll_back(&errand).await,
         _ => Err(Problem::not_found("there is no such route")),
     }
 }

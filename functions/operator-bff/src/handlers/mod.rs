@@ -3,6 +3,7 @@
 pub mod bff;
 
 mod bookings;
+mod projections;
 mod slots;
 
 use std::time::Duration;

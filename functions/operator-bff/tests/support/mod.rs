@@ -77,8 +77,10 @@ pub(crate) fn config() -> Config {
         services: Services {
             booking_command: "booking-command".to_owned(),
             booking_query: "booking-query".to_owned(),
+            booking_rebuild: "booking-rebuild".to_owned(),
             parking_command: "parking-command".to_owned(),
             parking_query: "parking-query".to_owned(),
+            parking_rebuild: "parking-rebuild".to_owned(),
         },
         origins: Origins::Any,
         booking_saga: MACHINE.parse().expect("an ARN"),

@@ -1,6 +1,7 @@
 //! Lambda `parking-project`: wiring only.
 
-use cqrs::dynamodb::DynamoView;
+use cqrs::dynamodb::DynamoGenerations;
+use cqrs::lag::Gauge;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use outbox::sqs::Queue;
 use parking::config::ProjectConfig;
@@ -11,11 +12,13 @@ async fn main() -> Result<(), Error> {
     function::telemetry();
     let config = ProjectConfig::from_env()?;
     let aws = function::aws_config().await;
-    let view = DynamoView::new(aws_sdk_dynamodb::Client::new(&aws), config.view_table);
+    let views = DynamoGenerations::new(aws_sdk_dynamodb::Client::new(&aws), config.view_table);
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
-    function::warm(view.warm_up()).await;
+    function::warm(views.warm_up()).await;
+    let gauge = Gauge::default();
     run(service_fn(async |event: LambdaEvent<_>| {
-        Ok::<_, Error>(project::handle(&view, &dead_letters, event.payload).await)
+        let handled = project::handle(&views, &dead_letters, &gauge, function::now, event.payload);
+        Ok::<_, Error>(handled.await)
     }))
     .await
 }

@@ -1,7 +1,8 @@
 //! Lambda `parking-query`: wiring only.
 
 use cqrs::cursor::Cursors;
-use cqrs::dynamodb::DynamoView;
+use cqrs::dynamodb::DynamoGenerations;
+use cqrs::live::Live;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use parking::config::QueryConfig;
 use parking::handlers::query;
@@ -11,8 +12,12 @@ async fn main() -> Result<(), Error> {
     function::telemetry();
     let config = QueryConfig::from_env()?;
     let aws = function::aws_config().await;
-    let view = DynamoView::new(aws_sdk_dynamodb::Client::new(&aws), config.view_table);
+    let tables = aws_sdk_dynamodb::Client::new(&aws);
+    let view = Live::new(DynamoGenerations::new(tables, config.view_table));
     let cursors = Cursors::new(&config.cursor_key);
-    function::warm(view.warm_up()).await;
-    run(service_fn(|event: LambdaEvent<_>| query::handle(&view, &cursors, event.payload))).await
+    function::warm(view.generations().warm_up()).await;
+    run(service_fn(|event: LambdaEvent<_>| {
+        query::handle(&view, view.generations(), &cursors, event.payload, function::now())
+    }))
+    .await
 }

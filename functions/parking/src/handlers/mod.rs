@@ -5,3 +5,4 @@ pub mod project;
 pub mod publish;
 pub mod query;
 pub mod react;
+pub mod rebuild;

@@ -3,8 +3,12 @@
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use contracts::id::SlotId;
-use cqrs::follow::{ProjectError, follow};
+use cqrs::follow::ProjectError;
+use cqrs::generation::Generations;
+use cqrs::lag::Gauge;
+use cqrs::projector;
 use cqrs::view::View;
+use jiff::Timestamp;
 use outbox::publish::{DeadLetters, Poison};
 use outbox::record::shown;
 
@@ -12,13 +16,25 @@ use crate::contract;
 use crate::domain::Slot;
 use crate::view::SlotRow;
 
-/// Brings the view up to a batch of the stream.
-pub async fn handle(
-    view: &impl View<SlotRow>,
+/// Brings every generation of the view up to a batch of the stream.
+pub async fn handle<G: Generations<SlotRow>>(
+    views: &G,
     dead_letters: &impl DeadLetters,
+    gauge: &Gauge,
+    clock: impl Fn() -> Timestamp,
     batch: Event,
 ) -> DynamoDbEventResponse {
-    follow(batch, async |record| project(view, record).await, dead_letters).await
+    let apply = async |view: &G::View, record: &EventRecord| project(view, record).await;
+    let projected = projector::project(views, gauge, &clock, batch, apply, dead_letters).await;
+    if let Some(measured) = projected.measured {
+        function::metrics::projection(
+            "slots",
+            measured.lag_seconds,
+            measured.iterator_age_ms,
+            clock(),
+        );
+    }
+    projected.response
 }
 
 /// A record shows the whole slot, so that the latest is all that counts, whatever came before it.

@@ -1,25 +1,31 @@
 //! `parking-query`: reads the view, and nothing else.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use contracts::message::{Page, PageRequest, Request};
 use contracts::parking::{Query, Slot, SlotStatus};
+use contracts::projection::{Overview, Projection};
 use cqrs::cursor::Cursors;
+use cqrs::generation::Controls;
 use cqrs::page::{self, Listing};
-use cqrs::view::{Order, View, ViewError};
+use cqrs::rebuild;
+use cqrs::view::{Order, Range, Reader};
 use cqrs::wait::{self, Patience};
+use jiff::Timestamp;
 use saga::Failure;
 use serde::Serialize;
 
-use crate::view::{BY_STATUS, SlotRow, status_name};
+use super::rebuild::unread;
+use crate::contract;
+use crate::view::{ALL, BY_STATUS, SlotRow, status_name};
 
 /// How long a reader waits for the version that they have asked for.
 const WAIT_FOR_VERSION: Duration = Duration::from_secs(2);
 /// How long a slot may be missing from the view after it was added, before it counts as unknown.
 const WAIT_FOR_ROW: Duration = Duration::from_secs(1);
-/// Read together when all are asked for, so that no partition of the index holds every slot.
-const ALL: [SlotStatus; 4] =
-    [SlotStatus::Available, SlotStatus::Blocked, SlotStatus::Reserved, SlotStatus::Closed];
+/// An overview need not know how many there are beyond this, and counting reads what it counts.
+const COUNT_MAX: u32 = 1_000;
 
 /// What a query is answered with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,6 +35,10 @@ pub enum Answer {
     Slot(Slot),
     /// Some of them.
     Page(Page<Slot>),
+    /// How the view fares.
+    Projection(Box<Projection>),
+    /// What it holds.
+    Overview(Box<Overview>),
 }
 
 /// Answers one query.
@@ -37,9 +47,11 @@ pub enum Answer {
 ///
 /// `Rejected` if there is no such slot or cursor, `Transient` if the view is behind what was asked for.
 pub async fn handle(
-    view: &impl View<SlotRow>,
+    view: &impl Reader<SlotRow>,
+    controls: &impl Controls,
     cursors: &Cursors,
     request: Request<Query>,
+    now: Timestamp,
 ) -> Result<Answer, Failure> {
     match request.ask {
         Query::Slot { slot_id, min_version } => {
@@ -47,7 +59,7 @@ pub async fn handle(
                 min_version: min_version.unwrap_or(1),
                 at_most: if min_version.is_some() { WAIT_FOR_VERSION } else { WAIT_FOR_ROW },
             };
-            match wait::get(view, &slot_id.to_string(), patience).await.map_err(failure)? {
+            match wait::get(view, &slot_id.to_string(), patience).await.map_err(unread)? {
                 Some(found) if found.version >= patience.min_version => {
                     Ok(Answer::Slot(found.row.0))
                 }
@@ -60,11 +72,13 @@ pub async fn handle(
             }
         }
         Query::Slots { status, page } => read_page(view, cursors, status, &page).await,
+        Query::Projection {} => Ok(Answer::Projection(Box::new(projection(controls, now).await?))),
+        Query::Overview {} => Ok(Answer::Overview(Box::new(overview(view, controls, now).await?))),
     }
 }
 
 async fn read_page(
-    view: &impl View<SlotRow>,
+    view: &impl Reader<SlotRow>,
     cursors: &Cursors,
     status: Option<SlotStatus>,
     page: &PageRequest,
@@ -87,16 +101,34 @@ async fn read_page(
         after: after.as_deref(),
         limit: page.limit as usize,
     };
-    let page = page::read(view, listing).await.map_err(failure)?;
+    let page = page::read(view, listing).await.map_err(unread)?;
     Ok(Answer::Page(Page {
         items: page.rows.into_iter().map(|it| it.row.0).collect(),
         next_cursor: page.next.map(|position| cursors.seal(list, &position)),
     }))
 }
 
-fn failure(error: ViewError) -> Failure {
-    match error {
-        ViewError::Unavailable(_) => Failure::transient("slots can't be read", error),
-        ViewError::Corrupt(_) => Failure::broken(error),
+async fn projection(controls: &impl Controls, now: Timestamp) -> Result<Projection, Failure> {
+    rebuild::progress(controls, now).await.map(contract::projection).map_err(unread)
+}
+
+async fn overview(
+    view: &impl Reader<SlotRow>,
+    controls: &impl Controls,
+    now: Timestamp,
+) -> Result<Overview, Failure> {
+    let mut counts = BTreeMap::new();
+    for status in ALL.map(status_name) {
+        let range = Range {
+            index: BY_STATUS,
+            attribute: "status",
+            partition: status,
+            after: None,
+            order: Order::Ascending,
+            limit: COUNT_MAX as usize,
+        };
+        counts.insert(status.to_owned(), view.count(range).await.map_err(unread)? as u64);
     }
+    let projection = projection(controls, now).await?;
+    Ok(Overview { counts, counted_up_to: COUNT_MAX.into(), projection })
 }

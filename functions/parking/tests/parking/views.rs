@@ -4,8 +4,11 @@ use aws_lambda_events::dynamodb::{Event, EventRecord};
 use contracts::id::SlotId;
 use contracts::parking::{Slot, SlotStatus};
 use cqrs::cursor::Cursors;
-use cqrs::memory::MemoryView;
-use cqrs::view::View;
+use cqrs::generation::Generations as _;
+use cqrs::kit::{self, given};
+use cqrs::lag::Gauge;
+use cqrs::memory::{MemoryGenerations, MemoryView};
+use cqrs::view::{Reader, Versioned, View as _};
 use outbox::memory::{MemoryBus, MemoryDeadLetters};
 use outbox::state::StateStore as _;
 use parking::handlers::{project, publish, query};
@@ -15,7 +18,7 @@ use saga::{Failure, FailureKind};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{ANN, BOB, Deed, SLOT, World};
+use crate::world::{ANN, BOB, Deed, SLOT, World, now};
 
 fn batch(records: &[EventRecord]) -> Event {
     let mut event = Event::default();
@@ -23,9 +26,10 @@ fn batch(records: &[EventRecord]) -> Event {
     event
 }
 
-async fn ask(view: &impl View<SlotRow>, request: Value) -> Result<Value, Failure> {
+async fn ask(view: &impl Reader<SlotRow>, request: Value) -> Result<Value, Failure> {
     let request = serde_json::from_value(request).unwrap();
-    let answer = query::handle(view, &Cursors::new("secret"), request).await?;
+    let controls = MemoryGenerations::<SlotRow>::default();
+    let answer = query::handle(view, &controls, &Cursors::new("secret"), request, now()).await?;
     Ok(serde_json::to_value(answer).unwrap())
 }
 
@@ -51,14 +55,29 @@ fn names(page: &Value) -> Vec<&str> {
 mod streams {
     use super::*;
 
+    type Views = MemoryGenerations<SlotRow>;
+
+    async fn project(
+        views: &Views,
+        parked: &MemoryDeadLetters,
+        batch: Event,
+    ) -> aws_lambda_events::streams::DynamoDbEventResponse {
+        project::handle(views, parked, &Gauge::default(), now, batch).await
+    }
+
+    fn rows(views: &Views) -> std::collections::BTreeMap<String, Versioned<SlotRow>> {
+        views.generation(1).rows()
+    }
+
     #[tokio::test]
     async fn the_example_record_becomes_a_row_and_an_event() {
         let (view, bus, parked) =
-            (MemoryView::default(), MemoryBus::default(), MemoryDeadLetters::default());
+            (Views::default(), MemoryBus::default(), MemoryDeadLetters::default());
         let example = include_str!("../../events/parking-project.json");
-        let answer = project::handle(&view, &parked, serde_json::from_str(example).unwrap()).await;
+        let answer = project(&view, &parked, serde_json::from_str(example).unwrap()).await;
         assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [] }));
-        let slot = ask(&view, json!({ "query": "slot", "slotId": SLOT })).await.unwrap();
+        let slot =
+            ask(&view.generation(1), json!({ "query": "slot", "slotId": SLOT })).await.unwrap();
         let expected = json!({ "slotId": SLOT, "name": "A1", "status": "available", "version": 1 });
         assert_eq!(slot, expected);
 
@@ -77,10 +96,10 @@ mod streams {
         // The last one is a bar: nothing has happened, and the version has moved.
         let deeds = [Deed::Create, Deed::Block(ANN), Deed::Unblock(BOB)];
         let world = World::after(&deeds).await;
-        let view = MemoryView::default();
+        let view = Views::default();
         let records = world.stream.lock().unwrap().clone();
-        project::handle(&view, &MemoryDeadLetters::default(), batch(&records)).await;
-        let row = &view.rows()[&SLOT.to_string()];
+        project(&view, &MemoryDeadLetters::default(), batch(&records)).await;
+        let row = &rows(&view)[&SLOT.to_string()];
         assert_eq!((row.version, row.row.0.version, row.row.0.status), (3, 3, SlotStatus::Blocked));
     }
 
@@ -88,11 +107,11 @@ mod streams {
     async fn what_nobody_has_added_has_no_row_but_its_refusals_are_published() {
         let world = World::after(&[Deed::Unblock(ANN), Deed::Paid(BOB)]).await;
         let (view, bus, parked) =
-            (MemoryView::default(), MemoryBus::default(), MemoryDeadLetters::default());
+            (Views::default(), MemoryBus::default(), MemoryDeadLetters::default());
         let records = world.stream.lock().unwrap().clone();
-        project::handle(&view, &parked, batch(&records)).await;
+        project(&view, &parked, batch(&records)).await;
         publish::handle(&bus, &parked, batch(&records)).await;
-        assert!(view.rows().is_empty());
+        assert!(rows(&view).is_empty());
         assert_eq!(bus.published().len(), 1);
         assert_eq!(parked.parked(), []);
     }
@@ -130,11 +149,15 @@ mod streams {
         };
         records.insert(0, image("{}", &SLOT.to_string()));
         records.insert(1, image(r#"{"name":"A1","status":"available"}"#, "no-slot"));
-        let (view, parked) = (MemoryView::default(), MemoryDeadLetters::default());
-        let answer = project::handle(&view, &parked, batch(&records)).await;
+        let (view, parked) = (Views::default(), MemoryDeadLetters::default());
+        let answer = project(&view, &parked, batch(&records)).await;
         assert!(answer.batch_item_failures.is_empty());
-        assert_eq!(parked.parked().len(), 2);
-        assert_eq!(view.rows()[&SLOT.to_string()].row.0.status, SlotStatus::Blocked);
+        let told: Vec<_> = parked.parked();
+        assert_eq!(told.len(), 2);
+        assert!(told[0].reason.contains("missing field"), "{}", told[0].reason);
+        assert!(told[1].reason.contains("no-slot") && told[1].key.contains("no-slot"));
+        assert!(told.iter().all(|it| it.sequence_number == "9"));
+        assert_eq!(rows(&view)[&SLOT.to_string()].row.0.status, SlotStatus::Blocked);
     }
 
     fn any_deed() -> impl Strategy<Value = Deed> {
@@ -152,31 +175,117 @@ mod streams {
 
     proptest! {
         #[test]
-        fn whatever_the_order_and_repetition_of_the_records_the_view_ends_the_same(
+        fn shuffled_repeated_and_differently_batched_records_end_in_the_same_view(
             deeds in prop::collection::vec(any_deed(), 1..15),
-            picks in prop::collection::vec(any::<prop::sample::Index>(), 0..30),
+            seed: u64,
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             runtime.unwrap().block_on(async {
                 let world = World::after(&deeds).await;
                 let records = world.stream.lock().unwrap().clone();
-                let (view, parked) = (MemoryView::default(), MemoryDeadLetters::default());
-                if !records.is_empty() {
-                    for pick in picks {
-                        project::handle(&view, &parked, batch(&[pick.get(&records).clone()])).await;
-                    }
-                }
-                project::handle(&view, &parked, batch(&records)).await;
-                prop_assert_eq!(parked.parked(), []);
-                let shown = view.rows().remove(&SLOT.to_string()).map(|it| it.row.0);
                 let loaded = world.store.load(&SLOT.to_string(), None).await.unwrap();
-                let expected = loaded
+                let slot = loaded
                     .state
                     .and_then(|slot| parking::contract::published(SLOT, loaded.version, &slot));
-                prop_assert_eq!(shown, expected);
-                Ok(())
-            })?;
+                let id = SLOT.to_string();
+                let expected: Vec<_> =
+                    slot.map(|slot| (id.as_str(), loaded.version, SlotRow(slot))).into_iter().collect();
+                for batches in [kit::in_order(&records), kit::shuffled(&records, seed)] {
+                    given(batches, project).await.shows(&expected);
+                }
+            });
         }
+    }
+}
+
+mod rebuilding {
+    use contracts::projection::{Command, Projection, ProjectionStatus};
+    use outbox::memory::MemoryStore;
+    use outbox::state::Change;
+    use parking::domain::{Slot, Standing};
+    use parking::handlers::rebuild;
+    use parking::source::Slots;
+
+    use super::*;
+
+    type Views = MemoryGenerations<SlotRow>;
+    type Store = MemoryStore<Slot>;
+
+    async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection, Failure> {
+        let command: Command = serde_json::from_value(command).unwrap();
+        rebuild::handle(views, &Slots(store), command, "worker", now).await
+    }
+
+    async fn save(store: &Store, id: &str, standing: Standing) {
+        let state = Slot { name: "A1".to_owned(), standing, ..Slot::default() };
+        let change = Change { expected: 0, id: Uuid::now_v7(), state, events: vec![] };
+        store.save(id, change).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_view_is_made_anew_from_every_slot_that_was_added() {
+        let (store, views) = (Store::default(), Views::default());
+        // More than a page of them, one that has only been refused, and one that has nothing but a bar.
+        for number in 0..25 {
+            save(&store, &slot_id(number).to_string(), Standing::Available).await;
+        }
+        save(&store, &slot_id(98).to_string(), Standing::Absent).await;
+        store.bar(&slot_id(99).to_string(), "ann").await.unwrap();
+        let example = serde_json::from_str(include_str!("../../events/parking-rebuild.json"));
+        let begun = tell(&store, &views, example.unwrap()).await.unwrap();
+        assert_eq!((begun.status, begun.building), (ProjectionStatus::Rebuilding, Some(2)));
+        let done = tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
+        assert_eq!((done.status, done.applied), (ProjectionStatus::Live, 25));
+        let rows = views.generation(2).rows();
+        assert_eq!(rows.len(), 25);
+        assert!(
+            rows.values().all(|it| it.version == 1 && it.row.0.status == SlotStatus::Available)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_view_tells_how_it_fares_and_what_it_holds() {
+        let views = Views::default();
+        let slot_id = slot_id(1);
+        let slot = Slot { name: "A1".to_owned(), standing: Standing::Closed, ..Slot::default() };
+        let slot = SlotRow(parking::contract::published(slot_id, 1, &slot).unwrap());
+        views.generation(1).advance(&slot_id.to_string(), 1, &slot).await.unwrap();
+        let query = async |query: Value| {
+            let live = cqrs::live::Live::new(views.clone());
+            let request = serde_json::from_value(query).unwrap();
+            let cursors = Cursors::new("secret");
+            let answer = query::handle(&live, &views, &cursors, request, now()).await.unwrap();
+            serde_json::to_value(answer).unwrap()
+        };
+        let overview = query(json!({ "query": "overview" })).await;
+        let counts = json!({ "available": 0, "blocked": 0, "reserved": 0, "closed": 1 });
+        assert_eq!(overview["counts"], counts);
+        assert_eq!(overview["projection"], query(json!({ "query": "projection" })).await);
+        assert_eq!(overview["projection"]["lagSeconds"], 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_version_is_waited_for_across_a_switch() {
+        let (store, views) = (Store::default(), Views::default());
+        let live = cqrs::live::Live::new(views.clone());
+        let slot = |version| {
+            let slot =
+                Slot { name: "A1".to_owned(), standing: Standing::Available, ..Slot::default() };
+            SlotRow(parking::contract::published(SLOT, version, &slot).unwrap())
+        };
+        save(&store, &SLOT.to_string(), Standing::Available).await;
+        views.generation(1).advance(&SLOT.to_string(), 1, &slot(1)).await.unwrap();
+        let wanted = json!({ "query": "slot", "slotId": SLOT, "minVersion": 2 });
+        let (answer, ()) = tokio::join!(ask(&live, wanted), async {
+            tell(&store, &views, json!({ "command": "beginRebuild" })).await.unwrap();
+            tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+            // The reader has looked at generation 1, and hears of generation 2 while it waits.
+            views.generation(2).advance(&SLOT.to_string(), 2, &slot(2)).await.unwrap();
+        });
+        assert_eq!(answer.unwrap()["version"], 2);
+        let wanted = json!({ "query": "slot", "slotId": SLOT, "minVersion": 3 });
+        assert_eq!(ask(&live, wanted).await.unwrap_err().kind(), FailureKind::Transient);
     }
 }
 

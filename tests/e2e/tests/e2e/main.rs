@@ -11,6 +11,7 @@ mod cargo_lambda;
 mod cqrs;
 mod event_sourcing;
 mod platform;
+mod projections;
 mod races;
 mod saga_choreographed;
 mod saga_orchestrated;

@@ -5,12 +5,16 @@ mod support;
 use std::sync::atomic::Ordering;
 
 use crate::handlers::command::Answer;
-use crate::handlers::{project, publish, query, react};
-use crate::view::BookingRow;
+use crate::handlers::{project, publish, query, react, rebuild};
+use crate::view::{BookingRow, fold};
 use contracts::booking::{BookingStatus, FailureReason, Query};
 use contracts::message::Request;
 use cqrs::cursor::Cursors;
-use cqrs::memory::MemoryView;
+use cqrs::generation::Generations as _;
+use cqrs::kit::{self, given};
+use cqrs::lag::Gauge;
+use cqrs::memory::{MemoryGenerations, MemoryView};
+use cqrs::view::Versioned;
 use event_sourcing::store::{Commit, EventStore, StoreError};
 use outbox::memory::{MemoryBus, MemoryDeadLetters};
 use proptest::prelude::*;
@@ -231,6 +235,21 @@ mod faults {
 mod projection {
     use super::*;
 
+    type Views = MemoryGenerations<BookingRow>;
+
+    async fn project(
+        store: &Store,
+        views: &Views,
+        parked: &MemoryDeadLetters,
+        batch: aws_lambda_events::dynamodb::Event,
+    ) -> aws_lambda_events::streams::DynamoDbEventResponse {
+        project::handle(store, views, parked, &Gauge::default(), now, batch).await
+    }
+
+    fn rows(views: &Views) -> std::collections::BTreeMap<String, Versioned<BookingRow>> {
+        views.generation(1).rows()
+    }
+
     async fn history() -> (Store, Vec<Commit<crate::domain::BookingEvent>>) {
         let store = Store::default();
         ask(&store, create(card())).await.unwrap();
@@ -243,10 +262,10 @@ mod projection {
     #[tokio::test]
     async fn the_view_shows_what_the_stream_tells() {
         let (store, commits) = history().await;
-        let (view, parked) = (MemoryView::default(), MemoryDeadLetters::default());
-        let answer = project::handle(&store, &view, &parked, stream_batch(&commits)).await;
+        let (view, parked) = (Views::default(), MemoryDeadLetters::default());
+        let answer = project(&store, &view, &parked, stream_batch(&commits)).await;
         assert!(answer.batch_item_failures.is_empty());
-        let row = &view.rows()[&BOOKING.to_string()];
+        let row = &rows(&view)[&BOOKING.to_string()];
         assert_eq!(row.version, 4);
         assert_eq!(row.row.0.status, BookingStatus::Cancelled);
     }
@@ -254,41 +273,146 @@ mod projection {
     #[tokio::test]
     async fn a_gap_is_healed_from_the_source() {
         let (store, commits) = history().await;
-        let (view, parked) = (MemoryView::default(), MemoryDeadLetters::default());
-        project::handle(&store, &view, &parked, stream_batch(&commits[2..])).await;
-        assert_eq!(view.rows()[&BOOKING.to_string()].version, 4);
+        let (view, parked) = (Views::default(), MemoryDeadLetters::default());
+        project(&store, &view, &parked, stream_batch(&commits[2..])).await;
+        assert_eq!(rows(&view)[&BOOKING.to_string()].version, 4);
     }
 
     #[tokio::test]
     async fn a_poison_record_is_parked_and_the_others_go_on() {
         let (store, commits) = history().await;
-        let (view, parked) = (MemoryView::default(), MemoryDeadLetters::default());
+        let (view, parked) = (Views::default(), MemoryDeadLetters::default());
         let poison = record("INSERT", 9, json!({ "stream": { "S": "no uuid" } }));
         let mut batch = stream_batch(&commits);
         batch.records.insert(0, serde_json::from_value(poison).unwrap());
-        let answer = project::handle(&store, &view, &parked, batch).await;
+        let answer = project(&store, &view, &parked, batch).await;
         assert!(answer.batch_item_failures.is_empty());
-        assert_eq!(parked.parked()[0].sequence_number, "9");
-        assert_eq!(view.rows()[&BOOKING.to_string()].version, 4);
+        let [parked] = parked.parked().try_into().unwrap();
+        assert_eq!(parked.sequence_number, "9");
+        assert!(parked.key.contains(&BOOKING.to_string()), "{}", parked.key);
+        assert!(parked.reason.contains("missing field"), "{}", parked.reason);
+        assert_eq!(rows(&view)[&BOOKING.to_string()].version, 4);
+    }
+
+    fn any_end() -> impl Strategy<Value = Vec<Value>> {
+        prop_oneof![
+            Just(vec![]),
+            Just(vec![cancel()]),
+            Just(vec![complete()]),
+            Just(vec![complete(), cancel()]),
+            Just(vec![fail()]),
+        ]
+    }
+
+    fn fail() -> Value {
+        json!({ "command": "failBooking", "bookingId": BOOKING, "reason": "payment_declined" })
     }
 
     proptest! {
         #[test]
-        fn shuffled_and_repeated_records_end_in_the_same_view(order in prop::collection::vec(0_usize..3, 3..20)) {
+        fn shuffled_repeated_and_differently_batched_records_end_in_the_same_view(
+            ends in prop::collection::vec(any_end(), 1..5),
+            seed: u64,
+        ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             runtime.block_on(async {
-                let (store, commits) = history().await;
-                let (view, parked) = (MemoryView::default(), MemoryDeadLetters::default());
-                for place in order.iter().chain(&[0, 2, 1]) {
-                    let one = stream_batch(&commits[*place..=*place]);
-                    project::handle(&store, &view, &parked, one).await;
+                let (store, mut records, mut expected) = (Store::default(), Vec::new(), Vec::new());
+                for (number, end) in ends.iter().enumerate() {
+                    let booking_id = contracts::id::BookingId(uuid::Uuid::from_u128(number as u128));
+                    for mut wish in [vec![create(card())], end.clone()].concat() {
+                        wish["bookingId"] = json!(booking_id);
+                        ask(&store, wish).await.unwrap();
+                    }
+                    let commits = store.load(&booking_id.to_string(), 0).await.unwrap();
+                    records.extend(support::records(booking_id, &commits));
+                    let (version, row) = fold(booking_id, &commits).unwrap();
+                    expected.push((booking_id.to_string(), version, row));
                 }
-                let straight = MemoryView::default();
-                project::handle(&store, &straight, &parked, stream_batch(&commits)).await;
-                prop_assert_eq!(view.rows(), straight.rows());
-                Ok(())
-            })?;
+                let expected: Vec<_> =
+                    expected.iter().map(|(id, at, row)| (id.as_str(), *at, row.clone())).collect();
+                for batches in [kit::in_order(&records), kit::shuffled(&records, seed)] {
+                    let handled = async |views: &Views, parked: &MemoryDeadLetters, batch| {
+                        project(&store, views, parked, batch).await
+                    };
+                    given(batches, handled).await.shows(&expected);
+                }
+            });
         }
+    }
+}
+
+mod rebuilding {
+    use contracts::projection::{Command, Projection, ProjectionStatus};
+
+    use super::*;
+    use crate::source::Bookings;
+
+    type Views = MemoryGenerations<BookingRow>;
+
+    async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection, Failure> {
+        let command: Command = serde_json::from_value(command).unwrap();
+        rebuild::handle(views, &Bookings(store), command, "worker", now).await
+    }
+
+    #[tokio::test]
+    async fn the_view_is_made_anew_from_every_stream() {
+        let (store, views) = (Store::default(), Views::default());
+        // More than a page of streams.
+        let ids: Vec<_> =
+            (0..25).map(|it| contracts::id::BookingId(uuid::Uuid::from_u128(it))).collect();
+        for booking_id in &ids {
+            for mut wish in [create(card()), complete()] {
+                wish["bookingId"] = json!(booking_id);
+                ask(&store, wish).await.unwrap();
+            }
+        }
+        let example = serde_json::from_str(include_str!("../../../events/booking-rebuild.json"));
+        let begun = tell(&store, &views, example.unwrap()).await.unwrap();
+        assert_eq!((begun.status, begun.building), (ProjectionStatus::Rebuilding, Some(2)));
+        let done = tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
+        assert_eq!((done.status, done.applied), (ProjectionStatus::Live, 25));
+        assert_eq!((done.generation, done.previous), (2, Some(1)));
+        let rows = views.generation(2).rows();
+        for booking_id in &ids {
+            let commits = store.load(&booking_id.to_string(), 0).await.unwrap();
+            let (version, row) = fold(*booking_id, &commits).unwrap();
+            assert_eq!(rows[&booking_id.to_string()], Versioned { version, row });
+        }
+    }
+
+    #[tokio::test]
+    async fn a_generation_that_is_not_kept_is_a_conflict_and_a_fresh_switch_comes_back() {
+        let (store, views) = (Store::default(), Views::default());
+        let back = |generation: u64| json!({ "command": "rollBack", "generation": generation });
+        assert_eq!(tell(&store, &views, back(7)).await.unwrap_err().slug(), "conflict");
+        tell(&store, &views, json!({ "command": "beginRebuild" })).await.unwrap();
+        tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
+        let early = tell(&store, &views, back(1)).await.unwrap_err();
+        assert_eq!(early.kind(), FailureKind::Transient);
+    }
+
+    #[tokio::test]
+    async fn a_view_tells_how_it_fares_and_what_it_holds() {
+        let (store, views) = (Store::default(), Views::default());
+        ask(&store, create(card())).await.unwrap();
+        let batch = stream_batch(&commits(&store).await);
+        let (parked, gauge) = (MemoryDeadLetters::default(), Gauge::default());
+        let later = || now() + jiff::SignedDuration::from_secs(7);
+        project::handle(&store, &views, &parked, &gauge, later, batch).await;
+        let query = async |query: Value| {
+            let live = cqrs::live::Live::new(views.clone());
+            let request: Request<Query> = serde_json::from_value(query).unwrap();
+            let cursors = Cursors::new("secret");
+            let answer = query::handle(&live, &views, &cursors, request, later()).await.unwrap();
+            serde_json::to_value(answer).unwrap()
+        };
+        // The record was written at the time of the fixture.
+        let projection = query(json!({ "query": "projection" })).await;
+        assert_eq!((&projection["status"], &projection["lagSeconds"]), (&json!("live"), &json!(7)));
+        let overview = query(json!({ "query": "overview" })).await;
+        assert_eq!(overview["counts"]["pending"], 1);
+        assert_eq!(overview["counts"]["checked_out"], 0);
+        assert_eq!(overview["projection"], projection);
     }
 }
 
@@ -478,7 +602,9 @@ mod queries {
 
     async fn ask(view: &MemoryView<BookingRow>, query: Value) -> Result<Value, Failure> {
         let request: Request<Query> = serde_json::from_value(query).unwrap();
-        let answer = query::handle(view, &Cursors::new("secret"), request).await?;
+        let controls = MemoryGenerations::<BookingRow>::default();
+        let answer =
+            query::handle(view, &controls, &Cursors::new("secret"), request, now()).await?;
         Ok(serde_json::to_value(answer).unwrap())
     }
 

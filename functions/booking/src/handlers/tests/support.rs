@@ -78,15 +78,23 @@ pub(super) async fn event_names(store: &impl EventStore<BookingEvent>) -> Vec<St
 
 /// A batch of the table's stream with these commits, in this order.
 pub(super) fn stream_batch(commits: &[Commit<BookingEvent>]) -> dynamodb::Event {
-    let records: Vec<Value> = commits
-        .iter()
-        .map(|commit| {
-            let item = CommitItem::new(&BOOKING.to_string(), commit).unwrap();
-            let image: serde_dynamo::Item = serde_dynamo::to_item(item).unwrap();
-            record("INSERT", commit.version, serde_json::to_value(image).unwrap())
-        })
-        .collect();
-    serde_json::from_value(json!({ "Records": records })).unwrap()
+    let mut batch = dynamodb::Event::default();
+    batch.records = records(BOOKING, commits);
+    batch
+}
+
+/// What the table's stream shows of these commits.
+pub(super) fn records(
+    booking_id: BookingId,
+    commits: &[Commit<BookingEvent>],
+) -> Vec<dynamodb::EventRecord> {
+    let records = commits.iter().map(|commit| {
+        let item = CommitItem::new(&booking_id.to_string(), commit).unwrap();
+        let image: serde_dynamo::Item = serde_dynamo::to_item(item).unwrap();
+        let record = record("INSERT", commit.version, serde_json::to_value(image).unwrap());
+        serde_json::from_value(record).unwrap()
+    });
+    records.collect()
 }
 
 /// One record, in the words of the Lambda documentation.

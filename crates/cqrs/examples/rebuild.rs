@@ -1,0 +1,83 @@
+//! A view that has gone wrong is made anew while somebody reads it: `cargo run -p parkade-cqrs --example rebuild`.
+
+use std::time::Duration;
+
+use cqrs::generation::Generations as _;
+use cqrs::live::Live;
+use cqrs::memory::MemoryGenerations;
+use cqrs::rebuild::{self, Source, SourceError, SourcePage, Told};
+use cqrs::view::{Reader as _, Row, Versioned, View as _};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How often a lamp was switched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Lamp {
+    switched: u64,
+}
+
+impl Row for Lamp {}
+
+/// Forty lamps; the view was told something else of some.
+struct House;
+
+const LAMPS: u64 = 40;
+const PAGE: u64 = 8;
+
+impl Source<Lamp> for House {
+    async fn page(&self, after: Option<&str>) -> Result<SourcePage<Lamp>, SourceError> {
+        let begin = after.and_then(|it| it.parse().ok()).map_or(0, |last: u64| last + 1);
+        // As long as a read takes.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut told = Vec::new();
+        for number in begin..LAMPS.min(begin + PAGE) {
+            let id = number.to_string();
+            told.push((id.clone(), self.load(&id).await?));
+        }
+        let next = told.last().filter(|_| begin + PAGE < LAMPS).map(|(id, _)| id.clone());
+        Ok(SourcePage { told, next })
+    }
+
+    async fn load(&self, id: &str) -> Result<Told<Lamp>, SourceError> {
+        let switched = id.parse().unwrap_or(0);
+        Ok(Told::Row(Versioned { version: 1, row: Lamp { switched } }))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program has no other clock")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::print_stdout, reason = "this is what it is for")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let views = MemoryGenerations::default();
+    for number in 0..LAMPS {
+        let wrong = Lamp { switched: if number % 10 == 0 { 999 } else { number } };
+        views.generation(1).advance(&number.to_string(), 1, &wrong).await?;
+    }
+    let query = Live::new(views.clone());
+    println!("lamp 10 as it is shown: {:?}", query.get("10").await?);
+
+    rebuild::begin(&views, now()).await?;
+    let work = rebuild::work(&views, &House, "example", now);
+    let watch = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let told = rebuild::progress(&views, now()).await?;
+            println!("{:?}: {:?}", told.status, told.counts);
+            if told.rebuild.is_none() {
+                return Ok::<_, cqrs::view::ViewError>(());
+            }
+        }
+    };
+    let (worked, watched) = tokio::join!(work, watch);
+    worked?;
+    watched?;
+
+    // A reader looks once a second which generation is live.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    println!("lamp 10 made anew: {:?}", query.get("10").await?);
+    Ok(())
+}

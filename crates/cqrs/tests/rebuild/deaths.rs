@@ -1,0 +1,92 @@
+//! The worker dies at each of its calls, before or after the call's effect.
+
+use cqrs::generation::{Controls as _, Generations as _, LEASE, Status};
+use cqrs::memory::MemoryGenerations;
+use cqrs::rebuild::{Worked, begin, progress, work};
+use cqrs::view::Reader as _;
+use tokio::time::sleep;
+
+use crate::world::{Dice, Far, Lamp, Line, World, day, lamp, now};
+
+type Views = MemoryGenerations<Lamp>;
+
+/// Works until the worker dies, or is done.
+async fn until_death(
+    views: &Views,
+    world: &World,
+    worker: &str,
+    line: std::sync::Arc<Line>,
+) -> bool {
+    let far = Far { near: views.clone(), line: line.clone() };
+    let source = Far { near: world.clone(), line: line.clone() };
+    let death = async {
+        while !line.is_dead() {
+            sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        worked = work(&far, &source, worker, now) => { worked.unwrap(); true }
+        () = death => false,
+    }
+}
+
+async fn lived_through(dies_at: usize, dies_after: bool, comes_back_as: &str) -> bool {
+    let (views, world, dice) = (Views::default(), World::default(), Dice::new(7));
+    for number in 0..8 {
+        world.commit(&format!("lamp-{number}"));
+    }
+    world.project(&views, &dice, || true).await;
+    begin(&views, now()).await.unwrap();
+    let line = Line::dying(3, Some(dies_at), dies_after);
+    let is_done = until_death(&views, &world, "first", line).await;
+    // The world goes on.
+    for number in 6..11 {
+        world.commit(&format!("lamp-{number}"));
+    }
+    world.project(&views, &dice, || true).await;
+    if !is_done {
+        if comes_back_as != "first" {
+            // Somebody else must wait for the lease to end, and is then let in.
+            let before = progress(&views, now()).await.unwrap();
+            if before.status == Status::Rebuilding && before.rebuild.unwrap().worker.is_some() {
+                let line = Line::new(9);
+                let (far, source) = (
+                    Far { near: views.clone(), line: line.clone() },
+                    Far { near: world.clone(), line },
+                );
+                assert_eq!(
+                    work(&far, &source, comes_back_as, now).await.unwrap(),
+                    Worked::Elsewhere
+                );
+                sleep(std::time::Duration::try_from(LEASE).unwrap()).await;
+                assert_eq!(progress(&views, now()).await.unwrap().status, Status::Failed);
+                begin(&views, now()).await.unwrap();
+            }
+        }
+        assert!(until_death(&views, &world, comes_back_as, Line::new(4)).await);
+    }
+    let (control, _) = views.control().await.unwrap();
+    assert_eq!((control.live, control.previous, control.rebuild), (2, Some(1), None));
+    let source = world.source.lock().unwrap().clone();
+    for (id, version) in &source {
+        for number in [1, 2] {
+            let found = views.generation(number).get(id).await.unwrap().unwrap();
+            assert_eq!((found.version, found.row), (*version, lamp(id, *version)));
+        }
+    }
+    assert_eq!(views.numbers(), [1, 2]);
+    is_done
+}
+
+#[test]
+fn a_rebuild_that_dies_anywhere_goes_on_from_there() {
+    for comes_back_as in ["first", "second"] {
+        for dies_after in [false, true] {
+            let mut died = 0;
+            while !day(lived_through(died, dies_after, comes_back_as)) {
+                died += 1;
+            }
+            assert!(died > 20, "{died} calls have been tried");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What may be begun, switched and put back, and when.
+
+use cqrs::generation::{Control, Controls as _, Generations as _, LEASE, NoRollBack, Status};
+use cqrs::memory::MemoryGenerations;
+use cqrs::rebuild::{RebuildError, RollBackError, Worked, begin, progress, roll_back, work};
+use cqrs::view::{Reader as _, View as _};
+use futures::future::join_all;
+use tokio::time::sleep;
+
+use crate::world::{Dice, Far, Lamp, Line, World, day, lamp, now};
+
+type Views = MemoryGenerations<Lamp>;
+
+async fn a_view(ids: &[&str]) -> (Views, World) {
+    let (views, world) = (Views::default(), World::default());
+    for id in ids {
+        world.commit(id);
+    }
+    world.project(&views, &Dice::new(1), || true).await;
+    (views, world)
+}
+
+async fn rebuild(views: &Views, world: &World) -> Result<Worked, RebuildError> {
+    begin(views, now()).await.unwrap();
+    let source = Far { near: world.clone(), line: Line::new(1) };
+    work(views, &source, "worker", now).await
+}
+
+async fn settle() {
+    sleep(std::time::Duration::from_secs(8)).await;
+}
+
+#[test]
+fn of_32_that_are_asked_for_at_once_one_begins() {
+    day(async {
+        let (views, _) = a_view(&["a"]).await;
+        let far: Vec<_> =
+            (0..32).map(|seed| Far { near: views.clone(), line: Line::new(seed) }).collect();
+        let begun = join_all(far.iter().map(|views| begin(views, now()))).await;
+        for progress in begun {
+            let progress = progress.unwrap();
+            assert_eq!(progress.status, Status::Rebuilding);
+            assert_eq!(progress.rebuild.unwrap().generation, 2);
+        }
+        assert_eq!(views.control().await.unwrap().0.newest, 2);
+    });
+}
+
+#[test]
+fn of_two_workers_one_works() {
+    day(async {
+        let (views, world) = a_view(&["a", "b", "c", "d", "e"]).await;
+        begin(&views, now()).await.unwrap();
+        let worker = |name: &'static str, seed| {
+            let views = Far { near: views.clone(), line: Line::new(seed) };
+            let source = Far { near: world.clone(), line: Line::new(seed + 1) };
+            async move { work(&views, &source, name, now).await.unwrap() }
+        };
+        let mut worked = [Worked::Done; 2];
+        (worked[0], worked[1]) = tokio::join!(worker("one", 1), worker("two", 5));
+        worked.sort_by_key(|it| *it == Worked::Elsewhere);
+        assert_eq!(worked, [Worked::Done, Worked::Elsewhere]);
+        assert_eq!(views.control().await.unwrap().0.counts.applied, 5);
+    });
+}
+
+#[test]
+fn one_message_delivered_twice_does_no_harm() {
+    day(async {
+        let (views, world) = a_view(&["a", "b", "c", "d", "e"]).await;
+        begin(&views, now()).await.unwrap();
+        let worker = |seed| {
+            let views = Far { near: views.clone(), line: Line::new(seed) };
+            let source = Far { near: world.clone(), line: Line::new(seed + 1) };
+            async move { work(&views, &source, "same", now).await.unwrap() }
+        };
+        tokio::join!(worker(1), worker(5));
+        let (control, _) = views.control().await.unwrap();
+        assert_eq!((control.live, control.counts.applied, control.counts.compared), (2, 5, 5));
+    });
+}
+
+#[test]
+fn a_lease_that_nobody_renews_ends_and_the_status_says_so() {
+    day(async {
+        let (views, _) = a_view(&["a"]).await;
+        begin(&views, now()).await.unwrap();
+        assert_eq!(progress(&views, now()).await.unwrap().status, Status::Rebuilding);
+        sleep(std::time::Duration::try_from(LEASE).unwrap()).await;
+        assert_eq!(progress(&views, now()).await.unwrap().status, Status::Failed);
+        assert_eq!(begin(&views, now()).await.unwrap().status, Status::Rebuilding);
+        assert_eq!(views.control().await.unwrap().0.newest, 2, "it is the same one");
+    });
+}
+
+#[test]
+fn what_the_live_rows_had_wrong_is_right_afterwards_and_told() {
+    day(async {
+        let (views, world) = a_view(&["a", "b", "c"]).await;
+        // Another text, nothing at all, and something of nothing.
+        let live = views.generation(1);
+        world.source.lock().unwrap().insert("a".to_owned(), 2);
+        live.advance("a", 2, &lamp("x", 2)).await.unwrap();
+        world.source.lock().unwrap().insert("lost".to_owned(), 1);
+        live.advance("ghost", 1, &lamp("ghost", 1)).await.unwrap();
+        rebuild(&views, &world).await.unwrap();
+        let made = views.generation(2);
+        assert_eq!(made.get("a").await.unwrap().unwrap().row, lamp("a", 2));
+        assert_eq!(made.get("lost").await.unwrap().unwrap().row, lamp("lost", 1));
+        assert_eq!(made.get("ghost").await.unwrap(), None);
+        let counts = progress(&views, now()).await.unwrap().counts;
+        assert_eq!((counts.applied, counts.compared, counts.different), (4, 4, 2));
+    });
+}
+
+#[test]
+fn a_row_that_would_be_lost_bars_the_switch_and_one_that_was_never_shown_does_not() {
+    day(async {
+        let (views, world) = a_view(&["a", "b"]).await;
+        world.source.lock().unwrap().insert("never-shown".to_owned(), 1);
+        world.unreadable.lock().unwrap().extend(["never-shown".to_owned(), "b".to_owned()]);
+        let halted = rebuild(&views, &world).await;
+        assert!(matches!(halted, Err(RebuildError::Unreadable { ref id, .. }) if id == "b"));
+        let told = progress(&views, now()).await.unwrap();
+        assert_eq!((told.status, told.live), (Status::Failed, 1));
+        assert!(told.rebuild.unwrap().failure.unwrap().contains("gibberish"));
+        // Once it can be read, the same rebuild goes on.
+        world.unreadable.lock().unwrap().retain(|it| it != "b");
+        assert_eq!(rebuild(&views, &world).await.unwrap(), Worked::Done);
+        let told = progress(&views, now()).await.unwrap();
+        assert_eq!((told.status, told.live), (Status::Live, 2));
+        assert_eq!((told.counts.unreadable, told.counts.healed), (2, 1));
+    });
+}
+
+#[test]
+fn the_generation_before_can_be_gone_back_to_and_is_as_fresh() {
+    day(async {
+        let (views, world) = a_view(&["a"]).await;
+        let refused = roll_back(&views, 7, now()).await;
+        assert!(matches!(refused, Err(RollBackError::Refused(NoRollBack::NotKept))));
+        rebuild(&views, &world).await.unwrap();
+        let early = roll_back(&views, 1, now()).await;
+        assert!(matches!(early, Err(RollBackError::Refused(NoRollBack::Unsettled))));
+        world.commit("a");
+        world.project(&views, &Dice::new(1), || true).await;
+        settle().await;
+        // Asked twice, it is done once.
+        for _ in 0..2 {
+            let back = roll_back(&views, 1, now()).await.unwrap();
+            assert_eq!((back.live, back.previous), (1, Some(2)));
+            settle().await;
+        }
+        assert_eq!(views.generation(1).get("a").await.unwrap().unwrap().version, 2);
+    });
+}
+
+#[test]
+fn two_generations_are_kept_and_numbers_are_never_given_twice() {
+    day(async {
+        let (views, world) = a_view(&["a"]).await;
+        for number in 2..6 {
+            rebuild(&views, &world).await.unwrap();
+            assert_eq!(views.numbers(), [number - 1, number]);
+        }
+        settle().await;
+        roll_back(&views, 4, now()).await.unwrap();
+        rebuild(&views, &world).await.unwrap();
+        let (control, _) = views.control().await.unwrap();
+        assert_eq!((control.live, control.previous, control.newest), (6, Some(4), 6));
+        assert_eq!(views.numbers(), [4, 6]);
+    });
+}
+
+#[test]
+fn a_row_is_written_first_where_readers_come_to_and_last_where_they_come_from() {
+    let begun = Control::default().begun(now()).unwrap();
+    assert_eq!(begun.written(now()), [2, 1], "they will come from 1 to 2");
+    let switched = begun.switched(begun.counts, now()).unwrap();
+    assert_eq!(switched.written(now()), [2, 1], "some are still on their way");
+    let later = now() + cqrs::generation::SETTLED_AFTER;
+    assert_eq!(switched.written(later), [1, 2], "they may go back");
+    let back = switched.rolled_back(1, later).unwrap().unwrap();
+    assert_eq!(back.written(later), [1, 2]);
+}

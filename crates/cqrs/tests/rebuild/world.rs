@@ -1,0 +1,298 @@
+//! A source, the stream of its changes, views in generations, and a line to each that can be slow or cut.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lambda_events::dynamodb::{Event, EventRecord};
+use cqrs::follow::ProjectError;
+use cqrs::generation::{Control, Controls, Generations, RowsPage};
+use cqrs::lag::{Gauge, Lag, Mark};
+use cqrs::projector;
+use cqrs::rebuild::{Source, SourceError, SourcePage, Told};
+use cqrs::view::{Positioned, Range, Reader, Row, Versioned, View, ViewError};
+use jiff::Timestamp;
+use outbox::memory::MemoryDeadLetters;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::Instant;
+
+/// A row: what the aggregate's version says, so that a wrong one shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lamp {
+    pub(crate) text: String,
+}
+
+impl Row for Lamp {
+    fn index(&self) -> Vec<(&'static str, String)> {
+        vec![("colour", "red".to_owned()), ("position", self.text.clone())]
+    }
+}
+
+pub(crate) fn lamp(id: &str, version: u64) -> Lamp {
+    Lamp { text: format!("{id} at {version}") }
+}
+
+/// A small generator of numbers: the same seed, the same day.
+#[derive(Debug)]
+pub(crate) struct Dice(Mutex<u64>);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Mutex::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1))
+    }
+
+    pub(crate) fn below(&self, end: u64) -> u64 {
+        let mut state = self.0.lock().unwrap();
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        (*state >> 11) % end
+    }
+}
+
+/// What stands before each call: others may come first, and the caller may die.
+#[derive(Debug)]
+pub(crate) struct Line {
+    dice: Dice,
+    calls: AtomicUsize,
+    dies_at: Option<usize>,
+    dies_after: bool,
+}
+
+impl Line {
+    pub(crate) fn new(seed: u64) -> Arc<Self> {
+        Self::dying(seed, None, false)
+    }
+
+    pub(crate) fn dying(seed: u64, dies_at: Option<usize>, dies_after: bool) -> Arc<Self> {
+        let calls = AtomicUsize::new(0);
+        Arc::new(Self { dice: Dice::new(seed), calls, dies_at, dies_after })
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dies_at.is_some_and(|at| self.calls.load(Ordering::SeqCst) > at)
+    }
+
+    async fn carry<T>(&self, call: impl Future<Output = T>) -> T {
+        for _ in 0..self.dice.below(4) {
+            tokio::task::yield_now().await;
+        }
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        let dies = self.dies_at.is_some_and(|at| number >= at);
+        if dies && !(self.dies_after && Some(number) == self.dies_at) {
+            return pending().await;
+        }
+        let answer = call.await;
+        if dies {
+            return pending().await;
+        }
+        for _ in 0..self.dice.below(3) {
+            tokio::task::yield_now().await;
+        }
+        answer
+    }
+}
+
+/// Something at the other end of a line.
+#[derive(Clone, Debug)]
+pub(crate) struct Far<T> {
+    pub(crate) near: T,
+    pub(crate) line: Arc<Line>,
+}
+
+impl<V: Reader<Lamp> + Sync> Reader<Lamp> for Far<V> {
+    async fn get(&self, id: &str) -> Result<Option<Versioned<Lamp>>, ViewError> {
+        self.line.carry(self.near.get(id)).await
+    }
+
+    async fn list(&self, range: Range<'_>) -> Result<Vec<Positioned<Lamp>>, ViewError> {
+        self.line.carry(self.near.list(range)).await
+    }
+
+    async fn count(&self, range: Range<'_>) -> Result<usize, ViewError> {
+        self.line.carry(self.near.count(range)).await
+    }
+}
+
+impl<V: View<Lamp> + Sync> View<Lamp> for Far<V> {
+    async fn advance(&self, id: &str, version: u64, row: &Lamp) -> Result<bool, ViewError> {
+        self.line.carry(self.near.advance(id, version, row)).await
+    }
+}
+
+impl<G: Controls + Sync> Controls for Far<G> {
+    async fn control(&self) -> Result<(Control, Lag), ViewError> {
+        self.line.carry(self.near.control()).await
+    }
+
+    async fn change(&self, next: &Control) -> Result<bool, ViewError> {
+        self.line.carry(self.near.change(next)).await
+    }
+
+    async fn mark(&self, mark: &Mark) -> Result<(), ViewError> {
+        self.line.carry(self.near.mark(mark)).await
+    }
+
+    async fn sweep(
+        &self,
+        kept: &[u64],
+        newest: u64,
+        after: Option<&str>,
+    ) -> Result<Option<String>, ViewError> {
+        self.line.carry(self.near.sweep(kept, newest, after)).await
+    }
+}
+
+impl<G: Generations<Lamp>> Generations<Lamp> for Far<G> {
+    type View = Far<G::View>;
+
+    fn generation(&self, number: u64) -> Self::View {
+        Far { near: self.near.generation(number), line: Arc::clone(&self.line) }
+    }
+
+    async fn rows(
+        &self,
+        generation: u64,
+        after: Option<&str>,
+    ) -> Result<RowsPage<Lamp>, ViewError> {
+        self.line.carry(self.near.rows(generation, after)).await
+    }
+}
+
+/// Versions of aggregates, and what the stream has yet to deliver.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct World {
+    pub(crate) source: Arc<Mutex<BTreeMap<String, u64>>>,
+    pub(crate) stream: Arc<Mutex<VecDeque<EventRecord>>>,
+    pub(crate) unreadable: Arc<Mutex<Vec<String>>>,
+}
+
+/// Few, so that a handful of aggregates makes several pages.
+const PAGE: usize = 3;
+
+impl Source<Lamp> for Far<World> {
+    async fn page(&self, after: Option<&str>) -> Result<SourcePage<Lamp>, SourceError> {
+        let page = async {
+            let source = self.near.source.lock().unwrap();
+            let ids = source.keys().filter(|id| after.is_none_or(|after| id.as_str() > after));
+            let ids: Vec<String> = ids.take(PAGE).cloned().collect();
+            let next = ids.last().filter(|_| ids.len() == PAGE).cloned();
+            let told = ids.into_iter().map(|id| (id.clone(), self.near.told(&source, &id)));
+            SourcePage { told: told.collect(), next }
+        };
+        Ok(self.line.carry(page).await)
+    }
+
+    async fn load(&self, id: &str) -> Result<Told<Lamp>, SourceError> {
+        let load = async { self.near.told(&self.near.source.lock().unwrap(), id) };
+        Ok(self.line.carry(load).await)
+    }
+}
+
+impl World {
+    fn told(&self, source: &BTreeMap<String, u64>, id: &str) -> Told<Lamp> {
+        if self.unreadable.lock().unwrap().iter().any(|it| it == id) {
+            return Told::Unreadable("gibberish".to_owned());
+        }
+        match source.get(id) {
+            Some(version) => Told::Row(Versioned { version: *version, row: lamp(id, *version) }),
+            None => Told::Nothing,
+        }
+    }
+
+    /// Commits a change: the source and its stream are one.
+    pub(crate) fn commit(&self, id: &str) -> u64 {
+        let mut source = self.source.lock().unwrap();
+        let version = source.entry(id.to_owned()).or_default();
+        *version += 1;
+        self.stream.lock().unwrap().push_back(record(id, *version));
+        *version
+    }
+
+    /// Delivers batches until the stream is at its end and nobody commits any more.
+    pub(crate) async fn project<G: Generations<Lamp>>(
+        &self,
+        views: &G,
+        dice: &Dice,
+        is_over: impl Fn() -> bool,
+    ) {
+        let (gauge, parked) = (Gauge::default(), MemoryDeadLetters::default());
+        loop {
+            let batch: Vec<EventRecord> = {
+                let mut stream = self.stream.lock().unwrap();
+                let size = usize::try_from(dice.below(4)).unwrap() + 1;
+                let size = size.min(stream.len());
+                stream.drain(..size).collect()
+            };
+            if batch.is_empty() {
+                if is_over() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                continue;
+            }
+            let mut event = Event::default();
+            // Now and then twice, the second time late.
+            if dice.below(5) == 0 {
+                self.stream.lock().unwrap().extend(batch.clone());
+            }
+            event.records = batch;
+            let projected = projector::project(views, &gauge, now, event, apply, &parked).await;
+            assert!(projected.response.batch_item_failures.is_empty());
+        }
+        assert_eq!(parked.parked(), []);
+    }
+}
+
+pub(crate) async fn apply<V: View<Lamp>>(
+    view: &V,
+    record: &EventRecord,
+) -> Result<(), ProjectError> {
+    let image: (String, u64) = serde_dynamo::from_item::<_, Image>(record.change.new_image.clone())
+        .map(|it| (it.id, it.version))
+        .map_err(|error| outbox::publish::Poison(error.to_string()))?;
+    view.advance(&image.0, image.1, &lamp(&image.0, image.1)).await?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Image {
+    id: String,
+    version: u64,
+}
+
+pub(crate) fn record(id: &str, version: u64) -> EventRecord {
+    serde_json::from_value(json!({
+        "eventID": format!("{id}-{version}"),
+        "eventName": "MODIFY",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "dynamodb": {
+            "ApproximateCreationDateTime": 1_767_268_800,
+            "Keys": { "id": { "S": id } },
+            "NewImage": { "id": { "S": id }, "version": { "N": version.to_string() } },
+            "SequenceNumber": version.to_string(),
+            "SizeBytes": 10,
+            "StreamViewType": "NEW_IMAGE",
+        },
+    }))
+    .unwrap()
+}
+
+/// The runtime's own time, so that a test need not wait for it.
+pub(crate) fn now() -> Timestamp {
+    thread_local!(static BEGAN: Instant = Instant::now());
+    let began = BEGAN.with(|it| *it);
+    let passed = i64::try_from(began.elapsed().as_millis()).unwrap();
+    Timestamp::from_millisecond(1_767_268_800_000 + passed).unwrap()
+}
+
+/// A day whose clock stands still unless somebody sleeps.
+pub(crate) fn day<T>(work: impl Future<Output = T>) -> T {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.unwrap().block_on(work)
+}

@@ -1,0 +1,104 @@
+//! Projections: how they fare, made anew, and put back; and what they hold, at one glance.
+
+use std::str::FromStr;
+
+use bff::invoke::{Invoke, ask, start};
+use bff::{Answer, Problem};
+use contracts::message::Request;
+use contracts::projection::{Command, Overview, Projection};
+use contracts::{booking, parking};
+
+use super::Errand;
+use crate::config::Services;
+use crate::shape::{OverviewShown, ProjectionShown, RollBack};
+
+/// A projection, by its name.
+#[derive(Clone, Copy)]
+enum Named {
+    Bookings,
+    Slots,
+}
+
+impl FromStr for Named {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        match name {
+            "bookings" => Ok(Self::Bookings),
+            "slots" => Ok(Self::Slots),
+            _ => Err(()),
+        }
+    }
+}
+
+impl Named {
+    fn rebuild(self, services: &Services) -> &str {
+        match self {
+            Self::Bookings => &services.booking_rebuild,
+            Self::Slots => &services.parking_rebuild,
+        }
+    }
+
+    fn shown(self, projection: Projection) -> ProjectionShown {
+        let name = match self {
+            Self::Bookings => "bookings",
+            Self::Slots => "slots",
+        };
+        ProjectionShown { name, projection }
+    }
+}
+
+/// `GET /operator/projections/{name}`.
+pub(super) async fn read(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
+    let named: Named = errand.request.path("name")?;
+    errand.request.query(&[])?;
+    let (services, deadline) = (errand.services, errand.deadline);
+    let projection = match named {
+        Named::Bookings => {
+            let question = Request::from(booking::Query::Projection {});
+            ask(services, &errand.at.booking_query, &question, deadline).await?
+        }
+        Named::Slots => {
+            let question = Request::from(parking::Query::Projection {});
+            ask(services, &errand.at.parking_query, &question, deadline).await?
+        }
+    };
+    Ok(Answer::json(200, &named.shown(projection)))
+}
+
+/// `POST /operator/projections/{name}/rebuild`.
+pub(super) async fn rebuild(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
+    let named: Named = errand.request.path("name")?;
+    errand.request.query(&[])?;
+    errand.request.no_body()?;
+    let function = named.rebuild(errand.at);
+    let begun = Command::BeginRebuild {};
+    let projection = ask(errand.services, function, &begun, errand.deadline).await?;
+    // Also if it was begun by somebody else, who may not have come to this. One worker works, whoever is called.
+    start(errand.services, function, &Command::WorkOnRebuild {}, errand.deadline).await?;
+    Ok(Answer::json(202, &named.shown(projection)))
+}
+
+/// `POST /operator/projections/{name}/rollback`.
+pub(super) async fn roll_back(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
+    let named: Named = errand.request.path("name")?;
+    errand.request.query(&[])?;
+    let RollBack { generation } = errand.request.body()?;
+    let command = Command::RollBack { generation };
+    let projection =
+        ask(errand.services, named.rebuild(errand.at), &command, errand.deadline).await?;
+    Ok(Answer::json(200, &named.shown(projection)))
+}
+
+/// `GET /operator/overview`.
+pub(super) async fn overview(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
+    errand.request.query(&[])?;
+    let (services, at, deadline) = (errand.services, errand.at, errand.deadline);
+    let bookings = Request::from(booking::Query::Overview {});
+    let slots = Request::from(parking::Query::Overview {});
+    let (bookings, slots) = tokio::try_join!(
+        ask::<_, Overview>(services, &at.booking_query, &bookings, deadline),
+        ask::<_, Overview>(services, &at.parking_query, &slots, deadline),
+    )?;
+    Ok(Answer::json(200, &OverviewShown::new(bookings, slots)))
+}

@@ -1,0 +1,23 @@
+//! Lambda `parking-rebuild`: wiring only.
+
+use cqrs::dynamodb::DynamoGenerations;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use outbox::dynamodb::DynamoStore;
+use parking::config::RebuildConfig;
+use parking::handlers::rebuild;
+use parking::source::Slots;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    function::telemetry();
+    let config = RebuildConfig::from_env()?;
+    let aws = function::aws_config().await;
+    let tables = aws_sdk_dynamodb::Client::new(&aws);
+    let store = DynamoStore::new(tables.clone(), config.slots_table, function::now);
+    let views = DynamoGenerations::new(tables, config.view_table);
+    run(service_fn(async |event: LambdaEvent<_>| {
+        let worker = &event.context.request_id;
+        rebuild::handle(&views, &Slots(&store), event.payload, worker, function::now).await
+    }))
+    .await
+}
