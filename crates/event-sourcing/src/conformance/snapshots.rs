@@ -17,6 +17,7 @@ pub(super) async fn all(store: &(impl EventStore<Noted> + Sync)) {
     a_snapshot_that_cannot_be_used_costs_time_and_not_truth(store).await;
     a_repeat_is_known_across_a_snapshot(store).await;
     a_snapshot_that_knows_too_much_is_not_believed(store).await;
+    a_snapshot_tells_nothing_of_the_midst_of_its_commit(store).await;
     snapshots_and_times_agree(store).await;
     racing_commands_agree_with_their_snapshots(store).await;
 }
@@ -135,6 +136,16 @@ async fn a_snapshot_that_knows_too_much_is_not_believed(store: &(impl EventStore
     let wrong = Commit { snapshot: Some(state.to_owned()), ..commit(1, &["a"]) };
     store.append(&stream, wrong).await.expect("stream is new");
     assert_eq!(note(store, &stream, command, &["b"]).await.expect("taken").version, 2);
+}
+
+async fn a_snapshot_tells_nothing_of_the_midst_of_its_commit(
+    store: &(impl EventStore<Noted> + Sync),
+) {
+    let stream = new_stream();
+    note(store, &stream, Uuid::now_v7(), &["a"; 150]).await.expect("taken");
+    assert!(load(store, &stream, 0).await[0].snapshot.is_some());
+    let within = at_version::<Log>(store, &stream, 120).await.expect("readable").expect("was");
+    assert_eq!((within.version, within.state.notes), (120, 120));
 }
 
 async fn snapshots_and_times_agree(store: &(impl EventStore<Noted> + Sync)) {
