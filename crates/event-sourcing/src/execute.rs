@@ -47,7 +47,7 @@ pub enum ExecuteError<R> {
 ///
 /// A command that has been carried out before is answered as it was the first time, and writes nothing. Of a stream
 /// without snapshots every command is known; with them, those since the last snapshot and the
-/// [`COMMANDS_MAX`](crate::snapshot::COMMANDS_MAX) before it. A repeat that comes later than that is decided anew.
+/// [`COMMANDS_MAX`] before it. A repeat that comes later than that is decided anew.
 ///
 /// # Errors
 ///
