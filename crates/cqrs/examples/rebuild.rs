@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let wrong = Lamp { switched: if number % 10 == 0 { 999 } else { number } };
         views.generation(1).advance(&number.to_string(), 1, &wrong).await?;
     }
-    let query = Live::new(views.clone());
+    let query = Live::new(views.clone(), now);
     println!("lamp 10 as it is shown: {:?}", query.get("10").await?);
 
     rebuild::begin(&views, now()).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tokio::time::Instant;
+use jiff::Timestamp;
 
 use crate::generation::{CACHE, Generations};
 use crate::view::{Positioned, Range, Reader, Row, Versioned, ViewError};
@@ -12,15 +12,19 @@ use crate::view::{Positioned, Range, Reader, Row, Versioned, ViewError};
 /// It looks up which one that is once a second. That is safe, since the one that was live before is kept as fresh; see
 /// [`generation`](crate::generation).
 #[derive(Debug)]
-pub struct Live<G> {
+pub struct Live<G, C> {
     views: G,
-    known: Mutex<Option<(u64, Instant)>>,
+    clock: C,
+    known: Mutex<Option<(u64, Timestamp)>>,
 }
 
-impl<G> Live<G> {
+impl<G, C: Fn() -> Timestamp + Sync> Live<G, C> {
     /// Reads from these generations.
-    pub fn new(views: G) -> Self {
-        Self { views, known: Mutex::default() }
+    ///
+    /// The clock must be one that goes on while the process stands still, as an `Instant` need not: a function that was
+    /// frozen for an hour has missed a switch, or two.
+    pub fn new(views: G, clock: C) -> Self {
+        Self { views, clock, known: Mutex::default() }
     }
 
     /// All generations, for whoever asks how they fare.
@@ -33,20 +37,21 @@ impl<G> Live<G> {
         G: Generations<R>,
     {
         let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((live, until)) = known
-            && Instant::now() < until
+        // From before the read: what is read may change while the answer is under way.
+        let now = (self.clock)();
+        // A clock that was set back says nothing of how old this is.
+        if let Some((live, read_at)) = known
+            && (read_at..read_at.saturating_add(CACHE).unwrap_or(read_at)).contains(&now)
         {
             return Ok(self.views.generation(live));
         }
-        // From before the read: what is read may change while the answer is under way.
-        let until = Instant::now() + CACHE;
         let (control, _) = self.views.control().await?;
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((control.live, until));
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((control.live, now));
         Ok(self.views.generation(control.live))
     }
 }
 
-impl<R: Row, G: Generations<R>> Reader<R> for Live<G> {
+impl<R: Row, G: Generations<R>, C: Fn() -> Timestamp + Sync> Reader<R> for Live<G, C> {
     async fn get(&self, id: &str) -> Result<Option<Versioned<R>>, ViewError> {
         self.view::<R>().await?.get(id).await
     }

@@ -1,5 +1,7 @@
 //! One ordered list over several partitions of an index.
 
+use std::collections::BTreeMap;
+
 use futures::future::try_join_all;
 
 use crate::view::{Order, Positioned, Range, Reader, Row, ViewError};
@@ -21,6 +23,19 @@ pub struct Listing<'a> {
     pub limit: usize,
 }
 
+impl<'a> Listing<'a> {
+    fn range(&self, partition: &'a str, limit: usize) -> Range<'a> {
+        Range {
+            index: self.index,
+            attribute: self.attribute,
+            partition,
+            after: self.after,
+            order: self.order,
+            limit,
+        }
+    }
+}
+
 /// A page, and where the next one begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<R> {
@@ -40,15 +55,8 @@ pub async fn read<R: Row>(
     listing: Listing<'_>,
 ) -> Result<Page<R>, ViewError> {
     let reads = listing.partitions.iter().map(|partition| {
-        view.list(Range {
-            index: listing.index,
-            attribute: listing.attribute,
-            partition,
-            after: listing.after,
-            order: listing.order,
-            // One more than the page, to know whether there is another.
-            limit: listing.limit + 1,
-        })
+        // One more than the page, to know whether there is another.
+        view.list(listing.range(partition, listing.limit + 1))
     });
     let mut rows: Vec<_> = try_join_all(reads).await?.into_iter().flatten().collect();
     rows.sort_by(|a, b| {
@@ -64,4 +72,20 @@ pub async fn read<R: Row>(
     rows.truncate(listing.limit);
     let next = rows.last().filter(|_| more).map(|last| last.position.clone());
     Ok(Page { rows, next })
+}
+
+/// Counts the rows of each partition of an index, each up to `limit`: counting reads what it counts.
+///
+/// # Errors
+///
+/// Fails when the view cannot be read.
+pub async fn counts<R: Row>(
+    view: &impl Reader<R>,
+    listing: Listing<'_>,
+) -> Result<BTreeMap<String, u64>, ViewError> {
+    let counted = listing.partitions.iter().map(async |partition| {
+        let range = listing.range(partition, listing.limit);
+        Ok(((*partition).to_owned(), view.count(range).await? as u64))
+    });
+    Ok(try_join_all(counted).await?.into_iter().collect())
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
+use saga::Failure;
 
 use crate::generation::{
     Claim, Control, Controls, Counts, Generations, Listed, NoRollBack, Phase, Rebuild, RowsPage,
@@ -150,6 +151,32 @@ pub enum RollBackError {
     /// The view's table did not answer.
     #[error(transparent)]
     View(#[from] ViewError),
+}
+
+/// What it means for the caller of a function.
+impl From<RebuildError> for Failure {
+    fn from(error: RebuildError) -> Self {
+        match error {
+            RebuildError::View(error) => error.into(),
+            RebuildError::Source(_) => Self::transient("the view's source can't be reached", error),
+            RebuildError::Unreadable { .. } => Self::broken(error),
+        }
+    }
+}
+
+/// What it means for the caller of a function.
+impl From<RollBackError> for Failure {
+    fn from(error: RollBackError) -> Self {
+        match error {
+            RollBackError::Refused(reason @ NoRollBack::NotKept) => {
+                Self::rejected("conflict", reason.to_string())
+            }
+            RollBackError::Refused(reason @ NoRollBack::Unsettled) => {
+                Self::transient("the last switch was only a moment ago", reason)
+            }
+            RollBackError::View(error) => error.into(),
+        }
+    }
 }
 
 /// Tells how far a view and its rebuild are.

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use saga::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -119,4 +120,14 @@ pub enum ViewError {
     /// A row cannot be read; a person has to look at it, or rebuild the view.
     #[error("row is unreadable")]
     Corrupt(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+/// What it means for the caller of a function.
+impl From<ViewError> for Failure {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::Unavailable(_) => Self::transient("the view can't be reached", error),
+            ViewError::Corrupt(_) => Self::broken(error),
+        }
+    }
 }

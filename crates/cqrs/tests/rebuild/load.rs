@@ -63,7 +63,7 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
         }
     };
     let reader = |number: u64| {
-        let view = Live::new(far(number));
+        let view = Live::new(far(number), now);
         let dice = Dice::new(seed + number);
         let (world, projecting, reads) = (&world, &projecting, &reads);
         async move {
@@ -195,12 +195,37 @@ fn a_batch_that_is_late_by_a_whole_rebuild_loses_nothing() {
         begin(&views, now()).await.unwrap();
         let source = Far { near: world.clone(), line: Line::new(1) };
         work(&views, &source, "worker", now).await.unwrap();
-        let live = Live::new(views.clone());
+        let live = Live::new(views.clone(), now);
         assert_eq!(Reader::<Lamp>::get(&live, "a").await.unwrap().unwrap().version, 2);
         for number in late {
             let view = views.generation(number);
             cqrs::view::View::advance(&view, "a", 2, &lamp("a", 2)).await.unwrap();
         }
         assert_eq!(Reader::<Lamp>::get(&live, "a").await.unwrap().unwrap().version, 2);
+    });
+}
+
+#[test]
+fn a_reader_that_was_frozen_does_not_go_by_what_it_knew() {
+    day(async {
+        let views: MemoryGenerations<Lamp> = MemoryGenerations::default();
+        let world = World::default();
+        world.commit("a");
+        world.project(&views, &Dice::new(1), || true).await;
+        // The clock on the wall, which goes on; the process's own stands still, for nobody sleeps.
+        let wall = std::sync::Mutex::new(now());
+        let live = Live::new(views.clone(), || *wall.lock().unwrap());
+        assert!(Reader::<Lamp>::get(&live, "a").await.unwrap().is_some());
+        let control = cqrs::generation::Controls::control(&views).await.unwrap().0;
+        let next = cqrs::generation::Control { revision: control.revision + 1, live: 3, ..control };
+        assert!(cqrs::generation::Controls::change(&views, &next).await.unwrap());
+        assert!(
+            Reader::<Lamp>::get(&live, "a").await.unwrap().is_some(),
+            "it was looked up just now"
+        );
+        for passed in [jiff::SignedDuration::from_hours(1), jiff::SignedDuration::from_hours(-2)] {
+            *wall.lock().unwrap() += passed;
+            assert_eq!(Reader::<Lamp>::get(&live, "a").await.unwrap(), None, "{passed}");
+        }
     });
 }

@@ -2,7 +2,7 @@
 
 use contracts::billing::{Bill, Query};
 use contracts::message::Request;
-use cqrs::view::{View, ViewError};
+use cqrs::view::View;
 use saga::Failure;
 
 use crate::view::BillRow;
@@ -19,10 +19,7 @@ pub async fn handle(view: &impl View<BillRow>, request: Request<Query>) -> Resul
         Ok(None) => Err(Failure::rejected("not-found", "bill does not exist")),
         Err(error) => {
             tracing::error!(%reference, error = &error as &dyn std::error::Error, "view not read");
-            Err(match error {
-                ViewError::Unavailable(_) => Failure::transient("bills can't be reached", error),
-                ViewError::Corrupt(_) => Failure::broken(error),
-            })
+            Err(error.into())
         }
     }
 }

@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     let config = QueryConfig::from_env()?;
     let aws = function::aws_config().await;
     let tables = aws_sdk_dynamodb::Client::new(&aws);
-    let view = Live::new(DynamoGenerations::new(tables, config.view_table));
+    let view = Live::new(DynamoGenerations::new(tables, config.view_table), function::now);
     let cursors = Cursors::new(&config.cursor_key);
     function::warm(view.generations().warm_up()).await;
     run(service_fn(|event: LambdaEvent<_>| {

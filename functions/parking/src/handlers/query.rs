@@ -1,6 +1,5 @@
 //! `parking-query`: reads the view, and nothing else.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use contracts::message::{Page, PageRequest, Request};
@@ -10,13 +9,12 @@ use cqrs::cursor::Cursors;
 use cqrs::generation::Controls;
 use cqrs::page::{self, Listing};
 use cqrs::rebuild;
-use cqrs::view::{Order, Range, Reader};
+use cqrs::view::{Order, Reader};
 use cqrs::wait::{self, Patience};
 use jiff::Timestamp;
 use saga::Failure;
 use serde::Serialize;
 
-use super::rebuild::unread;
 use crate::contract;
 use crate::view::{ALL, BY_STATUS, SlotRow, status_name};
 
@@ -25,7 +23,7 @@ const WAIT_FOR_VERSION: Duration = Duration::from_secs(2);
 /// How long a slot may be missing from the view after it was added, before it counts as unknown.
 const WAIT_FOR_ROW: Duration = Duration::from_secs(1);
 /// An overview need not know how many there are beyond this, and counting reads what it counts.
-const COUNT_MAX: u32 = 1_000;
+const COUNT_MAX: usize = 1_000;
 
 /// What a query is answered with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -59,7 +57,7 @@ pub async fn handle(
                 min_version: min_version.unwrap_or(1),
                 at_most: if min_version.is_some() { WAIT_FOR_VERSION } else { WAIT_FOR_ROW },
             };
-            match wait::get(view, &slot_id.to_string(), patience).await.map_err(unread)? {
+            match wait::get(view, &slot_id.to_string(), patience).await? {
                 Some(found) if found.version >= patience.min_version => {
                     Ok(Answer::Slot(found.row.0))
                 }
@@ -101,7 +99,7 @@ async fn read_page(
         after: after.as_deref(),
         limit: page.limit as usize,
     };
-    let page = page::read(view, listing).await.map_err(unread)?;
+    let page = page::read(view, listing).await?;
     Ok(Answer::Page(Page {
         items: page.rows.into_iter().map(|it| it.row.0).collect(),
         next_cursor: page.next.map(|position| cursors.seal(list, &position)),
@@ -109,7 +107,7 @@ async fn read_page(
 }
 
 async fn projection(controls: &impl Controls, now: Timestamp) -> Result<Projection, Failure> {
-    rebuild::progress(controls, now).await.map(contract::projection).map_err(unread)
+    Ok(contract::projection(rebuild::progress(controls, now).await?))
 }
 
 async fn overview(
@@ -117,18 +115,15 @@ async fn overview(
     controls: &impl Controls,
     now: Timestamp,
 ) -> Result<Overview, Failure> {
-    let mut counts = BTreeMap::new();
-    for status in ALL.map(status_name) {
-        let range = Range {
-            index: BY_STATUS,
-            attribute: "status",
-            partition: status,
-            after: None,
-            order: Order::Ascending,
-            limit: COUNT_MAX as usize,
-        };
-        counts.insert(status.to_owned(), view.count(range).await.map_err(unread)? as u64);
-    }
+    let all = Listing {
+        index: BY_STATUS,
+        attribute: "status",
+        partitions: &ALL.map(status_name),
+        order: Order::Ascending,
+        after: None,
+        limit: COUNT_MAX,
+    };
+    let counts = page::counts(view, all).await?;
     let projection = projection(controls, now).await?;
-    Ok(Overview { counts, counted_up_to: COUNT_MAX.into(), projection })
+    Ok(Overview { counts, counted_up_to: COUNT_MAX as u64, projection })
 }

@@ -251,7 +251,7 @@ mod rebuilding {
         let slot = SlotRow(parking::contract::published(slot_id, 1, &slot).unwrap());
         views.generation(1).advance(&slot_id.to_string(), 1, &slot).await.unwrap();
         let query = async |query: Value| {
-            let live = cqrs::live::Live::new(views.clone());
+            let live = cqrs::live::Live::new(views.clone(), now);
             let request = serde_json::from_value(query).unwrap();
             let cursors = Cursors::new("secret");
             let answer = query::handle(&live, &views, &cursors, request, now()).await.unwrap();
@@ -267,7 +267,9 @@ mod rebuilding {
     #[tokio::test(start_paused = true)]
     async fn a_version_is_waited_for_across_a_switch() {
         let (store, views) = (Store::default(), Views::default());
-        let live = cqrs::live::Live::new(views.clone());
+        let began = tokio::time::Instant::now();
+        let clock = || now() + jiff::SignedDuration::try_from(began.elapsed()).unwrap();
+        let live = cqrs::live::Live::new(views.clone(), clock);
         let slot = |version| {
             let slot =
                 Slot { name: "A1".to_owned(), standing: Standing::Available, ..Slot::default() };
