@@ -36,15 +36,19 @@ impl Watch {
         let child = watch
             .args(["watch", "--invoke-port", &port, "--", "--ignore-changes"])
             .stdout(Stdio::null())
-            .kill_on_drop(true)
             .spawn()
             .unwrap();
+        let watch = Self { child, port };
         // It may have to fetch cargo-lambda.
         within(Duration::from_secs(120), "cargo-lambda listens", async || {
-            TcpStream::connect(format!("127.0.0.1:{port}")).await.ok().map(drop)
+            watch.connect().await.ok()
         })
         .await;
-        Self { child, port }
+        watch
+    }
+
+    async fn connect(&self) -> std::io::Result<()> {
+        TcpStream::connect(format!("127.0.0.1:{}", self.port)).await.map(drop)
     }
 
     /// What a function answers to the example beside it.
@@ -68,16 +72,28 @@ impl Watch {
         tokio::time::timeout(ANSWERED_WITHIN, invoke).await.unwrap().unwrap()
     }
 
-    /// Ctrl-C.
+    /// Ctrl-C; it is up to the command to end what it has started.
+    fn interrupt(&self) {
+        if let Some(pid) = self.child.id() {
+            // If there is nobody to be interrupted, that is as well.
+            drop(std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status());
+        }
+    }
+
     async fn stop(mut self) {
-        let pid = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-INT", &pid]).status().await.unwrap();
-        assert!(sent.success());
+        self.interrupt();
         self.child.wait().await.unwrap();
         within(Duration::from_secs(10), "cargo-lambda is gone", async || {
-            TcpStream::connect(format!("127.0.0.1:{}", self.port)).await.err().map(drop)
+            self.connect().await.err().map(drop)
         })
         .await;
+    }
+}
+
+/// So that a test that fails leaves nothing either: a kill would leave what the command has started.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.interrupt();
     }
 }
 

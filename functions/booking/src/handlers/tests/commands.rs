@@ -1,0 +1,87 @@
+//! What a command is answered with.
+
+use super::*;
+
+#[tokio::test]
+async fn a_booking_is_accepted_as_pending() {
+    let store = Store::default();
+    let answer = ask(&store, create(card())).await.unwrap();
+    assert_eq!(accepted(answer), (BookingStatus::Pending, 1));
+}
+
+#[tokio::test]
+async fn a_repeat_gets_the_first_answer_whatever_has_happened_since() {
+    let store = Store::default();
+    ask(&store, create(card())).await.unwrap();
+    ask(&store, complete()).await.unwrap();
+    let again = ask(&store, create(card())).await.unwrap();
+    assert_eq!(accepted(again), (BookingStatus::Pending, 1));
+    assert_eq!(event_names(&store).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_key_is_not_used_for_two_bookings() {
+    let store = Store::default();
+    ask(&store, create(card())).await.unwrap();
+    assert_eq!(slug(ask(&store, create(invoice())).await), "idempotency-key-reused");
+}
+
+#[tokio::test]
+async fn versions_count_events() {
+    let store = Store::default();
+    ask(&store, create(card())).await.unwrap();
+    assert_eq!(accepted(ask(&store, complete()).await.unwrap()), (BookingStatus::Completed, 3));
+    assert_eq!(accepted(ask(&store, cancel()).await.unwrap()), (BookingStatus::Cancelled, 4));
+    assert_eq!(accepted(ask(&store, cancel()).await.unwrap()), (BookingStatus::Cancelled, 4));
+}
+
+#[tokio::test]
+async fn an_unknown_booking_is_not_found() {
+    let store = Store::default();
+    assert_eq!(slug(ask(&store, cancel()).await), "not-found");
+    let history = json!({ "command": "readHistory", "bookingId": BOOKING });
+    assert_eq!(slug(ask(&store, history).await), "not-found");
+}
+
+#[tokio::test]
+async fn events_belong_to_the_booking_and_to_what_set_them_off() {
+    let store = Store::default();
+    let mut request = create(card());
+    request["cause"] = json!("0191f7a4-0000-7000-8000-000000000009");
+    ask(&store, request).await.unwrap();
+    let commits = commits(&store).await;
+    assert_eq!(commits[0].correlation_id, BOOKING.0);
+    assert_eq!(commits[0].causation_id.to_string(), "0191f7a4-0000-7000-8000-000000000009");
+}
+
+#[tokio::test]
+async fn history_tells_what_has_happened_and_keeps_the_token_to_itself() {
+    let store = Store::default();
+    ask(&store, create(card())).await.unwrap();
+    ask(&store, complete()).await.unwrap();
+    let history = json!({ "command": "readHistory", "bookingId": BOOKING });
+    let answer = serde_json::to_value(ask(&store, history).await.unwrap()).unwrap();
+    let told: Vec<_> = answer["events"].as_array().unwrap().iter().collect();
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[0]["type"], "BookingCreated");
+    assert_eq!(told[0]["version"], 1);
+    assert_eq!(told[2]["type"], "BookingCompleted");
+    assert!(!answer.to_string().contains("tok_visa"));
+}
+
+#[tokio::test]
+async fn a_booking_can_be_seen_as_it_stood() {
+    let store = Store::default();
+    ask(&store, create(card())).await.unwrap();
+    ask(&store, complete()).await.unwrap();
+    let read = async |point: Value| {
+        let mut request = json!({ "command": "readHistory", "bookingId": BOOKING });
+        request.as_object_mut().unwrap().extend(point.as_object().unwrap().clone());
+        ask(&store, request).await.map(|it| serde_json::to_value(it).unwrap())
+    };
+    assert_eq!(read(json!({ "version": 1 })).await.unwrap()["status"], "pending");
+    assert_eq!(read(json!({ "version": 3 })).await.unwrap()["status"], "completed");
+    assert_eq!(read(json!({ "at": now() })).await.unwrap()["version"], 3);
+    assert!(read(json!({ "version": 4 })).await.is_err());
+    assert!(read(json!({ "at": "2020-01-01T00:00:00Z" })).await.is_err());
+}

@@ -1,0 +1,108 @@
+//! Stream to view.
+
+use super::*;
+
+type Views = MemoryGenerations<BookingRow>;
+
+async fn project(
+    store: &Store,
+    views: &Views,
+    parked: &MemoryDeadLetters,
+    batch: aws_lambda_events::dynamodb::Event,
+) -> aws_lambda_events::streams::DynamoDbEventResponse {
+    project::handle(store, views, parked, &Gauge::default(), now, batch).await
+}
+
+fn rows(views: &Views) -> std::collections::BTreeMap<String, Versioned<BookingRow>> {
+    views.generation(1).rows()
+}
+
+async fn history() -> (Store, Vec<Commit<crate::domain::BookingEvent>>) {
+    let store = Store::default();
+    ask(&store, create(card())).await.unwrap();
+    ask(&store, complete()).await.unwrap();
+    ask(&store, cancel()).await.unwrap();
+    let commits = commits(&store).await;
+    (store, commits)
+}
+
+#[tokio::test]
+async fn the_view_shows_what_the_stream_tells() {
+    let (store, commits) = history().await;
+    let (view, parked) = (Views::default(), MemoryDeadLetters::default());
+    let answer = project(&store, &view, &parked, stream_batch(&commits)).await;
+    assert!(answer.batch_item_failures.is_empty());
+    let row = &rows(&view)[&BOOKING.to_string()];
+    assert_eq!(row.version, 4);
+    assert_eq!(row.row.0.status, BookingStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_gap_is_healed_from_the_source() {
+    let (store, commits) = history().await;
+    let (view, parked) = (Views::default(), MemoryDeadLetters::default());
+    project(&store, &view, &parked, stream_batch(&commits[2..])).await;
+    assert_eq!(rows(&view)[&BOOKING.to_string()].version, 4);
+}
+
+#[tokio::test]
+async fn a_poison_record_is_parked_and_the_others_go_on() {
+    let (store, commits) = history().await;
+    let (view, parked) = (Views::default(), MemoryDeadLetters::default());
+    let poison = record("INSERT", 9, json!({ "stream": { "S": "no uuid" } }));
+    let mut batch = stream_batch(&commits);
+    batch.records.insert(0, serde_json::from_value(poison).unwrap());
+    let answer = project(&store, &view, &parked, batch).await;
+    assert!(answer.batch_item_failures.is_empty());
+    let [parked] = parked.parked().try_into().unwrap();
+    assert_eq!(parked.sequence_number, "9");
+    assert!(parked.key.contains(&BOOKING.to_string()), "{}", parked.key);
+    assert!(parked.reason.contains("missing field"), "{}", parked.reason);
+    assert_eq!(rows(&view)[&BOOKING.to_string()].version, 4);
+}
+
+fn any_end() -> impl Strategy<Value = Vec<Value>> {
+    prop_oneof![
+        Just(vec![]),
+        Just(vec![cancel()]),
+        Just(vec![complete()]),
+        Just(vec![complete(), cancel()]),
+        Just(vec![fail()]),
+    ]
+}
+
+fn fail() -> Value {
+    json!({ "command": "failBooking", "bookingId": BOOKING, "reason": "payment_declined" })
+}
+
+proptest! {
+    #[test]
+    fn shuffled_repeated_and_differently_batched_records_end_in_the_same_view(
+        ends in prop::collection::vec(any_end(), 1..5),
+        seed: u64,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (store, mut records, mut expected) = (Store::default(), Vec::new(), Vec::new());
+            for (number, end) in ends.iter().enumerate() {
+                let booking_id = contracts::id::BookingId(uuid::Uuid::from_u128(number as u128));
+                for mut wish in [vec![create(card())], end.clone()].concat() {
+                    wish["bookingId"] = json!(booking_id);
+                    ask(&store, wish).await.unwrap();
+                }
+                let commits = store.load(&booking_id.to_string(), 0).await.unwrap();
+                records.extend(support::records(booking_id, &commits));
+                let (version, row) = fold(booking_id, &commits).unwrap();
+                expected.push((booking_id.to_string(), version, row));
+            }
+            let expected: Vec<_> =
+                expected.iter().map(|(id, at, row)| (id.as_str(), *at, row.clone())).collect();
+            for batches in [kit::in_order(&records), kit::shuffled(&records, seed)] {
+                let handled = async |views: &Views, parked: &MemoryDeadLetters, batch| {
+                    project(&store, views, parked, batch).await
+                };
+                given(batches, handled).await.shows(&expected);
+            }
+        });
+    }
+}

@@ -1,0 +1,22 @@
+//! Stream to bus.
+
+use super::*;
+
+#[tokio::test]
+async fn every_committed_event_is_published_in_order() {
+    let store = Store::default();
+    ask(&store, create(card())).await.unwrap();
+    ask(&store, complete()).await.unwrap();
+    let (bus, parked) = (MemoryBus::default(), MemoryDeadLetters::default());
+    let batch = stream_batch(&commits(&store).await);
+    let answer = publish::handle(&bus, &parked, batch).await;
+    assert!(answer.batch_item_failures.is_empty());
+    let published: Vec<Value> =
+        bus.published().iter().map(|it| serde_json::from_str(&it.detail).unwrap()).collect();
+    let told: Vec<_> = published
+        .iter()
+        .map(|it| (it["type"].as_str().unwrap(), it["sequence"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(told, [("BookingCreated", 1), ("BookingReserved", 2), ("BookingCompleted", 3)]);
+    assert_eq!(published[0]["data"]["payment"], json!({ "mode": "instant" }));
+}

@@ -1,0 +1,74 @@
+//! The view made anew, and how it fares.
+
+use contracts::projection::{Command, Projection, ProjectionStatus};
+
+use super::*;
+use crate::source::Bookings;
+
+type Views = MemoryGenerations<BookingRow>;
+
+async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection, Failure> {
+    let command: Command = serde_json::from_value(command).unwrap();
+    rebuild::handle(views, &Bookings(store), command, "worker", now).await
+}
+
+#[tokio::test]
+async fn the_view_is_made_anew_from_every_stream() {
+    let (store, views) = (Store::default(), Views::default());
+    // More than a page of streams.
+    let ids: Vec<_> =
+        (0..25).map(|it| contracts::id::BookingId(uuid::Uuid::from_u128(it))).collect();
+    for booking_id in &ids {
+        for mut wish in [create(card()), complete()] {
+            wish["bookingId"] = json!(booking_id);
+            ask(&store, wish).await.unwrap();
+        }
+    }
+    let example = serde_json::from_str(include_str!("../../../events/booking-rebuild.json"));
+    let begun = tell(&store, &views, example.unwrap()).await.unwrap();
+    assert_eq!((begun.status, begun.building), (ProjectionStatus::Rebuilding, Some(2)));
+    let done = tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
+    assert_eq!((done.status, done.applied), (ProjectionStatus::Live, 25));
+    assert_eq!((done.generation, done.previous), (2, Some(1)));
+    let rows = views.generation(2).rows();
+    for booking_id in &ids {
+        let commits = store.load(&booking_id.to_string(), 0).await.unwrap();
+        let (version, row) = fold(*booking_id, &commits).unwrap();
+        assert_eq!(rows[&booking_id.to_string()], Versioned { version, row });
+    }
+}
+
+#[tokio::test]
+async fn a_generation_that_is_not_kept_is_a_conflict_and_a_fresh_switch_comes_back() {
+    let (store, views) = (Store::default(), Views::default());
+    let back = |generation: u64| json!({ "command": "rollBack", "generation": generation });
+    assert_eq!(tell(&store, &views, back(7)).await.unwrap_err().slug(), "conflict");
+    tell(&store, &views, json!({ "command": "beginRebuild" })).await.unwrap();
+    tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
+    let early = tell(&store, &views, back(1)).await.unwrap_err();
+    assert_eq!(early.kind(), FailureKind::Transient);
+}
+
+#[tokio::test]
+async fn a_view_tells_how_it_fares_and_what_it_holds() {
+    let (store, views) = (Store::default(), Views::default());
+    ask(&store, create(card())).await.unwrap();
+    let batch = stream_batch(&commits(&store).await);
+    let (parked, gauge) = (MemoryDeadLetters::default(), Gauge::default());
+    let later = || now() + jiff::SignedDuration::from_secs(7);
+    project::handle(&store, &views, &parked, &gauge, later, batch).await;
+    let query = async |query: Value| {
+        let live = cqrs::live::Live::new(views.clone(), later);
+        let request: Request<Query> = serde_json::from_value(query).unwrap();
+        let cursors = Cursors::new("secret");
+        let answer = query::handle(&live, &views, &cursors, request, later()).await.unwrap();
+        serde_json::to_value(answer).unwrap()
+    };
+    // The record was written at the time of the fixture.
+    let projection = query(json!({ "query": "projection" })).await;
+    assert_eq!((&projection["status"], &projection["lagSeconds"]), (&json!("live"), &json!(7)));
+    let overview = query(json!({ "query": "overview" })).await;
+    assert_eq!(overview["counts"]["pending"], 1);
+    assert_eq!(overview["counts"]["checked_out"], 0);
+    assert_eq!(overview["projection"], projection);
+}
