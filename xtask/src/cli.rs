@@ -96,12 +96,14 @@ Examples:
   cargo xtask build --arm64 --zip        for AWS on Graviton, with cargo-lambda and zig, fetched if missing")]
     Build(BuildArgs),
 
-    /// Measure, on the local cloud that is up.
+    /// Measure: the event store on the local cloud that is up, or the rules.
     #[command(after_help = "\
-Prints a table, and keeps every single time in .local/bench/. It makes a table of its own and deletes it again.
+Keeps every single time in .local/bench/. On the cloud it makes tables of its own and deletes them again.
 
 Examples:
-  cargo xtask bench store      the event store: appending and loading, by length of stream")]
+  cargo xtask bench store                        appending and loading, by length of stream
+  cargo xtask bench store --against dynamo-es    and beside the dynamo-es crate, in the same run
+  cargo xtask bench rules                        decide and fold, by criterion; needs no cloud")]
     Bench(BenchArgs),
 
     /// Serve every function with `cargo lambda watch` against the local cloud.
@@ -196,13 +198,26 @@ pub(crate) struct BuildArgs {
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// What to measure
+    #[command(subcommand)]
     pub(crate) what: Bench,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub(crate) enum Bench {
-    /// The event store
-    Store,
+    /// The event store, on the local cloud that is up
+    Store {
+        /// Another store to measure afterwards, in turns with this one; benches/README.md says what is compared
+        #[arg(long)]
+        against: Option<Against>,
+    },
+    /// The rules of a booking, and folding: pure functions, by criterion
+    Rules,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Against {
+    /// The store of the cqrs-es framework on DynamoDB; builds for some minutes the first time
+    DynamoEs,
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,9 @@
-//! `bench`: how long it takes, on the local cloud that is up.
+//! `bench`: how long it takes.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::{Bench, BenchArgs};
+use crate::cli::{Against, Bench, BenchArgs};
 use crate::cloud;
 use crate::command::Program;
 use crate::failure::{Context as _, Outcome};
@@ -10,19 +11,46 @@ use crate::layout::Layout;
 use crate::ui::Ui;
 
 pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &BenchArgs) -> Outcome<ExitCode> {
-    let cloud = cloud::require(layout)?;
-    let (package, bench) = match arguments.what {
-        Bench::Store => ("parkade-event-sourcing", "dynamodb"),
-    };
     let kept = layout.state.join("bench");
     std::fs::create_dir_all(&kept).context(|| format!("cannot make {}", layout.shown(&kept)))?;
-    ui.say(format!("Measuring on the local cloud at port {}", cloud.record.port));
-    Program::cargo(&layout.root)
-        // The profile of the functions, so that nothing is compiled once more.
-        .args(["bench", "--profile", "local", "--package", package, "--bench", bench])
-        .env("PARKADE_ENDPOINT", format!("http://127.0.0.1:{}", cloud.record.port))
-        .env("PARKADE_BENCH_CSV", kept.join(format!("{bench}.csv")))
-        .run()
-        .await?;
+    match arguments.what {
+        Bench::Store { against } => store(layout, ui, &kept, against).await?,
+        Bench::Rules => {
+            let samples = kept.join("rules");
+            apart(layout, "rules").env("CRITERION_HOME", &samples).run().await?;
+            ui.say(format!("Every sample is in {}", layout.shown(&samples)));
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn store(layout: &Layout, ui: Ui, kept: &Path, against: Option<Against>) -> Outcome {
+    let cloud = cloud::require(layout)?;
+    let on_cloud = |program: Program, csv: PathBuf| {
+        program
+            .env("PARKADE_ENDPOINT", format!("http://127.0.0.1:{}", cloud.record.port))
+            .env("PARKADE_BENCH_CSV", csv)
+    };
+    ui.say(format!("Measuring on the local cloud at port {}", cloud.record.port));
+    // The profile of the functions, here and below, so that nothing is compiled once more.
+    let options = ["--profile", "local", "--package", "parkade-event-sourcing"];
+    let store = Program::cargo(&layout.root).arg("bench").args(options);
+    on_cloud(store.args(["--bench", "dynamodb"]), kept.join("dynamodb.csv")).run().await?;
+    match against {
+        None => {}
+        Some(Against::DynamoEs) => {
+            ui.say("Measuring beside dynamo-es");
+            on_cloud(apart(layout, "dynamo-es"), kept.join("dynamo-es.csv")).run().await?;
+        }
+    }
+    Ok(())
+}
+
+/// A program of `benches/`, which is a workspace of its own and shares only the folder that cargo builds in.
+fn apart(layout: &Layout, bench: &str) -> Program {
+    Program::cargo(&layout.root)
+        .args(["bench", "--locked", "--profile", "local", "--manifest-path"])
+        .arg(format!("benches/{bench}/Cargo.toml"))
+        .args(["--bench", bench, "--target-dir"])
+        .arg(layout.target())
 }
