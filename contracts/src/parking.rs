@@ -54,6 +54,11 @@ pub enum Command {
         /// Who gives it up.
         booking_id: BookingId,
     },
+    /// Reads a slot as it stands, for who must not take a view that is behind for the truth.
+    ReadSlot {
+        /// The slot.
+        slot_id: SlotId,
+    },
 }
 
 /// What `parking-query` may be asked.

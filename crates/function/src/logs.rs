@@ -5,12 +5,12 @@ use lambda_runtime::tracing::subscriber::layer::SubscriberExt;
 use lambda_runtime::tracing::subscriber::util::SubscriberInitExt;
 use lambda_runtime::tracing::subscriber::{fmt, registry};
 
-use crate::env;
+use crate::{env, metrics};
 
 /// What is logged when nobody says otherwise.
 const DEFAULT: LevelFilter = LevelFilter::INFO;
 
-/// Sends `tracing` to standard output as JSON, without colours.
+/// Sends `tracing` to standard output as JSON, without colours, and metrics beside it.
 ///
 /// The level is `AWS_LAMBDA_LOG_LEVEL` (which Lambda sets from `LoggingConfig`) or `RUST_LOG`, else `info`; either may
 /// name targets (`orders=debug,info`). Calling it twice does nothing more.
@@ -24,6 +24,7 @@ pub fn telemetry() {
         .with_span_list(false)
         .with_target(false);
     let subscriber = registry().with(lines).with(filter(wanted.ok().as_deref()));
+    metrics::tell();
     // A second call in one process finds its work done.
     drop(subscriber.try_init());
 }

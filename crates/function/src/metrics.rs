@@ -1,12 +1,21 @@
 //! Metrics: a line of the log that CloudWatch reads as numbers (embedded metric format).
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 /// What the metrics of all functions stand under.
 const NAMESPACE: &str = "Parkade";
+
+/// Numbers are for whoever reads the log of a function; a test or a simulation has none.
+static TOLD: AtomicBool = AtomicBool::new(false);
+
+/// From now on metrics are printed.
+pub(crate) fn tell() {
+    TOLD.store(true, Ordering::Relaxed);
+}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -42,8 +51,12 @@ struct Metric {
     unit: &'static str,
 }
 
-/// Tells how far a projection is behind. One short line, since lines are paid for by length.
+/// Tells how far a projection is behind, once [`telemetry`](crate::telemetry) has been called. One short line, since
+/// lines are paid for by length.
 pub fn projection(name: &str, lag_seconds: u64, iterator_age_ms: u64, now: Timestamp) {
+    if !TOLD.load(Ordering::Relaxed) {
+        return;
+    }
     let line = line(name, lag_seconds, iterator_age_ms, now);
     // A number that is lost is no reason to fail.
     drop(writeln!(std::io::stdout(), "{line}"));

@@ -19,6 +19,8 @@ pub struct Services {
     pub booking_command: String,
     /// Shows bookings.
     pub booking_query: String,
+    /// Knows whether there is a slot, however far the view is behind.
+    pub parking_command: String,
     /// Shows slots.
     pub parking_query: String,
     /// Takes payments.
@@ -38,6 +40,7 @@ impl Config {
             services: Services {
                 booking_command: required("BOOKING_COMMAND_FUNCTION")?,
                 booking_query: required("BOOKING_QUERY_FUNCTION")?,
+                parking_command: required("PARKING_COMMAND_FUNCTION")?,
                 parking_query: required("PARKING_QUERY_FUNCTION")?,
                 billing_command: required("BILLING_COMMAND_FUNCTION")?,
                 billing_query: required("BILLING_QUERY_FUNCTION")?,

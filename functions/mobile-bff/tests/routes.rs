@@ -191,6 +191,10 @@ async fn a_slot_that_does_not_exist_is_404_and_a_key_that_booked_another_is_422(
     ] {
         let services = Memory::new(|function: &str, request: &Value| match function {
             "parking-query" => not_found(),
+            "parking-command" => {
+                assert_eq!(request["command"], "readSlot");
+                not_found()
+            }
             _ => {
                 assert_eq!(request["command"], "readHistory");
                 history()
@@ -198,6 +202,18 @@ async fn a_slot_that_does_not_exist_is_404_and_a_key_that_booked_another_is_422(
         });
         let (status, slug) = problem(&book().to(&services).await);
         assert_eq!((status, slug.as_str()), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_slot_that_the_view_does_not_show_yet_is_booked() {
+    for parking in [(|| Reply::Answer(slot())) as fn() -> Reply, down] {
+        let services = Memory::new(|function: &str, request: &Value| match function {
+            "parking-query" => not_found(),
+            "parking-command" => parking(),
+            _ => well(function, request),
+        });
+        assert_eq!(book().to(&services).await.status_code, 202);
     }
 }
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use contracts::id::{BillReference, PaymentId};
 use contracts::money::{CURRENCY, Money};
+use reqwest::Client;
 use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Outcome;
@@ -65,7 +65,7 @@ struct Problem {
 #[derive(Debug, thiserror::Error)]
 #[error("payment provider answers {status}")]
 struct Unexpected {
-    status: StatusCode,
+    status: u16,
 }
 
 impl HttpProvider {
@@ -106,7 +106,7 @@ impl HttpProvider {
         path: &str,
         key: PaymentId,
         body: &impl Serialize,
-    ) -> Result<(StatusCode, Vec<u8>), ProviderError> {
+    ) -> Result<(u16, Vec<u8>), ProviderError> {
         let request = self
             .client
             .post(format!("{}/{path}", self.url))
@@ -114,7 +114,7 @@ impl HttpProvider {
             .header("idempotency-key", key.to_string())
             .json(body);
         let response = request.send().await.map_err(no_answer)?;
-        let status = response.status();
+        let status = response.status().as_u16();
         let body = response.bytes().await.map_err(no_answer)?;
         Ok((status, body.to_vec()))
     }
@@ -122,26 +122,8 @@ impl HttpProvider {
 
 impl Provider for HttpProvider {
     async fn charge(&self, charge: &Charge) -> Result<Outcome, ProviderError> {
-        let body = ChargeBody {
-            reference: charge.reference,
-            amount: charge.amount,
-            currency: CURRENCY,
-            token: &charge.token,
-        };
-        let (status, body) = self.post("charges", charge.key, &body).await?;
-        let problem = serde_json::from_slice::<Problem>(&body).ok();
-        match (status, problem) {
-            (StatusCode::CREATED, _) => Ok(Outcome::Captured),
-            (StatusCode::PAYMENT_REQUIRED, Some(it)) if it.is("payment-declined") => {
-                let reason = it.reason.unwrap_or_else(|| "declined".to_owned());
-                Ok(Outcome::Declined { reason: reason.chars().take(REASON_LENGTH_MAX).collect() })
-            }
-            (StatusCode::BAD_REQUEST, Some(it)) if it.is("validation") => {
-                Ok(Outcome::Declined { reason: "invalid_request".to_owned() })
-            }
-            (StatusCode::CONFLICT, Some(it)) if it.is("charge-voided") => Ok(Outcome::Voided),
-            (status, _) => Err(unexpected(status)),
-        }
+        let (status, body) = self.post("charges", charge.key, &charge_body(charge)).await?;
+        charged(status, &body)
     }
 
     async fn refund(
@@ -149,12 +131,59 @@ impl Provider for HttpProvider {
         reference: BillReference,
         key: PaymentId,
     ) -> Result<Money, ProviderError> {
-        let (status, body) = self.post("refunds", key, &RefundBody { reference }).await?;
-        if status != StatusCode::OK {
-            return Err(unexpected(status));
-        }
-        serde_json::from_slice(&body).map(|Refunded { refunded }| refunded).map_err(no_answer)
+        let (status, body) = self.post("refunds", key, &refund_body(reference)).await?;
+        refunded(status, &body)
     }
+}
+
+/// What a charge is asked for with.
+#[must_use]
+pub fn charge_body(charge: &Charge) -> impl Serialize + '_ {
+    ChargeBody {
+        reference: charge.reference,
+        amount: charge.amount,
+        currency: CURRENCY,
+        token: &charge.token,
+    }
+}
+
+/// What a refund is asked for with.
+#[must_use]
+pub fn refund_body(reference: BillReference) -> impl Serialize {
+    RefundBody { reference }
+}
+
+/// What the provider's answer to a charge says.
+///
+/// # Errors
+///
+/// If it says neither yes nor no.
+pub fn charged(status: u16, body: &[u8]) -> Result<Outcome, ProviderError> {
+    let problem = serde_json::from_slice::<Problem>(body).ok();
+    match (status, problem) {
+        (201, _) => Ok(Outcome::Captured),
+        (402, Some(it)) if it.is("payment-declined") => {
+            let reason = it.reason.unwrap_or_else(|| "declined".to_owned());
+            Ok(Outcome::Declined { reason: reason.chars().take(REASON_LENGTH_MAX).collect() })
+        }
+        (400, Some(it)) if it.is("validation") => {
+            Ok(Outcome::Declined { reason: "invalid_request".to_owned() })
+        }
+        (409, Some(it)) if it.is("charge-voided") => Ok(Outcome::Voided),
+        (status, _) => Err(unexpected(status)),
+    }
+}
+
+/// What the provider's answer to a refund says: how much went back.
+///
+/// # Errors
+///
+/// If it does not say so.
+pub fn refunded(status: u16, body: &[u8]) -> Result<Money, ProviderError> {
+    if status != 200 {
+        return Err(unexpected(status));
+    }
+    serde_json::from_slice(body).map(|Refunded { refunded }| refunded).map_err(no_answer)
 }
 
 impl Problem {
@@ -168,11 +197,11 @@ fn no_answer(error: impl StdError + Send + Sync + 'static) -> ProviderError {
 }
 
 /// What is wrong with the request stays wrong; anything else may pass.
-fn unexpected(status: StatusCode) -> ProviderError {
-    let passing =
-        [StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
+fn unexpected(status: u16) -> ProviderError {
+    // A time-out, a conflict, too many requests.
+    let passing = [408, 409, 429];
     let error = Box::new(Unexpected { status });
-    if status.is_client_error() && !passing.contains(&status) {
+    if (400..500).contains(&status) && !passing.contains(&status) {
         ProviderError::NotUnderstood(error)
     } else {
         ProviderError::NoAnswer(error)

@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     let services = Functions::new(&function::aws_config().await);
     function::warm(services.warm_up(&config.services.booking_query)).await;
     run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
-        Ok::<_, Error>(bff::handle(&services, &config, event.payload).await)
+        Ok::<_, Error>(bff::handle(&services, &config, event.payload, function::new_id).await)
     }))
     .await
 }

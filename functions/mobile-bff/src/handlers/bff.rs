@@ -3,6 +3,7 @@
 use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::invoke::{Deadline, Invoke};
 use bff::{Answer, Edge, Problem, ProblemKind, Request};
+use uuid::Uuid;
 
 use super::{Errand, LIMIT, bills, bookings, slots};
 use crate::config::Config;
@@ -12,9 +13,14 @@ use crate::shape::HealthShown;
 const PROBLEMS: &str = "https://parkade.dev/problems/";
 
 /// Answers one event of the gateway, whatever it holds.
-pub async fn handle(services: &impl Invoke, config: &Config, event: ProxyEvent) -> ProxyAnswer {
+pub async fn handle(
+    services: &impl Invoke,
+    config: &Config,
+    event: ProxyEvent,
+    new_id: impl Fn() -> Uuid,
+) -> ProxyAnswer {
     let edge = Edge { problems: PROBLEMS, origins: config.origins.clone() };
-    edge.serve(event, function::new_id(), |request| answer(services, config, request)).await
+    edge.serve(event, new_id(), |request| answer(services, config, request)).await
 }
 
 /// The routes are those of the OpenAPI document, and a test holds the two together.

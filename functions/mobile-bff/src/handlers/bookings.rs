@@ -8,7 +8,7 @@ use contracts::billing::Query as BillingQuery;
 use contracts::booking::{Accepted, Booking, Command, History, Payment, Query};
 use contracts::id::{BillReference, BookingId, CustomerId, SlotId};
 use contracts::message::{Page, Request};
-use contracts::parking::{Query as ParkingQuery, Slot};
+use contracts::parking::{Command as ParkingCommand, Query as ParkingQuery, Slot};
 use saga::{Failure, FailureKind};
 
 use super::{Errand, page_request};
@@ -41,11 +41,19 @@ pub(super) async fn create(errand: &Errand<'_, impl Invoke>) -> Result<Answer, P
 }
 
 /// Whether parking says that there is no such slot. If parking says nothing, the saga will find out.
+///
+/// The view may only be behind, and to say no for that would be a lie; so then the slot itself is asked for.
 async fn is_unknown(errand: &Errand<'_, impl Invoke>, slot_id: SlotId) -> bool {
+    let (services, at) = (errand.services, errand.at);
     let question = Request::from(ParkingQuery::Slot { slot_id, min_version: None });
     let deadline = errand.deadline.within(SLOT_LIMIT);
-    let found =
-        ask::<_, Slot>(errand.services, &errand.at.parking_query, &question, deadline).await;
+    let shown = ask::<_, Slot>(services, &at.parking_query, &question, deadline).await;
+    if !shown.is_err_and(|failure| is_not_found(&failure)) {
+        return false;
+    }
+    let question = Request::from(ParkingCommand::ReadSlot { slot_id });
+    let deadline = errand.deadline.within(SLOT_LIMIT);
+    let found = ask::<_, Slot>(services, &at.parking_command, &question, deadline).await;
     found.is_err_and(|failure| is_not_found(&failure))
 }
 

@@ -69,7 +69,7 @@ impl Sent {
 
     pub(crate) fn to(self, services: &impl Invoke) -> impl Future<Output = ProxyAnswer> {
         let event: ProxyEvent = serde_json::from_value(self.0).expect("an event");
-        async move { handle(services, &config(), event).await }
+        async move { handle(services, &config(), event, function::new_id).await }
     }
 }
 
@@ -78,6 +78,7 @@ pub(crate) fn config() -> Config {
         services: Services {
             booking_command: "booking-command".to_owned(),
             booking_query: "booking-query".to_owned(),
+            parking_command: "parking-command".to_owned(),
             parking_query: "parking-query".to_owned(),
             billing_command: "billing-command".to_owned(),
             billing_query: "billing-query".to_owned(),

@@ -16,7 +16,9 @@ async fn main() -> Result<(), Error> {
     let workflow = StepFunctions::new(aws_sdk_sfn::Client::new(&aws), config.booking_saga.clone());
     function::warm(services.warm_up(&config.services.booking_query)).await;
     run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
-        Ok::<_, Error>(bff::handle(&services, &workflow, &config, event.payload).await)
+        let answer =
+            bff::handle(&services, &workflow, &config, event.payload, function::new_id).await;
+        Ok::<_, Error>(answer)
     }))
     .await
 }

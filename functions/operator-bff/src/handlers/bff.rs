@@ -3,6 +3,8 @@
 use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::invoke::{Deadline, Invoke};
 use bff::{Answer, Edge, Problem, ProblemKind, Request};
+use contracts::id::SlotId;
+use uuid::Uuid;
 
 use super::{Errand, LIMIT, bookings, projections, slots};
 use crate::config::Config;
@@ -17,10 +19,11 @@ pub async fn handle(
     workflow: &impl Workflow,
     config: &Config,
     event: ProxyEvent,
+    new_id: impl Fn() -> Uuid,
 ) -> ProxyAnswer {
     let edge = Edge { problems: PROBLEMS, origins: config.origins.clone() };
-    edge.serve(event, function::new_id(), |request| answer(services, workflow, config, request))
-        .await
+    let answer = |request| answer(services, workflow, config, request, &new_id);
+    edge.serve(event, new_id(), answer).await
 }
 
 /// The routes are those of the OpenAPI document, and a test holds the two together.
@@ -29,6 +32,7 @@ async fn answer(
     workflow: &impl Workflow,
     config: &Config,
     request: Request,
+    new_id: impl Fn() -> Uuid,
 ) -> Result<Answer, Problem> {
     if !request.caller()?.is("operator") {
         return Err(Problem::new(ProblemKind::Forbidden, "this is for operators"));
@@ -40,7 +44,7 @@ async fn answer(
         deadline: Deadline::after(LIMIT),
     };
     match request.route() {
-        ("POST", "/operator/slots") => slots::create(&errand).await,
+        ("POST", "/operator/slots") => slots::create(&errand, SlotId(new_id())).await,
         ("GET", "/operator/slots") => slots::list(&errand).await,
         ("GET", "/operator/slots/{slotId}") => slots::read(&errand).await,
         ("POST", "/operator/slots/{slotId}/close") => slots::close(&errand).await,

@@ -16,14 +16,16 @@ use crate::shape::NewSlot;
 const VIEW_LIMIT: Duration = Duration::from_secs(1);
 
 /// `POST /operator/slots`.
-pub(super) async fn create(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
+pub(super) async fn create(
+    errand: &Errand<'_, impl Invoke>,
+    slot_id: SlotId,
+) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     let wish: NewSlot = errand.request.body()?;
     if !wish.is_good() {
         let detail = "name must be 1 to 100 characters, not all blank and none a control character";
         return Err(Problem::validation(detail));
     }
-    let slot_id = SlotId(function::new_id());
     let slot = command(errand, Command::CreateSlot { slot_id, name: wish.name }).await?;
     // Relative to the request, and so right behind whatever stands before the path. It goes up first to spell all of it.
     Ok(Answer::json(201, &slot).with("Location", format!("../operator/slots/{slot_id}")))

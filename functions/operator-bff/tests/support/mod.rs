@@ -68,7 +68,7 @@ impl Sent {
         workflow: &impl Workflow,
     ) -> impl Future<Output = ProxyAnswer> {
         let event: ProxyEvent = serde_json::from_value(self.0).expect("an event");
-        async move { handle(services, workflow, &config(), event).await }
+        async move { handle(services, workflow, &config(), event, function::new_id).await }
     }
 }
 

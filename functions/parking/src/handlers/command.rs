@@ -12,7 +12,7 @@ use saga::Failure;
 use uuid::Uuid;
 
 use crate::contract;
-use crate::domain::{Slot, SlotCommand, SlotEvent, decide, evolve};
+use crate::domain::{Rejection, Slot, SlotCommand, SlotEvent, decide, evolve};
 
 /// How often a command that loses a race is decided anew before its caller is told to come back.
 const ATTEMPTS_MAX: u32 = 10;
@@ -53,10 +53,20 @@ pub async fn handle(
         Command::UnblockSlot { slot_id, booking_id } => {
             (slot_id, Some(booking_id), SlotCommand::Unblock { booking_id })
         }
+        Command::ReadSlot { slot_id } => return read(store, slot_id).await,
     };
     let correlation_id = booking_id.map(|it| it.0).or(cause).unwrap_or(slot_id.0);
     let origin = Origin { now, correlation_id, cause };
     carry_out(store, slot_id, &command, origin, new_id).await
+}
+
+async fn read(
+    store: &impl StateStore<Slot>,
+    slot_id: SlotId,
+) -> Result<Option<PublishedSlot>, Failure> {
+    let loaded = store.load(&slot_id.to_string(), None).await.map_err(failure)?;
+    let slot = loaded.state.and_then(|slot| contract::published(slot_id, loaded.version, &slot));
+    slot.map(Some).ok_or_else(|| Rejection::Unknown.into())
 }
 
 /// Carries out one command of the domain; also for what an event leads to.
@@ -87,6 +97,14 @@ pub(super) async fn carry_out(
         let Some(event) = decided else {
             return Ok(contract::published(slot_id, loaded.version, &slot));
         };
+        if let SlotEvent::Unavailable { booking_id } = &event
+            && !loaded.barred
+        {
+            // A refusal is for good. Unless that is written first, a repeat that comes once the slot is free takes it from
+            // those whose money is still here, for a booking whose money goes back.
+            store.bar(&key, &booking_id.to_string()).await.map_err(failure)?;
+            continue;
+        }
         let version = loaded.version + 1;
         let slot = evolve(slot, &event);
         let change = Change {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::world::{
-    ANN, BOB, Deed, EVENT, Line, Outcome, SLOT, World, event, messages, paid, request,
+    ANN, BOB, CAY, Deed, EVENT, Line, Outcome, SLOT, World, event, messages, paid, request,
 };
 
 fn refused(slug: &str) -> Outcome {
@@ -28,6 +28,34 @@ async fn the_example_message_reserves_the_slot_for_who_has_paid() {
     assert_eq!(world.deliver(example, &Line::default()).await, [""; 0]);
     assert_eq!(world.holder(), Some(ANN));
     assert_eq!(world.events(), ["SlotCreated", "SlotReserved"]);
+}
+
+#[tokio::test]
+async fn a_slot_is_read_as_it_stands_and_one_that_is_not_there_is_not_found() {
+    let read = json!({ "command": "readSlot", "slotId": SLOT });
+    let world = World::default();
+    let missing = world.ask(read.clone(), &Line::default()).await.unwrap_err();
+    assert_eq!((missing.kind(), missing.slug()), (FailureKind::Rejected, "not-found"));
+    // A bar is no slot.
+    world.calmly(Deed::Unblock(ANN)).await;
+    assert!(world.ask(read.clone(), &Line::default()).await.is_err());
+    world.calmly(Deed::Create).await;
+    let line = Line::default();
+    let slot = json!({ "slotId": SLOT, "name": "A1", "status": "available", "version": 2 });
+    assert_eq!(world.ask(read, &line).await.unwrap(), slot);
+    assert_eq!((line.calls(), line.writes()), (1, 0));
+}
+
+#[tokio::test]
+async fn who_was_refused_gets_the_slot_no_more_however_late_a_repeat_comes() {
+    let others = [Deed::Paid(BOB), Deed::Paid(ANN), Deed::Paid(CAY)];
+    let world = World::after(&[Deed::Create]).await;
+    for deed in others.into_iter().chain([Deed::Over("BookingCancelled", BOB), Deed::Paid(ANN)]) {
+        world.calmly(deed).await;
+    }
+    assert_eq!(world.holder(), None);
+    let reserved = world.events().iter().filter(|it| *it == "SlotReserved").count();
+    assert_eq!(reserved, 1, "{:?}", world.events());
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub(crate) const ANN: BookingId =
     BookingId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0002));
 pub(crate) const BOB: BookingId =
     BookingId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0003));
+pub(crate) const CAY: BookingId =
+    BookingId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0004));
 /// The event that is delivered.
 pub(crate) const EVENT: Uuid = Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0009);
 

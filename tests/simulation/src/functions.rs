@@ -1,0 +1,197 @@
+//! The functions as they are deployed: every handler with its ports, as its binary wires it.
+
+use api_gateway::token::Expectations;
+use api_gateway::verifier::{Inline, Verifier};
+use bff::Origins;
+use billing::desk::Desk;
+use booking::source::Bookings;
+use contracts::money::Money;
+use cqrs::cursor::Cursors;
+use jiff::SignedDuration;
+use parking::source::Slots;
+use payment_provider::handlers::provider::{Delays, Provider};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::lambda::{Environment, Failed};
+use crate::ports::{Bus, DeadLetters, Events, Far, Ledger, Services, States};
+
+/// What a booking costs.
+pub(crate) const TOTAL: &str = "100.00";
+/// What billing shows to the provider.
+pub(crate) const PROVIDER_KEY: &str = "a-key-that-is-long-enough";
+const CURSOR_KEY: &str = "a-secret-of-this-day";
+/// The queue that billing reads, and writes its reminders to.
+const BILLING_QUEUE: &str = "billing/Queue";
+
+/// Carries out one call in an execution environment.
+pub(crate) async fn handle(
+    environment: &Environment,
+    function: &str,
+    payload: &[u8],
+) -> Result<Vec<u8>, Failed> {
+    let line = &environment.line;
+    let (now, new_id) = (|| line.now(), || line.new_id());
+    let far = Far(line);
+    match function {
+        "booking-command" => {
+            use booking::handlers::command;
+            answer(command::handle(&Events(line), read(payload)?, now(), new_id).await)
+        }
+        "booking-query" => {
+            use booking::handlers::query;
+            let (view, cursors) = (&environment.bookings, Cursors::new(CURSOR_KEY));
+            let asked = read(payload)?;
+            answer(query::handle(view, view.generations(), &cursors, asked, now()).await)
+        }
+        "booking-project" => {
+            use booking::handlers::project;
+            let (views, gauge) = (environment.bookings.generations(), &environment.gauge);
+            let batch = read(payload)?;
+            write(
+                &project::handle(&Events(line), views, &DeadLetters(line), gauge, now, batch).await,
+            )
+        }
+        "booking-publish" => {
+            use booking::handlers::publish;
+            write(&publish::handle(&Bus(line), &DeadLetters(line), read(payload)?).await)
+        }
+        "booking-react" => {
+            use booking::handlers::react;
+            write(&react::handle(&Events(line), &far, read(payload)?, now, new_id).await)
+        }
+        "booking-rebuild" => {
+            use booking::handlers::rebuild;
+            let (views, source) = (environment.bookings.generations(), Events(line));
+            let (command, worker) = (read(payload)?, line.name.as_str());
+            answer(rebuild::handle(views, &Bookings(&source), command, worker, now).await)
+        }
+        "parking-command" => {
+            use parking::handlers::command;
+            answer(command::handle(&States(line), read(payload)?, now(), new_id).await)
+        }
+        "parking-query" => {
+            use parking::handlers::query;
+            let (view, cursors) = (&environment.slots, Cursors::new(CURSOR_KEY));
+            let asked = read(payload)?;
+            answer(query::handle(view, view.generations(), &cursors, asked, now()).await)
+        }
+        "parking-project" => {
+            use parking::handlers::project;
+            let (views, gauge) = (environment.slots.generations(), &environment.gauge);
+            write(&project::handle(views, &DeadLetters(line), gauge, now, read(payload)?).await)
+        }
+        "parking-publish" => {
+            use parking::handlers::publish;
+            write(&publish::handle(&Bus(line), &DeadLetters(line), read(payload)?).await)
+        }
+        "parking-react" => {
+            use parking::handlers::react;
+            write(&react::handle(&States(line), read(payload)?, now, new_id).await)
+        }
+        "parking-rebuild" => {
+            use parking::handlers::rebuild;
+            let (views, source) = (environment.slots.generations(), States(line));
+            let (command, worker) = (read(payload)?, line.name.as_str());
+            answer(rebuild::handle(views, &Slots(&source), command, worker, now).await)
+        }
+        "billing-command" => {
+            use billing::handlers::command;
+            let desk = Desk { store: States(line), provider: far, now, new_id, total: total() };
+            answer(command::handle(&desk, read(payload)?).await)
+        }
+        "billing-query" => {
+            use billing::handlers::query;
+            answer(query::handle(&crate::ports::BillView(line), read(payload)?).await)
+        }
+        "billing-project" => {
+            use billing::handlers::project;
+            let view = crate::ports::BillView(line);
+            write(&project::handle(&view, &DeadLetters(line), read(payload)?).await)
+        }
+        "billing-publish" => {
+            use billing::handlers::publish;
+            write(&publish::handle(&Bus(line), &DeadLetters(line), read(payload)?).await)
+        }
+        "billing-react" => {
+            use billing::handlers::react;
+            let desk = Desk { store: States(line), provider: far, now, new_id, total: total() };
+            let due_after = SignedDuration::try_from(line.world.plan.bill_due)
+                .unwrap_or(SignedDuration::from_secs(900));
+            let reminders = crate::ports::Reminders { line, queue: BILLING_QUEUE };
+            let occasion = read(payload)?;
+            answer(react::handle(&desk, &far, &reminders, due_after, occasion).await)
+        }
+        "payment-provider" => {
+            let roles = Vec::new();
+            let (issuer, audience) = ("nobody".to_owned(), "nobody".to_owned());
+            let expectations = Expectations { issuer, audience, roles };
+            let operators = Verifier::new(Inline("{}".to_owned()), expectations);
+            let key = PROVIDER_KEY.to_owned();
+            let provider = Provider::new(Ledger::new(line), key, operators, Delays::default());
+            write(&provider.handle(&read(payload)?, now()).await)
+        }
+        "mobile-bff" => {
+            let services = Services(line);
+            let event = read(payload)?;
+            write(&mobile_bff::handlers::bff::handle(&services, &mobile(), event, new_id).await)
+        }
+        "operator-bff" => {
+            let services = Services(line);
+            let (config, event) = (operator(), read(payload)?);
+            write(
+                &operator_bff::handlers::bff::handle(&services, &far, &config, event, new_id).await,
+            )
+        }
+        other => Err(Failed::new("ResourceNotFoundException", other)),
+    }
+}
+
+fn mobile() -> mobile_bff::config::Config {
+    mobile_bff::config::Config {
+        services: mobile_bff::config::Services {
+            booking_command: "booking-command".to_owned(),
+            booking_query: "booking-query".to_owned(),
+            parking_command: "parking-command".to_owned(),
+            parking_query: "parking-query".to_owned(),
+            billing_command: "billing-command".to_owned(),
+            billing_query: "billing-query".to_owned(),
+        },
+        origins: Origins::Any,
+    }
+}
+
+fn operator() -> operator_bff::config::Config {
+    operator_bff::config::Config {
+        services: operator_bff::config::Services {
+            booking_command: "booking-command".to_owned(),
+            booking_query: "booking-query".to_owned(),
+            booking_rebuild: "booking-rebuild".to_owned(),
+            parking_command: "parking-command".to_owned(),
+            parking_query: "parking-query".to_owned(),
+            parking_rebuild: "parking-rebuild".to_owned(),
+        },
+        origins: Origins::Any,
+        booking_saga: "arn:aws:states:us-east-1:000000000000:stateMachine:booking-saga"
+            .parse()
+            .expect("it is one"),
+    }
+}
+
+/// What a booking costs.
+pub(crate) fn total() -> Money {
+    TOTAL.parse().expect("it is money")
+}
+
+fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failed> {
+    // As the runtime does with what a handler can't read.
+    serde_json::from_slice(payload).map_err(|error| Failed::new("serde_json", error.to_string()))
+}
+
+fn write(answer: &impl Serialize) -> Result<Vec<u8>, Failed> {
+    serde_json::to_vec(answer).map_err(|error| Failed::new("serde_json", error.to_string()))
+}
+
+fn answer<T: Serialize>(answer: Result<T, saga::Failure>) -> Result<Vec<u8>, Failed> {
+    write(&answer?)
+}

@@ -1,0 +1,192 @@
+//! `simulate`: lives through the days of many seeds, or tells the story of one.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::num::NonZeroU64;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use simulation::Report;
+
+/// So many broken days are kept; one is enough to work on.
+const KEPT_MAX: usize = 10;
+
+/// Runs the whole platform in one process, on simulated time, with every fault in a seed's hand.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// How many days to live through.
+    #[arg(long, value_name = "N", default_value = "1000")]
+    seeds: NonZeroU64,
+    /// The first seed; drawn by lot if it is not given.
+    #[arg(long, value_name = "N")]
+    from: Option<u64>,
+    /// Live through the day of this seed alone, and tell its story.
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "from"])]
+    seed: Option<u64>,
+    /// How many days at once; as many as there are processors if it is not given.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Stop at the first day on which a law is broken.
+    #[arg(long)]
+    fail_fast: bool,
+}
+
+/// What became of many days.
+#[derive(Debug, Default)]
+struct Summary {
+    days: u64,
+    fine_days: u64,
+    bookings: u64,
+    redriven: u64,
+    states: BTreeMap<String, u64>,
+    faults: BTreeMap<String, u64>,
+    broken_days: u64,
+    broken: Vec<Report>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let said = match arguments.seed {
+        Some(seed) => tell(&simulation::run(seed, true)),
+        None => many(&arguments),
+    };
+    match said {
+        Ok(true) => ExitCode::SUCCESS,
+        // Nobody reads any more.
+        Ok(false) | Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// The story of a day, and what was wrong with it.
+fn tell(report: &Report) -> std::io::Result<bool> {
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", report.story)?;
+    writeln!(out, "\n{} bookings: {}", report.bookings, counted(&report.states))?;
+    writeln!(out, "faults: {}", counted(&report.faults))?;
+    for law in &report.broken {
+        writeln!(out, "broken: {law}")?;
+    }
+    if report.broken.is_empty() {
+        writeln!(out, "every law holds")?;
+    }
+    Ok(report.broken.is_empty())
+}
+
+fn many(arguments: &Arguments) -> std::io::Result<bool> {
+    let seeds = arguments.seeds.get();
+    // Away from the seeds that the tests live through every time.
+    let from = arguments.from.unwrap_or_else(|| fastrand::u64(1_000_000..1_000_000_000_000));
+    let jobs = arguments.jobs.unwrap_or_else(|| {
+        std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+    });
+    let progress = progress(seeds);
+    let (next, is_stopped) = (AtomicU64::new(0), AtomicBool::new(false));
+    let summary = Mutex::new(Summary::default());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while !is_stopped.load(Ordering::Relaxed) {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= seeds {
+                        return;
+                    }
+                    let report = simulation::run(from.wrapping_add(number), false);
+                    let is_broken = !report.broken.is_empty();
+                    let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
+                    summary.add(report);
+                    if is_broken {
+                        progress.set_message(format!(", {} broken", summary.broken_days));
+                        is_stopped.fetch_or(arguments.fail_fast, Ordering::Relaxed);
+                    }
+                    drop(summary);
+                    progress.inc(1);
+                }
+            });
+        }
+    });
+    let took = progress.elapsed();
+    progress.finish_and_clear();
+    summary.into_inner().unwrap_or_else(PoisonError::into_inner).say(from, took)
+}
+
+/// A line that moves on a terminal, and nothing elsewhere.
+fn progress(seeds: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} days{msg}, {eta} left")
+        .expect("the template is right");
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    ProgressBar::with_draw_target(Some(seeds), target).with_style(style)
+}
+
+impl Summary {
+    fn add(&mut self, report: Report) {
+        self.days += 1;
+        self.fine_days += u64::from(report.faults.is_empty());
+        self.bookings += report.bookings;
+        self.redriven += report.redriven;
+        for (state, count) in &report.states {
+            *self.states.entry(state.clone()).or_default() += count;
+        }
+        for (fault, count) in &report.faults {
+            *self.faults.entry(fault.clone()).or_default() += count;
+        }
+        if !report.broken.is_empty() {
+            self.broken_days += 1;
+            if self.broken.len() < KEPT_MAX {
+                self.broken.push(report);
+            }
+        }
+    }
+
+    fn say(mut self, from: u64, took: Duration) -> std::io::Result<bool> {
+        let mut out = std::io::stdout().lock();
+        let millis = took.as_millis().max(1);
+        let rate = u128::from(self.bookings) * 1_000 / millis;
+        let seconds = took.as_secs_f64();
+        writeln!(
+            out,
+            "{} days from seed {from}, {} of them without a fault, in {seconds:.1} s",
+            self.days, self.fine_days
+        )?;
+        writeln!(out, "  {} bookings, {rate} a second", self.bookings)?;
+        writeln!(out, "  states   {}", counted(&self.states))?;
+        writeln!(out, "  faults   {}", counted(&self.faults))?;
+        writeln!(out, "  redriven {} messages", self.redriven)?;
+        if self.broken_days == 0 {
+            writeln!(out, "Every law holds")?;
+            return Ok(true);
+        }
+        self.broken.sort_by_key(|it| it.seed);
+        writeln!(out, "Laws are broken on {} days, such as", self.broken_days)?;
+        for report in &self.broken {
+            for law in &report.broken {
+                writeln!(out, "  seed {}: {}", report.seed, shortened(law))?;
+            }
+        }
+        let seed = self.broken.first().map_or(0, |it| it.seed);
+        writeln!(out, "The story of the first: cargo xtask simulate --seed {seed}")?;
+        Ok(false)
+    }
+}
+
+fn counted(counts: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<String> =
+        counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+}
+
+fn shortened(law: &str) -> String {
+    if law.chars().count() <= 300 {
+        law.to_owned()
+    } else {
+        law.chars().take(300).chain("…".chars()).collect()
+    }
+}

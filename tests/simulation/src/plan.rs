@@ -1,0 +1,130 @@
+//! What a seed decides before anything happens: how the world will fare, and who comes to it.
+
+use std::time::Duration;
+
+use crate::dice::Dice;
+
+/// Faults are rare enough for work to get done between them, and frequent enough to meet each other.
+const RATE_MAX: u64 = 60;
+
+/// One day of the platform.
+///
+/// Each kind of fault is there on about half of the days only. A day on which everything fails all the time sees less:
+/// what would have failed next is never reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Thousandths of all calls that do not arrive.
+    pub(crate) lost: u64,
+    /// Whose answer does not arrive.
+    pub(crate) answer_lost: u64,
+    /// Whose caller gives up before they take effect.
+    pub(crate) late: u64,
+    /// Before which their caller dies.
+    pub(crate) dies: u64,
+    /// After which it does.
+    pub(crate) dies_after: u64,
+    /// That are too much for a table.
+    pub(crate) throttled: u64,
+    /// Of conditional writes: that meet a transaction or another writer.
+    pub(crate) conflict: u64,
+    /// That take a second or two.
+    pub(crate) slow: u64,
+    /// Of what is delivered: that is delivered once more.
+    pub(crate) twice: u64,
+    /// Of messages: that are a while under way.
+    pub(crate) delayed: u64,
+    /// Of records of a stream: that another item's record comes before.
+    pub(crate) reordered: u64,
+    /// Of invocations: that meet a process that has just started.
+    pub(crate) cold: u64,
+    /// Of events and records: that a newer release has written.
+    pub(crate) newer: u64,
+    /// Of what the operator has the state machine do: by a definition of the release before.
+    pub(crate) skew_ms: u64,
+    /// When the payment provider is down.
+    pub(crate) provider_down: Vec<(Duration, Duration)>,
+    /// When all of this stops, and the platform has to come to rest.
+    pub(crate) calm_from: Duration,
+    /// How many bookings are made.
+    pub(crate) bookings: u64,
+    /// Of how many slots.
+    pub(crate) slots: u64,
+    /// Within which time.
+    pub(crate) arrivals: Duration,
+    /// Thousandths of bookings that are paid at once.
+    pub(crate) instant: u64,
+    /// Thousandths of cards that work at once.
+    pub(crate) good_cards: u64,
+    /// Thousandths of customers who cancel.
+    pub(crate) cancels: u64,
+    /// Thousandths of requests that are sent twice at once.
+    pub(crate) repeats: u64,
+    /// How often an operator closes or reopens a slot.
+    pub(crate) closures: u64,
+    /// How often one has a view made anew, or put back.
+    pub(crate) rebuilds: u64,
+    /// What an invoice's bill is given.
+    pub(crate) bill_due: Duration,
+}
+
+impl Plan {
+    /// The day of this seed. One in eight is a fine one, on which nothing fails.
+    pub(crate) fn draw(dice: &Dice) -> Self {
+        let is_fine = dice.below(8) == 0;
+        let rate = |most: u64| {
+            if is_fine || dice.below(2) == 0 { 0 } else { dice.within(1..=most) }
+        };
+        let calm_from = dice.within(20..=150);
+        let outages = if is_fine { 0 } else { dice.below(3) };
+        let outages = (0..outages).map(|_| {
+            let from = dice.below(calm_from);
+            let until = (from + dice.within(2..=60)).min(calm_from);
+            (Duration::from_secs(from), Duration::from_secs(until))
+        });
+        Self {
+            provider_down: outages.collect(),
+            lost: rate(RATE_MAX),
+            answer_lost: rate(RATE_MAX),
+            late: rate(RATE_MAX),
+            dies: rate(RATE_MAX / 2),
+            dies_after: rate(RATE_MAX / 2),
+            throttled: rate(RATE_MAX),
+            conflict: rate(RATE_MAX * 2),
+            slow: rate(RATE_MAX / 3),
+            twice: rate(300),
+            delayed: rate(300),
+            reordered: rate(500),
+            cold: rate(500),
+            newer: rate(500),
+            skew_ms: rate(1_500),
+            calm_from: Duration::from_secs(calm_from),
+            bookings: dice.within(1..=24),
+            slots: dice.within(1..=5),
+            arrivals: Duration::from_millis(dice.within(1..=calm_from * 1_000)),
+            instant: *dice.one_of(&[0, 300, 500, 700, 1_000]),
+            good_cards: *dice.one_of(&[300, 600, 900, 1_000]),
+            cancels: *dice.one_of(&[0, 100, 400]),
+            repeats: *dice.one_of(&[0, 100, 400]),
+            closures: *dice.one_of(&[0, 0, 2, 6]),
+            rebuilds: *dice.one_of(&[0, 1, 3]),
+            bill_due: Duration::from_secs(*dice.one_of(&[20, 90, 900])),
+        }
+    }
+
+    /// Whether nothing fails today.
+    pub(crate) fn is_fine(&self) -> bool {
+        let rates = [
+            self.lost,
+            self.answer_lost,
+            self.late,
+            self.dies,
+            self.dies_after,
+            self.throttled,
+            self.conflict,
+            self.slow,
+            self.twice,
+            self.delayed,
+        ];
+        rates.iter().all(|rate| *rate == 0) && self.provider_down.is_empty()
+    }
+}

@@ -1,0 +1,314 @@
+//! What must be true once the faults have stopped and all is quiet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use billing::contract::public;
+use booking::domain::Booking;
+use contracts::billing::BillStatus;
+use contracts::booking::{BookingStatus, FailureReason, Payment, PaymentMode};
+use contracts::id::{BillReference, BookingId, SlotId};
+use contracts::money::Money;
+use cqrs::generation::Controls as _;
+use cqrs::memory::MemoryGenerations;
+use cqrs::view::{Row, Versioned};
+use event_sourcing::store::{EventStore as _, Streams as _};
+use futures::FutureExt as _;
+use parking::domain::Standing;
+
+use crate::asl::Ended;
+use crate::functions::total;
+use crate::laws::held;
+use crate::world::World;
+
+/// Holds everything that is left against the laws.
+pub(crate) fn check(world: &World) {
+    let bookings = world.laws.bookings();
+    every_booking_is_final_and_paid_exactly(world, &bookings);
+    every_slot_is_free_or_rightly_held(world, &bookings);
+    no_money_is_without_a_booking(world, &bookings);
+    every_saga_has_ended(world, &bookings);
+    every_event_was_published(world);
+    every_effect_was_had_once(world);
+    every_view_is_the_fold_of_its_events(world, &bookings);
+    nothing_is_left_behind(world);
+    customers_were_told_the_truth(world, &bookings);
+}
+
+fn every_booking_is_final_and_paid_exactly(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
+    let laws = &world.laws;
+    for (booking_id, booking) in bookings {
+        let Some((details, status)) = booking.known() else { continue };
+        let held = held(world, details.slot_id, *booking_id);
+        let expected = match status {
+            BookingStatus::Completed | BookingStatus::CheckedOut => total(),
+            BookingStatus::Failed | BookingStatus::Cancelled => Money::ZERO,
+            BookingStatus::Pending => {
+                laws.broken(format!("booking {booking_id} is pending for ever"));
+                continue;
+            }
+        };
+        laws.hold(held == expected, || {
+            format!("booking {booking_id} is {status:?}, and {held} are held for it")
+        });
+        let reference = BillReference { slot_id: details.slot_id, booking_id: *booking_id };
+        let bill = world.bills.get(&reference.to_string()).state.and_then(|it| it.status());
+        let is_right = match status {
+            BookingStatus::Completed | BookingStatus::CheckedOut => bill == Some(BillStatus::Paid),
+            BookingStatus::Failed | BookingStatus::Cancelled => {
+                matches!(bill, None | Some(BillStatus::Refunded | BillStatus::Expired))
+            }
+            BookingStatus::Pending => false,
+        };
+        laws.hold(is_right, || format!("booking {booking_id} is {status:?}, its bill {bill:?}"));
+        if let Some(reason) = booking.reason() {
+            let is_possible = reason_is_possible(world, &details.payment, reason);
+            laws.hold(is_possible, || {
+                format!("booking {booking_id} failed of {reason:?}: {:?}", details.payment)
+            });
+        }
+    }
+}
+
+/// A declined card is never called unreachable, and a card that works never declined.
+fn reason_is_possible(world: &World, payment: &Payment, reason: FailureReason) -> bool {
+    let token = match payment {
+        Payment::Instant { token } => Some(token.as_str()),
+        Payment::Invoice { .. } => None,
+    };
+    let is_declined = matches!(token, Some("tok_declined" | "tok_insufficient_funds"));
+    let is_fine = world.plan.is_fine();
+    match reason {
+        FailureReason::SlotUnavailable => true,
+        FailureReason::PaymentDeclined => is_declined,
+        FailureReason::PaymentUnavailable => {
+            token == Some("tok_down") || token.is_some() && !is_fine
+        }
+        FailureReason::PaymentOverdue => token.is_none(),
+        FailureReason::SagaTimeout => token.is_some() && !is_fine,
+        FailureReason::Cancelled => false,
+    }
+}
+
+fn every_slot_is_free_or_rightly_held(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
+    let laws = &world.laws;
+    let mut reserved: BTreeMap<SlotId, BookingId> = BTreeMap::new();
+    for (id, (_, slot)) in world.slots.all() {
+        match slot.standing {
+            Standing::Blocked { booking_id } => {
+                laws.broken(format!("slot {id} is blocked for ever by {booking_id}"));
+            }
+            Standing::Reserved { booking_id } => {
+                let status = bookings.get(&booking_id).and_then(|it| it.known()).map(|it| it.1);
+                laws.hold(status == Some(BookingStatus::Completed), || {
+                    format!("slot {id} is held by {booking_id}, which is {status:?}")
+                });
+                if let Ok(slot_id) = id.parse() {
+                    reserved.insert(slot_id, booking_id);
+                }
+            }
+            Standing::Absent | Standing::Available | Standing::Closed => {}
+        }
+    }
+    for (booking_id, booking) in bookings {
+        if let Some((details, BookingStatus::Completed)) = booking.known() {
+            laws.hold(reserved.get(&details.slot_id) == Some(booking_id), || {
+                format!("booking {booking_id} is complete and has no slot")
+            });
+        }
+    }
+}
+
+fn no_money_is_without_a_booking(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
+    for (id, (_, bill)) in world.bills.all() {
+        let known = bookings.get(&bill.reference.booking_id).and_then(|it| it.known());
+        world.laws.hold(known.is_some_and(|it| it.0.slot_id == bill.reference.slot_id), || {
+            format!("bill {id} is of no booking")
+        });
+        let due = bill.attention_at();
+        world.laws.hold(due.is_none(), || format!("bill {id} still waits for {due:?}"));
+    }
+}
+
+fn every_saga_has_ended(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
+    let laws = &world.laws;
+    let executions = world.executions.all();
+    for (name, ended) in &executions {
+        let status = name.parse().ok().and_then(|id: BookingId| bookings.get(&id)?.known());
+        let Some((details, status)) = status else {
+            laws.broken(format!("saga {name} is of no booking"));
+            continue;
+        };
+        laws.hold(details.payment.mode() == PaymentMode::Instant, || {
+            format!("saga {name} is of an invoice")
+        });
+        let is_right = match ended {
+            Some(Ended::Succeeded { .. }) => status != BookingStatus::Failed,
+            Some(Ended::Failed { error, .. }) if error == "BookingFailed" => {
+                matches!(status, BookingStatus::Failed | BookingStatus::Cancelled)
+            }
+            Some(Ended::Failed { .. } | Ended::TimedOut) | None => false,
+        };
+        laws.hold(is_right, || format!("saga {name} ended as {ended:?}, its booking {status:?}"));
+    }
+    for (booking_id, booking) in bookings {
+        let Some((details, status)) = booking.known() else { continue };
+        let needs_saga = details.payment.mode() == PaymentMode::Instant
+            // One that was cancelled at once has none.
+            && status != BookingStatus::Cancelled;
+        laws.hold(!needs_saga || executions.contains_key(&booking_id.to_string()), || {
+            format!("booking {booking_id} has no saga")
+        });
+    }
+}
+
+fn every_event_was_published(world: &World) {
+    let mut events = world.slots.event_ids();
+    events.extend(world.bills.event_ids());
+    for stream in streams(world) {
+        let commits = world.bookings.load(&stream, 0).now_or_never();
+        let mut version = 0;
+        for commit in commits.and_then(Result::ok).unwrap_or_default() {
+            world.laws.hold(commit.version == version + 1, || {
+                format!("booking {stream} has a gap after {version}")
+            });
+            version = commit.last_version();
+            events.extend(commit.events.iter().map(|it| it.id));
+        }
+    }
+    for event in events {
+        world.laws.hold(world.queues.has_published(event), || {
+            format!("event {event} was committed and never published")
+        });
+    }
+}
+
+fn streams(world: &World) -> Vec<String> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = world.bookings.streams(after.as_deref()).now_or_never().and_then(Result::ok);
+        let Some(page) = page else { return all };
+        all.extend(page.streams);
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+/// However often an event was delivered, what it led to has happened once.
+fn every_effect_was_had_once(world: &World) {
+    let mut had = BTreeSet::new();
+    let mut refused = BTreeSet::new();
+    let mut sequences = BTreeSet::new();
+    for envelope in world.slots.outbox().iter().chain(&world.bills.outbox()) {
+        world.laws.hold(
+            sequences.insert((envelope.subject.clone(), envelope.sequence, envelope.id)),
+            || format!("{envelope:?} stands twice in an outbox"),
+        );
+        let of = envelope.event.data.get("bookingId").cloned().unwrap_or_default().to_string();
+        // An answer may be repeated, and must not be taken back.
+        let is_refusal = envelope.event.kind == "SlotUnavailable";
+        let is_grant = envelope.event.kind == "SlotReserved";
+        if is_refusal {
+            refused.insert((envelope.subject.clone(), of.clone()));
+        }
+        world
+            .laws
+            .hold(!(is_grant && refused.contains(&(envelope.subject.clone(), of.clone()))), || {
+                format!("{envelope:?} was refused before")
+            });
+        let once = [
+            "SlotCreated",
+            "SlotReserved",
+            "SlotReleased",
+            "BillIssued",
+            "BillPaid",
+            "BillRefunded",
+            "BillExpired",
+        ];
+        if once.contains(&envelope.event.kind.as_str()) {
+            let effect = (envelope.subject.clone(), envelope.event.kind.clone(), of);
+            world.laws.hold(had.insert(effect), || format!("{envelope:?} has happened twice"));
+        }
+    }
+}
+
+fn every_view_is_the_fold_of_its_events(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
+    let rows = bookings.keys().filter_map(|booking_id| {
+        let commits = world.bookings.load(&booking_id.to_string(), 0).now_or_never()?.ok()?;
+        let (version, row) = booking::view::fold(*booking_id, &commits)?;
+        Some((booking_id.to_string(), Versioned { version, row }))
+    });
+    compare(world, "bookings", &world.booking_views, &rows.collect());
+    let rows = world.slots.all().into_iter().filter_map(|(id, (version, slot))| {
+        let row = parking::contract::published(id.parse().ok()?, version, &slot)?;
+        Some((id, Versioned { version, row: parking::view::SlotRow(row) }))
+    });
+    compare(world, "slots", &world.slot_views, &rows.collect());
+    let bills = world.bills.all().into_iter().filter_map(|(id, (version, bill))| {
+        Some((id, Versioned { version, row: billing::view::BillRow(public(&bill, version)?) }))
+    });
+    let expected: BTreeMap<_, _> = bills.collect();
+    let shown = world.bill_view.rows();
+    world.laws.hold(shown == expected, || format!("bills are {shown:?}, not {expected:?}"));
+}
+
+/// A bar moves a version and shows nothing new, so a row may be behind by versions that say nothing.
+fn compare<R>(
+    world: &World,
+    name: &str,
+    views: &MemoryGenerations<R>,
+    expected: &BTreeMap<String, Versioned<R>>,
+) where
+    R: Row + std::fmt::Debug + PartialEq,
+{
+    use cqrs::generation::Generations as _;
+    let control = views.control().now_or_never().and_then(Result::ok);
+    let Some((control, _)) = control else { return };
+    for number in control.kept() {
+        let shown = views.generation(number).rows();
+        world.laws.hold(shown == *expected, || {
+            format!("generation {number} of {name} is {shown:?}, not {expected:?}")
+        });
+    }
+    world.laws.hold(control.rebuild.is_none(), || {
+        format!("{name} are still made anew: {:?}", control.rebuild)
+    });
+}
+
+fn nothing_is_left_behind(world: &World) {
+    let laws = &world.laws;
+    for letter in world.queues.dead() {
+        laws.broken(format!("{} has a dead letter: {}", letter.queue, letter.body));
+    }
+    for parked in world.queues.parked() {
+        laws.broken(format!("parked: {} of {}", parked.reason, parked.key));
+    }
+    let left = world.queues.left();
+    laws.hold(left == 0, || format!("{left} messages are left in the queues"));
+}
+
+fn customers_were_told_the_truth(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
+    for (booking_id, seen) in world.laws.all_seen() {
+        let status = bookings.get(&booking_id).and_then(|it| it.known()).map(|it| it.1);
+        for seen in seen {
+            let is_true = match seen {
+                BookingStatus::Pending => status.is_some(),
+                BookingStatus::Completed => matches!(
+                    status,
+                    Some(
+                        BookingStatus::Completed
+                            | BookingStatus::Cancelled
+                            | BookingStatus::CheckedOut
+                    )
+                ),
+                BookingStatus::Failed | BookingStatus::Cancelled | BookingStatus::CheckedOut => {
+                    status == Some(seen)
+                }
+            };
+            world.laws.hold(is_true, || {
+                format!("booking {booking_id} was shown as {seen:?}, and is {status:?}")
+            });
+        }
+    }
+}

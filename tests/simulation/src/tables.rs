@@ -1,0 +1,204 @@
+//! Tables of state, item by item as `outbox::dynamodb` keeps them, and what their streams show.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use billing::domain::Bill;
+use outbox::envelope::{Envelope, Unread};
+use outbox::state::{Aggregate, Change, Listed, Loaded, StatesPage, StoreError};
+use parking::domain::Slot;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::World;
+
+/// Few, so that a rebuild of a handful of aggregates reads several pages.
+const STATES_PER_PAGE: usize = 3;
+
+/// What is kept in a table of its own.
+pub(crate) trait Kept: Aggregate + Debug + PartialEq + 'static {
+    /// The table, as the templates name it.
+    const TABLE: &'static str;
+
+    fn table(world: &World) -> &StateTable<Self>;
+
+    /// What must be true of every change.
+    fn check(world: &World, id: &str, before: Option<&Self>, after: &Self);
+}
+
+impl Kept for Slot {
+    const TABLE: &'static str = "parking/SlotsTable";
+
+    fn table(world: &World) -> &StateTable<Self> {
+        &world.slots
+    }
+
+    fn check(world: &World, id: &str, before: Option<&Self>, after: &Self) {
+        world.laws.slot_changed(world, id, before, after);
+    }
+}
+
+impl Kept for Bill {
+    const TABLE: &'static str = "billing/BillsTable";
+
+    fn table(world: &World) -> &StateTable<Self> {
+        &world.bills
+    }
+
+    fn check(world: &World, id: &str, before: Option<&Self>, after: &Self) {
+        world.laws.bill_changed(world, id, before, after);
+    }
+}
+
+/// Aggregates, their bars, and everything that was ever to be published of them.
+#[derive(Debug)]
+pub(crate) struct StateTable<S> {
+    inner: Mutex<Inner<S>>,
+}
+
+#[derive(Debug)]
+struct Inner<S> {
+    items: BTreeMap<String, Item<S>>,
+    bars: BTreeMap<(String, String), bool>,
+    outbox: Vec<Envelope<Unread>>,
+}
+
+#[derive(Clone, Debug)]
+struct Item<S> {
+    version: u64,
+    change: Option<Uuid>,
+    state: Option<S>,
+}
+
+impl<S> Default for StateTable<S> {
+    fn default() -> Self {
+        let (items, bars, outbox) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { inner: Mutex::new(Inner { items, bars, outbox }) }
+    }
+}
+
+impl<S: Kept> StateTable<S> {
+    fn lock(&self) -> MutexGuard<'_, Inner<S>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `GetItem` of the state.
+    pub(crate) fn get(&self, id: &str) -> Loaded<S> {
+        let inner = self.lock();
+        let item = inner.items.get(id);
+        Loaded {
+            version: item.map_or(0, |it| it.version),
+            state: item.and_then(|it| it.state.clone()),
+            barred: false,
+        }
+    }
+
+    /// `GetItem` of a bar: whether it is there, and whether it is sealed.
+    pub(crate) fn get_bar(&self, id: &str, holder: &str) -> Option<bool> {
+        self.lock().bars.get(&(id.to_owned(), holder.to_owned())).copied()
+    }
+
+    /// `PutItem` of a bar.
+    pub(crate) fn put_bar(&self, world: &World, id: &str, holder: &str, is_sealed: bool) {
+        self.lock().bars.insert((id.to_owned(), holder.to_owned()), is_sealed);
+        let part = format!("bar#{holder}");
+        let keys = json!({ "id": { "S": id }, "part": { "S": part } });
+        let mut image = keys.clone();
+        image["sealed"] = json!({ "BOOL": is_sealed });
+        world.streams.write(world, S::TABLE, &format!("{id} {part}"), keys, image);
+    }
+
+    /// `UpdateItem` that moves the version, and takes the events of the last change away.
+    pub(crate) fn bump(&self, world: &World, id: &str) {
+        let item = {
+            let mut inner = self.lock();
+            let absent = Item { version: 0, change: None, state: None };
+            let item = inner.items.entry(id.to_owned()).or_insert(absent);
+            item.version += 1;
+            item.clone()
+        };
+        show(world, id, &item, None);
+    }
+
+    /// `PutItem` on the condition that the version is the expected one, or the change is there already.
+    pub(crate) fn save(
+        &self,
+        world: &World,
+        id: &str,
+        change: Change<S>,
+    ) -> Result<(), StoreError> {
+        let events = serde_json::to_string(&change.events).expect("events are JSON");
+        let item = {
+            let mut inner = self.lock();
+            let found = inner.items.get(id);
+            if found.is_some_and(|it| it.change == Some(change.id)) {
+                return Ok(());
+            }
+            if found.map_or(0, |it| it.version) != change.expected {
+                return Err(StoreError::Conflict);
+            }
+            let before = found.and_then(|it| it.state.clone());
+            let item = Item {
+                version: change.expected + 1,
+                change: Some(change.id),
+                state: Some(change.state.clone()),
+            };
+            inner.items.insert(id.to_owned(), item.clone());
+            inner.outbox.extend(change.events);
+            drop(inner);
+            S::check(world, id, before.as_ref(), &change.state);
+            item
+        };
+        show(world, id, &item, Some(events));
+        Ok(())
+    }
+
+    /// `Scan`, a page of it.
+    pub(crate) fn page(&self, after: Option<&str>) -> StatesPage<S> {
+        let inner = self.lock();
+        let mut listed = inner.items.iter().filter_map(|(id, it)| {
+            let state = it.state.clone()?;
+            let is_after = after.is_none_or(|after| id.as_str() > after);
+            is_after.then(|| Listed { id: id.clone(), version: it.version, state: Ok(state) })
+        });
+        let states: Vec<_> = listed.by_ref().take(STATES_PER_PAGE).collect();
+        let next = states.last().map(|it| it.id.clone()).filter(|_| listed.next().is_some());
+        StatesPage { states, next }
+    }
+
+    /// Every aggregate that has a state, with its version.
+    pub(crate) fn all(&self) -> BTreeMap<String, (u64, S)> {
+        let inner = self.lock();
+        let items = inner.items.iter();
+        items.filter_map(|(id, it)| Some((id.clone(), (it.version, it.state.clone()?)))).collect()
+    }
+
+    /// Every event that was ever stored.
+    pub(crate) fn outbox(&self) -> Vec<Envelope<Unread>> {
+        self.lock().outbox.clone()
+    }
+
+    /// The ids of all that was stored to be published.
+    pub(crate) fn event_ids(&self) -> BTreeSet<Uuid> {
+        self.lock().outbox.iter().map(|it| it.id).collect()
+    }
+}
+
+fn show<S: Kept>(world: &World, id: &str, item: &Item<S>, events: Option<String>) {
+    let keys = json!({ "id": { "S": id }, "part": { "S": "state" } });
+    let mut image = keys.clone();
+    let mut put = |name: &str, value: Value| image[name] = value;
+    put("version", json!({ "N": item.version.to_string() }));
+    if let Some(state) = &item.state {
+        put("state", json!({ "S": serde_json::to_string(state).expect("state is JSON") }));
+    }
+    if let Some(events) = events {
+        put("events", json!({ "S": events }));
+    }
+    if world.befalls(world.plan.newer) {
+        // A release that knows more of an item than this one does.
+        put("since_later", json!({ "S": "a later release" }));
+    }
+    world.streams.write(world, S::TABLE, id, keys, image);
+}

@@ -1,0 +1,281 @@
+//! The wiring of the templates as they are.
+
+mod refused;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Redrive, StreamSource, Wiring};
+
+const INFRA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra");
+const SAGA: &str = include_str!("../../../../../statemachines/booking-saga.asl.json");
+const TEMPLATES: [(&str, &str); 7] = [
+    ("account", include_str!("../../../../../infra/account.yaml")),
+    ("billing", include_str!("../../../../../infra/billing.yaml")),
+    ("booking", include_str!("../../../../../infra/booking.yaml")),
+    ("bus", include_str!("../../../../../infra/bus.yaml")),
+    ("edge", include_str!("../../../../../infra/edge.yaml")),
+    ("parking", include_str!("../../../../../infra/parking.yaml")),
+    ("payment-provider", include_str!("../../../../../infra/payment-provider.yaml")),
+];
+
+fn platform() -> Wiring {
+    Wiring::read(&TEMPLATES, &BTreeMap::new()).expect("the templates are understood")
+}
+
+fn refused(templates: &[(&str, &str)], settings: &[(&str, &str)]) -> String {
+    Wiring::read(templates, &map(settings)).expect_err("it is refused").to_string()
+}
+
+fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+    entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+// ---- What is there --------------------------------------------------------------------------------------------------
+
+#[test]
+fn every_template_is_read() {
+    let files = fs::read_dir(INFRA).expect("there are templates");
+    let files = files.map(|it| it.expect("listed").file_name().into_string().expect("a text"));
+    let known = TEMPLATES.map(|(stack, _)| format!("{stack}.yaml"));
+    assert_eq!(files.collect::<BTreeSet<_>>(), BTreeSet::from(known));
+}
+
+#[test]
+fn every_function_is_found_with_its_time_out() {
+    let platform = platform();
+    let found = platform.functions.iter().map(|(name, it)| (name.as_str(), it.timeout.as_secs()));
+    let expected = [
+        ("billing-command", 10),
+        ("billing-project", 6),
+        ("billing-publish", 6),
+        ("billing-query", 6),
+        ("billing-react", 15),
+        ("booking-command", 6),
+        ("booking-project", 6),
+        ("booking-publish", 6),
+        ("booking-query", 6),
+        ("booking-react", 6),
+        ("booking-rebuild", 900),
+        ("gateway-authorize", 6),
+        ("mobile-bff", 15),
+        ("operator-bff", 15),
+        ("parking-command", 6),
+        ("parking-project", 6),
+        ("parking-publish", 6),
+        ("parking-query", 6),
+        ("parking-react", 6),
+        ("parking-rebuild", 900),
+        ("payment-provider", 15),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    assert_eq!(platform.functions["billing-react"].resource, "billing/ReactFunction");
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_is_made_three_times_and_a_rebuild_leaves_its_trace() {
+    for (name, function) in platform().functions {
+        assert_eq!(function.retries_when_async, 2, "{name}");
+        let service = name.strip_suffix("-rebuild");
+        let failures = service.map(|service| format!("{service}/RebuildDeadLetters"));
+        assert_eq!(function.failures_to, failures, "{name}");
+    }
+}
+
+#[test]
+fn a_message_is_hidden_for_as_long_as_on_aws_not_as_on_the_local_stage() {
+    let platform = platform();
+    for (name, visible_after_s) in [("billing", 90), ("booking", 36), ("parking", 36)] {
+        let queue = &platform.queues[&format!("{name}/Queue")];
+        assert_eq!(queue.visibility, Duration::from_secs(visible_after_s), "{name}");
+        assert_eq!(queue.delay, Duration::ZERO, "{name}");
+        assert_eq!(queue.retention, Duration::from_secs(4 * 86_400), "{name}");
+        let dead_letters = format!("{name}/QueueDeadLetters");
+        assert_eq!(queue.redrive, Some(Redrive { receives_max: 5, dead_letters }), "{name}");
+    }
+}
+
+#[test]
+fn whatever_is_given_up_goes_to_a_queue_that_is_there() {
+    let platform = platform();
+    let given_up = (platform.queues.values())
+        .filter_map(|it| Some(it.redrive.as_ref()?.dead_letters.clone()))
+        .chain(platform.functions.values().filter_map(|it| it.failures_to.clone()))
+        .chain(platform.rules.iter().filter_map(|it| it.dead_letters.clone()))
+        .chain(platform.stream_sources.iter().map(|it| it.failures_to.clone()));
+    let given_up: BTreeSet<String> = given_up.collect();
+    let all = platform.queues.keys().filter(|name| name.ends_with("DeadLetters")).cloned();
+    assert_eq!(given_up, all.collect(), "each is used, and none is missing");
+    assert!(given_up.iter().all(|name| platform.queues[name].redrive.is_none()));
+}
+
+#[test]
+fn billing_looks_for_what_is_due_once_a_minute() {
+    let schedules = platform().schedules;
+    let [sweep] = schedules.as_slice() else { unreachable!("one schedule: {schedules:?}") };
+    assert_eq!(sweep.name, "billing/SweepRule");
+    assert_eq!(sweep.every, Duration::from_secs(60));
+    assert_eq!(sweep.function, "billing-react");
+    assert_eq!(sweep.input, json!({"sweep": "due"}));
+}
+
+#[test]
+fn each_service_reads_its_own_queue() {
+    let sources = platform().queue_sources;
+    let found = sources.iter().map(|it| (it.queue.as_str(), it.function.as_str()));
+    let expected = [
+        ("billing/Queue", "billing-react"),
+        ("booking/Queue", "booking-react"),
+        ("parking/Queue", "parking-react"),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    assert!(sources.iter().all(|it| (it.batch_max, it.concurrency_max) == (10, 10)));
+}
+
+#[test]
+fn every_name_in_the_saga_leads_to_its_binary() {
+    let platform = platform();
+    let saga = &platform.machines["booking/BookingSaga"];
+    assert_eq!(saga.definition, "../statemachines/booking-saga.asl.json");
+    let binaries = [
+        ("BillingCommandFunctionArn", "billing-command"),
+        ("BookingCommandFunctionArn", "booking-command"),
+        ("ParkingCommandFunctionArn", "parking-command"),
+    ];
+    assert_eq!(saga.substitutions, map(&binaries));
+    let used = SAGA.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0.to_owned()));
+    assert_eq!(used.collect::<BTreeSet<_>>(), saga.substitutions.keys().cloned().collect());
+}
+
+// ---- From the bus to the queues -------------------------------------------------------------------------------------
+
+#[test]
+fn every_event_that_a_reactor_handles_reaches_its_queue_once_and_no_other_does() {
+    let platform = platform();
+    assert_eq!(platform.bus.as_deref(), Some("bus/Bus"));
+    let invoice = json!({"bookingId": "b", "payment": {"mode": "invoice"}});
+    let instant = json!({"bookingId": "b", "payment": {"mode": "instant", "token": "tok_ok"}});
+    let none: [&str; 0] = [];
+    for (source, kind, data, queues) in [
+        ("booking", "BookingCreated", invoice.clone(), &["billing/Queue"][..]),
+        ("booking", "BookingCreated", instant.clone(), &["booking/Queue"]),
+        ("booking", "BookingReserved", json!({}), &none),
+        ("booking", "BookingCompleted", json!({}), &none),
+        ("booking", "BookingFailed", json!({}), &["billing/Queue", "parking/Queue"]),
+        ("booking", "BookingCancelled", json!({}), &["billing/Queue", "parking/Queue"]),
+        ("booking", "BookingCheckedOut", json!({}), &["parking/Queue"]),
+        ("parking", "SlotCreated", json!({}), &none),
+        ("parking", "SlotBlocked", json!({}), &none),
+        ("parking", "SlotUnblocked", json!({}), &none),
+        ("parking", "SlotReserved", json!({}), &["booking/Queue"]),
+        ("parking", "SlotUnavailable", json!({}), &["booking/Queue"]),
+        ("parking", "SlotReleased", json!({}), &none),
+        ("parking", "SlotClosed", json!({}), &none),
+        ("parking", "SlotReopened", json!({}), &none),
+        ("billing", "BillIssued", json!({"mode": "invoice"}), &none),
+        ("billing", "BillPaid", json!({"mode": "invoice"}), &["parking/Queue"]),
+        ("billing", "BillPaid", json!({"mode": "instant"}), &none),
+        ("billing", "BillRefunded", json!({}), &none),
+        ("billing", "BillExpired", json!({}), &["booking/Queue"]),
+        ("billing", "PaymentDeclined", json!({}), &none),
+        // Somebody else's event of the same name.
+        ("parking", "BookingCreated", invoice, &none),
+        ("billing", "SlotReserved", json!({}), &none),
+    ] {
+        let event = json!({
+            "source": format!("parkade.{source}"),
+            "detail-type": kind,
+            "detail": {"type": kind, "data": data},
+        });
+        let reached = platform.rules_for(&event).map(|rule| rule.queue.as_str());
+        assert_eq!(reached.collect::<Vec<_>>(), queues, "{event}");
+    }
+}
+
+// ---- From the tables to the functions -------------------------------------------------------------------------------
+
+fn record(keys: &Value) -> Value {
+    json!({
+        "eventName": "INSERT",
+        "eventSource": "aws:dynamodb",
+        "dynamodb": {"Keys": keys, "NewImage": keys, "StreamViewType": "NEW_IMAGE"},
+    })
+}
+
+fn followers<'a>(platform: &'a Wiring, table: &str) -> Vec<&'a StreamSource> {
+    platform.stream_sources.iter().filter(|it| it.table == table).collect()
+}
+
+#[test]
+fn each_write_model_is_followed_by_its_view_and_the_bus() {
+    let platform = platform();
+    assert_eq!(platform.stream_sources.len(), 6);
+    for (service, table) in [("billing", "Bills"), ("booking", "Bookings"), ("parking", "Slots")] {
+        let followers = followers(&platform, &format!("{service}/{table}Table"));
+        let found = followers.iter().map(|it| (it.function.clone(), it.failures_to.clone()));
+        let expected = [("project", "Project"), ("publish", "Publish")].map(|(role, resource)| {
+            (format!("{service}-{role}"), format!("{service}/{resource}DeadLetters"))
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+        for source in followers {
+            assert_eq!((source.batch_max, source.retries_max), (100, 50), "{source:?}");
+            assert_eq!(source.record_age_max, Duration::from_secs(12 * 3_600), "{source:?}");
+            assert!(source.bisects, "{source:?}");
+        }
+    }
+}
+
+#[test]
+fn what_stands_beside_a_state_is_passed_over() {
+    let platform = platform();
+    for table in ["billing/BillsTable", "parking/SlotsTable"] {
+        for source in followers(&platform, table) {
+            let part = |part: &str| record(&json!({"id": {"S": "1"}, "part": {"S": part}}));
+            assert!(source.passes(&part("state")), "{}", source.function);
+            for beside in ["bar#booking-1", "state#", ""] {
+                assert!(!source.passes(&part(beside)), "{} gets {beside}", source.function);
+            }
+            // Keys without their types are no keys of a record.
+            assert!(!source.passes(&record(&json!({"id": "1", "part": "state"}))));
+        }
+    }
+}
+
+#[test]
+fn every_commit_of_a_booking_is_seen() {
+    let commit = record(&json!({"stream": {"S": "booking-1"}, "version": {"N": "1"}}));
+    for source in followers(&platform(), "booking/BookingsTable") {
+        assert!(source.filters.is_empty() && source.passes(&commit), "{}", source.function);
+    }
+}
+
+// ---- Settings -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_setting_stands_in_the_place_of_a_default() {
+    let template = "
+Parameters:
+  Hidden: {Type: Number, Default: 20}
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties: {VisibilityTimeout: !Ref Hidden}
+";
+    for (settings, seconds) in [(&[][..], 20), (&[("Hidden", "45")], 45)] {
+        let wiring = Wiring::read(&[("s", template)], &map(settings)).expect("read");
+        assert_eq!(wiring.queues["s/Queue"].visibility, Duration::from_secs(seconds));
+    }
+}
+
+#[test]
+fn a_setting_that_nobody_asks_for_and_the_local_stage_are_refused() {
+    let unknown = refused(&TEMPLATES, &[("BillDueSecond", "1")]);
+    assert_eq!(unknown, "BillDueSecond: no template has such a parameter");
+    let local = refused(&TEMPLATES, &[("Stage", "local")]);
+    assert_eq!(local, "Stage: the wiring is read as for AWS");
+    let other = Wiring::read(&TEMPLATES, &map(&[("Stage", "production")])).expect("read");
+    assert_eq!(other, platform(), "all stages on AWS are wired alike");
+}

@@ -1,0 +1,115 @@
+//! Operators: open slots, close and reopen them, look at things, and have views made anew.
+
+use std::time::Duration;
+
+use contracts::id::SlotId;
+use cqrs::generation::Controls as _;
+use futures::FutureExt as _;
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::{Ask, Client};
+use crate::world::World;
+
+fn operator(world: &World) -> Client<'_> {
+    Client { world, subject: "operator".to_owned(), role: "operator" }
+}
+
+/// Opens the slots of the day.
+pub(super) async fn open(world: &World) -> Vec<SlotId> {
+    let client = operator(world);
+    let mut slots = Vec::new();
+    for number in 0..world.plan.slots {
+        let ask = Ask::new("POST", "/operator/slots").body(json!({ "name": format!("A{number}") }));
+        let Some(heard) = client.insist(&ask).await else { continue };
+        match heard.body["slotId"].as_str().and_then(|it| it.parse().ok()) {
+            Some(slot_id) if heard.status == 201 => slots.push(slot_id),
+            Some(_) | None => client.wrong(&ask, &heard),
+        }
+    }
+    slots
+}
+
+/// What else is to do.
+pub(super) async fn work(world: &World, slots: &[SlotId]) {
+    tokio::join!(close_and_reopen(world, slots), rebuild(world), look(world));
+}
+
+async fn until(world: &World, at_most: Duration) {
+    let most = u64::try_from(at_most.as_millis()).unwrap_or(0);
+    sleep(Duration::from_millis(world.dice.below(most))).await;
+}
+
+async fn close_and_reopen(world: &World, slots: &[SlotId]) {
+    if slots.is_empty() {
+        return;
+    }
+    let client = operator(world);
+    for _ in 0..world.plan.closures {
+        until(world, world.plan.arrivals / 2).await;
+        let slot_id = world.dice.one_of(slots);
+        for resource in ["/operator/slots/{slotId}/close", "/operator/slots/{slotId}/reopen"] {
+            let ask = Ask::new("POST", resource).with("slotId", slot_id);
+            let Some(heard) = client.insist(&ask).await else { return };
+            if !matches!(heard.status, 200 | 409) {
+                client.wrong(&ask, &heard);
+            }
+            sleep(world.dice.millis(0..=2_000)).await;
+        }
+    }
+}
+
+async fn rebuild(world: &World) {
+    let client = operator(world);
+    for _ in 0..world.plan.rebuilds {
+        until(world, world.plan.calm_from).await;
+        let name = *world.dice.one_of(&["bookings", "slots"]);
+        let ask = if world.dice.below(4) == 0 {
+            Ask::new("POST", "/operator/projections/{name}/rollback")
+                .with("name", name)
+                .body(json!({ "generation": world.dice.within(1..=3) }))
+        } else {
+            Ask::new("POST", "/operator/projections/{name}/rebuild").with("name", name)
+        };
+        // Once: whoever asks again gets what is under way.
+        if let Some(heard) = client.send(&ask).await
+            && !matches!(heard.status, 200 | 202 | 409 | 503)
+        {
+            client.wrong(&ask, &heard);
+        }
+    }
+}
+
+async fn look(world: &World) {
+    let client = operator(world);
+    for _ in 0..3 {
+        until(world, world.plan.calm_from).await;
+        let resource = *world.dice.one_of(&[
+            "/operator/overview",
+            "/operator/bookings",
+            "/operator/slots",
+            "/operator/projections/{name}",
+        ]);
+        let ask = Ask::new("GET", resource).with("name", "bookings");
+        if let Some(heard) = client.send(&ask).await
+            && !matches!(heard.status, 200 | 503)
+        {
+            client.wrong(&ask, &heard);
+        }
+    }
+}
+
+/// Asks again for rebuilds that were given up; answers whether there were any.
+pub(crate) async fn finish_rebuilds(world: &World) -> bool {
+    let control = |control: Option<Result<(cqrs::generation::Control, _), _>>| {
+        control.and_then(Result::ok).is_some_and(|it: (_, cqrs::lag::Lag)| it.0.rebuild.is_some())
+    };
+    let bookings = control(world.booking_views.control().now_or_never());
+    let slots = control(world.slot_views.control().now_or_never());
+    let client = operator(world);
+    for (name, _) in [("bookings", bookings), ("slots", slots)].iter().filter(|it| it.1) {
+        let ask = Ask::new("POST", "/operator/projections/{name}/rebuild").with("name", name);
+        drop(client.insist(&ask).await);
+    }
+    bookings || slots
+}
