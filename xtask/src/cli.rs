@@ -106,6 +106,18 @@ Examples:
   cargo xtask bench rules                        decide and fold, by criterion; needs no cloud")]
     Bench(BenchArgs),
 
+    /// Live through many days of the whole platform in one process, with every fault in a seed's hand.
+    #[command(after_help = "\
+Nothing is needed but Rust. Each seed is a day: who comes, and which calls, messages and processes fail. What is
+said is how many bookings, faults and states the days have seen, and which laws were broken on which; then it
+exits with 1. docs/simulation.md says how it works, and what it does not prove.
+
+Examples:
+  cargo xtask simulate --seeds 10000          as many days, from a seed that is drawn
+  cargo xtask simulate --seed 42              the story of one day
+  cargo xtask simulate --planted-faults       whether faults planted in a copy of the code are found")]
+    Simulate(SimulateArgs),
+
     /// Serve every function with `cargo lambda watch` against the local cloud.
     #[command(after_help = "\
 Fetches cargo-lambda into .local/ if there is none. What `cargo lambda watch` takes can follow `--`.
@@ -218,6 +230,33 @@ pub(crate) enum Bench {
 pub(crate) enum Against {
     /// The store of the cqrs-es framework on DynamoDB; builds for some minutes the first time
     DynamoEs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// How many days [default: 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: Option<u64>,
+
+    /// The first seed [default: drawn]
+    #[arg(long, value_name = "N")]
+    pub(crate) from: Option<u64>,
+
+    /// This day alone, with its story
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "from"])]
+    pub(crate) seed: Option<u64>,
+
+    /// How many at once [default: the processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) jobs: Option<u64>,
+
+    /// Build it as for AWS: slower to build, faster to run
+    #[arg(long)]
+    pub(crate) release: bool,
+
+    /// Plant faults in a copy of the code, and see whether each is found
+    #[arg(long, conflicts_with_all = ["seeds", "from", "seed", "jobs", "release"])]
+    pub(crate) planted_faults: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use booking::view::BookingRow;
 use cqrs::lag::Gauge;
 use cqrs::live::Live;
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use parking::view::SlotRow;
 use saga::Failure;
@@ -83,7 +85,7 @@ impl Environment {
             *started += 1;
             *started
         };
-        let line = Arc::new(Line::new(world.arc(), format!("{function}/{number}")));
+        let line = Arc::new(Line::new(world.arc(), function, number));
         let clock = |line: &Arc<Line>| -> Clock {
             let line = Arc::clone(line);
             Box::new(move || line.now())
@@ -168,9 +170,17 @@ async fn run(world: &World, function: &str, payload: &[u8]) -> (Result<Vec<u8>, 
     let line = Arc::clone(&environment.line);
     let before = line.faults();
     line.tell(|| format!("called with {}", shown(payload)));
-    let work = line.until_death(functions::handle(&environment, function, payload));
-    let answer = match timeout(limit, work).await {
-        Ok(Some(answer)) => {
+    let work = AssertUnwindSafe(functions::handle(&environment, function, payload)).catch_unwind();
+    let answer = match timeout(limit, line.until_death(work)).await {
+        Ok(Some(Err(_))) => {
+            // On AWS the process would end, and this day goes on to show what comes of it.
+            world.laws.broken(format!("{function} panics, asked {}", shown(payload)));
+            Err(Failed::new(
+                "Runtime.ExitError",
+                "Error: Runtime exited with error: signal: aborted",
+            ))
+        }
+        Ok(Some(Ok(answer))) => {
             line.tell(|| match &answer {
                 Ok(answer) => format!("answers {}", shown(answer)),
                 Err(failed) => format!("fails: {} {}", failed.error_type, failed.error_message),

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use billing::domain::Bill;
 use booking::domain::{Booking, BookingEvent};
-use contracts::booking::BookingStatus;
+use contracts::booking::{BookingStatus, FailureReason, PaymentMode};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::money::Money;
 use event_sourcing::decider::Decider as _;
@@ -121,6 +121,10 @@ impl Laws {
             format!("booking {booking_id} goes from {before:?} to {after:?}")
         });
         let slot_id = details.slot_id;
+        if let Some(reason) = is.reason().filter(|_| details.payment.mode() == PaymentMode::Instant)
+        {
+            self.failed(world, booking_id, slot_id, reason);
+        }
         let others: Vec<BookingId> = {
             let mut inner = self.lock();
             let completed = inner.completed.entry(slot_id).or_default();
@@ -145,6 +149,28 @@ impl Laws {
         }
     }
 
+    /// What the saga undoes, it undoes before it says that the booking has failed.
+    fn failed(&self, world: &World, booking_id: BookingId, slot_id: SlotId, reason: FailureReason) {
+        // Whether it was complete is for the booking to say, so there its word comes first.
+        if !matches!(
+            reason,
+            FailureReason::SlotUnavailable
+                | FailureReason::PaymentDeclined
+                | FailureReason::PaymentUnavailable
+        ) {
+            return;
+        }
+        let held = held(world, slot_id, booking_id);
+        self.hold(held.is_zero(), || {
+            format!("booking {booking_id} failed of {reason:?}, and {held} are still held")
+        });
+        let standing = world.slots.get(&slot_id.to_string()).state.map(|it| it.standing);
+        let holders = [Standing::Blocked { booking_id }, Standing::Reserved { booking_id }];
+        self.hold(standing.is_none_or(|it| !holders.contains(&it)), || {
+            format!("booking {booking_id} failed of {reason:?}, and its slot is still {standing:?}")
+        });
+    }
+
     /// A slot was written.
     pub(crate) fn slot_changed(&self, _: &World, id: &str, before: Option<&Slot>, after: &Slot) {
         let holder = |slot: &Slot| match slot.standing {
@@ -157,6 +183,12 @@ impl Laws {
         self.hold(was == is || was.is_none() || is.is_none(), || {
             format!("slot {id} goes from {was:?} to {is:?} at once")
         });
+        self.hold(
+            is.is_none()
+                || is != after.refused
+                || before.is_some_and(|it| it.refused == after.refused),
+            || format!("slot {id} is refused to {is:?}, who holds it"),
+        );
         let was_reserved =
             before.is_some_and(|it| matches!(it.standing, Standing::Reserved { .. }));
         if let Some(loser) = was.filter(|_| was_reserved && is.is_none()) {

@@ -122,25 +122,14 @@ async fn day(world: &Arc<World>) {
 /// Waits for what comes by itself, and does what an operator would.
 async fn come_to_rest(world: &World) {
     let until = world.elapsed() + REST_WITHIN;
-    let mut was_brought_back = 0;
     while world.elapsed() < until {
         if !world.comes_to_rest(REST_WITHIN).await {
             break;
         }
-        let dead = world.queues.redrive(world);
-        was_brought_back += dead.len();
-        for letter in &dead {
-            world.laws.hold(letter.is_explained, || {
-                format!(
-                    "{} has given up on a message without a fault: {}",
-                    letter.queue, letter.body
-                )
-            });
-        }
+        let brought_back = world.queues.redrive(world);
         let is_made_anew = workload::finish_rebuilds(world).await;
         let waits = world.bills.all().values().any(|(_, bill)| bill.attention_at().is_some());
-        if dead.is_empty() && !is_made_anew && !waits && world.is_quiet() {
-            world.laws.brought_back(was_brought_back);
+        if brought_back == 0 && !is_made_anew && !waits && world.is_quiet() {
             return;
         }
         sleep(Duration::from_secs(10)).await;

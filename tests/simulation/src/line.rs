@@ -12,12 +12,16 @@ use uuid::Uuid;
 
 use crate::world::World;
 
+/// Thousandths of the calls of a sick function that it does not live to make.
+const DIES_OF_SICKNESS: u64 = 600;
+
 /// Everything that one process reaches, it reaches over its line.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) world: Arc<World>,
     /// The function, and the number of its process.
     pub(crate) name: String,
+    function: String,
     /// By how much its clock is wrong.
     skew: SignedDuration,
     dead: AtomicBool,
@@ -85,13 +89,14 @@ impl<E: Fn(&World) -> T, T> Drop for UnderWay<'_, E, T> {
 
 impl Line {
     /// The line of a process that has just started.
-    pub(crate) fn new(world: Arc<World>, name: String) -> Self {
+    pub(crate) fn new(world: Arc<World>, function: &str, number: u64) -> Self {
         let most = world.plan.skew_ms;
         let skew = i64::try_from(world.dice.below(2 * most + 1)).unwrap_or(0)
             - i64::try_from(most).unwrap_or(0);
         Self {
             world,
-            name,
+            name: format!("{function}/{number}"),
+            function: function.to_owned(),
             skew: SignedDuration::from_millis(skew),
             dead: AtomicBool::new(false),
             faults: AtomicU64::new(0),
@@ -119,7 +124,11 @@ impl Line {
     /// Throws for the next call.
     pub(crate) fn fate(&self, access: Access, what: &str) -> Fate {
         let (world, plan) = (&self.world, &self.world.plan);
+        let is_sick = plan.sick.iter().any(|it| {
+            it.function == self.function && (it.from..it.until).contains(&world.elapsed())
+        });
         let fates = [
+            (if is_sick { DIES_OF_SICKNESS } else { 0 }, Fate::Dies),
             (plan.lost, Fate::Lost),
             (plan.answer_lost, Fate::AnswerLost),
             (plan.dies, Fate::Dies),

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use crate::dice::Dice;
+use crate::wiring::Wiring;
 
+/// In a storm, every fault is so many times as frequent.
+pub(crate) const STORM: u64 = 8;
 /// Faults are rare enough for work to get done between them, and frequent enough to meet each other.
 const RATE_MAX: u64 = 60;
 
@@ -39,8 +42,12 @@ pub(crate) struct Plan {
     pub(crate) cold: u64,
     /// Of events and records: that a newer release has written.
     pub(crate) newer: u64,
-    /// Of what the operator has the state machine do: by a definition of the release before.
+    /// By how much the clocks of two processes may differ from the true time.
     pub(crate) skew_ms: u64,
+    /// When all of this is many times as frequent.
+    pub(crate) storms: Vec<(Duration, Duration)>,
+    /// Functions of which hardly a call lives to its end, and when: as after a bad deployment.
+    pub(crate) sick: Vec<Sick>,
     /// When the payment provider is down.
     pub(crate) provider_down: Vec<(Duration, Duration)>,
     /// When all of this stops, and the platform has to come to rest.
@@ -63,26 +70,53 @@ pub(crate) struct Plan {
     pub(crate) closures: u64,
     /// How often one has a view made anew, or put back.
     pub(crate) rebuilds: u64,
+    /// How often one brings dead letters back.
+    pub(crate) redrives: u64,
     /// What an invoice's bill is given.
     pub(crate) bill_due: Duration,
 }
 
+/// A function that is not itself for a while.
+#[derive(Clone, Debug)]
+pub(crate) struct Sick {
+    pub(crate) function: String,
+    pub(crate) from: Duration,
+    pub(crate) until: Duration,
+}
+
 impl Plan {
     /// The day of this seed. One in eight is a fine one, on which nothing fails.
-    pub(crate) fn draw(dice: &Dice) -> Self {
+    pub(crate) fn draw(dice: &Dice, wiring: &Wiring) -> Self {
         let is_fine = dice.below(8) == 0;
+        let functions: Vec<&String> = wiring.functions.keys().collect();
         let rate = |most: u64| {
             if is_fine || dice.below(2) == 0 { 0 } else { dice.within(1..=most) }
         };
-        let calm_from = dice.within(20..=150);
-        let outages = if is_fine { 0 } else { dice.below(3) };
-        let outages = (0..outages).map(|_| {
+        // Long enough, now and then, for a message to fail so often that it lies with the dead letters.
+        let calm_from = dice.within(20..=*dice.one_of(&[60, 150, 150, 600]));
+        let spells = |most: u64, seconds: u64| {
+            let count = if is_fine { 0 } else { dice.below(most + 1) };
+            let spells = (0..count).map(|_| {
+                let from = dice.below(calm_from);
+                let until = (from + dice.within(2..=seconds)).min(calm_from);
+                (Duration::from_secs(from), Duration::from_secs(until))
+            });
+            spells.collect()
+        };
+        let sick = (0..if is_fine { 0 } else { dice.below(3) }).map(|_| {
+            let function = (*dice.one_of(&functions)).clone();
+            // What reads a queue may be ill for so long that messages end with the dead letters. A saga's undo is tried
+            // for some minutes, and not for ever.
+            let reads_queue = wiring.queue_sources.iter().any(|it| it.function == function);
             let from = dice.below(calm_from);
-            let until = (from + dice.within(2..=60)).min(calm_from);
-            (Duration::from_secs(from), Duration::from_secs(until))
+            let most = if reads_queue { 400 } else { 40 };
+            let until = (from + dice.within(2..=most)).min(calm_from);
+            Sick { function, from: Duration::from_secs(from), until: Duration::from_secs(until) }
         });
         Self {
-            provider_down: outages.collect(),
+            sick: sick.collect(),
+            storms: spells(2, 20),
+            provider_down: spells(2, 60),
             lost: rate(RATE_MAX),
             answer_lost: rate(RATE_MAX),
             late: rate(RATE_MAX),
@@ -105,8 +139,9 @@ impl Plan {
             good_cards: *dice.one_of(&[300, 600, 900, 1_000]),
             cancels: *dice.one_of(&[0, 100, 400]),
             repeats: *dice.one_of(&[0, 100, 400]),
-            closures: *dice.one_of(&[0, 0, 2, 6]),
+            closures: *dice.one_of(&[0, 0, 3, 30]),
             rebuilds: *dice.one_of(&[0, 1, 3]),
+            redrives: *dice.one_of(&[0, 2]),
             bill_due: Duration::from_secs(*dice.one_of(&[20, 90, 900])),
         }
     }
@@ -125,6 +160,6 @@ impl Plan {
             self.twice,
             self.delayed,
         ];
-        rates.iter().all(|rate| *rate == 0) && self.provider_down.is_empty()
+        rates.iter().all(|rate| *rate == 0) && self.provider_down.is_empty() && self.sick.is_empty()
     }
 }

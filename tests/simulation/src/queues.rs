@@ -96,9 +96,11 @@ impl Queues {
 
     fn route(&self, world: &World, event: &Value) {
         for rule in world.platform.wiring.rules_for(event) {
-            let copies = if world.befalls(world.plan.twice) { 2 } else { 1 };
-            for _ in 0..copies {
-                self.send(world, &rule.queue, event.to_string(), Duration::ZERO);
+            self.send(world, &rule.queue, event.to_string(), Duration::ZERO);
+            if world.befalls(world.plan.twice) {
+                // A copy comes at once, or when nobody thinks of it any more.
+                let after = world.dice.millis(0..=*world.dice.one_of(&[50, 2_000, 60_000]));
+                self.send(world, &rule.queue, event.to_string(), after);
             }
         }
     }
@@ -179,12 +181,18 @@ impl Queues {
     }
 
     /// Moves what is dead back to where it came from, as an operator does who knows that the cause is gone.
-    pub(crate) fn redrive(&self, world: &World) -> Vec<Dead> {
+    ///
+    /// Answers how many there were.
+    pub(crate) fn redrive(&self, world: &World) -> usize {
         let dead = std::mem::take(&mut self.lock().dead);
         for letter in &dead {
+            world.laws.hold(letter.is_explained, || {
+                format!("{} gave up without a fault on {}", letter.queue, letter.body)
+            });
             self.send(world, &letter.queue, letter.body.clone(), Duration::ZERO);
         }
-        dead
+        world.laws.brought_back(dead.len());
+        dead.len()
     }
 
     pub(crate) fn park(&self, parked: Parked) {

@@ -21,7 +21,7 @@ use crate::asl::Machine;
 use crate::dice::Dice;
 use crate::lambda::Environments;
 use crate::laws::Laws;
-use crate::plan::Plan;
+use crate::plan::{Plan, STORM};
 use crate::queues::Queues;
 use crate::sagas::Executions;
 use crate::story::Story;
@@ -31,6 +31,9 @@ use crate::wiring::Wiring;
 
 /// 2026-01-01T00:00:00Z, when every day begins.
 const MIDNIGHT: i64 = 1_767_225_600;
+
+/// Even in a storm some of it comes through.
+const STORM_MAX: u64 = 500;
 
 /// How the platform is built and wired: the same for every day.
 #[derive(Debug)]
@@ -78,7 +81,7 @@ impl World {
     /// The day of a seed, just begun; to be made on a paused clock.
     pub(crate) fn new(platform: &'static Platform, seed: u64, story: Story) -> Arc<Self> {
         let dice = Dice::new(seed);
-        let plan = Plan::draw(&dice);
+        let plan = Plan::draw(&dice, &platform.wiring);
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             began: Instant::now(),
@@ -134,7 +137,12 @@ impl World {
 
     /// Whether a fault of this rate befalls what happens now.
     pub(crate) fn befalls(&self, mille: u64) -> bool {
-        !self.is_calm() && self.dice.per_mille(mille)
+        if self.is_calm() {
+            return false;
+        }
+        let at = self.elapsed();
+        let is_stormy = self.plan.storms.iter().any(|(from, until)| (*from..*until).contains(&at));
+        self.dice.per_mille(if is_stormy { (mille * STORM).min(STORM_MAX) } else { mille })
     }
 
     /// How long a message or a call is under way.

@@ -207,6 +207,7 @@ impl Visit<'_> {
                 if let Ok(status) = serde_json::from_value(body["status"].clone()) {
                     self.world().laws.seen(booking_id, status);
                 }
+                self.read(booking_id, body["version"].as_u64()).await;
             }
             Heard { status: 409, .. } => {}
             _ => self.client.wrong(&ask, &heard),

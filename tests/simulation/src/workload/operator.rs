@@ -32,7 +32,7 @@ pub(super) async fn open(world: &World) -> Vec<SlotId> {
 
 /// What else is to do.
 pub(super) async fn work(world: &World, slots: &[SlotId]) {
-    tokio::join!(close_and_reopen(world, slots), rebuild(world), look(world));
+    tokio::join!(close_and_reopen(world, slots), rebuild(world), redrive(world), look(world));
 }
 
 async fn until(world: &World, at_most: Duration) {
@@ -77,6 +77,14 @@ async fn rebuild(world: &World) {
         {
             client.wrong(&ask, &heard);
         }
+    }
+}
+
+async fn redrive(world: &World) {
+    for _ in 0..world.plan.redrives {
+        until(world, world.plan.calm_from).await;
+        // Whether the cause is gone or not.
+        world.queues.redrive(world);
     }
 }
 

@@ -1,0 +1,205 @@
+//! `simulate`: the whole platform in one process, through many days or one; and whether that finds planted faults.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Deserialize;
+
+use crate::cli::SimulateArgs;
+use crate::command::{Program, last_lines};
+use crate::failure::{Context as _, Failure, Outcome};
+use crate::files;
+use crate::layout::Layout;
+use crate::ui::Ui;
+
+/// Where the faults are listed.
+const PLANTED: &str = "tests/simulation/planted-faults.yaml";
+/// A fault that so many days don't show is not found.
+const DAYS_MAX: &str = "1000";
+/// Days without any fault planted, so that a copy that is broken by itself is not taken for one that finds everything.
+const DAYS_AS_IS: &str = "300";
+/// The first of these days. Always the same: whether a fault is found must not be a matter of luck.
+const FIRST_DAY: &str = "1";
+
+/// A fault, and how it is planted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fault {
+    name: String,
+    /// What is wrong with it.
+    what: String,
+    file: PathBuf,
+    /// Occurs once in the file.
+    find: String,
+    /// Stands there instead; `PLANTED` asks whether it is this fault's turn.
+    replace: String,
+}
+
+pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &SimulateArgs) -> Outcome<ExitCode> {
+    if arguments.planted_faults {
+        planted_faults(layout, ui).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let profile = if arguments.release { "release" } else { "local" };
+    let program = build(&layout.root, layout, profile).await?;
+    let mut simulate = Program::new(program, &layout.root);
+    for (name, value) in [
+        ("--seeds", arguments.seeds),
+        ("--from", arguments.from),
+        ("--seed", arguments.seed),
+        ("--jobs", arguments.jobs),
+    ] {
+        if let Some(value) = value {
+            simulate = simulate.arg(name).arg(value.to_string());
+        }
+    }
+    simulate
+        .run()
+        .await
+        .map_err(|failure| failure.advise("the story of a seed is told by --seed"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the program from the tree at `root`; answers where it is.
+async fn build(root: &Path, layout: &Layout, profile: &str) -> Outcome<PathBuf> {
+    // No package is named: so that cargo unites the features of the same packages each time, and builds nothing twice.
+    let cargo =
+        Program::cargo(root).args(["build", "--profile", profile, "--workspace", "--locked"]);
+    let target = layout.target();
+    cargo.args(["--bin", "simulate", "--target-dir"]).arg(&target).run().await?;
+    Ok(target.join(profile).join("simulate"))
+}
+
+/// Plants every fault in a copy of the repository, and sees to it that each is found.
+pub(crate) async fn planted_faults(layout: &Layout, ui: Ui) -> Outcome {
+    let faults: Vec<Fault> =
+        serde_yaml_ng::from_str(&files::read_text(&layout.root.join(PLANTED))?)
+            .context(|| format!("cannot understand {PLANTED}"))?;
+    let folder = layout.tools.join("planted");
+    let tree = folder.join("tree");
+    copy(layout, &tree, &faults).await?;
+    let step = ui.loud_step(format!("Build the simulation with {} faults planted", faults.len()));
+    let built = build(&tree, layout, "local").await?;
+    // The next build of the repository itself takes its place.
+    let program = folder.join("simulate");
+    let content = std::fs::read(&built).context(|| format!("cannot read {}", built.display()))?;
+    files::replace(&program, &content, files::PROGRAM)?;
+    step.done("");
+    let step = ui.step(format!("{DAYS_AS_IS} days with none of them"));
+    days(&program, layout, None, DAYS_AS_IS).await?;
+    step.done("every law holds");
+    let mut missed = Vec::new();
+    for fault in &faults {
+        let step = ui.step(format!("{}: {}", fault.name, fault.what));
+        match days(&program, layout, Some(&fault.name), DAYS_MAX).await {
+            Ok(_) => {
+                missed.push(fault.name.as_str());
+                step.done("not found");
+            }
+            Err(failure) => {
+                step.done(found(&failure.to_string()));
+            }
+        }
+    }
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{DAYS_MAX} days do not show: {}", missed.join(", ")))
+        .advise("a law is missing, or the days never come to it"))
+}
+
+async fn days(
+    program: &Path,
+    layout: &Layout,
+    planted: Option<&str>,
+    days: &str,
+) -> Outcome<String> {
+    let simulate = Program::new(program, &layout.root)
+        .args(["--from", FIRST_DAY, "--seeds", days, "--fail-fast"])
+        .env("PLANTED", planted.unwrap_or_default());
+    simulate.read().await
+}
+
+/// Which law it broke, in the words of the simulation.
+fn found(said: &str) -> String {
+    let law = said.lines().find(|line| line.trim_start().starts_with("seed "));
+    law.map_or_else(
+        || format!("found: {}", last_lines(said, 1)),
+        |law| law.trim().chars().take(100).collect(),
+    )
+}
+
+/// Brings the copy up to date: what is as it was is not compiled again.
+async fn copy(layout: &Layout, tree: &Path, faults: &[Fault]) -> Outcome {
+    let listed = Program::new("git", &layout.root)
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .read()
+        .await?;
+    let mut by_file: BTreeMap<&Path, Vec<&Fault>> = BTreeMap::new();
+    for fault in faults {
+        by_file.entry(&fault.file).or_default().push(fault);
+    }
+    for name in listed.split('\0').filter(|it| !it.is_empty()) {
+        let Some(mut content) = files::read_optional(&layout.root.join(name))? else { continue };
+        if let Some(faults) = by_file.remove(Path::new(name)) {
+            let text = String::from_utf8(content).context(|| format!("{name} is no text"))?;
+            content = plant(&text, &faults)?.into_bytes();
+        }
+        files::replace_if_changed(&tree.join(name), &content, files::PUBLIC)?;
+    }
+    match by_file.first_key_value() {
+        Some((file, _)) => Err(Failure::new(format!("there is no {}", file.display()))),
+        None => Ok(()),
+    }
+}
+
+fn plant(text: &str, faults: &[&Fault]) -> Outcome<String> {
+    let mut planted = text.to_owned();
+    for Fault { name, file, find, replace, .. } in faults {
+        let times = text.matches(find.as_str()).count();
+        if times != 1 {
+            let file = file.display();
+            return Err(Failure::new(format!("{name}: its place is {times} times in {file}"))
+                .advise(format!("bring {PLANTED} up to date with it")));
+        }
+        let question = format!("std::env::var_os(\"PLANTED\").is_some_and(|it| it == \"{name}\")");
+        planted = planted.replacen(find.as_str(), &replace.replace("PLANTED", &question), 1);
+    }
+    Ok(planted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, PLANTED, plant};
+    use crate::files;
+    use crate::layout::Layout;
+
+    #[test]
+    fn every_planted_fault_has_its_place() {
+        let layout = Layout::find();
+        let text = files::read_text(&layout.root.join(PLANTED)).expect("it is there");
+        let faults: Vec<Fault> = serde_yaml_ng::from_str(&text).expect("it is understood");
+        assert!(faults.len() >= 12);
+        for fault in &faults {
+            let text = files::read_text(&layout.root.join(&fault.file)).expect("it is there");
+            let planted = plant(&text, &[fault]).expect("its place is there");
+            assert!(planted.contains(&fault.name), "{} asks nothing", fault.name);
+        }
+    }
+
+    #[test]
+    fn a_fault_without_a_place_of_its_own_is_refused() {
+        let fault = Fault {
+            name: "one".to_owned(),
+            what: String::new(),
+            file: "a".into(),
+            find: "x".to_owned(),
+            replace: "PLANTED || x".to_owned(),
+        };
+        assert!(plant("x x", &[&fault]).is_err());
+        assert!(plant("y", &[&fault]).is_err());
+        let planted = plant("x", &[&fault]).expect("once");
+        assert_eq!(planted, r#"std::env::var_os("PLANTED").is_some_and(|it| it == "one") || x"#);
+    }
+}
