@@ -52,6 +52,10 @@ impl Laws {
         }
     }
 
+    pub(crate) fn is_broken(&self) -> bool {
+        !self.lock().broken.is_empty()
+    }
+
     pub(crate) fn all_broken(&self) -> Vec<String> {
         self.lock().broken.clone()
     }

@@ -113,7 +113,7 @@ impl Queues {
             format!("message-{}", inner.number)
         };
         let delay = if world.befalls(world.plan.delayed) {
-            world.dice.millis(100..=20_000)
+            world.dice.millis(100..=*world.dice.one_of(&[2_000, 60_000]))
         } else {
             world.latency()
         };

@@ -80,11 +80,12 @@ impl Host for Running<'_> {
             .and_then(|it| it.substitutions.get(function.trim_matches(['$', '{', '}'])))
             .expect("the template substitutes every function");
         let payload = payload.to_string().into_bytes();
-        if world.befalls(world.plan.twice / 10) {
-            // The service promises each attempt at least once.
+        if world.befalls(world.plan.twice / 3) {
+            // The service promises each attempt at least once, and not that the others come soon.
             let (world_of, binary, payload) = (world.arc(), binary.clone(), payload.clone());
+            let after = world.dice.millis(0..=*world.dice.one_of(&[1_000, 60_000]));
             world.spawn(async move {
-                sleep(world_of.dice.millis(0..=3_000)).await;
+                sleep(after).await;
                 drop(lambda::invoke(&world_of, &binary, payload).await);
             });
         }

@@ -202,3 +202,40 @@ fn show<S: Kept>(world: &World, id: &str, item: &Item<S>, events: Option<String>
     }
     world.streams.write(world, S::TABLE, id, keys, image);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use outbox::conformance::{self, Thing};
+    use tokio::task::LocalSet;
+
+    use super::{Kept, StateTable};
+    use crate::PLATFORM;
+    use crate::line::Line;
+    use crate::ports::States;
+    use crate::story::Story;
+    use crate::world::World;
+
+    impl Kept for Thing {
+        const TABLE: &'static str = "nowhere/Things";
+
+        fn table(world: &World) -> &StateTable<Self> {
+            &world.things
+        }
+
+        fn check(_: &World, _: &str, _: Option<&Self>, _: &Self) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_table_conforms_as_a_real_one_does() {
+        let calmly = async {
+            let world = World::new(&PLATFORM, 1, Story::untold());
+            tokio::time::advance(world.plan.calm_from + Duration::from_secs(1)).await;
+            let line = Arc::new(Line::new(Arc::clone(&world), "parking-command", 1));
+            conformance::all(&States(&line)).await;
+        };
+        LocalSet::new().run_until(calmly).await;
+    }
+}

@@ -57,6 +57,8 @@ pub(crate) struct World {
     pub(crate) bookings: MemoryStore<BookingEvent>,
     pub(crate) slots: StateTable<Slot>,
     pub(crate) bills: StateTable<Bill>,
+    #[cfg(test)]
+    pub(crate) things: StateTable<outbox::conformance::Thing>,
     pub(crate) booking_views: MemoryGenerations<BookingRow>,
     pub(crate) slot_views: MemoryGenerations<SlotRow>,
     pub(crate) bill_view: MemoryView<BillRow>,
@@ -95,6 +97,8 @@ impl World {
             bookings: MemoryStore::default(),
             slots: StateTable::default(),
             bills: StateTable::default(),
+            #[cfg(test)]
+            things: StateTable::default(),
             booking_views: MemoryGenerations::default(),
             slot_views: MemoryGenerations::default(),
             bill_view: MemoryView::default(),
@@ -172,7 +176,7 @@ impl World {
     /// Waits until nobody is at work; answers whether that came to be within this time.
     pub(crate) async fn comes_to_rest(&self, within: Duration) -> bool {
         let until = Instant::now() + within;
-        while !self.is_quiet() {
+        while !self.is_quiet() && !self.laws.is_broken() {
             if Instant::now() >= until {
                 return false;
             }

@@ -11,10 +11,11 @@ use crate::ui::Ui;
 use crate::{clock, cloud, files, proc, python};
 
 /// What is checked, in order: name, and what it is.
-const STEPS: [(&str, &str); 8] = [
+const STEPS: [(&str, &str); 9] = [
     ("format", "the code is formatted"),
     ("lint", "clippy finds nothing"),
     ("unit", "rules, stores, handlers, templates and the state machine, without Python or network"),
+    ("faults", "the simulation finds every fault that is planted in a copy of the code"),
     ("docs", "the examples in the docs run, and no link is dead"),
     ("templates", "cfn-lint finds nothing"),
     ("localstack", "the local cloud does what it says"),
@@ -47,6 +48,7 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcom
             "format" => cargo(layout, &["fmt", "--all", "--check"]).run().await?,
             "lint" => lint(layout).await?,
             "unit" => unit(layout).await?,
+            "faults" => super::simulate::planted_faults(layout, ui).await?,
             "docs" => docs(layout).await?,
             "templates" => templates(layout, ui).await?,
             "localstack" => localstack(layout, ui).await?,
@@ -205,7 +207,7 @@ mod tests {
     fn steps_are_chosen_or_left_out_by_name() {
         assert_eq!(steps(&["unit"], &[]), Some(vec!["unit"]));
         assert_eq!(steps(&["unit", "e2e"], &["e2e"]), Some(vec!["unit"]));
-        assert_eq!(steps(&[], &[]).map(|it| it.len()), Some(8));
+        assert_eq!(steps(&[], &[]).map(|it| it.len()), Some(9));
         assert_eq!(steps(&["nothing"], &[]), None);
     }
 }

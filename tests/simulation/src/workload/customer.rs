@@ -153,12 +153,12 @@ impl Visit<'_> {
 
     async fn pay(&self, booking_id: BookingId) {
         let dice = &self.world().dice;
-        let parts: &[&str] = match dice.below(7) {
-            0 | 1 => &["100.00"],
-            2 => &["40.00", "60.00"],
-            3 => &["0.01", "99.98", "0.01"],
-            4 => &["30.00"],
-            5 => &["60.00", "60.00"],
+        let parts: &[&str] = match dice.below(8) {
+            0..=2 => &["100.00"],
+            3 => &["40.00", "60.00"],
+            4 => &["0.01", "99.98", "0.01"],
+            5 => &["30.00"],
+            6 => &["60.00", "60.00"],
             _ => &[],
         };
         let reference = format!("{}:{booking_id}", self.slot_id);
