@@ -76,6 +76,8 @@ MENDS = (
     Mend("ids", "requests:make_ids_without_the_kernel"),
     Mend("inprocess", "inprocess:call_providers_directly"),
     Mend("dynamodb.direct", "dynamodb.direct:serve_at_once", "dynamodb"),
+    Mend("lambda.direct", "direct:invoke_at_once", "lambda"),
+    Mend("events.direct", "direct:put_events_at_once", "events"),
     Mend("apigateway.validators", "apigateway.requests:keep_validators", "apigateway"),
     Mend("timers", "environments:share_one_timer", "lambda"),
     Mend("polling", "polling:wait_for_arrivals", "lambda"),
