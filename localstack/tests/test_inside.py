@@ -327,3 +327,47 @@ def test_ids_are_random_and_do_not_ask_the_kernel():
         )
         == "0 True True True True"
     )
+
+
+def test_a_process_that_waits_needs_no_thread():
+    """Who invokes talks to it, so that an invocation and its answer do not wake one thread after the other."""
+    assert (
+        run(
+            """
+        import http.client, json, threading, time
+        from concurrent.futures import Future
+        from parkade_localstack.runtime_api import Invocation, RuntimeApi
+
+        class Listener:
+            def ready(self): pass
+            def init_failed(self, error): pass
+            def answered(self, request_id, body, is_error):
+                by.append(threading.current_thread())
+                answers[request_id].set_result((is_error, body))
+        by, answers = [], {}
+        api = RuntimeApi(Listener())
+
+        def function():
+            connection = http.client.HTTPConnection(api.address)
+            def call(method, path, body=None):
+                connection.request(method, f"/2018-06-01/runtime/invocation/{path}", body)
+                response = connection.getresponse()
+                return response.headers["Lambda-Runtime-Aws-Request-Id"], response.read()
+            for _ in range(5):
+                request_id, payload = call("GET", "next")
+                call("POST", f"{request_id}/response", payload)
+        threading.Thread(target=function, daemon=True).start()
+        before = threading.active_count()
+        while not api._resting:
+            time.sleep(0.01)
+        for number in range(5):
+            answers[str(number)] = answer = Future()
+            payload = b"%d" % number
+            assert api.invoke(Invocation(str(number), "arn", "", 0, payload), answer, 5) == (False, payload)
+        names = [thread.name for thread in threading.enumerate()]
+        print({thread.name for thread in by}, names.count("runtime-api"))
+        """,
+            "ids",
+        )
+        == "{'MainThread'} 1"
+    )
