@@ -75,6 +75,8 @@ MENDS = (
     Mend("request-log", "requests:log_where_it_is_wanted"),
     Mend("ids", "requests:make_ids_without_the_kernel"),
     Mend("inprocess", "inprocess:call_providers_directly"),
+    Mend("dynamodb.expressions", "dynamodb.expressions:parse_once", "dynamodb"),
+    Mend("dynamodb.items", "dynamodb.items:walk_once", "dynamodb"),
     Mend("dynamodb.direct", "dynamodb.direct:serve_at_once", "dynamodb"),
     Mend("lambda.direct", "direct:invoke_at_once", "lambda"),
     Mend("events.direct", "direct:put_events_at_once", "events"),

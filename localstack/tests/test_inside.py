@@ -371,3 +371,95 @@ def test_a_process_that_waits_needs_no_thread():
         )
         == "{'MainThread'} 1"
     )
+
+
+@pytest.mark.guards("dynamodb.expressions")
+def test_a_condition_is_parsed_once_and_holds_for_what_it_held_for():
+    assert (
+        run(
+            """
+        from moto.dynamodb.comparisons import ConditionExpressionParser as Parser
+        from moto.dynamodb.models.dynamo_type import DynamoType, Item
+
+        parsed, apply_functions = [], Parser._apply_functions
+        Parser._apply_functions = lambda self, nodes: parsed.append(nodes) or apply_functions(self, nodes)
+        item = Item(DynamoType({"S": "a"}), None, {"pk": {"S": "a"}, "n": {"N": "5"}, "m": {"M": {"x": {"S": "y"}}}})
+        asked = [
+            ("attribute_not_exists(pk)", None, None),
+            ("n > :n AND #m.x = :x", {"#m": "m"}, {":n": {"N": "4"}, ":x": {"S": "y"}}),
+            ("n > :n AND #m.x = :x", {"#m": "m"}, {":n": {"N": "5"}, ":x": {"S": "y"}}),
+            ("n > :n AND #m.x = :x", {"#m": "absent"}, {":n": {"N": "4"}, ":x": {"S": "y"}}),
+            ("begins_with(pk, :p) OR n < :n", {}, {":n": {"N": "1"}, ":p": {"S": "a"}}),
+            ("pk = :b", None, {":b": {"B": b"a"}}),
+            ("", None, None),
+            (None, {}, {}),
+            ("no good (", None, None),
+            ("n = :absent", None, {}),
+        ]
+
+        def holds(condition, names, values):
+            parser = Parser(condition, names, values)
+            try:
+                op = parser.parse()
+                return op.expr(item), op.expr(None), parser.expr_attr_names_found, parser.expr_attr_values_found
+            except Exception as error:
+                return type(error).__name__, str(error)
+        first = [holds(*one) for one in asked]
+        times = len(parsed)
+        again = [holds(*one) for one in asked]
+        print([told[0] for told in first[:5]], first == again, len(parsed) - times < times / 2)
+        """,
+            "dynamodb.expressions",
+        )
+        == "[False, True, False, False, True] True True"
+    )
+
+
+@pytest.mark.guards("dynamodb.items")
+def test_a_nested_value_is_walked_once():
+    assert (
+        run(
+            """
+        import copy, json, sys
+        from moto.dynamodb.exceptions import ItemSizeTooLarge
+        from moto.dynamodb.models.dynamo_type import DynamoType, Item
+
+        def nested(depth):
+            value = {"S": "end"}
+            for level in range(depth):
+                value = {"M": {"in": value, "n": {"N": str(level)}}} if level % 2 else {"L": [value, {"BOOL": True}, {"NULL": True}]}
+            return value
+        def item(attributes):
+            return Item(DynamoType({"S": "a"}), DynamoType({"N": "1"}), attributes)
+        attributes = {"pk": {"S": "a"}, "sk": {"N": "1"}, "deep": nested(8), "set": {"SS": ["a", "b"]}, "bin": {"B": "AQI="}, "": {"S": ""}}
+        one = item(attributes)
+        other = copy.deepcopy(one)
+        same = one == other and one.to_json() == other.to_json() and one.size() == other.size() == 49
+        other.attrs["deep"].value.clear()
+        other.attrs["set"].value.append("c")
+        apart = json.dumps(one.attrs["deep"].to_regular_json()) == json.dumps(attributes["deep"]) and one.attrs["set"].value == ["a", "b"]
+        written = one.attrs["bin"].to_regular_json() == {"B": b"\\x01\\x02"}
+
+        def refused(size):
+            try:
+                item({"a": {"S": "x" * (size // 2)}, "b": {"S": "x" * (size // 2 - 2)}})
+            except ItemSizeTooLarge:
+                return True
+        def calls(work):
+            count = [0]
+            sys.setprofile(lambda frame, kind, what: count.__setitem__(0, count[0] + (kind == "call")))
+            work()
+            sys.setprofile(None)
+            return count[0]
+        def grows(work):
+            return calls(lambda: work(nested(40))) / calls(lambda: work(nested(20)))
+        linear = [
+            grows(lambda value: copy.deepcopy(item({"deep": value}))) < 3,
+            grows(lambda value: item({"deep": value}).attrs["deep"].to_regular_json()) < 3,
+        ]
+        print(same, apart, written, refused(404_998), refused(405_100), *linear)
+        """,
+            "dynamodb.items",
+        )
+        == "True True True None True True True"
+    )
