@@ -14,7 +14,7 @@ from typing import Callable
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
-# For a call that is over at once: one by `os` lets go of the interpreter's lock, and under load takes long to get it back.
+# For a call that is over at once: one by `os` lets go of the interpreter's lock, and has to wait for it afterwards.
 _HELD = ctypes.PyDLL(None) if sys.platform == "linux" else None
 _SIGINFO_INTS = 32
 READ_SIZE = 65_536
@@ -73,8 +73,8 @@ class FunctionProcess:
         if _HELD is None:
             return self._process.poll() is None
         # One that has ended stays to be waited for, so that the number is still its own.
-        told = (ctypes.c_int * _SIGINFO_INTS)()
-        return _HELD.waitid(os.P_PID, self._process.pid, told, os.WEXITED | os.WNOHANG | os.WNOWAIT) == 0 and not told[0]
+        told, how = (ctypes.c_int * _SIGINFO_INTS)(), os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return _HELD.waitid(os.P_PID, self._process.pid, told, how) == 0 and not told[0]
 
     @property
     def exit_code(self) -> int | None:

@@ -329,6 +329,41 @@ def test_ids_are_random_and_do_not_ask_the_kernel():
     )
 
 
+@pytest.mark.guards("ids")
+def test_ids_of_traces_do_not_ask_the_kernel_either():
+    assert (
+        run(
+            """
+        import os, random
+        from localstack.services.apigateway.next_gen.execute_api.helpers import generate_trace_id, generate_trace_parent
+        asked, urandom = [], random._urandom
+        random._urandom = lambda size: asked.append(size) or urandom(size)
+        ids = {(generate_trace_id(), generate_trace_parent()) for _ in range(100)}
+        print(len(asked), len(ids), {(len(trace), len(parent)) for trace, parent in ids})
+        """,
+            "ids",
+        )
+        == "0 100 {(35, 16)}"
+    )
+
+
+@pytest.mark.guards("garbage")
+def test_garbage_is_not_looked_for_all_the_time():
+    assert (
+        run(
+            """
+        import gc
+        looked = []
+        gc.callbacks.append(lambda phase, info: phase == "start" and looked.append(info))
+        kept = [[] for _ in range(10_000)]
+        print(len(looked) < 3)
+        """,
+            "garbage",
+        )
+        == "True"
+    )
+
+
 def test_a_process_that_waits_needs_no_thread():
     """Who invokes talks to it, so that an invocation and its answer do not wake one thread after the other."""
     assert (
@@ -370,6 +405,82 @@ def test_a_process_that_waits_needs_no_thread():
             "ids",
         )
         == "{'MainThread'} 1"
+    )
+
+
+@pytest.mark.guards("lambda.arns")
+def test_the_arn_of_a_version_is_written_once():
+    assert (
+        run(
+            """
+        from localstack.services.lambda_.invocation import lambda_models
+        written = []
+        for name in ("qualified_lambda_arn", "unqualified_lambda_arn"):
+            def write(original=getattr(lambda_models, name), **given):
+                written.append(given)
+                return original(**given)
+            setattr(lambda_models, name, write)
+        versions = [lambda_models.VersionIdentifier("f", str(n % 2), "us-east-1", "000000000000") for n in range(10)]
+        arns = {arn for version in versions for arn in (version.qualified_arn(), version.unqualified_arn())}
+        print(len(written), *sorted(arn.partition("function:")[2] for arn in arns))
+        """,
+            "lambda.arns",
+        )
+        == "4 f f:0 f:1"
+    )
+
+
+@pytest.mark.guards("events.patterns")
+def test_a_pattern_is_compiled_once_and_matches_what_it_matched():
+    assert (
+        run(
+            """
+        import json, random
+        from localstack.services.events.event_rule_engine import EventPatternCompiler, EventRuleEngine
+        from localstack.utils.event_matcher import matches_event
+
+        checked, check = [], EventPatternCompiler.aggregate_rules
+        EventPatternCompiler.aggregate_rules = lambda self, pattern: checked.append(pattern) or check(self, pattern)
+        chance, names = random.Random(1), ["a", "ab", "b", "a.b", ""]
+
+        def some_event(depth):
+            kind = chance.random() if depth else 0
+            if kind < 0.3:
+                return chance.choice([1, "a", None, True])
+            if kind < 0.5:
+                return [some_event(depth - 1) for _ in range(chance.randrange(3))]
+            return {chance.choice(names): some_event(depth - 1) for _ in range(chance.randrange(4))}
+
+        def some_pattern(depth):
+            pattern = {}
+            for _ in range(chance.randint(1, 3)):
+                name = chance.choice([*names, "$or"])
+                if name == "$or":
+                    pattern[name] = [some_pattern(0), some_pattern(0)]
+                elif depth and chance.random() < 0.5:
+                    pattern[name] = some_pattern(depth - 1)
+                else:
+                    pattern[name] = ["a", 1, {"exists": False}]
+            return pattern
+
+        events = [{"a": some_event(3), "b": some_event(3)} for _ in range(30)]
+        same = matching = valid = 0
+        for _ in range(100):
+            pattern = some_pattern(2)
+            # One that is a dict is never remembered.
+            try:
+                expected = [matches_event(pattern, event) for event in events]
+            except Exception:
+                continue
+            valid += 1
+            checked.clear()
+            same += [matches_event(json.dumps(pattern), event) for event in events] == expected and len(checked) < 2
+            matching += sum(expected)
+        print(same == valid, valid > 50, matching > 100)
+        """,
+            "events.patterns",
+        )
+        == "True True True"
     )
 
 
@@ -427,17 +538,19 @@ def test_a_nested_value_is_walked_once():
         def nested(depth):
             value = {"S": "end"}
             for level in range(depth):
-                value = {"M": {"in": value, "n": {"N": str(level)}}} if level % 2 else {"L": [value, {"BOOL": True}, {"NULL": True}]}
+                in_list, in_map = {"L": [value, {"BOOL": True}, {"NULL": True}]}, {"M": {"in": value, "n": {"N": "1"}}}
+                value = in_map if level % 2 else in_list
             return value
         def item(attributes):
             return Item(DynamoType({"S": "a"}), DynamoType({"N": "1"}), attributes)
-        attributes = {"pk": {"S": "a"}, "sk": {"N": "1"}, "deep": nested(8), "set": {"SS": ["a", "b"]}, "bin": {"B": "AQI="}, "": {"S": ""}}
+        attributes = {"pk": {"S": "a"}, "sk": {"N": "1"}, "deep": nested(8), "": {"S": ""}}
+        attributes |= {"set": {"SS": ["a", "b"]}, "bin": {"B": "AQI="}}
         one = item(attributes)
         other = copy.deepcopy(one)
         same = one == other and one.to_json() == other.to_json() and one.size() == other.size() == 49
         other.attrs["deep"].value.clear()
         other.attrs["set"].value.append("c")
-        apart = json.dumps(one.attrs["deep"].to_regular_json()) == json.dumps(attributes["deep"]) and one.attrs["set"].value == ["a", "b"]
+        apart = one.attrs["deep"].to_regular_json() == attributes["deep"] and one.attrs["set"].value == ["a", "b"]
         written = one.attrs["bin"].to_regular_json() == {"B": b"\\x01\\x02"}
 
         def refused(size):
