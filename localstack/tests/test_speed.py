@@ -79,7 +79,7 @@ def test_an_invocation_costs_little(cloud, folder, mend):
         function = cloud.function()
         return lambda: cloud.invoke(function, {})
 
-    assert saves(cloud, folder, mend, invoke, 60)
+    assert saves(cloud, folder, mend, invoke, 250)
 
 
 @pytest.mark.guards("telemetry.sqs-metrics")
@@ -102,7 +102,7 @@ def test_an_event_to_a_queue_costs_little(cloud, folder, mend):
         entry = {"Source": "a", "DetailType": "b", "Detail": "{}", "EventBusName": bus}
         return lambda: events.put_events(Entries=[entry])
 
-    assert saves(cloud, folder, mend, put, 80)
+    assert saves(cloud, folder, mend, put, 250)
 
 
 @each("stepfunctions", "telemetry.history")
