@@ -1,8 +1,11 @@
 """LocalStack's choice of an execution environment: two races mended, and no thread per invocation for its timer."""
 
+import functools
 import threading
 import time
 from collections import defaultdict
+
+ARNS_MAX = 4096
 
 
 class _ListedEnvironments(dict):
@@ -44,6 +47,14 @@ def mend_races() -> None:
     AssignmentService.__init__ = init_with_lists
     AssignmentService.start_environment = start_reserved
     ExecutionEnvironment.reserve = reserve_unless_mine
+
+
+def write_arns_once() -> None:
+    """To count what runs, LocalStack writes the ARN of each function of the account at each invocation."""
+    from localstack.services.lambda_.invocation.lambda_models import VersionIdentifier
+
+    for name in ("qualified_arn", "unqualified_arn"):
+        setattr(VersionIdentifier, name, functools.lru_cache(maxsize=ARNS_MAX)(getattr(VersionIdentifier, name)))
 
 
 def share_one_timer() -> None:

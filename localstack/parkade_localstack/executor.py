@@ -164,9 +164,8 @@ class Run:
             self._current = (invocation.request_id, answer)
         if not self.process.alive:
             self._settle(None, (True, _exit_error(invocation.request_id, self.process)))
-        self._api.offer(invocation)
         try:
-            return answer.result(seconds)
+            return self._api.invoke(invocation, answer, seconds)
         except FutureTimeout:
             self.end()
             message = f"RequestId: {invocation.request_id} Error: Task timed out after {seconds}.00 seconds"

@@ -8,15 +8,22 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
+# For a call that is over at once: one by `os` lets go of the interpreter's lock, and has to wait for it afterwards.
+_HELD = ctypes.PyDLL(None) if sys.platform == "linux" else None
+_SIGINFO_INTS = 32
+READ_SIZE = 65_536
 # Linux sends the parent-death signal when the *thread* that forked ends, so one thread that never ends forks them all.
 _SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="function-spawner")
 # How often to look for a death that the pipe does not tell, when a child of the function holds it open.
 LOOK_SECONDS = 1
+# How old the size of a process may be.
+SIZE_SECONDS = 1
 
 _running: set["FunctionProcess"] = set()
 _running_lock = threading.Lock()
@@ -45,6 +52,7 @@ class FunctionProcess:
         self._lines: list[str] = []
         self._rest = b""
         self._killed = False
+        self._size, self._size_until = 0, 0.0
         self._output, write_end = os.pipe()
         fcntl.fcntl(self._output, fcntl.F_SETFL, os.O_NONBLOCK)
         try:
@@ -60,7 +68,13 @@ class FunctionProcess:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        if self._process.returncode is not None:
+            return False
+        if _HELD is None:
+            return self._process.poll() is None
+        # One that has ended stays to be waited for, so that the number is still its own.
+        told, how = (ctypes.c_int * _SIGINFO_INTS)(), os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return _HELD.waitid(os.P_PID, self._process.pid, told, how) == 0 and not told[0]
 
     @property
     def exit_code(self) -> int | None:
@@ -74,6 +88,13 @@ class FunctionProcess:
             return lines
 
     def resident_mb(self) -> int:
+        """Of a second ago, perhaps."""
+        now = time.monotonic()
+        if now > self._size_until:
+            self._size, self._size_until = self._resident_mb(), now + SIZE_SECONDS
+        return self._size
+
+    def _resident_mb(self) -> int:
         try:
             with open(f"/proc/{self._process.pid}/statm") as statm:
                 return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
@@ -114,13 +135,15 @@ class FunctionProcess:
         """Reads what is there, holding the lock; whether the pipe has ended."""
         while self._output >= 0:
             try:
-                data = os.read(self._output, 65_536)
+                data = os.read(self._output, READ_SIZE)
             except BlockingIOError:
                 return False
             if not data:
                 return True
             *lines, self._rest = (self._rest + data).split(b"\n")
             self._lines += [line.decode("utf-8", "replace") for line in lines]
+            if len(data) < READ_SIZE:  # all there was; an end is told by the next read
+                return False
         return True
 
 

@@ -1,9 +1,14 @@
 """What LocalStack does for each request, whatever it is about."""
 
+import gc
 import logging
 import random
+import secrets
 import time
 import uuid
+
+# New objects before the young are looked at, and how many times that is before the older ones are.
+GARBAGE_THRESHOLDS = (20_000, 20, 10)
 
 
 def log_where_it_is_wanted() -> None:
@@ -39,3 +44,10 @@ def make_ids_without_the_kernel() -> None:
     uuid.uuid4 = uuid4
     trace_header.generate_random_id = lambda: f"{bits(64):016x}"
     trace_header.TraceId = traceid.TraceId = TraceId
+    secrets.token_hex = lambda size: f"{bits(8 * size):0{2 * size}x}"
+
+
+def collect_garbage_seldom() -> None:
+    """Python looks for cycles each time there are 700 objects more than before, and half a dozen requests at work have
+    more than that which are no garbage, to be looked at in vain."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)

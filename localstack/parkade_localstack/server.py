@@ -15,7 +15,7 @@ from rolo.response import Response
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request
 
-from parkade_localstack import plugins
+from parkade_localstack import plugins, shortcuts
 from parkade_localstack.http1 import BadRequest, Head, TooLong, read_body, read_head
 
 LOG = logging.getLogger(__name__)
@@ -113,8 +113,16 @@ class Exchange:
         """Whether the connection stays open."""
         if self.headers.get("expect", "").lower() == "100-continue":
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body, length = read_body(self.stream, self.headers)
+        if isinstance(body, io.BytesIO) and self._keeps_alive({}):
+            answer = shortcuts.take(shortcuts.Call(gateway, self.head, self.headers, body.getvalue()))
+            if isinstance(answer, bytes):
+                self.connection.sendall(answer)
+                return True
+            if answer is not None:
+                return self._respond(answer, self._environ())
         environ = self._environ()
-        environ["wsgi.input"], length = read_body(self.stream, self.headers)
+        environ["wsgi.input"] = body
         if length and not environ["CONTENT_LENGTH"]:
             environ["CONTENT_LENGTH"] = str(length)
         try:

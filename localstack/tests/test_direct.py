@@ -1,6 +1,8 @@
 """What goes past LocalStack's handlers is answered as if it had gone through them."""
 
 import json
+import re
+from urllib.parse import quote
 
 import pytest
 from cloud import http, unique
@@ -151,3 +153,117 @@ def test_a_browser_of_another_origin_is_still_refused(cloud):
     body = json.dumps({"TableName": table, "Item": {"pk": {"S": unique("a")}}}).encode()
     assert http(cloud.endpoint + "/", "POST", body, Origin="http://evil.example", **request).status == 403
     assert cloud.client("dynamodb").scan(TableName=table)["Count"] == 0
+
+
+def invoke(cloud, path, payload, **more):
+    """Status, headers that do not differ from call to call, and what is answered."""
+    credential = "Credential=test/20260101/us-east-1/lambda/aws4_request"
+    headers = {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0", **more}
+    answer = http(f"{cloud.endpoint}/2015-03-31/functions/{path}", "POST", payload, **headers)
+    assert answer.headers["x-amzn-requestid"] and answer.headers["x-amz-request-id"]
+    differing = ("content-length", "x-amzn-requestid", "x-amz-request-id", "x-amz-log-result")
+    kept = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in differing}
+    return answer.status, kept, re.sub(rb"RequestId: \S+", b"RequestId", answer.body)
+
+
+def test_a_function_is_called_as_by_the_long_way(cloud):
+    name = cloud.function()
+    arn = cloud.client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
+    version = cloud.client("lambda").publish_version(FunctionName=name)["Version"]
+    cloud.invoke(f"{name}:{version}", [])
+    asked = [
+        (name, b"[1]", {}),
+        (quote(arn, safe=""), b'["\xc3\xa4"]', {}),
+        (arn, b"[]", {}),
+        (f"{arn}:{version}", b"[2]", {}),
+        (f"{name}:{version}", b"null", {}),
+        (f"{name}:absent", b"[]", {}),
+        ("absent", b"[]", {}),
+        ("no%20name", b"[]", {}),
+        (name, b'{"raise": "Rejected"}', {}),
+        (name, b'{"exit": 3}', {}),
+        (name, b"no json", {}),
+        (name, b"\xff", {}),
+        (name, b"", {}),
+        (name, b"[3]", {"X_Amz_Invocation_Type": "Event"}),
+        (name, b"[4]", {"X_Amz_Invocation_Type": "DryRun"}),
+        (name, b"[5]", {"X_Amz_Invocation_Type": "Nonsense"}),
+        (name, b"[6]", {"X_Amz_Log_Type": "Tail"}),
+        (name, b"[7]", {"X_Amz_Client_Context": "e30="}),
+    ]
+    statuses = []
+    for function, payload, more in asked:
+        direct, long = (
+            invoke(cloud, f"{function}/invocations", payload, **more, **way)
+            for way in ({}, through_the_handlers(cloud))
+        )
+        assert direct == long, (function, payload, more)
+        statuses.append(direct[0])
+    assert statuses.count(200) > 8 and statuses.count(404) == 2
+    by_query = f"{name}/invocations?Qualifier={version}"
+    direct, long = invoke(cloud, by_query, b"[8]"), invoke(cloud, by_query, b"[8]", **through_the_handlers(cloud))
+    assert direct == long and direct[1]["x-amz-executed-version"] == version
+
+
+def test_a_trace_reaches_a_function(cloud):
+    name, trace = cloud.function(), "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    invoke(cloud, f"{name}/invocations", b'{"trace": 1}', X_Amzn_Trace_Id=trace)
+    assert cloud.seen(name)[0]["trace"] == trace
+
+
+EVENT = {"Source": "direct", "DetailType": "kind", "Detail": '{"n": 1}'}
+
+
+def test_events_are_taken_as_by_the_long_way(cloud):
+    events, bus = cloud.client("events"), unique("bus")
+    url, arn = cloud.queue()
+    events.create_event_bus(Name=bus)
+    events.put_rule(Name="rule", EventBusName=bus, EventPattern='{"source":["direct"]}')
+    events.put_targets(Rule="rule", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+    event = {**EVENT, "EventBusName": bus}
+    bus_arn = f"arn:aws:events:us-east-1:000000000000:event-bus/{bus}"
+    asked = [
+        {"Entries": [event]},
+        {"Entries": [event, {**event, "Source": "other"}, {**event, "Detail": "no json"}]},
+        {"Entries": [{**event, "EventBusName": bus_arn, "Detail": '{"text": "\u00e4"}'}]},
+        {"Entries": [{**event, "EventBusName": "absent"}]},
+        {"Entries": [{name: value for name, value in event.items() if name != "Detail"}]},
+        {"Entries": [{**event, "Time": 1700000000}]},
+        {"Entries": [{**event, "Resources": ["a"]}]},
+        {"Entries": [{**event, "Unknown": "x"}]},
+        {"Entries": [{**event, "Detail": {"n": 1}}]},
+        {"Entries": [{**event, "Source": None}]},
+        {"Entries": [event] * 11},
+        {"Entries": []},
+        {"Entries": "none"},
+        {"Entries": [event], "EndpointId": "x"},
+        {},
+        [],
+    ]
+
+    def answers(**way):
+        for request in asked:
+            status, headers, body = ask(
+                cloud, "", json.dumps(request).encode(), X_Amz_Target="AWSEvents.PutEvents",
+                Content_Type="application/x-amz-json-1.1", **signed_for("events"), **way
+            )  # fmt: skip
+            yield status, headers, re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", json.dumps(body))
+
+    def delivered():
+        """All that is in the queue, without what differs from call to call."""
+        found, sqs = [], cloud.client("sqs")
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages"):
+            for message in messages:
+                body = json.loads(message["Body"])
+                found.append(json.dumps({**body, "id": "", "time": body["time"] if body["time"] < "2024" else ""}))
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return sorted(found)
+
+    direct, given = list(answers()), delivered()
+    assert direct == list(answers(**through_the_handlers(cloud)))
+    assert len(given) > 4 and given == delivered()
+
+
+def signed_for(service):
+    credential = f"Credential=test/20260101/us-east-1/{service}/aws4_request"
+    return {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"}

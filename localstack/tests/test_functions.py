@@ -4,15 +4,26 @@ import base64
 import gzip
 import json
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
+import pytest
 from cloud import eventually
 
 
 def is_running(pid: int) -> bool:
     return os.path.exists(f"/proc/{pid}")
+
+
+def has_ended(pid: int) -> bool:
+    """Whether it is gone, or nothing but an exit code that waits to be asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def test_a_function_answers_and_keeps_its_process(cloud):
@@ -46,6 +57,27 @@ def test_a_crash_is_reported_and_followed_by_a_fresh_process(cloud):
     _, before = cloud.invoke(name, {})
     kind, body = cloud.invoke(name, {"exit": 3})
     assert kind == "Runtime.ExitError" and "exit status 3" in body["errorMessage"]
+    kind, after = cloud.invoke(name, {})
+    assert kind is None and after["pid"] != before["pid"]
+
+
+@pytest.mark.parametrize("connections", ["one", "new", "two", "all"])
+def test_a_function_may_use_as_many_connections_as_it_likes(cloud, connections):
+    name = cloud.function(timeout=3, CONNECTIONS=connections)
+    answers = [cloud.invoke(name, [number]) for number in range(8)]
+    assert answers == [(None, [number]) for number in range(8)]
+    assert cloud.invoke(name, {"raise": "Rejected"})[0] == "Rejected"
+    assert cloud.invoke(name, {"exit": 3})[0] == "Runtime.ExitError"
+    assert cloud.invoke(name, {"sleep": 30})[0] == "Sandbox.Timedout"
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda number: cloud.invoke(name, [number])[1], range(40))) == [[n] for n in range(40)]
+
+
+def test_a_process_that_ends_between_two_calls_is_followed_by_a_fresh_one(cloud):
+    name = cloud.function()
+    _, before = cloud.invoke(name, {})
+    os.kill(before["pid"], signal.SIGKILL)
+    eventually(lambda: has_ended(before["pid"]))
     kind, after = cloud.invoke(name, {})
     assert kind is None and after["pid"] != before["pid"]
 

@@ -327,3 +327,252 @@ def test_ids_are_random_and_do_not_ask_the_kernel():
         )
         == "0 True True True True"
     )
+
+
+@pytest.mark.guards("ids")
+def test_ids_of_traces_do_not_ask_the_kernel_either():
+    assert (
+        run(
+            """
+        import os, random
+        from localstack.services.apigateway.next_gen.execute_api.helpers import generate_trace_id, generate_trace_parent
+        asked, urandom = [], random._urandom
+        random._urandom = lambda size: asked.append(size) or urandom(size)
+        ids = {(generate_trace_id(), generate_trace_parent()) for _ in range(100)}
+        print(len(asked), len(ids), {(len(trace), len(parent)) for trace, parent in ids})
+        """,
+            "ids",
+        )
+        == "0 100 {(35, 16)}"
+    )
+
+
+@pytest.mark.guards("garbage")
+def test_garbage_is_not_looked_for_all_the_time():
+    assert (
+        run(
+            """
+        import gc
+        looked = []
+        gc.callbacks.append(lambda phase, info: phase == "start" and looked.append(info))
+        kept = [[] for _ in range(10_000)]
+        print(len(looked) < 3)
+        """,
+            "garbage",
+        )
+        == "True"
+    )
+
+
+def test_a_process_that_waits_needs_no_thread():
+    """Who invokes talks to it, so that an invocation and its answer do not wake one thread after the other."""
+    assert (
+        run(
+            """
+        import http.client, json, threading, time
+        from concurrent.futures import Future
+        from parkade_localstack.runtime_api import Invocation, RuntimeApi
+
+        class Listener:
+            def ready(self): pass
+            def init_failed(self, error): pass
+            def answered(self, request_id, body, is_error):
+                by.append(threading.current_thread())
+                answers[request_id].set_result((is_error, body))
+        by, answers = [], {}
+        api = RuntimeApi(Listener())
+
+        def function():
+            connection = http.client.HTTPConnection(api.address)
+            def call(method, path, body=None):
+                connection.request(method, f"/2018-06-01/runtime/invocation/{path}", body)
+                response = connection.getresponse()
+                return response.headers["Lambda-Runtime-Aws-Request-Id"], response.read()
+            for _ in range(5):
+                request_id, payload = call("GET", "next")
+                call("POST", f"{request_id}/response", payload)
+        threading.Thread(target=function, daemon=True).start()
+        before = threading.active_count()
+        while not api._resting:
+            time.sleep(0.01)
+        for number in range(5):
+            answers[str(number)] = answer = Future()
+            payload = b"%d" % number
+            assert api.invoke(Invocation(str(number), "arn", "", 0, payload), answer, 5) == (False, payload)
+        names = [thread.name for thread in threading.enumerate()]
+        print({thread.name for thread in by}, names.count("runtime-api"))
+        """,
+            "ids",
+        )
+        == "{'MainThread'} 1"
+    )
+
+
+@pytest.mark.guards("lambda.arns")
+def test_the_arn_of_a_version_is_written_once():
+    assert (
+        run(
+            """
+        from localstack.services.lambda_.invocation import lambda_models
+        written = []
+        for name in ("qualified_lambda_arn", "unqualified_lambda_arn"):
+            def write(original=getattr(lambda_models, name), **given):
+                written.append(given)
+                return original(**given)
+            setattr(lambda_models, name, write)
+        versions = [lambda_models.VersionIdentifier("f", str(n % 2), "us-east-1", "000000000000") for n in range(10)]
+        arns = {arn for version in versions for arn in (version.qualified_arn(), version.unqualified_arn())}
+        print(len(written), *sorted(arn.partition("function:")[2] for arn in arns))
+        """,
+            "lambda.arns",
+        )
+        == "4 f f:0 f:1"
+    )
+
+
+@pytest.mark.guards("events.patterns")
+def test_a_pattern_is_compiled_once_and_matches_what_it_matched():
+    assert (
+        run(
+            """
+        import json, random
+        from localstack.services.events.event_rule_engine import EventPatternCompiler, EventRuleEngine
+        from localstack.utils.event_matcher import matches_event
+
+        checked, check = [], EventPatternCompiler.aggregate_rules
+        EventPatternCompiler.aggregate_rules = lambda self, pattern: checked.append(pattern) or check(self, pattern)
+        chance, names = random.Random(1), ["a", "ab", "b", "a.b", ""]
+
+        def some_event(depth):
+            kind = chance.random() if depth else 0
+            if kind < 0.3:
+                return chance.choice([1, "a", None, True])
+            if kind < 0.5:
+                return [some_event(depth - 1) for _ in range(chance.randrange(3))]
+            return {chance.choice(names): some_event(depth - 1) for _ in range(chance.randrange(4))}
+
+        def some_pattern(depth):
+            pattern = {}
+            for _ in range(chance.randint(1, 3)):
+                name = chance.choice([*names, "$or"])
+                if name == "$or":
+                    pattern[name] = [some_pattern(0), some_pattern(0)]
+                elif depth and chance.random() < 0.5:
+                    pattern[name] = some_pattern(depth - 1)
+                else:
+                    pattern[name] = ["a", 1, {"exists": False}]
+            return pattern
+
+        events = [{"a": some_event(3), "b": some_event(3)} for _ in range(30)]
+        same = matching = valid = 0
+        for _ in range(100):
+            pattern = some_pattern(2)
+            # One that is a dict is never remembered.
+            try:
+                expected = [matches_event(pattern, event) for event in events]
+            except Exception:
+                continue
+            valid += 1
+            checked.clear()
+            same += [matches_event(json.dumps(pattern), event) for event in events] == expected and len(checked) < 2
+            matching += sum(expected)
+        print(same == valid, valid > 50, matching > 100)
+        """,
+            "events.patterns",
+        )
+        == "True True True"
+    )
+
+
+@pytest.mark.guards("dynamodb.expressions")
+def test_a_condition_is_parsed_once_and_holds_for_what_it_held_for():
+    assert (
+        run(
+            """
+        from moto.dynamodb.comparisons import ConditionExpressionParser as Parser
+        from moto.dynamodb.models.dynamo_type import DynamoType, Item
+
+        parsed, apply_functions = [], Parser._apply_functions
+        Parser._apply_functions = lambda self, nodes: parsed.append(nodes) or apply_functions(self, nodes)
+        item = Item(DynamoType({"S": "a"}), None, {"pk": {"S": "a"}, "n": {"N": "5"}, "m": {"M": {"x": {"S": "y"}}}})
+        asked = [
+            ("attribute_not_exists(pk)", None, None),
+            ("n > :n AND #m.x = :x", {"#m": "m"}, {":n": {"N": "4"}, ":x": {"S": "y"}}),
+            ("n > :n AND #m.x = :x", {"#m": "m"}, {":n": {"N": "5"}, ":x": {"S": "y"}}),
+            ("n > :n AND #m.x = :x", {"#m": "absent"}, {":n": {"N": "4"}, ":x": {"S": "y"}}),
+            ("begins_with(pk, :p) OR n < :n", {}, {":n": {"N": "1"}, ":p": {"S": "a"}}),
+            ("pk = :b", None, {":b": {"B": b"a"}}),
+            ("", None, None),
+            (None, {}, {}),
+            ("no good (", None, None),
+            ("n = :absent", None, {}),
+        ]
+
+        def holds(condition, names, values):
+            parser = Parser(condition, names, values)
+            try:
+                op = parser.parse()
+                return op.expr(item), op.expr(None), parser.expr_attr_names_found, parser.expr_attr_values_found
+            except Exception as error:
+                return type(error).__name__, str(error)
+        first = [holds(*one) for one in asked]
+        times = len(parsed)
+        again = [holds(*one) for one in asked]
+        print([told[0] for told in first[:5]], first == again, len(parsed) - times < times / 2)
+        """,
+            "dynamodb.expressions",
+        )
+        == "[False, True, False, False, True] True True"
+    )
+
+
+@pytest.mark.guards("dynamodb.items")
+def test_a_nested_value_is_walked_once():
+    assert (
+        run(
+            """
+        import copy, json, sys
+        from moto.dynamodb.exceptions import ItemSizeTooLarge
+        from moto.dynamodb.models.dynamo_type import DynamoType, Item
+
+        def nested(depth):
+            value = {"S": "end"}
+            for level in range(depth):
+                in_list, in_map = {"L": [value, {"BOOL": True}, {"NULL": True}]}, {"M": {"in": value, "n": {"N": "1"}}}
+                value = in_map if level % 2 else in_list
+            return value
+        def item(attributes):
+            return Item(DynamoType({"S": "a"}), DynamoType({"N": "1"}), attributes)
+        attributes = {"pk": {"S": "a"}, "sk": {"N": "1"}, "deep": nested(8), "": {"S": ""}}
+        attributes |= {"set": {"SS": ["a", "b"]}, "bin": {"B": "AQI="}}
+        one = item(attributes)
+        other = copy.deepcopy(one)
+        same = one == other and one.to_json() == other.to_json() and one.size() == other.size() == 49
+        other.attrs["deep"].value.clear()
+        other.attrs["set"].value.append("c")
+        apart = one.attrs["deep"].to_regular_json() == attributes["deep"] and one.attrs["set"].value == ["a", "b"]
+        written = one.attrs["bin"].to_regular_json() == {"B": b"\\x01\\x02"}
+
+        def refused(size):
+            try:
+                item({"a": {"S": "x" * (size // 2)}, "b": {"S": "x" * (size // 2 - 2)}})
+            except ItemSizeTooLarge:
+                return True
+        def calls(work):
+            count = [0]
+            sys.setprofile(lambda frame, kind, what: count.__setitem__(0, count[0] + (kind == "call")))
+            work()
+            sys.setprofile(None)
+            return count[0]
+        def grows(work):
+            return calls(lambda: work(nested(40))) / calls(lambda: work(nested(20)))
+        linear = [
+            grows(lambda value: copy.deepcopy(item({"deep": value}))) < 3,
+            grows(lambda value: item({"deep": value}).attrs["deep"].to_regular_json()) < 3,
+        ]
+        print(same, apart, written, refused(404_998), refused(405_100), *linear)
+        """,
+            "dynamodb.items",
+        )
+        == "True True True None True True True"
+    )

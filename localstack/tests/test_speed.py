@@ -73,13 +73,13 @@ def test_an_item_costs_little(cloud, folder):
     assert saves(cloud, folder, "dynamodb.direct", put_and_get, 60)
 
 
-@each("telemetry.lambda-metrics", "telemetry.lambda-logs")
+@each("telemetry.lambda-metrics", "telemetry.lambda-logs", "lambda.direct")
 def test_an_invocation_costs_little(cloud, folder, mend):
     def invoke(cloud):
         function = cloud.function()
         return lambda: cloud.invoke(function, {})
 
-    assert saves(cloud, folder, mend, invoke, 60)
+    assert saves(cloud, folder, mend, invoke, 250)
 
 
 @pytest.mark.guards("telemetry.sqs-metrics")
@@ -91,8 +91,8 @@ def test_a_message_costs_little(cloud, folder):
     assert saves(cloud, folder, "telemetry.sqs-metrics", send, 100)
 
 
-@pytest.mark.guards("inprocess")
-def test_an_event_to_a_queue_costs_little(cloud, folder):
+@each("inprocess", "events.direct")
+def test_an_event_to_a_queue_costs_little(cloud, folder, mend):
     def put(cloud):
         events, bus = cloud.client("events"), unique("bus")
         _, arn = cloud.queue()
@@ -102,7 +102,7 @@ def test_an_event_to_a_queue_costs_little(cloud, folder):
         entry = {"Source": "a", "DetailType": "b", "Detail": "{}", "EventBusName": bus}
         return lambda: events.put_events(Entries=[entry])
 
-    assert saves(cloud, folder, "inprocess", put, 80)
+    assert saves(cloud, folder, mend, put, 250)
 
 
 @each("stepfunctions", "telemetry.history")

@@ -4,6 +4,7 @@ moto says 1 for any write and 0.5 for any read. What a filter or a projection le
 with one, only the number of items is right.
 """
 
+import functools
 import json
 import math
 from collections import Counter
@@ -34,6 +35,7 @@ def count_by_size() -> None:
 def _counting(operation, measure):
     """`measure(handler)` is called before the operation, what it returns after it, with the answer."""
 
+    @functools.wraps(operation)
     def counted(self):
         if self.body.get("ReturnConsumedCapacity", "NONE") not in ("TOTAL", "INDEXES"):
             return _without_capacity(operation(self))

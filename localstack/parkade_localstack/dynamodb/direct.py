@@ -1,26 +1,25 @@
 """The common operations on items go straight from the connection to moto.
 
-As shipped a request runs through some thirty handlers, and its answer is parsed by the service's model and written
-anew; of six times the time that moto takes, none changes what is answered.  Whatever is out of the ordinary takes the
-way as shipped: other operations, requests from browsers or with binary values, unknown regions, and all that moto does
-not answer with success.  A refused write has changed nothing, so it can be refused again.
+As shipped an answer of moto's is written three times and read twice before LocalStack parses it by the service's model
+and writes it anew; of six times the time that moto takes, none changes what is answered.  Other operations, requests
+with binary values, and all that moto does not answer with success, take the way as shipped.  A refused write has
+changed nothing, so it can be refused again.
 """
 
 import functools
+import inspect
 import json
-import logging
-from typing import NamedTuple
+import threading
 
-from localstack.aws.accounts import get_account_id_from_access_key_id
-from localstack.aws.api.core import ServiceOperation
-from localstack.aws.app import LocalstackAwsGateway
-from localstack.aws.connect import INTERNAL_REQUEST_PARAMS_HEADER
-from localstack.aws.handlers import rewrite_region
 from localstack.utils.strings import long_uid
+from moto.dynamodb import responses
+from moto.dynamodb.models.utilities import DynamoJsonEncoder
 from moto.dynamodb.responses import DynamoHandler
 from moto.iam.models import mark_account_as_visited
 
+from parkade_localstack import shortcuts
 from parkade_localstack.dynamodb import lock
+from parkade_localstack.shortcuts import Call, Caller
 
 TARGET = "DynamoDB_20120810."
 METHODS = {
@@ -34,7 +33,7 @@ METHODS = {
 # What an answer may have at its top: the way as shipped drops the rest.
 ANSWERED = {
     "Attributes",
-    "ConsumedCapacity",
+    "ConsumedCapacity",  # where it was asked for
     "Count",
     "Item",
     "Items",
@@ -43,100 +42,80 @@ ANSWERED = {
     "ScannedCount",
 }
 JSON = "application/x-amz-json-1.0"
-BODY_MAX = 1 << 20
-# Headers that some handler looks at.
-SPECIAL = ("origin", "referer", "content-encoding", "transfer-encoding", INTERNAL_REQUEST_PARAMS_HEADER)
 BINARY = (b'"B"', b'"BS"')
-
-
-class Caller(NamedTuple):
-    account: str
-    region: str
-    access_key: str
+# Whether the thread wants moto's answer before it is written.
+_raw = threading.local()
 
 
 def serve_at_once() -> None:
-    process = LocalstackAwsGateway.process
-    log = logging.getLogger("localstack.request.aws")
-
-    def process_at_once(self, request, response):
-        target = request.headers.get("X-Amz-Target", "")
-        if not target.startswith(TARGET) or log.isEnabledFor(logging.INFO) or not _is_ordinary(request):
-            return process(self, request, response)
-        operation = target[len(TARGET) :]
-        caller = _caller(request.headers.get("Authorization", ""))
-        if caller is None or operation not in METHODS or not _is_loaded(self, operation):
-            return process(self, request, response)
-        data = request.get_data()
-        if any(mark in data for mark in BINARY):
-            return process(self, request, response)
-        with lock.HELD_WHILE_MOTO_RUNS:
-            answer = _answer(operation, caller, request, data)
-            if answer is None:
-                return process(self, request, response)
-        response.data = answer
-        response.headers["Content-Type"] = JSON
-        response.headers["x-amzn-requestid"] = long_uid()
-        response.headers["x-localstack"] = "true"
-
-    LocalstackAwsGateway.process = process_at_once
+    dump = responses.dynamo_json_dump
+    responses.dynamo_json_dump = lambda what: what if getattr(_raw, "wanted", False) else dump(what)
+    shortcuts.add(_serve)
 
 
-def _is_ordinary(request) -> bool:
-    headers = request.headers
-    return (
-        request.method == "POST"
-        and request.environ["RAW_URI"] == "/"
-        and headers.get("Content-Type") == JSON
-        and 0 < (request.content_length or 0) < BODY_MAX
-        and not any(name in headers for name in SPECIAL)
-        and "amazonaws.com" not in headers.get("Host", "")  # each may name a region
-        and "region/" not in headers.get("User-Agent", "")
-    )
-
-
-def _is_loaded(gateway: LocalstackAwsGateway, operation: str) -> bool:
-    return ServiceOperation("dynamodb", operation) in gateway.service_request_router.handlers
-
-
-def _caller(authorization: str) -> Caller | None:
-    """Who asks, and where, as LocalStack and moto read it from the signature; None where it has another form."""
-    scheme, _, rest = authorization.partition(" ")
-    credential = rest.partition(",")[0]
-    return _caller_of(credential) if scheme == "AWS4-HMAC-SHA256" else None
-
-
-@functools.lru_cache(maxsize=1024)
-def _caller_of(credential: str) -> Caller | None:
-    name, _, scope = credential.partition("=")
-    parts = scope.split("/")
-    if name != "Credential" or len(parts) != 5 or parts[3:] != ["dynamodb", "aws4_request"]:
+def _serve(call: Call) -> bytes | None:
+    target = call.headers.get("x-amz-target", "")
+    if (
+        not target.startswith(TARGET)
+        or call.headers.get("content-type") != JSON
+        or call.head.target != "/"
+        or not shortcuts.is_ordinary(call)
+        or any(mark in call.body for mark in BINARY)
+    ):
         return None
-    access_key, _, region, *_ = parts
-    if region not in rewrite_region.region_rewriter_strategy.available_regions:
+    operation, caller = target[len(TARGET) :], shortcuts.caller(call, "dynamodb")
+    if caller is None or operation not in METHODS or not shortcuts.handler_of(call, "dynamodb", operation):
         return None
-    seen_by_moto = DynamoHandler.access_key_regex.search(f"AWS4-HMAC-SHA256 {credential}")
-    return Caller(
-        get_account_id_from_access_key_id(access_key), region, seen_by_moto[1] if seen_by_moto else "AKIAEXAMPLE"
-    )
+    with lock.HELD_WHILE_MOTO_RUNS:
+        answer = _answer(operation, caller, call)
+    return answer and shortcuts.answer(JSON, answer, f"x-amzn-requestid: {long_uid()}")
 
 
-def _answer(operation: str, caller: Caller, request, data: bytes) -> bytes | None:
+def _answer(operation: str, caller: Caller, call: Call) -> bytes | None:
     """What moto answers, or None if it is anything but success."""
     try:
         handler = DynamoHandler()
-        handler.body = json.loads(data)
+        handler.body = json.loads(call.body)
         if handler.body.get("ReturnValues", "NONE") != "NONE":  # it might have binary values, when it is too late
             return None
-        handler.current_account, handler.region, handler.access_key = caller
-        handler.headers, handler.response_headers = request.headers, {}
-        answer = getattr(handler, METHODS[operation])()
-        if not isinstance(answer, str):
+        access_key = _as_moto_sees(caller.access_key)
+        handler.current_account, handler.region, handler.access_key = caller.account, caller.region, access_key
+        handler.headers, handler.response_headers = call.headers, {}
+        answer = _carry_out(handler, METHODS[operation])
+        if not isinstance(answer, dict):
             return None
-        body = json.loads(answer)
+        kept = {key: value for key, value in answer.items() if key in ANSWERED and value is not None}
+        text = json.dumps(kept, cls=DynamoJsonEncoder)
     except Exception:
         return None
-    if '"B": ' in answer or '"BS": ' in answer:
+    if '"B": ' in text or '"BS": ' in text:
         return None
-    mark_account_as_visited(caller.account, caller.access_key, "dynamodb", caller.region)
-    return json.dumps({key: value for key, value in body.items() if key in ANSWERED and value is not None}).encode()
+    mark_account_as_visited(caller.account, access_key, "dynamodb", caller.region)
+    return text.encode()
+
+
+def _carry_out(handler: DynamoHandler, method: str):
+    """The answer before it is written; where something is done with what is written, that is read again."""
+    if handler.body.get("ReturnConsumedCapacity", "NONE") != "NONE" or method == "transact_write_items":
+        answer = getattr(handler, method)()
+        return json.loads(answer) if isinstance(answer, str) else answer
+    _raw.wanted = True
+    try:
+        answer = _without_capacity(method)(handler)
+    finally:
+        _raw.wanted = False
+    if isinstance(answer, dict):
+        answer.pop("ConsumedCapacity", None)
+    return answer
+
+
+@functools.cache
+def _without_capacity(method: str):
+    """The operation without what adds consumed capacity to its written answer."""
+    return inspect.unwrap(getattr(DynamoHandler, method))
+
+
+@functools.lru_cache(maxsize=1024)
+def _as_moto_sees(access_key: str) -> str:
+    found = DynamoHandler.access_key_regex.search(f"AWS4-HMAC-SHA256 Credential={access_key}/")
+    return found[1] if found else "AKIAEXAMPLE"

@@ -1,0 +1,109 @@
+"""What functions ask of other services all the time goes straight to the provider: calls of functions, and events."""
+
+import json
+from io import BytesIO
+from urllib.parse import unquote
+
+from parkade_localstack import shortcuts
+from parkade_localstack.shortcuts import Call
+
+INVOKE_PREFIX, INVOKE_SUFFIX = "/2015-03-31/functions/", "/invocations"
+PUT_EVENTS, JSON = "AWSEvents.PutEvents", "application/x-amz-json-1.1"
+ENTRY_MEMBERS = {"Source", "DetailType", "Detail", "EventBusName"}
+
+
+def invoke_at_once() -> None:
+    shortcuts.add(_invoke)
+
+
+def put_events_at_once() -> None:
+    shortcuts.add(_put_events)
+
+
+def _invoke(call: Call):
+    target, headers = call.head.target, call.headers
+    if not (target.startswith(INVOKE_PREFIX) and target.endswith(INVOKE_SUFFIX) and shortcuts.is_ordinary(call)):
+        return None
+    name = unquote(target[len(INVOKE_PREFIX) : -len(INVOKE_SUFFIX)])
+    if (
+        not name
+        or "/" in name
+        or headers.get("x-amz-invocation-type", "RequestResponse") != "RequestResponse"
+        or headers.get("x-amz-log-type", "None") != "None"
+        or "x-amz-client-context" in headers
+    ):
+        return None
+    request = {"FunctionName": name, "Payload": BytesIO(call.body)}
+    context, result = _ask(call, "lambda", "Invoke", request)
+    if not isinstance(result, dict):
+        return result
+    told = [f"X-Amz-Executed-Version: {result['ExecutedVersion']}"]
+    if "FunctionError" in result:
+        told.insert(0, f"X-Amz-Function-Error: {result['FunctionError']}")
+    told += [f"x-amzn-requestid: {context.request_id}", f"x-amz-request-id: {context.request_id}"]
+    payload = result["Payload"]
+    payload = payload.encode() if isinstance(payload, str) else payload
+    return shortcuts.answer("text/plain; charset=utf-8", payload, *told)
+
+
+def _put_events(call: Call):
+    headers = call.headers
+    if (
+        headers.get("x-amz-target") != PUT_EVENTS
+        or headers.get("content-type") != JSON
+        or call.head.target != "/"
+        or not shortcuts.is_ordinary(call)
+    ):
+        return None
+    request = _events_of(call.body)
+    if request is None:
+        return None
+    context, result = _ask(call, "events", "PutEvents", request)
+    if not isinstance(result, dict):
+        return result
+    return shortcuts.answer(JSON, json.dumps(result).encode(), f"x-amzn-requestid: {context.request_id}")
+
+
+def _events_of(body: bytes) -> dict | None:
+    """The request if it has no times, which would have to be parsed, and nothing unknown, which would be dropped."""
+    try:
+        request = json.loads(body)
+    except ValueError:
+        return None
+    entries = request.get("Entries") if isinstance(request, dict) and len(request) == 1 else None
+    if not isinstance(entries, list) or not entries:
+        return None
+    for entry in entries:
+        if not isinstance(entry, dict) or not entry.keys() <= ENTRY_MEMBERS:
+            return None
+        if not all(isinstance(value, str) for value in entry.values()):
+            return None
+    return request
+
+
+def _ask(call: Call, service: str, operation: str, request: dict):
+    """The context, and what the provider answers: a dict, a response of werkzeug's, or None for the long way."""
+    from localstack.aws import handlers
+    from localstack.aws.api import RequestContext, ServiceException
+    from localstack.http import Request
+    from localstack.utils.xray.trace_header import TraceHeader
+
+    handler, who = shortcuts.handler_of(call, service, operation), shortcuts.caller(call, service)
+    if handler is None or who is None:
+        return None, None
+    skeleton = handler.skeleton
+    context = RequestContext(Request("POST", path="/", headers={"User-Agent": call.headers.get("user-agent", "")}))
+    context.service, context.protocol = skeleton.service, skeleton.service.protocol
+    context.operation = skeleton.service.operation_model(operation)
+    context.region, context.account_id = who.region, who.account
+    header = TraceHeader.from_header_str(call.headers.get("x-amzn-trace-id"))
+    context.trace_context["aws_trace_header"] = header.ensure_root_exists()
+    context.service_request = request
+    try:
+        return context, skeleton.dispatch_table[operation](context, request)
+    except Exception as error:
+        if isinstance(error, ServiceException) and error.status_code < 500:
+            return context, None  # refused, so nothing has been done: it can be asked again
+        response = handlers.handle_service_exception.create_exception_response(error, context)
+        response.headers["x-localstack"] = "true"
+        return context, response
