@@ -12,6 +12,8 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use simulation::Report;
 
+/// Of the story of a broken day so much is shown at once: what came last.
+const STORY_LINES: usize = 30;
 /// So many broken days are kept; one is enough to work on.
 const KEPT_MAX: usize = 10;
 
@@ -84,7 +86,7 @@ fn many(arguments: &Arguments) -> std::io::Result<bool> {
     let jobs = arguments.jobs.unwrap_or_else(|| {
         std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
     });
-    let progress = progress(seeds);
+    let progress = Progress::new(seeds);
     let (next, is_stopped) = (AtomicU64::new(0), AtomicBool::new(false));
     let summary = Mutex::new(Summary::default());
     std::thread::scope(|scope| {
@@ -99,31 +101,49 @@ fn many(arguments: &Arguments) -> std::io::Result<bool> {
                     let is_broken = !report.broken.is_empty();
                     let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
                     summary.add(report);
-                    if is_broken {
-                        progress.set_message(format!(", {} broken", summary.broken_days));
-                        is_stopped.fetch_or(arguments.fail_fast, Ordering::Relaxed);
-                    }
+                    progress.day(&summary);
                     drop(summary);
-                    progress.inc(1);
+                    is_stopped.fetch_or(is_broken && arguments.fail_fast, Ordering::Relaxed);
                 }
             });
         }
     });
-    let took = progress.elapsed();
-    progress.finish_and_clear();
+    let took = progress.bar.elapsed();
+    progress.bar.finish_and_clear();
     summary.into_inner().unwrap_or_else(PoisonError::into_inner).say(from, took)
 }
 
-/// A line that moves on a terminal, and nothing elsewhere.
-fn progress(seeds: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} days{msg}, {eta} left")
-        .expect("the template is right");
-    let target = if std::io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    ProgressBar::with_draw_target(Some(seeds), target).with_style(style)
+/// How far it is: a line that moves on a terminal, a line for each tenth elsewhere.
+struct Progress {
+    bar: ProgressBar,
+    is_seen: bool,
+    days: u64,
+}
+
+impl Progress {
+    fn new(days: u64) -> Self {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} days{msg}, {eta} left")
+            .expect("the template is right");
+        let is_seen = std::io::stderr().is_terminal();
+        let target =
+            if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(days), target).with_style(style);
+        Self { bar, is_seen, days }
+    }
+
+    fn day(&self, summary: &Summary) {
+        if summary.broken_days > 0 {
+            self.bar.set_message(format!(", {} broken", summary.broken_days));
+        }
+        self.bar.inc(1);
+        let tenth = self.days.div_ceil(10);
+        if !self.is_seen && summary.days.is_multiple_of(tenth) && summary.days < self.days {
+            let Summary { days, bookings, broken_days, .. } = summary;
+            let line = format!("{days} days, {bookings} bookings, {broken_days} broken\n");
+            // Nobody need listen.
+            drop(std::io::stderr().write_all(line.as_bytes()));
+        }
+    }
 }
 
 impl Summary {
@@ -172,7 +192,13 @@ impl Summary {
             }
         }
         let seed = self.broken.first().map_or(0, |it| it.seed);
-        writeln!(out, "The story of the first: cargo xtask simulate --seed {seed}")?;
+        writeln!(out, "How seed {seed} ended:")?;
+        let story = simulation::run(seed, true).story;
+        let lines: Vec<&str> = story.lines().collect();
+        for line in &lines[lines.len().saturating_sub(STORY_LINES)..] {
+            writeln!(out, "  {}", shortened(line))?;
+        }
+        writeln!(out, "All of it: cargo xtask simulate --seed {seed}")?;
         Ok(false)
     }
 }
