@@ -22,6 +22,8 @@ pub(crate) struct Line {
     /// The function, and the number of its process.
     pub(crate) name: String,
     function: String,
+    /// Whether it runs a later release, which says and stores more than this one knows of.
+    pub(crate) is_later: bool,
     /// By how much its clock is wrong.
     skew: SignedDuration,
     dead: AtomicBool,
@@ -94,6 +96,7 @@ impl Line {
         let skew = i64::try_from(world.dice.below(2 * most + 1)).unwrap_or(0)
             - i64::try_from(most).unwrap_or(0);
         Self {
+            is_later: world.befalls(world.plan.later),
             world,
             name: format!("{function}/{number}"),
             function: function.to_owned(),

@@ -40,8 +40,8 @@ pub(crate) struct Plan {
     pub(crate) reordered: u64,
     /// Of invocations: that meet a process that has just started.
     pub(crate) cold: u64,
-    /// Of events and records: that a newer release has written.
-    pub(crate) newer: u64,
+    /// Of processes: that run a later release, beside others that do not yet.
+    pub(crate) later: u64,
     /// By how much the clocks of two processes may differ from the true time.
     pub(crate) skew_ms: u64,
     /// When all of this is many times as frequent.
@@ -129,7 +129,7 @@ impl Plan {
             delayed: rate(400),
             reordered: rate(500),
             cold: rate(500),
-            newer: rate(500),
+            later: rate(500),
             skew_ms: rate(1_500),
             calm_from: Duration::from_secs(calm_from),
             bookings: dice.within(1..=*dice.one_of(&[6, 24, 40])),

@@ -89,8 +89,8 @@ impl EventStore<BookingEvent> for Events<'_> {
         stream: &str,
         commit: Commit<BookingEvent>,
     ) -> Result<(), store::StoreError> {
-        let stream = stream.to_owned();
-        let append = move |world: &World| append(world, &stream, commit.clone());
+        let (stream, is_later) = (stream.to_owned(), self.0.is_later);
+        let append = move |world: &World| append(world, &stream, commit.clone(), is_later);
         self.0
             .call(Access::Conditional, "append to a booking", append)
             .await
@@ -102,6 +102,7 @@ fn append(
     world: &World,
     stream: &str,
     commit: Commit<BookingEvent>,
+    is_later: bool,
 ) -> Result<(), store::StoreError> {
     let last = || {
         let end = at_once(world.bookings.load_back(stream, u64::MAX, 1));
@@ -117,7 +118,7 @@ fn append(
     let item = CommitItem::new(stream, &commit).expect("a commit is JSON");
     let image: serde_dynamo::Item = serde_dynamo::to_item(item).expect("an item of texts");
     let mut image = serde_json::to_value(image).expect("an item is JSON");
-    if world.befalls(world.plan.newer) {
+    if is_later {
         image["since_later"] = json!({ "S": "a later release" });
     }
     let keys = json!({ "stream": image["stream"], "version": image["version"] });
@@ -158,8 +159,8 @@ impl<S: Kept> StateStore<S> for States<'_> {
     }
 
     async fn save(&self, id: &str, change: Change<S>) -> Result<(), StoreError> {
-        let id = id.to_owned();
-        let save = move |world: &World| S::table(world).save(world, &id, change.clone());
+        let (id, is_later) = (id.to_owned(), self.0.is_later);
+        let save = move |world: &World| S::table(world).save(world, &id, change.clone(), is_later);
         self.0.call(Access::Conditional, "put a state", save).await.map_err(state_store)?
     }
 
@@ -169,8 +170,8 @@ impl<S: Kept> StateStore<S> for States<'_> {
             Some(false) => {}
             None => put_bar::<S>(self.0, id, holder, false).await?,
         }
-        let key = id.to_owned();
-        let bump = move |world: &World| S::table(world).bump(world, &key);
+        let (key, is_later) = (id.to_owned(), self.0.is_later);
+        let bump = move |world: &World| S::table(world).bump(world, &key, is_later);
         self.0.call(Access::Write, "move a version", bump).await.map_err(state_store)?;
         put_bar::<S>(self.0, id, holder, true).await
     }
@@ -402,12 +403,12 @@ pub(crate) struct Bus<'a>(pub(crate) &'a Arc<Line>);
 
 impl outbox::publish::Bus for Bus<'_> {
     async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, BusError> {
-        let entries = entries.to_vec();
+        let (entries, is_later) = (entries.to_vec(), self.0.is_later);
         let put = move |world: &World| {
             let taken = entries.iter().map(|entry| {
                 let is_taken = !world.befalls(world.plan.throttled);
                 if is_taken {
-                    world.queues.publish(world, entry);
+                    world.queues.publish(world, entry, is_later);
                 }
                 is_taken
             });
@@ -621,6 +622,10 @@ impl LedgerPort for Ledger {
 pub(crate) struct Services<'a>(pub(crate) &'a Arc<Line>);
 
 impl Services<'_> {
+    fn worded(&self, function: &str, request: Vec<u8>) -> Vec<u8> {
+        if self.0.is_later { lambda::with_more(function, request) } else { request }
+    }
+
     async fn reach(&self, function: &str) -> Result<Fate, Failure> {
         let fate = self.0.fate(Access::Read, function);
         let lost = |why: &'static str| Err(Failure::transient("the service did not answer", why));
@@ -646,6 +651,7 @@ impl Services<'_> {
 impl Invoke for Services<'_> {
     async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let fate = self.reach(function).await?;
+        let request = self.worded(function, request);
         let answer = lambda::invoke(&self.0.world, function, request).await;
         self.hear(fate).await?;
         answer.map_err(|failed| Failure::from_wire(&failed.error_type, &failed.error_message))
@@ -654,7 +660,7 @@ impl Invoke for Services<'_> {
     async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), Failure> {
         let fate = self.reach(function).await?;
         sleep(self.0.world.latency()).await;
-        lambda::start(&self.0.world, function, request);
+        lambda::start(&self.0.world, function, self.worded(function, request));
         self.hear(fate).await
     }
 }

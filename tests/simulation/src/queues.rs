@@ -58,14 +58,13 @@ impl Queues {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `PutEvents`, one entry of it.
-    pub(crate) fn publish(&self, world: &World, entry: &Entry) {
+    /// `PutEvents`, one entry of it; a later release says more than this one reads.
+    pub(crate) fn publish(&self, world: &World, entry: &Entry, is_later: bool) {
         let mut detail: Value = serde_json::from_str(&entry.detail).expect("an envelope is JSON");
         if let Some(id) = detail["id"].as_str().and_then(|id| id.parse().ok()) {
             self.lock().published.insert(id);
         }
-        if world.befalls(world.plan.newer) {
-            // A release that says more than this one reads.
+        if is_later {
             detail["sinceLater"] = json!({ "release": 2 });
             detail["data"]["sinceLater"] = json!("a later release");
         }
@@ -81,7 +80,7 @@ impl Queues {
             "detail": detail,
         });
         self.route(world, &event);
-        if world.befalls(world.plan.newer / 10) {
+        if is_later && world.dice.below(10) == 0 {
             // And events that this one has never heard of, should a rule let them through.
             event["detail"]["type"] = json!("BookingPraised");
             for queue in self.names() {

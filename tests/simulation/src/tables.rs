@@ -110,7 +110,7 @@ impl<S: Kept> StateTable<S> {
     }
 
     /// `UpdateItem` that moves the version, and takes the events of the last change away.
-    pub(crate) fn bump(&self, world: &World, id: &str) {
+    pub(crate) fn bump(&self, world: &World, id: &str, is_later: bool) {
         let item = {
             let mut inner = self.lock();
             let absent = Item { version: 0, change: None, state: None };
@@ -118,7 +118,7 @@ impl<S: Kept> StateTable<S> {
             item.version += 1;
             item.clone()
         };
-        show(world, id, &item, None);
+        show(world, id, &item, None, is_later);
     }
 
     /// `PutItem` on the condition that the version is the expected one, or the change is there already.
@@ -127,6 +127,7 @@ impl<S: Kept> StateTable<S> {
         world: &World,
         id: &str,
         change: Change<S>,
+        is_later: bool,
     ) -> Result<(), StoreError> {
         let events = serde_json::to_string(&change.events).expect("events are JSON");
         let item = {
@@ -150,7 +151,7 @@ impl<S: Kept> StateTable<S> {
             S::check(world, id, before.as_ref(), &change.state);
             item
         };
-        show(world, id, &item, Some(events));
+        show(world, id, &item, Some(events), is_later);
         Ok(())
     }
 
@@ -185,7 +186,7 @@ impl<S: Kept> StateTable<S> {
     }
 }
 
-fn show<S: Kept>(world: &World, id: &str, item: &Item<S>, events: Option<String>) {
+fn show<S: Kept>(world: &World, id: &str, item: &Item<S>, events: Option<String>, is_later: bool) {
     let keys = json!({ "id": { "S": id }, "part": { "S": "state" } });
     let mut image = keys.clone();
     let mut put = |name: &str, value: Value| image[name] = value;
@@ -196,8 +197,7 @@ fn show<S: Kept>(world: &World, id: &str, item: &Item<S>, events: Option<String>
     if let Some(events) = events {
         put("events", json!({ "S": events }));
     }
-    if world.befalls(world.plan.newer) {
-        // A release that knows more of an item than this one does.
+    if is_later {
         put("since_later", json!({ "S": "a later release" }));
     }
     world.streams.write(world, S::TABLE, id, keys, image);
