@@ -14,7 +14,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::lambda::{Environment, Failed};
-use crate::ports::{Bus, DeadLetters, Events, Far, Ledger, Services, States};
+use crate::ports::events::Events;
+use crate::ports::far::{Far, Ledger, Services};
+use crate::ports::messages::{Bus, DeadLetters, Reminders};
+use crate::ports::states::States;
+use crate::ports::views::BillView;
 
 /// What a booking costs.
 pub(crate) const TOTAL: &str = "100.00";
@@ -102,11 +106,11 @@ pub(crate) async fn handle(
         }
         "billing-query" => {
             use billing::handlers::query;
-            answer(query::handle(&crate::ports::BillView(line), read(payload)?).await)
+            answer(query::handle(&BillView(line), read(payload)?).await)
         }
         "billing-project" => {
             use billing::handlers::project;
-            let view = crate::ports::BillView(line);
+            let view = BillView(line);
             write(&project::handle(&view, &DeadLetters(line), read(payload)?).await)
         }
         "billing-publish" => {
@@ -118,7 +122,7 @@ pub(crate) async fn handle(
             let desk = Desk { store: States(line), provider: far, now, new_id, total: total() };
             let due_after = SignedDuration::try_from(line.world.plan.bill_due)
                 .unwrap_or(SignedDuration::from_secs(900));
-            let reminders = crate::ports::Reminders { line, queue: BILLING_QUEUE };
+            let reminders = Reminders { line, queue: BILLING_QUEUE };
             let occasion = read(payload)?;
             answer(react::handle(&desk, &far, &reminders, due_after, occasion).await)
         }

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use crate::asl::TaskError;
 use crate::functions;
 use crate::line::Line;
-use crate::ports::Views;
+use crate::ports::views::Views;
 use crate::world::World;
 
 /// Between two attempts of a call that nobody waits for.

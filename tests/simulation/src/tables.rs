@@ -214,7 +214,7 @@ mod tests {
     use super::{Kept, StateTable};
     use crate::PLATFORM;
     use crate::line::Line;
-    use crate::ports::States;
+    use crate::ports::states::States;
     use crate::story::Story;
     use crate::world::World;
 

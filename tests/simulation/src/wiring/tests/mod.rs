@@ -9,18 +9,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Redrive, StreamSource, Wiring};
+use crate::TEMPLATES;
 
 const INFRA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra");
 const SAGA: &str = include_str!("../../../../../statemachines/booking-saga.asl.json");
-const TEMPLATES: [(&str, &str); 7] = [
-    ("account", include_str!("../../../../../infra/account.yaml")),
-    ("billing", include_str!("../../../../../infra/billing.yaml")),
-    ("booking", include_str!("../../../../../infra/booking.yaml")),
-    ("bus", include_str!("../../../../../infra/bus.yaml")),
-    ("edge", include_str!("../../../../../infra/edge.yaml")),
-    ("parking", include_str!("../../../../../infra/parking.yaml")),
-    ("payment-provider", include_str!("../../../../../infra/payment-provider.yaml")),
-];
 
 fn platform() -> Wiring {
     Wiring::read(&TEMPLATES, &BTreeMap::new()).expect("the templates are understood")

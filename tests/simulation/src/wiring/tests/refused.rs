@@ -1,6 +1,7 @@
 //! What becomes of templates that say more than the simulation understands.
 
-use super::{TEMPLATES, refused};
+use super::refused;
+use crate::TEMPLATES;
 
 /// Why the templates are refused once a text in one of them is replaced, the first time that it stands there.
 fn refusal(stack: &str, from: &str, to: &str) -> String {

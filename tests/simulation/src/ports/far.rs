@@ -1,0 +1,247 @@
+//! Everything else that is far away: the workflow service, the index of bills, the payment provider, other functions.
+
+use std::sync::Arc;
+
+use ::bff::invoke::Invoke;
+use billing::adapters::http;
+use billing::domain::{Bill, Outcome};
+use billing::ports::{ATTEMPT_TIMEOUT, Charge, DueBill, DueBills, ProviderError};
+use booking::handlers::react::{SagaInput, Sagas, SagasError};
+use contracts::id::{BillReference, PaymentId};
+use contracts::money::Money;
+use operator_bff::workflow::{Execution, Workflow};
+use outbox::state::StoreError;
+use payment_provider::domain::{Entry as LedgerEntry, Key, Reference};
+use payment_provider::ledger::{Ledger as LedgerPort, LedgerError, Revision};
+use saga::Failure;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::at_once;
+use super::states::state_store;
+use crate::functions::PROVIDER_KEY;
+use crate::lambda;
+use crate::line::{Access, Cut, Fate, Line};
+use crate::world::World;
+
+/// Of so many calls of a provider that is down, one is answered at once; the others hang.
+const PROVIDER_IS_SILENT: u64 = 2;
+
+/// The state machine, the payment provider, and the index of bills.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Far<'a>(pub(crate) &'a Arc<Line>);
+
+impl Sagas for Far<'_> {
+    async fn start(&self, input: &SagaInput) -> Result<(), SagasError> {
+        let input = input.clone();
+        let start = move |world: &World| world.executions.start(world, &input);
+        let started = self.0.call(Access::Write, "start a saga", start).await;
+        started.map_err(|cut| SagasError(Box::new(cut)))
+    }
+}
+
+impl Workflow for Far<'_> {
+    async fn execution(&self, name: &str) -> Result<Option<Execution>, Failure> {
+        let name = name.to_owned();
+        let get = move |world: &World| world.executions.shown(&name);
+        let found = self.0.call(Access::Read, "get an execution", get).await;
+        found.map_err(|cut| Failure::transient("the workflow service does not answer", cut))
+    }
+}
+
+impl DueBills for Far<'_> {
+    async fn due_before(&self, seconds: i64) -> Result<Vec<DueBill>, StoreError> {
+        let find = move |world: &World| {
+            let bills = world.bills.all().into_values();
+            let due = bills.filter_map(|(_, bill): (u64, Bill)| {
+                let at_seconds = billing::desk::seconds_up(bill.attention_at()?);
+                // An index lags behind its table.
+                let is_seen = !world.befalls(world.plan.delayed);
+                let due = DueBill { reference: bill.reference, at_seconds };
+                (at_seconds < seconds && is_seen).then_some(due)
+            });
+            let mut due: Vec<DueBill> = due.collect();
+            due.sort_by_key(|it| (it.at_seconds, it.reference));
+            due
+        };
+        self.0.call(Access::Read, "find due bills", find).await.map_err(state_store)
+    }
+}
+
+impl billing::ports::Provider for Far<'_> {
+    async fn charge(&self, charge: &Charge) -> Result<Outcome, ProviderError> {
+        let body = http::charge_body(charge);
+        let (status, body) = post(self.0, "/charges", charge.key, &body).await?;
+        http::charged(status, body.as_bytes())
+    }
+
+    async fn refund(
+        &self,
+        reference: BillReference,
+        key: PaymentId,
+    ) -> Result<Money, ProviderError> {
+        let body = http::refund_body(reference);
+        let (status, body) = post(self.0, "/refunds", key, &body).await?;
+        http::refunded(status, body.as_bytes())
+    }
+}
+
+/// One request over HTTP, to the provider's function behind its gateway.
+async fn post(
+    line: &Line,
+    path: &str,
+    key: PaymentId,
+    body: &(impl Serialize + Sync),
+) -> Result<(u16, String), ProviderError> {
+    let no_answer = |why: &'static str| ProviderError::NoAnswer(why.into());
+    let event = json!({
+        "httpMethod": "POST",
+        "path": path,
+        "resource": path,
+        "headers": {
+            "Authorization": format!("Bearer {PROVIDER_KEY}"),
+            "Idempotency-Key": key.to_string(),
+            "Content-Type": "application/json",
+        },
+        "body": serde_json::to_string(body).expect("a body is JSON"),
+        "isBase64Encoded": false,
+    });
+    let world = &line.world;
+    let fate = line.fate(Access::Write, "ask the provider");
+    if fate == Fate::Dies {
+        return line.die().await;
+    }
+    let asked = async {
+        sleep(world.latency()).await;
+        let at = world.elapsed();
+        if world.plan.provider_down.iter().any(|(from, until)| (*from..*until).contains(&at)) {
+            world.laws.count_outage();
+            if world.dice.below(PROVIDER_IS_SILENT) == 0 {
+                sleep(ATTEMPT_TIMEOUT * 2).await;
+            }
+            return Ok((503, String::new()));
+        }
+        match fate {
+            Fate::Lost | Fate::Conflict => return Err(no_answer("the connection was lost")),
+            Fate::Throttled => return Ok((429, String::new())),
+            Fate::Done | Fate::AnswerLost | Fate::Late | Fate::Dies | Fate::DiesAfter => {}
+        }
+        let answer = lambda::invoke(world, "payment-provider", event.to_string().into_bytes());
+        let Ok(answer) = answer.await else { return Ok((502, String::new())) };
+        let answer: Value = serde_json::from_slice(&answer).expect("a proxy answer is JSON");
+        let status = answer["statusCode"].as_u64().and_then(|it| u16::try_from(it).ok());
+        let body = answer["body"].as_str().unwrap_or_default().to_owned();
+        Ok((status.unwrap_or(502), body))
+    };
+    let answer = timeout(ATTEMPT_TIMEOUT, asked).await;
+    match fate {
+        Fate::DiesAfter => line.die().await,
+        Fate::AnswerLost | Fate::Late => Err(no_answer("the answer was lost")),
+        Fate::Done | Fate::Lost | Fate::Dies | Fate::Throttled | Fate::Conflict => {
+            answer.unwrap_or_else(|_| Err(no_answer("the time was over")))
+        }
+    }
+}
+
+/// The provider's table.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger(Arc<Line>);
+
+impl Ledger {
+    pub(crate) fn new(line: &Arc<Line>) -> Self {
+        Self(Arc::clone(line))
+    }
+}
+
+fn ledger(cut: Cut) -> LedgerError {
+    LedgerError::Unavailable(Box::new(cut))
+}
+
+impl LedgerPort for Ledger {
+    async fn bind(&self, key: &Key, reference: &Reference) -> Result<bool, LedgerError> {
+        let (key, reference) = (key.clone(), reference.clone());
+        let bind = move |world: &World| at_once(world.ledger.bind(&key, &reference));
+        self.0.call(Access::Write, "bind a key", bind).await.map_err(ledger)?
+    }
+
+    async fn load(
+        &self,
+        reference: &Reference,
+        key: &Key,
+    ) -> Result<(LedgerEntry, Revision), LedgerError> {
+        let (key, reference) = (key.clone(), reference.clone());
+        let load = move |world: &World| at_once(world.ledger.load(&reference, &key));
+        self.0.call(Access::Read, "get an entry", load).await.map_err(ledger)?
+    }
+
+    async fn save(
+        &self,
+        reference: &Reference,
+        key: &Key,
+        entry: &LedgerEntry,
+        expected: Revision,
+    ) -> Result<(), LedgerError> {
+        let (key, reference, entry) = (key.clone(), reference.clone(), entry.clone());
+        let save = move |world: &World| {
+            at_once(world.ledger.save(&reference, &key, &entry, expected))?;
+            world.laws.money_moved(world, &reference);
+            Ok(())
+        };
+        self.0.call(Access::Conditional, "put an entry", save).await.map_err(ledger)?
+    }
+
+    async fn entries(&self, reference: &Reference) -> Result<Vec<(Key, LedgerEntry)>, LedgerError> {
+        let reference = reference.clone();
+        let list = move |world: &World| at_once(world.ledger.entries(&reference));
+        self.0.call(Access::Read, "list entries", list).await.map_err(ledger)?
+    }
+}
+
+/// Other functions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Services<'a>(pub(crate) &'a Arc<Line>);
+
+impl Services<'_> {
+    fn worded(&self, function: &str, request: Vec<u8>) -> Vec<u8> {
+        if self.0.is_later { lambda::with_more(function, request) } else { request }
+    }
+
+    async fn reach(&self, function: &str) -> Result<Fate, Failure> {
+        let fate = self.0.fate(Access::Read, function);
+        let lost = |why: &'static str| Err(Failure::transient("the service did not answer", why));
+        match fate {
+            Fate::Dies => self.0.die().await,
+            Fate::Lost => lost("the connection was lost"),
+            Fate::Throttled | Fate::Conflict => lost("TooManyRequestsException"),
+            Fate::Done | Fate::AnswerLost | Fate::Late | Fate::DiesAfter => Ok(fate),
+        }
+    }
+
+    async fn hear(&self, fate: Fate) -> Result<(), Failure> {
+        match fate {
+            Fate::DiesAfter => self.0.die().await,
+            Fate::AnswerLost | Fate::Late => {
+                Err(Failure::transient("the service did not answer", "the answer was lost"))
+            }
+            Fate::Done | Fate::Lost | Fate::Dies | Fate::Throttled | Fate::Conflict => Ok(()),
+        }
+    }
+}
+
+impl Invoke for Services<'_> {
+    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let fate = self.reach(function).await?;
+        let request = self.worded(function, request);
+        let answer = lambda::invoke(&self.0.world, function, request).await;
+        self.hear(fate).await?;
+        answer.map_err(|failed| Failure::from_wire(&failed.error_type, &failed.error_message))
+    }
+
+    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), Failure> {
+        let fate = self.reach(function).await?;
+        sleep(self.0.world.latency()).await;
+        lambda::start(&self.0.world, function, self.worded(function, request));
+        self.hear(fate).await
+    }
+}

@@ -1,0 +1,73 @@
+//! The tables of slots and bills.
+
+use std::sync::Arc;
+
+use outbox::state::{Change, Loaded, StateStore, StatesPage, StoreError};
+
+use crate::line::{Access, Cut, Line};
+use crate::tables::Kept;
+use crate::world::World;
+
+/// A table of slots or bills. Its calls are those of `outbox::dynamodb`, one by one, since one can die between them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct States<'a>(pub(crate) &'a Arc<Line>);
+
+pub(super) fn state_store(cut: Cut) -> StoreError {
+    StoreError::Unavailable(Box::new(cut))
+}
+
+impl<S: Kept> StateStore<S> for States<'_> {
+    async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<S>, StoreError> {
+        let key = id.to_owned();
+        let get = move |world: &World| S::table(world).get(&key);
+        let mut loaded =
+            self.0.call(Access::Read, "get a state", get).await.map_err(state_store)?;
+        if let Some(holder) = holder {
+            loaded.barred = bar::<S>(self.0, id, holder).await?.is_some();
+        }
+        Ok(loaded)
+    }
+
+    async fn save(&self, id: &str, change: Change<S>) -> Result<(), StoreError> {
+        let (id, is_later) = (id.to_owned(), self.0.is_later);
+        let save = move |world: &World| S::table(world).save(world, &id, change.clone(), is_later);
+        self.0.call(Access::Conditional, "put a state", save).await.map_err(state_store)?
+    }
+
+    async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
+        match bar::<S>(self.0, id, holder).await? {
+            Some(true) => return Ok(()),
+            Some(false) => {}
+            None => put_bar::<S>(self.0, id, holder, false).await?,
+        }
+        let (key, is_later) = (id.to_owned(), self.0.is_later);
+        let bump = move |world: &World| S::table(world).bump(world, &key, is_later);
+        self.0.call(Access::Write, "move a version", bump).await.map_err(state_store)?;
+        put_bar::<S>(self.0, id, holder, true).await
+    }
+}
+
+async fn bar<S: Kept>(line: &Line, id: &str, holder: &str) -> Result<Option<bool>, StoreError> {
+    let (id, holder) = (id.to_owned(), holder.to_owned());
+    let get = move |world: &World| S::table(world).get_bar(&id, &holder);
+    line.call(Access::Read, "get a bar", get).await.map_err(state_store)
+}
+
+async fn put_bar<S: Kept>(
+    line: &Line,
+    id: &str,
+    holder: &str,
+    is_sealed: bool,
+) -> Result<(), StoreError> {
+    let (id, holder) = (id.to_owned(), holder.to_owned());
+    let put = move |world: &World| S::table(world).put_bar(world, &id, &holder, is_sealed);
+    line.call(Access::Write, "put a bar", put).await.map_err(state_store)
+}
+
+impl<S: Kept> outbox::state::States<S> for States<'_> {
+    async fn states(&self, after: Option<&str>) -> Result<StatesPage<S>, StoreError> {
+        let after = after.map(str::to_owned);
+        let list = move |world: &World| S::table(world).page(after.as_deref());
+        self.0.call(Access::Read, "list states", list).await.map_err(state_store)
+    }
+}

@@ -1,0 +1,202 @@
+//! The tables of views.
+
+use std::sync::Arc;
+
+use billing::view::BillRow;
+use booking::view::BookingRow;
+use cqrs::generation::{Control, Controls, Generations, RowsPage};
+use cqrs::lag::{Lag, Mark};
+use cqrs::memory::{MemoryGenerations, MemoryView};
+use cqrs::view::{Order, Positioned, Range, Reader, Row, Versioned, View, ViewError};
+use parking::view::SlotRow;
+
+use super::at_once;
+use crate::line::{Access, Cut, Line};
+use crate::world::World;
+
+/// What is shown in generations.
+pub(crate) trait Shown: Row + Send + Sync + 'static {
+    fn views(world: &World) -> &MemoryGenerations<Self>;
+}
+
+impl Shown for BookingRow {
+    fn views(world: &World) -> &MemoryGenerations<Self> {
+        &world.booking_views
+    }
+}
+
+impl Shown for SlotRow {
+    fn views(world: &World) -> &MemoryGenerations<Self> {
+        &world.slot_views
+    }
+}
+
+/// A view and its generations.
+#[derive(Debug)]
+pub(crate) struct Views<R> {
+    line: Arc<Line>,
+    row: std::marker::PhantomData<fn() -> R>,
+}
+
+/// One generation of it.
+#[derive(Debug)]
+pub(crate) struct OneView<R> {
+    line: Arc<Line>,
+    number: u64,
+    row: std::marker::PhantomData<fn() -> R>,
+}
+
+fn view(cut: Cut) -> ViewError {
+    ViewError::Unavailable(Box::new(cut))
+}
+
+/// A range of an index, for a call that outlives its caller.
+#[derive(Clone)]
+struct OwnedRange {
+    index: &'static str,
+    attribute: &'static str,
+    partition: String,
+    after: Option<String>,
+    order: Order,
+    limit: usize,
+}
+
+impl From<Range<'_>> for OwnedRange {
+    fn from(range: Range<'_>) -> Self {
+        Self {
+            index: range.index,
+            attribute: range.attribute,
+            partition: range.partition.to_owned(),
+            after: range.after.map(str::to_owned),
+            order: range.order,
+            limit: range.limit,
+        }
+    }
+}
+
+impl OwnedRange {
+    fn lent(&self) -> Range<'_> {
+        Range {
+            index: self.index,
+            attribute: self.attribute,
+            partition: &self.partition,
+            after: self.after.as_deref(),
+            order: self.order,
+            limit: self.limit,
+        }
+    }
+}
+
+impl<R> Views<R> {
+    pub(crate) fn new(line: &Arc<Line>) -> Self {
+        Self { line: Arc::clone(line), row: std::marker::PhantomData }
+    }
+}
+
+impl<R: Shown> Controls for Views<R> {
+    async fn control(&self) -> Result<(Control, Lag), ViewError> {
+        let get = |world: &World| at_once(R::views(world).control());
+        self.line.call(Access::Read, "get a control", get).await.map_err(view)?
+    }
+
+    async fn change(&self, next: &Control) -> Result<bool, ViewError> {
+        let next = next.clone();
+        let change = move |world: &World| at_once(R::views(world).change(&next));
+        self.line.call(Access::Conditional, "put a control", change).await.map_err(view)?
+    }
+
+    async fn mark(&self, mark: &Mark) -> Result<(), ViewError> {
+        let mark = mark.clone();
+        let put = move |world: &World| at_once(R::views(world).mark(&mark));
+        self.line.call(Access::Write, "put a mark", put).await.map_err(view)?
+    }
+
+    async fn sweep(
+        &self,
+        kept: &[u64],
+        newest: u64,
+        after: Option<&str>,
+    ) -> Result<Option<String>, ViewError> {
+        let (kept, after) = (kept.to_vec(), after.map(str::to_owned));
+        let sweep =
+            move |world: &World| at_once(R::views(world).sweep(&kept, newest, after.as_deref()));
+        self.line.call(Access::Write, "sweep generations", sweep).await.map_err(view)?
+    }
+}
+
+impl<R: Shown> Generations<R> for Views<R> {
+    type View = OneView<R>;
+
+    fn generation(&self, number: u64) -> OneView<R> {
+        OneView { line: Arc::clone(&self.line), number, row: std::marker::PhantomData }
+    }
+
+    async fn rows(&self, generation: u64, after: Option<&str>) -> Result<RowsPage<R>, ViewError> {
+        let after = after.map(str::to_owned);
+        let rows = move |world: &World| at_once(R::views(world).rows(generation, after.as_deref()));
+        self.line.call(Access::Read, "list rows", rows).await.map_err(view)?
+    }
+}
+
+impl<R: Shown> Reader<R> for OneView<R> {
+    async fn get(&self, id: &str) -> Result<Option<Versioned<R>>, ViewError> {
+        let (number, id) = (self.number, id.to_owned());
+        let get = move |world: &World| at_once(R::views(world).generation(number).get(&id));
+        self.line.call(Access::Read, "get a row", get).await.map_err(view)?
+    }
+
+    async fn list(&self, range: Range<'_>) -> Result<Vec<Positioned<R>>, ViewError> {
+        let (number, range) = (self.number, OwnedRange::from(range));
+        let list =
+            move |world: &World| at_once(R::views(world).generation(number).list(range.lent()));
+        self.line.call(Access::Read, "list an index", list).await.map_err(view)?
+    }
+
+    async fn count(&self, range: Range<'_>) -> Result<usize, ViewError> {
+        Ok(self.list(range).await?.len())
+    }
+}
+
+impl<R: Shown> View<R> for OneView<R> {
+    async fn advance(&self, id: &str, version: u64, row: &R) -> Result<bool, ViewError> {
+        let (number, id, row) = (self.number, id.to_owned(), row.clone());
+        let advance = move |world: &World| {
+            at_once(R::views(world).generation(number).advance(&id, version, &row))
+        };
+        self.line.call(Access::Conditional, "advance a row", advance).await.map_err(view)?
+    }
+}
+
+/// The view of bills, which has one generation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BillView<'a>(pub(crate) &'a Arc<Line>);
+
+fn bill_view(world: &World) -> &MemoryView<BillRow> {
+    &world.bill_view
+}
+
+impl Reader<BillRow> for BillView<'_> {
+    async fn get(&self, id: &str) -> Result<Option<Versioned<BillRow>>, ViewError> {
+        let id = id.to_owned();
+        let get = move |world: &World| at_once(bill_view(world).get(&id));
+        self.0.call(Access::Read, "get a bill's row", get).await.map_err(view)?
+    }
+
+    async fn list(&self, range: Range<'_>) -> Result<Vec<Positioned<BillRow>>, ViewError> {
+        let range = OwnedRange::from(range);
+        let list = move |world: &World| at_once(bill_view(world).list(range.lent()));
+        self.0.call(Access::Read, "list bills", list).await.map_err(view)?
+    }
+
+    async fn count(&self, range: Range<'_>) -> Result<usize, ViewError> {
+        Ok(self.list(range).await?.len())
+    }
+}
+
+impl View<BillRow> for BillView<'_> {
+    async fn advance(&self, id: &str, version: u64, row: &BillRow) -> Result<bool, ViewError> {
+        let (id, row) = (id.to_owned(), row.clone());
+        let advance = move |world: &World| at_once(bill_view(world).advance(&id, version, &row));
+        self.0.call(Access::Conditional, "advance a bill's row", advance).await.map_err(view)?
+    }
+}
