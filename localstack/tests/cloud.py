@@ -1,6 +1,7 @@
 """Starting and stopping a local cloud for a test, and small helpers around it."""
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -39,6 +40,16 @@ def eventually(question, seconds=15, pause=0.02):
         time.sleep(pause)
 
 
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Runs in the child: a signal by which it ends what it has started, too."""
+    if _LIBC:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Cloud:
     """One local cloud, as `python -m parkade_localstack` starts it."""
 
@@ -65,6 +76,7 @@ class Cloud:
             stdout=(state / "log").open("w"),
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C on pytest is for pytest to pass on
+            preexec_fn=end_with_parent,  # and if pytest is killed, it can pass on nothing
         )
         cloud = cls(state, port, process)
         try:

@@ -132,3 +132,23 @@ def test_the_folder_does_not_hide_localstack_itself():
     code = "import localstack.constants as c; print(c.VERSION)"
     ended = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE_ROOT.parent, capture_output=True, text=True)
     assert ended.stdout == "4.9.2\n", ended.stderr
+
+
+def test_a_cloud_of_the_tests_ends_when_they_are_killed(folder):
+    starts_one = (
+        "import sys; from pathlib import Path; from cloud import Cloud\n"
+        f"print(Cloud.start(Path({str(folder / 'orphan')!r})).process.pid, flush=True); sys.stdin.read()"
+    )
+    search = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    tests = subprocess.Popen(
+        [sys.executable, "-c", starts_one],
+        env={**os.environ, "PYTHONPATH": search},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with tests:
+        pid = int(tests.stdout.readline())
+        assert is_running(pid)
+        tests.kill()
+    eventually(lambda: not is_running(pid))
