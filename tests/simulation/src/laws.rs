@@ -176,7 +176,7 @@ impl Laws {
     }
 
     /// A slot was written.
-    pub(crate) fn slot_changed(&self, _: &World, id: &str, before: Option<&Slot>, after: &Slot) {
+    pub(crate) fn slot_changed(&self, id: &str, before: Option<&Slot>, after: &Slot) {
         let holder = |slot: &Slot| match slot.standing {
             Standing::Blocked { booking_id } | Standing::Reserved { booking_id } => {
                 Some(booking_id)
@@ -208,7 +208,7 @@ impl Laws {
     }
 
     /// A bill was written.
-    pub(crate) fn bill_changed(&self, _: &World, id: &str, before: Option<&Bill>, after: &Bill) {
+    pub(crate) fn bill_changed(&self, id: &str, before: Option<&Bill>, after: &Bill) {
         self.hold(after.paid() <= total(), || format!("bill {id} is paid over its total"));
         let was = before.and_then(Bill::status);
         let is = after.status();

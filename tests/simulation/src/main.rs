@@ -185,18 +185,19 @@ impl Summary {
             return Ok(true);
         }
         self.broken.sort_by_key(|it| it.seed);
-        writeln!(out, "Laws are broken on {} days, such as", self.broken_days)?;
-        for report in &self.broken {
-            for law in &report.broken {
-                writeln!(out, "  seed {}: {}", report.seed, shortened(law))?;
-            }
-        }
         let seed = self.broken.first().map_or(0, |it| it.seed);
         writeln!(out, "How seed {seed} ended:")?;
         let story = simulation::run(seed, true).story;
         let lines: Vec<&str> = story.lines().collect();
         for line in &lines[lines.len().saturating_sub(STORY_LINES)..] {
             writeln!(out, "  {}", shortened(line))?;
+        }
+        // Last, since that is what one looks for.
+        writeln!(out, "Laws are broken on {} days, such as", self.broken_days)?;
+        for report in &self.broken {
+            for law in &report.broken {
+                writeln!(out, "  seed {}: {}", report.seed, shortened(law))?;
+            }
         }
         writeln!(out, "All of it: cargo xtask simulate --seed {seed}")?;
         Ok(false)

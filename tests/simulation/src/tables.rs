@@ -35,7 +35,7 @@ impl Kept for Slot {
     }
 
     fn check(world: &World, id: &str, before: Option<&Self>, after: &Self) {
-        world.laws.slot_changed(world, id, before, after);
+        world.laws.slot_changed(id, before, after);
     }
 }
 
@@ -47,7 +47,7 @@ impl Kept for Bill {
     }
 
     fn check(world: &World, id: &str, before: Option<&Self>, after: &Self) {
-        world.laws.bill_changed(world, id, before, after);
+        world.laws.bill_changed(id, before, after);
     }
 }
 

@@ -1,13 +1,13 @@
 //! `simulate`: the whole platform in one process, through many days or one; and whether that finds planted faults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Deserialize;
 
 use crate::cli::SimulateArgs;
-use crate::command::{Program, last_lines};
+use crate::command::Program;
 use crate::failure::{Context as _, Failure, Outcome};
 use crate::files;
 use crate::layout::Layout;
@@ -97,9 +97,13 @@ pub(crate) async fn planted_faults(layout: &Layout, ui: Ui) -> Outcome {
                 missed.push(fault.name.as_str());
                 step.done("not found");
             }
-            Err(failure) => {
-                step.done(found(&failure.to_string()));
-            }
+            Err(failure) => match broken_law(&failure.to_string()) {
+                Some(law) => {
+                    step.done(law);
+                }
+                // Whatever stopped it, it was no law.
+                None => return Err(failure),
+            },
         }
     }
     if missed.is_empty() {
@@ -121,13 +125,12 @@ async fn days(
     simulate.read().await
 }
 
-/// Which law it broke, in the words of the simulation.
-fn found(said: &str) -> String {
-    let law = said.lines().find(|line| line.trim_start().starts_with("seed "));
-    law.map_or_else(
-        || format!("found: {}", last_lines(said, 1)),
-        |law| law.trim().chars().take(100).collect(),
-    )
+/// The law that was broken, in the words of the simulation; nothing if it says nothing of one.
+fn broken_law(said: &str) -> Option<String> {
+    let mut lines =
+        said.lines().map(|line| line.trim().trim_start_matches("because ").trim_start());
+    let law = lines.find(|line| line.starts_with("seed ") && line.contains(": "))?;
+    Some(law.chars().take(100).collect())
 }
 
 /// Brings the copy up to date: what is as it was is not compiled again.
@@ -140,18 +143,36 @@ async fn copy(layout: &Layout, tree: &Path, faults: &[Fault]) -> Outcome {
     for fault in faults {
         by_file.entry(&fault.file).or_default().push(fault);
     }
+    let mut kept = BTreeSet::new();
     for name in listed.split('\0').filter(|it| !it.is_empty()) {
         let Some(mut content) = files::read_optional(&layout.root.join(name))? else { continue };
         if let Some(faults) = by_file.remove(Path::new(name)) {
             let text = String::from_utf8(content).context(|| format!("{name} is no text"))?;
             content = plant(&text, &faults)?.into_bytes();
         }
-        files::replace_if_changed(&tree.join(name), &content, files::PUBLIC)?;
+        let path = tree.join(name);
+        files::replace_if_changed(&path, &content, files::PUBLIC)?;
+        kept.insert(path);
     }
+    prune(tree, &kept)?;
     match by_file.first_key_value() {
         Some((file, _)) => Err(Failure::new(format!("there is no {}", file.display()))),
         None => Ok(()),
     }
+}
+
+/// Removes what an earlier copy has left and the repository has no more.
+fn prune(folder: &Path, kept: &BTreeSet<PathBuf>) -> Outcome {
+    let unreadable = || format!("cannot read {}", folder.display());
+    for entry in std::fs::read_dir(folder).context(unreadable)? {
+        let path = entry.context(unreadable)?.path();
+        if path.is_dir() {
+            prune(&path, kept)?;
+        } else if !kept.contains(&path) {
+            files::remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn plant(text: &str, faults: &[&Fault]) -> Outcome<String> {
@@ -171,7 +192,10 @@ fn plant(text: &str, faults: &[&Fault]) -> Outcome<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, PLANTED, plant};
+    use std::collections::BTreeSet;
+
+    use super::{Fault, PLANTED, broken_law, plant, prune};
+    use crate::failure::Failure;
     use crate::files;
     use crate::layout::Layout;
 
@@ -186,6 +210,31 @@ mod tests {
             let planted = plant(&text, &[fault]).expect("its place is there");
             assert!(planted.contains(&fault.name), "{} asks nothing", fault.name);
         }
+    }
+
+    #[test]
+    fn what_the_repository_has_no_more_leaves_the_copy() {
+        let tree = std::env::temp_dir().join(format!("parkade-{}-prune", std::process::id()));
+        let (kept, left) = (tree.join("a/kept"), tree.join("a/b/left"));
+        for path in [&kept, &left] {
+            files::replace(path, b"x", files::PUBLIC).expect("written");
+        }
+        prune(&tree, &BTreeSet::from([kept.clone()])).expect("pruned");
+        assert!(kept.exists() && !left.exists());
+        files::remove(&tree).expect("removed");
+    }
+
+    #[test]
+    fn a_simulation_that_dies_has_not_found_anything() {
+        let failure =
+            |said: &str| Failure::new("`simulate` did not succeed").because(said).to_string();
+        let said =
+            "Laws are broken on 1 days, such as\n  seed 8: slot 1 is booked twice\nAll of it: x";
+        assert_eq!(broken_law(&failure(said)).as_deref(), Some("seed 8: slot 1 is booked twice"));
+        let first = "  seed 8: slot 1 is booked twice\nAll of it: cargo xtask simulate --seed 8";
+        assert!(broken_law(&failure(first)).is_some());
+        assert_eq!(broken_law(&failure("thread 'main' panicked: no templates")), None);
+        assert_eq!(broken_law(&failure("")), None);
     }
 
     #[test]

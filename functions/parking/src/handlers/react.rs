@@ -5,7 +5,8 @@
 //! | `BillPaid` of an invoice                                  | the slot is reserved, or `SlotUnavailable`    |
 //! | `BookingFailed`, `BookingCancelled`, `BookingCheckedOut`  | what the booking holds is given up, for good  |
 //!
-//! Twice: the rules find the work done. Late or early: who has given a slot up gets it no more, by the bar.
+//! Twice: the rules find the work done. Late or early: who has given a slot up, or was refused it, gets it no more, by the
+//! bar.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
