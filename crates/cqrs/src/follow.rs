@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::DynamoDbEventResponse;
-use outbox::publish::{DeadLetters, Poison, parked, response};
+use outbox::dead_letters::{DeadLetters, park_record};
+use outbox::publish::{Poison, response};
 
 use crate::view::ViewError;
 
@@ -41,9 +42,7 @@ pub async fn follow<D: DeadLetters>(
         match apply(record).await {
             Ok(()) => {}
             Err(ProjectError::Poison(poison)) => {
-                tracing::error!(reason = %poison, "record parked");
-                if let Err(error) = dead_letters.park(parked(record, &poison)).await {
-                    tracing::error!(error = &error as &dyn StdError, "record not parked");
+                if !park_record(dead_letters, record, &poison).await {
                     return response(Some(record));
                 }
             }

@@ -36,8 +36,8 @@ use std::fmt::Debug;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::DynamoDbEventResponse;
+use outbox::dead_letters::Parked;
 use outbox::memory::MemoryDeadLetters;
-use outbox::publish::Parked;
 
 use crate::generation::Generations as _;
 use crate::memory::MemoryGenerations;

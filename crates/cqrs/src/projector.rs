@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use jiff::Timestamp;
-use outbox::publish::{DeadLetters, response};
+use outbox::dead_letters::DeadLetters;
+use outbox::publish::response;
 
 use crate::follow::{ProjectError, follow};
 use crate::generation::{Controls, Generations};

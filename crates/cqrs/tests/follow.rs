@@ -5,14 +5,15 @@
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use cqrs::follow::{ProjectError, follow};
 use cqrs::view::ViewError;
+use outbox::dead_letters::{DeadLetters, Letter};
 use outbox::memory::MemoryDeadLetters;
-use outbox::publish::{BusError, DeadLetters, Parked, Poison};
+use outbox::publish::{BusError, Poison};
 use serde_json::json;
 
 struct Unreachable;
 
 impl DeadLetters for Unreachable {
-    async fn park(&self, _: Parked) -> Result<(), BusError> {
+    async fn park(&self, _: Letter) -> Result<(), BusError> {
         Err(BusError("unreachable".into()))
     }
 }

@@ -33,7 +33,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use crate::item::CommitItem;
-use crate::store::{Commit, EventStore, StoreError, Streams, StreamsPage};
+use crate::store::{Commit, CommitsPage, EventStore, Log, StoreError, Streams, StreamsPage};
 use crate::stored::Stored;
 
 /// DynamoDB takes 400 KB for an item. A commit that had no room but for its snapshot must not fail for it.
@@ -146,12 +146,12 @@ impl<E: Stored + Send + Sync> EventStore<E> for DynamoStore {
 
 fn read_commits<E: Stored>(page: QueryOutput) -> Result<Vec<Commit<E>>, StoreError> {
     let items = page.items.unwrap_or_default().into_iter();
-    items
-        .map(|item| {
-            let item: CommitItem = serde_dynamo::from_item(item).map_err(corrupt)?;
-            item.commit().map_err(corrupt)
-        })
-        .collect()
+    items.map(read_commit).collect()
+}
+
+fn read_commit<E: Stored>(item: HashMap<String, AttributeValue>) -> Result<Commit<E>, StoreError> {
+    let item: CommitItem = serde_dynamo::from_item(item).map_err(corrupt)?;
+    item.commit().map_err(corrupt)
 }
 
 impl Streams for DynamoStore {
@@ -176,6 +176,37 @@ impl Streams for DynamoStore {
         let names = names.iter().filter_map(|item| item.get("stream")?.as_s().ok().cloned());
         let next = page.last_evaluated_key.as_ref().map(position).transpose()?;
         Ok(StreamsPage { streams: names.collect(), next })
+    }
+}
+
+/// So many commits are read at once: what is told of them has to be told within a call.
+const COMMITS_PAGE: i32 = 500;
+
+impl<E: Stored + Send + Sync> Log<E> for DynamoStore {
+    async fn commits(&self, after: Option<&str>) -> Result<CommitsPage<E>, StoreError> {
+        let page = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .limit(COMMITS_PAGE)
+            .set_exclusive_start_key(after.map(read_position).transpose()?)
+            .send()
+            .await
+            .map_err(failed)?;
+        let next = page.last_evaluated_key.as_ref().map(position).transpose()?;
+        let mut commits = Vec::new();
+        for item in page.items.unwrap_or_default() {
+            let stream = item.get("stream").and_then(|it| it.as_s().ok()).cloned();
+            match (stream, read_commit(item)) {
+                (Some(stream), Ok(commit)) => commits.push((stream, commit)),
+                (stream, read) => {
+                    let error = read.err();
+                    tracing::error!(stream, ?error, "commit passed over");
+                }
+            }
+        }
+        Ok(CommitsPage { commits, next })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
-use crate::store::{Commit, EventStore, StoreError, Streams, StreamsPage};
+use crate::store::{Commit, CommitsPage, EventStore, Log, StoreError, Streams, StreamsPage};
 
 /// Few, so that a test of a handful of streams reads several pages.
 const STREAMS_PER_PAGE: usize = 10;
@@ -64,5 +64,17 @@ impl<E: Clone + Send + Sync> Streams for MemoryStore<E> {
         let page: Vec<_> = range.take(STREAMS_PER_PAGE).map(|(name, _)| name.clone()).collect();
         let next = page.last().filter(|_| page.len() == STREAMS_PER_PAGE).cloned();
         Ok(StreamsPage { streams: page, next })
+    }
+}
+
+impl<E: Clone + Send + Sync> Log<E> for MemoryStore<E> {
+    async fn commits(&self, after: Option<&str>) -> Result<CommitsPage<E>, StoreError> {
+        let StreamsPage { streams: names, next } = self.streams(after).await?;
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let commits = names.into_iter().flat_map(|name| {
+            let commits = streams.get(&name).cloned().unwrap_or_default();
+            commits.into_iter().map(move |commit| (name.clone(), commit))
+        });
+        Ok(CommitsPage { commits: commits.collect(), next })
     }
 }

@@ -128,6 +128,33 @@ pub struct StreamsPage {
     pub next: Option<String>,
 }
 
+/// Lists all that a store holds, whatever stream it is of, so that it can be told again.
+///
+/// An implementation must
+/// - list every commit once that was there when the first page was asked for; one that comes meanwhile may be missing;
+/// - pass over a commit that can't be read, and log it: the others are not to blame;
+/// - end: the last page has no `next`.
+pub trait Log<E> {
+    /// Reads a page of commits, in no order that means anything; `after` is the `next` of the page before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read, and on an `after` that is not its own.
+    fn commits(
+        &self,
+        after: Option<&str>,
+    ) -> impl Future<Output = Result<CommitsPage<E>, StoreError>> + Send;
+}
+
+/// Some of the commits, each with the name of its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitsPage<E> {
+    /// The commits; a page may be empty, and not the last.
+    pub commits: Vec<(String, Commit<E>)>,
+    /// Where the next page begins; nothing after the last.
+    pub next: Option<String>,
+}
+
 /// Why a store could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

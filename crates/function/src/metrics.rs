@@ -18,7 +18,7 @@ pub(crate) fn tell() {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct Lag<'a> {
     #[serde(rename = "_aws")]
     aws: Directive,
     #[serde(rename = "Projection")]
@@ -27,6 +27,16 @@ struct Line<'a> {
     lag_seconds: u64,
     #[serde(rename = "IteratorAgeMs")]
     iterator_age_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Ignored<'a> {
+    #[serde(rename = "_aws")]
+    aws: Directive,
+    #[serde(rename = "Consumer")]
+    consumer: &'a str,
+    #[serde(rename = "Ignored")]
+    ignored: u64,
 }
 
 #[derive(Serialize)]
@@ -41,7 +51,7 @@ struct Directive {
 struct Metrics {
     namespace: &'static str,
     dimensions: [[&'static str; 1]; 1],
-    metrics: [Metric; 2],
+    metrics: &'static [Metric],
 }
 
 #[derive(Serialize)]
@@ -51,29 +61,49 @@ struct Metric {
     unit: &'static str,
 }
 
+impl Directive {
+    fn new(dimension: &'static str, metrics: &'static [Metric], now: Timestamp) -> Self {
+        let metrics = Metrics { namespace: NAMESPACE, dimensions: [[dimension]], metrics };
+        Self { timestamp: now.as_millisecond(), cloud_watch_metrics: [metrics] }
+    }
+}
+
 /// Tells how far a projection is behind, once [`telemetry`](crate::telemetry) has been called. One short line, since
 /// lines are paid for by length.
 pub fn projection(name: &str, lag_seconds: u64, iterator_age_ms: u64, now: Timestamp) {
-    if !TOLD.load(Ordering::Relaxed) {
-        return;
-    }
-    let line = line(name, lag_seconds, iterator_age_ms, now);
-    // A number that is lost is no reason to fail.
-    drop(writeln!(std::io::stdout(), "{line}"));
+    print(|| lag_line(name, lag_seconds, iterator_age_ms, now));
 }
 
-fn line(name: &str, lag_seconds: u64, iterator_age_ms: u64, now: Timestamp) -> String {
-    let metrics = Metrics {
-        namespace: NAMESPACE,
-        dimensions: [["Projection"]],
-        metrics: [
-            Metric { name: "LagSeconds", unit: "Seconds" },
-            Metric { name: "IteratorAgeMs", unit: "Milliseconds" },
-        ],
-    };
-    let aws = Directive { timestamp: now.as_millisecond(), cloud_watch_metrics: [metrics] };
-    let line = Line { aws, projection: name, lag_seconds, iterator_age_ms };
-    serde_json::to_string(&line).expect("texts and numbers are always JSON")
+/// Counts an event that a consumer has ignored, once [`telemetry`](crate::telemetry) has been called.
+///
+/// One now and then is an event of a newer kind than the consumer; a steady stream is a rule that is too wide.
+pub fn ignored(consumer: &str, now: Timestamp) {
+    print(|| ignored_line(consumer, now));
+}
+
+fn print(line: impl FnOnce() -> String) {
+    if TOLD.load(Ordering::Relaxed) {
+        // A number that is lost is no reason to fail.
+        drop(writeln!(std::io::stdout(), "{}", line()));
+    }
+}
+
+fn lag_line(name: &str, lag_seconds: u64, iterator_age_ms: u64, now: Timestamp) -> String {
+    const METRICS: &[Metric] = &[
+        Metric { name: "LagSeconds", unit: "Seconds" },
+        Metric { name: "IteratorAgeMs", unit: "Milliseconds" },
+    ];
+    let aws = Directive::new("Projection", METRICS, now);
+    json(&Lag { aws, projection: name, lag_seconds, iterator_age_ms })
+}
+
+fn ignored_line(consumer: &str, now: Timestamp) -> String {
+    const METRICS: &[Metric] = &[Metric { name: "Ignored", unit: "Count" }];
+    json(&Ignored { aws: Directive::new("Consumer", METRICS, now), consumer, ignored: 1 })
+}
+
+fn json(line: &impl Serialize) -> String {
+    serde_json::to_string(line).expect("texts and numbers are always JSON")
 }
 
 #[cfg(test)]
@@ -85,7 +115,7 @@ mod tests {
     #[test]
     fn a_line_names_every_number_that_it_holds() {
         let now = Timestamp::from_second(1_767_268_800).unwrap();
-        let line = line("orders", 3, 250, now);
+        let line = lag_line("orders", 3, 250, now);
         assert!(!line.contains('\n'));
         let line: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(line["_aws"]["Timestamp"], 1_767_268_800_000_i64);
@@ -97,5 +127,17 @@ mod tests {
             let name = directive["Metrics"][place]["Name"].as_str().unwrap();
             assert_eq!(line[name], value, "{name}");
         }
+    }
+    #[test]
+    fn an_ignored_event_counts_as_one_of_its_consumer() {
+        let now = Timestamp::from_second(1_767_268_800).unwrap();
+        let line = ignored_line("orders-react", now);
+        assert!(!line.contains('\n'));
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], "Parkade");
+        assert_eq!(directive["Dimensions"], json!([["Consumer"]]));
+        assert_eq!(directive["Metrics"], json!([{"Name": "Ignored", "Unit": "Count"}]));
+        assert_eq!((&line["Consumer"], &line["Ignored"]), (&json!("orders-react"), &json!(1)));
     }
 }

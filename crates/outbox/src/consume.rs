@@ -2,13 +2,22 @@
 //!
 //! A queue delivers at least once and in any order, so what a message leads to must be right when it comes twice, late
 //! or early: the rules see to that, by the state of the aggregate.
+//!
+//! A message that no attempt will ever handle goes to the dead letters at once, and one that has failed too often goes
+//! there too, each with its reason. Only a consumer that dies of a message can't say why: that one the queue moves.
 
 use std::error::Error as StdError;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use saga::{Failure, FailureKind};
 use serde::Deserialize;
 
+use crate::dead_letters::{DeadLetters, Letter, told};
 use crate::envelope::{Envelope, Unread};
+
+/// So often a message is received before it is put aside. The queue's own `maxReceiveCount` must be higher: it is for
+/// those of which the consumer dies.
+pub const RECEIVES_MAX: u32 = 5;
 
 /// What has arrived from the bus.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -28,51 +37,79 @@ pub enum Handled {
     Ignored,
 }
 
+/// Why a message was not handled.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// Not now, or nobody knows: it comes back.
+    #[error("{0}")]
+    Transient(#[source] Box<dyn StdError + Send + Sync>),
+    /// No attempt will ever handle it.
+    #[error("{0}")]
+    Poison(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        match failure.kind() {
+            FailureKind::Transient => Self::Transient(Box::new(failure)),
+            FailureKind::Rejected | FailureKind::Broken => Self::Poison(Box::new(failure)),
+        }
+    }
+}
+
 /// Handles each message of a batch; the answer names those that must come back.
-///
-/// A message that fails comes back until the queue gives up on it and moves it to its dead letters.
-pub async fn consume<M, E>(
+pub async fn consume<M: for<'de> Deserialize<'de>>(
     batch: SqsEvent,
-    handle: impl AsyncFn(M) -> Result<Handled, E>,
-) -> SqsBatchResponse
-where
-    M: for<'de> Deserialize<'de>,
-    E: StdError + 'static,
-{
+    dead_letters: &impl DeadLetters,
+    handle: impl AsyncFn(M) -> Result<Handled, Failed>,
+) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     for message in batch.records {
-        let failed = match read::<M>(&message) {
-            Ok(read) => match handle(read).await {
-                Ok(Handled::Done) => false,
-                Ok(Handled::Ignored) => {
-                    tracing::info!(message_id = message.message_id, "message ignored");
-                    false
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        message_id = message.message_id,
-                        error = &error as &dyn StdError,
-                        "message comes back"
-                    );
-                    true
-                }
-            },
-            Err(error) => {
-                tracing::error!(
-                    message_id = message.message_id,
-                    error = &error as &dyn StdError,
-                    "message is unreadable"
-                );
-                true
-            }
+        let handled = match read::<M>(&message) {
+            // In a box, since a consumer's future is deep enough without what it handles its messages by.
+            Ok(read) => Box::pin(handle(read)).await,
+            Err(error) => Err(Failed::Poison(Box::new(error))),
         };
-        if failed {
+        let comes_back = match handled {
+            Ok(Handled::Done) => false,
+            Ok(Handled::Ignored) => {
+                tracing::info!(message_id = message.message_id, "message ignored");
+                false
+            }
+            Err(failed) => !put_aside(&message, &failed, dead_letters).await,
+        };
+        if comes_back {
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = message.message_id.unwrap_or_default();
             response.batch_item_failures.push(failure);
         }
     }
     response
+}
+
+/// Puts a message aside if it is time; whether that was done, so that it need not come back.
+async fn put_aside(message: &SqsMessage, failed: &Failed, dead_letters: &impl DeadLetters) -> bool {
+    let (Failed::Transient(cause) | Failed::Poison(cause)) = failed;
+    let cause: &(dyn StdError + 'static) = cause.as_ref();
+    let (message_id, receives) = (&message.message_id, receives(message));
+    let is_final = matches!(failed, Failed::Poison(_)) || receives >= RECEIVES_MAX;
+    if !is_final {
+        tracing::warn!(message_id, receives, error = cause, "message comes back");
+        return false;
+    }
+    tracing::error!(message_id, receives, reason = cause, "message parked");
+    let body = message.body.clone().unwrap_or_default();
+    let parked = dead_letters.park(Letter { reason: told(cause), body }).await;
+    if let Err(error) = &parked {
+        tracing::error!(message_id, error = error as &dyn StdError, "message not parked");
+    }
+    parked.is_ok()
+}
+
+/// How often the message has been received, this time included.
+fn receives(message: &SqsMessage) -> u32 {
+    let count = message.attributes.get("ApproximateReceiveCount");
+    count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
 fn read<M: for<'de> Deserialize<'de>>(message: &SqsMessage) -> Result<M, serde_json::Error> {

@@ -1,12 +1,13 @@
 //! State and outbox in one DynamoDB item.
 //!
-//! | id  | part           | version | state         | events        | change | sealed | expires_at |
-//! | --- | -------------- | ------- | ------------- | ------------- | ------ | ------ | ---------- |
-//! | key | `state`        | 1, 2, … | state as JSON | JSON array    | UUID   |        |            |
-//! | key | `bar#<holder>` |         |               |               |        | bool   | seconds    |
+//! | id  | part           | version | state         | events     | changed | change | sealed | expires_at |
+//! | --- | -------------- | ------- | ------------- | ---------- | ------- | ------ | ------ | ---------- |
+//! | key | `state`        | 1, 2, … | state as JSON | JSON array | version | UUID   |        |            |
+//! | key | `bar#<holder>` |         |               |            |         |        | bool   | seconds    |
 //!
 //! A change is one conditional put: one write unit for up to 1 KB, whatever the number of its events. The table's
-//! stream is the outbox.
+//! stream is the outbox. The events stay until the next change, so that they can be published again; `changed` is the
+//! version that they came with, and a record of a later version has none to show.
 //!
 //! A bar is three plain writes: the bar, a bump of the version, the seal on the bar. Whoever has read the aggregate
 //! before the bump fails on the version; whoever reads it afterwards looks for the bar only then, and sees it. Who dies
@@ -21,12 +22,17 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 
+use crate::envelope::{Envelope, Unread};
+use crate::republish::{Page, Source, SourceError};
 use crate::state::{
     Aggregate, Change, IndexValue, Listed, Loaded, StateStore, States, StatesPage, StoreError,
 };
 
 /// A bar outlives every message that could come late: queues keep one for at most 14 days, dead letters 14 more.
 const BAR_SECONDS: i64 = 60 * 24 * 60 * 60;
+
+/// So many items, states and bars, are read before what they tell is published: some seconds' work.
+const EVENTS_PAGE: i32 = 500;
 
 /// Keeps aggregates in one table.
 #[derive(Clone, Debug)]
@@ -92,6 +98,7 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
     async fn save(&self, id: &str, change: Change<S>) -> Result<(), StoreError> {
         let mut item = key(id, "state");
         item.insert("version".to_owned(), number(change.expected + 1));
+        item.insert("changed".to_owned(), number(change.expected + 1));
         item.insert("change".to_owned(), AttributeValue::S(change.id.to_string()));
         let state = serde_json::to_string(&change.state).map_err(corrupt)?;
         item.insert("state".to_owned(), AttributeValue::S(state));
@@ -130,13 +137,12 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
             Some(_) => {}
             None => self.put_bar(id, holder, false).await?,
         }
-        // The events of the last change go, or the stream would show them again.
         let bump = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(id, "state")))
-            .update_expression("ADD version :one REMOVE events")
+            .update_expression("ADD version :one")
             .expression_attribute_values(":one", number(1))
             .send();
         bump.await.map_err(unavailable)?;
@@ -171,6 +177,43 @@ impl<S: Aggregate> States<S> for DynamoStore {
         let next = page.last_evaluated_key.as_ref().and_then(position);
         Ok(StatesPage { states, next })
     }
+}
+
+impl Source for DynamoStore {
+    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<Unread>>, SourceError> {
+        let found = self.get(aggregate, "state").await.map_err(|it| SourceError(Box::new(it)))?;
+        Ok(found.map_or_else(Vec::new, |item| events(&item)))
+    }
+
+    async fn page(&self, after: Option<&str>) -> Result<Page, SourceError> {
+        let start = after.map(read_position).transpose();
+        let page = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .limit(EVENTS_PAGE)
+            .filter_expression("part = :part AND attribute_exists(events)")
+            .expression_attribute_values(":part", AttributeValue::S("state".to_owned()))
+            .set_exclusive_start_key(start.map_err(|it| SourceError(Box::new(it)))?)
+            .send()
+            .await
+            .map_err(|error| SourceError(Box::new(error)))?;
+        let next = page.last_evaluated_key.as_ref().and_then(position);
+        let events = page.items.unwrap_or_default().iter().flat_map(events).collect();
+        Ok(Page { events, next })
+    }
+}
+
+/// The events of the last change; what can't be read has been reported when it was to be published.
+fn events(item: &Item) -> Vec<Envelope<Unread>> {
+    let read = text(item, "events").map(|events| serde_json::from_str(events));
+    read.transpose()
+        .inspect_err(
+            |error| tracing::error!(%error, id = text(item, "id"), "events are unreadable"),
+        )
+        .unwrap_or_default()
+        .unwrap_or_default()
 }
 
 /// A key of the table as a text, from which it can be read whatever is in it.

@@ -3,6 +3,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod consume;
+pub mod dead_letters;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 pub mod envelope;
@@ -11,6 +12,8 @@ pub mod eventbridge;
 pub mod memory;
 pub mod publish;
 pub mod record;
+pub mod redrive;
+pub mod republish;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 pub mod state;

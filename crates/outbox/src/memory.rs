@@ -5,8 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
+use crate::dead_letters::{DeadLetters, Letter, Parked};
 use crate::envelope::{Envelope, Unread};
-use crate::publish::{Bus, BusError, DeadLetters, Entry, Parked};
+use crate::publish::{Bus, BusError, Entry};
+use crate::republish::{Page, Republish, Source, SourceError, Wishes};
 use crate::state::{Aggregate, Change, Listed, Loaded, StateStore, States, StatesPage, StoreError};
 
 /// Few, so that a test of a handful of aggregates reads several pages.
@@ -30,6 +32,8 @@ struct Stored<S> {
     version: u64,
     change: Option<Uuid>,
     state: Option<S>,
+    /// Those of the last change.
+    events: Vec<Envelope<Unread>>,
 }
 
 impl<S> Default for MemoryStore<S> {
@@ -81,6 +85,7 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
             version: 0,
             change: None,
             state: None,
+            events: Vec::new(),
         });
         if stored.change == Some(change.id) {
             return Ok(());
@@ -92,6 +97,7 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
             version: change.expected + 1,
             change: Some(change.id),
             state: Some(change.state),
+            events: change.events.clone(),
         };
         inner.outbox.extend(change.events);
         Ok(())
@@ -106,6 +112,7 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
             version: 0,
             change: None,
             state: None,
+            events: Vec::new(),
         });
         stored.version += 1;
         Ok(())
@@ -170,20 +177,66 @@ impl Bus for MemoryBus {
 /// Dead letters that stay in memory.
 #[derive(Debug, Default)]
 pub struct MemoryDeadLetters {
-    parked: Mutex<Vec<Parked>>,
+    letters: Mutex<Vec<Letter>>,
 }
 
 impl MemoryDeadLetters {
-    /// What was parked, in order.
+    /// What was put aside, in order.
+    #[must_use]
+    pub fn letters(&self) -> Vec<Letter> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The records that were put aside, in order.
     #[must_use]
     pub fn parked(&self) -> Vec<Parked> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.letters().iter().filter_map(|it| serde_json::from_str(&it.body).ok()).collect()
     }
 }
 
 impl DeadLetters for MemoryDeadLetters {
-    async fn park(&self, parked: Parked) -> Result<(), BusError> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner).push(parked);
+    async fn park(&self, letter: Letter) -> Result<(), BusError> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
         Ok(())
+    }
+}
+
+/// Wishes to publish again that nobody has carried out yet.
+#[derive(Debug, Default)]
+pub struct MemoryWishes {
+    sent: Mutex<Vec<Republish>>,
+}
+
+impl MemoryWishes {
+    /// Takes what was sent.
+    #[must_use]
+    pub fn take(&self) -> Vec<Republish> {
+        std::mem::take(&mut self.sent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Wishes for MemoryWishes {
+    async fn send(&self, wish: &Republish) -> Result<(), BusError> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(wish.clone());
+        Ok(())
+    }
+}
+
+impl<S: Aggregate> Source for MemoryStore<S> {
+    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<Unread>>, SourceError> {
+        let inner = self.lock();
+        Ok(inner.aggregates.get(aggregate).map_or_else(Vec::new, |it| it.events.clone()))
+    }
+
+    async fn page(&self, after: Option<&str>) -> Result<Page, SourceError> {
+        let inner = self.lock();
+        let mut ids: Vec<&String> = inner.aggregates.keys().collect();
+        ids.sort();
+        ids.retain(|id| after.is_none_or(|after| id.as_str() > after));
+        let more = ids.len() > STATES_PER_PAGE;
+        ids.truncate(STATES_PER_PAGE);
+        let next = ids.last().filter(|_| more).map(ToString::to_string);
+        let events = ids.iter().flat_map(|id| inner.aggregates[*id].events.clone()).collect();
+        Ok(Page { events, next })
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use serde::Serialize;
 
+use crate::dead_letters::{DeadLetters, park_record};
 use crate::envelope::{Envelope, Unread};
 
 /// `PutEvents` takes no more at once.
@@ -23,8 +23,6 @@ const NAME_MAX: usize = 128;
 const ATTEMPTS_MAX: usize = 3;
 /// The pause before the second attempt; it grows with each.
 const PAUSE: Duration = Duration::from_millis(50);
-/// A larger record would not fit into a message of 256 KB, and never leave the stream.
-const RECORD_BYTES_MAX: usize = 200_000;
 
 /// One event on its way to the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +49,11 @@ impl Entry {
         Ok(Self { source, detail_type: envelope.event.kind.clone(), detail })
     }
 
+    /// What is larger, or has no good name, AWS would refuse for ever.
+    fn is_within_limits(&self) -> bool {
+        self.bytes() <= BYTES_MAX && (1..=NAME_MAX).contains(&self.detail_type.len())
+    }
+
     fn bytes(&self) -> usize {
         self.source.len() + self.detail_type.len() + self.detail.len()
     }
@@ -68,30 +71,6 @@ pub trait Bus {
     ///
     /// If it is unknown whether any entry was taken.
     fn put(&self, entries: &[Entry]) -> impl Future<Output = Result<Vec<bool>, BusError>> + Send;
-}
-
-/// Keeps what a consumer can't handle, until a person has looked at it.
-pub trait DeadLetters {
-    /// Stores one poison record with its cause.
-    ///
-    /// # Errors
-    ///
-    /// If it may not have been stored; the record must then come back.
-    fn park(&self, parked: Parked) -> impl Future<Output = Result<(), BusError>> + Send;
-}
-
-/// A record that could not be handled, with all that is needed to look into it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Parked {
-    /// Why.
-    pub reason: String,
-    /// The aggregate that it belongs to, as far as it can be read.
-    pub key: String,
-    /// Its place in the stream.
-    pub sequence_number: String,
-    /// The record itself, unless no queue would take it: then its key leads to what is left of it.
-    pub record: serde_json::Value,
 }
 
 /// The bus or a queue did not answer; whether it took anything is unknown.
@@ -120,9 +99,7 @@ pub async fn publish<B: Bus, D: DeadLetters>(
         match events_of(record).and_then(within_limits) {
             Ok(entries) => pending.extend(entries.into_iter().map(|entry| (place, entry))),
             Err(poison) => {
-                tracing::error!(reason = %poison, "record parked");
-                if let Err(error) = dead_letters.park(parked(record, &poison)).await {
-                    tracing::error!(error = &error as &dyn StdError, "record not parked");
+                if !park_record(dead_letters, record, &poison).await {
                     failed = place;
                     break;
                 }
@@ -131,6 +108,13 @@ pub async fn publish<B: Bus, D: DeadLetters>(
     }
     failed = failed.min(put_all(bus, pending).await.unwrap_or(failed));
     response(batch.records.get(failed))
+}
+
+/// Sends all entries that the bus can take; whether all of them were taken.
+pub(crate) async fn put<B: Bus>(bus: &B, entries: Vec<Entry>) -> bool {
+    // The others lie with the dead letters since they were to be published first.
+    let entries = entries.into_iter().filter(Entry::is_within_limits);
+    put_all(bus, entries.map(|entry| (0, entry)).collect()).await.is_none()
 }
 
 /// Sends all entries; answers the place of the first record that was not taken whole.
@@ -189,31 +173,13 @@ fn next_chunk(
 
 /// What AWS would refuse for ever is poison: it must not come back again and again.
 fn within_limits(entries: Vec<Entry>) -> Result<Vec<Entry>, Poison> {
-    let refused = |entry: &&Entry| {
-        entry.bytes() > BYTES_MAX || !(1..=NAME_MAX).contains(&entry.detail_type.len())
-    };
-    match entries.iter().find(refused) {
+    match entries.iter().find(|entry| !entry.is_within_limits()) {
         Some(entry) => Err(Poison(format!(
             "the bus takes no event of {} bytes named {:?}",
             entry.bytes(),
             entry.detail_type
         ))),
         None => Ok(entries),
-    }
-}
-
-/// What there is to say about a record that can't be handled.
-#[must_use]
-pub fn parked(record: &EventRecord, cause: &dyn StdError) -> Parked {
-    let key: serde_json::Value =
-        serde_dynamo::from_item(record.change.keys.clone()).unwrap_or_default();
-    let record_json = serde_json::to_value(record).unwrap_or_default();
-    let fits = record_json.to_string().len() <= RECORD_BYTES_MAX;
-    Parked {
-        reason: cause.to_string(),
-        key: key.to_string(),
-        sequence_number: record.change.sequence_number.clone().unwrap_or_default(),
-        record: if fits { record_json } else { serde_json::Value::Null },
     }
 }
 
@@ -243,6 +209,10 @@ pub fn events_of_change(source: &'static str, record: &EventRecord) -> Result<Ve
         // A bar, or the bump of a version that goes with it.
         return Ok(Vec::new());
     };
+    if item.get("changed").is_some_and(|changed| item.get("version") != Some(changed)) {
+        // They are of an earlier change, whose record has shown them.
+        return Ok(Vec::new());
+    }
     let serde_dynamo::AttributeValue::S(events) = events else {
         return Err(Poison("`events` is no text".to_owned()));
     };

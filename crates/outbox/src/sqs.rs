@@ -3,9 +3,17 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::MessageAttributeValue;
 use serde::Serialize;
 
-use crate::publish::{BusError, DeadLetters, Parked};
+use crate::dead_letters::{DeadLetters, Letter};
+use crate::publish::BusError;
+use crate::republish::{Republish, Wishes};
+
+/// The attribute of a dead letter that says why it is one.
+pub const REASON: &str = "reason";
+/// Whoever wants to know more finds it in the logs.
+const REASON_LENGTH_MAX: usize = 1_000;
 
 /// Sends to one queue.
 #[derive(Clone, Debug)]
@@ -36,7 +44,43 @@ impl Queue {
 }
 
 impl DeadLetters for Queue {
-    async fn park(&self, parked: Parked) -> Result<(), BusError> {
-        self.send(&parked, Duration::ZERO).await
+    async fn park(&self, letter: Letter) -> Result<(), BusError> {
+        let Letter { reason, body } = letter;
+        let reason = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(readable(&reason))
+            .build()
+            .map_err(|error| BusError(Box::new(error)))?;
+        let sent = self.client.send_message().queue_url(&self.url).message_body(body);
+        let sent = sent.message_attributes(REASON, reason).send().await;
+        sent.map(drop).map_err(|error| BusError(Box::new(error)))
+    }
+}
+
+impl Wishes for Queue {
+    async fn send(&self, wish: &Republish) -> Result<(), BusError> {
+        Self::send(self, wish, Duration::ZERO).await
+    }
+}
+
+/// A reason that SQS takes: of some length, and without characters that are none in XML.
+fn readable(reason: &str) -> String {
+    let plain = reason.chars().map(|it| if it.is_control() { ' ' } else { it });
+    let plain: String = plain.filter(|it| !matches!(it, '\u{fffe}' | '\u{ffff}')).collect();
+    let plain: String = plain.trim().chars().take(REASON_LENGTH_MAX).collect();
+    if plain.is_empty() { "no reason is given".to_owned() } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_what_a_queue_takes() {
+        assert_eq!(readable("line 1\nat\u{0}column\u{ffff} 2 "), "line 1 at column 2");
+        assert_eq!(readable(&"ü".repeat(5_000)).chars().count(), REASON_LENGTH_MAX);
+        for nothing in ["", " \n"] {
+            assert!(!readable(nothing).is_empty(), "an empty attribute is refused");
+        }
     }
 }

@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
 use aws_lambda_events::sqs::SqsEvent;
-use outbox::consume::{Delivery, Handled, consume};
+use outbox::consume::{Delivery, Failed, Handled, RECEIVES_MAX, consume};
+use outbox::dead_letters::{DeadLetters, Letter};
+use outbox::memory::MemoryDeadLetters;
+use outbox::publish::BusError;
+use saga::Failure;
 use serde_json::{Value, json};
 
 fn message(id: &str, body: &str) -> Value {
@@ -51,19 +55,36 @@ fn batch(messages: &[Value]) -> SqsEvent {
     serde_json::from_value(json!({ "Records": messages })).unwrap()
 }
 
-/// Handles a batch; answers what was handled and what comes back.
+/// Nobody takes anything.
+struct Unreachable;
+
+impl DeadLetters for Unreachable {
+    async fn park(&self, _: Letter) -> Result<(), BusError> {
+        Err(BusError("connection refused".into()))
+    }
+}
+
+/// Handles a batch in which nothing is to be put aside; answers what was handled and what comes back.
 async fn run(messages: &[Value]) -> (Vec<String>, Vec<String>) {
+    run_with(messages, &Unreachable).await
+}
+
+async fn run_with(
+    messages: &[Value],
+    dead_letters: &impl DeadLetters,
+) -> (Vec<String>, Vec<String>) {
     let handled = std::sync::Mutex::new(Vec::new());
     let handle = async |delivery: Delivery| {
         let kind = delivery.detail.event.kind;
         handled.lock().unwrap().push(kind.clone());
         match kind.as_str() {
-            "Fails" => Err(std::io::Error::other("not now")),
+            "Fails" => Err(Failed::from(Failure::transient("not now", "the table is down"))),
+            "Poisons" => Err(Failed::from(Failure::broken("nobody has a rule for that"))),
             "Unknown" => Ok(Handled::Ignored),
             _ => Ok(Handled::Done),
         }
     };
-    let answer = consume(batch(messages), handle).await;
+    let answer = consume(batch(messages), dead_letters, handle).await;
     let failures = answer.batch_item_failures.into_iter().map(|it| it.item_identifier);
     (handled.into_inner().unwrap(), failures.collect())
 }
@@ -95,14 +116,56 @@ async fn what_is_of_no_concern_is_left_alone() {
     assert_eq!(failed, [""; 0]);
 }
 
+fn received(times: u32, id: &str, body: &str) -> Value {
+    let mut message = message(id, body);
+    message["attributes"]["ApproximateReceiveCount"] = json!(times.to_string());
+    message
+}
+
 #[tokio::test]
-async fn what_cannot_be_read_comes_back_until_the_queue_gives_up_on_it() {
-    for body in ["", "{", "null", "[]", "{}", r#"{"source":"somewhere","detail":{}}"#] {
+async fn poison_is_put_aside_at_once_with_its_reason_and_the_others_go_on() {
+    let poison = delivery("Poisons");
+    for (body, reason) in [
+        ("{", "EOF"),
+        ("", "EOF"),
+        ("null", "null"),
+        ("{}", "missing field"),
+        (r#"{"source":"somewhere","detail":{}}"#, "missing field"),
+        (poison.as_str(), "nobody has a rule for that"),
+    ] {
+        let letters = MemoryDeadLetters::default();
         let messages = [message("1", body), message("2", &delivery("A"))];
-        let (handled, failed) = run(&messages).await;
-        assert_eq!(handled, ["A"], "{body}");
-        assert_eq!(failed, ["1"], "{body}");
+        let (handled, failed) = run_with(&messages, &letters).await;
+        assert_eq!(handled.last().unwrap(), "A", "{body}");
+        assert_eq!(failed, [""; 0], "{body}");
+        let [letter] = letters.letters().try_into().unwrap();
+        assert_eq!(letter.body, body, "it is to be handled as it came, once its cause is gone");
+        assert!(letter.reason.contains(reason), "{body}: {}", letter.reason);
     }
+}
+
+#[tokio::test]
+async fn what_has_failed_too_often_is_put_aside_with_its_last_reason() {
+    for times in 1..=RECEIVES_MAX + 1 {
+        let letters = MemoryDeadLetters::default();
+        let (_, failed) = run_with(&[received(times, "1", &delivery("Fails"))], &letters).await;
+        let is_final = times >= RECEIVES_MAX;
+        assert_eq!(failed.is_empty(), is_final, "{times}");
+        assert_eq!(letters.letters().len(), usize::from(is_final), "{times}");
+        assert!(letters.letters().iter().all(|it| it.reason.contains("the table is down")));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_aside_comes_back() {
+    let messages = [
+        message("1", "{"),
+        received(RECEIVES_MAX, "2", &delivery("Fails")),
+        message("3", &delivery("A")),
+    ];
+    let (handled, failed) = run_with(&messages, &Unreachable).await;
+    assert_eq!(handled, ["Fails", "A"]);
+    assert_eq!(failed, ["1", "2"]);
     let mut bare = message("1", "");
     bare.as_object_mut().unwrap().remove("body");
     assert_eq!(run(&[bare]).await.1, ["1"]);

@@ -36,6 +36,10 @@ pub struct ProjectConfig {
 /// Settings of `billing-publish`.
 #[derive(Clone, Debug)]
 pub struct PublishConfig {
+    /// Table of the bills, to publish from once more.
+    pub bills_table: String,
+    /// Its own queue, to go on with that.
+    pub queue_url: String,
     /// Where events go.
     pub bus_name: String,
     /// Queue for records that can't be published.
@@ -51,6 +55,8 @@ pub struct ReactConfig {
     pub due_after: SignedDuration,
     /// Billing's own queue, for reminders.
     pub queue_url: String,
+    /// Queue of messages that can't be handled.
+    pub dead_letters_url: String,
 }
 
 impl DeskConfig {
@@ -102,6 +108,8 @@ impl PublishConfig {
     /// Names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
+            bills_table: required("BILLS_TABLE")?,
+            queue_url: required("BILLING_PUBLISH_QUEUE_URL")?,
             bus_name: required("BUS_NAME")?,
             dead_letters_url: required("BILLING_PUBLISH_DEAD_LETTERS_URL")?,
         })
@@ -119,6 +127,7 @@ impl ReactConfig {
             desk: DeskConfig::from_env()?,
             due_after: parsed("BILL_DUE_SECONDS", due_after)?,
             queue_url: required("BILLING_QUEUE_URL")?,
+            dead_letters_url: required("BILLING_DEAD_LETTERS_URL")?,
         })
     }
 }

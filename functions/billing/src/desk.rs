@@ -289,11 +289,18 @@ where
                 }
                 .unread()
             });
-            let events = envelopes.collect::<Result<_, _>>().map_err(unwritable)?;
+            let events: Vec<_> = envelopes.collect::<Result<_, _>>().map_err(unwritable)?;
+            let told: Vec<_> = events.iter().map(|it| (it.event.kind.clone(), it.id)).collect();
             let id = (self.new_id)();
             let change = Change { expected: stored.version, id, state: bill.clone(), events };
             match self.store.save(&reference.to_string(), change).await {
-                Ok(()) => return Ok(Stored { bill, version }),
+                Ok(()) => {
+                    let causation_id = cause.unwrap_or(correlation_id);
+                    for (event, event_id) in told {
+                        tracing::info!(%correlation_id, %causation_id, event, %event_id, "happened");
+                    }
+                    return Ok(Stored { bill, version });
+                }
                 Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 Err(error) => return Err(error.into()),
             }

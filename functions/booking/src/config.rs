@@ -36,11 +36,17 @@ pub struct RebuildConfig {
     pub bookings_table: String,
     /// Table of the view.
     pub view_table: String,
+    /// Queue of rebuilds that have come to a halt.
+    pub dead_letters_url: String,
 }
 
 /// Settings of `booking-publish`.
 #[derive(Clone, Debug)]
 pub struct PublishConfig {
+    /// Table of the event streams, to publish from once more.
+    pub bookings_table: String,
+    /// Its own queue, to go on with that.
+    pub queue_url: String,
     /// Name of the bus.
     pub bus_name: String,
     /// Queue of what can't be published.
@@ -54,6 +60,17 @@ pub struct ReactConfig {
     pub bookings_table: String,
     /// The state machine.
     pub saga_arn: String,
+    /// Queue of messages that can't be handled.
+    pub dead_letters_url: String,
+}
+
+/// Settings of `booking-resume`.
+#[derive(Clone, Debug)]
+pub struct ResumeConfig {
+    /// The state machine that undoes what a saga has left.
+    pub undo_arn: String,
+    /// Queue of messages that can't be handled.
+    pub dead_letters_url: String,
 }
 
 impl CommandConfig {
@@ -106,6 +123,7 @@ impl RebuildConfig {
         Ok(Self {
             bookings_table: required("BOOKINGS_TABLE")?,
             view_table: required("BOOKINGS_VIEW_TABLE")?,
+            dead_letters_url: required("BOOKING_REBUILD_DEAD_LETTERS_URL")?,
         })
     }
 }
@@ -118,6 +136,8 @@ impl PublishConfig {
     /// Names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
+            bookings_table: required("BOOKINGS_TABLE")?,
+            queue_url: required("BOOKING_PUBLISH_QUEUE_URL")?,
             bus_name: required("BUS_NAME")?,
             dead_letters_url: required("BOOKING_PUBLISH_DEAD_LETTERS_URL")?,
         })
@@ -134,6 +154,21 @@ impl ReactConfig {
         Ok(Self {
             bookings_table: required("BOOKINGS_TABLE")?,
             saga_arn: required("BOOKING_SAGA_ARN")?,
+            dead_letters_url: required("BOOKING_DEAD_LETTERS_URL")?,
+        })
+    }
+}
+
+impl ResumeConfig {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// Names the first variable that is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            undo_arn: required("BOOKING_SAGA_UNDO_ARN")?,
+            dead_letters_url: required("BOOKING_RESUME_DEAD_LETTERS_URL")?,
         })
     }
 }

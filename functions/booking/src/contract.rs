@@ -6,7 +6,7 @@ use contracts::projection::{Projection, ProjectionStatus};
 use cqrs::generation::Status;
 use cqrs::rebuild::Progress;
 use event_sourcing::store::Commit;
-use outbox::envelope::Envelope;
+use outbox::envelope::{Envelope, Unread};
 use outbox::publish::{Entry, Poison};
 
 use crate::domain::BookingEvent;
@@ -23,7 +23,21 @@ pub fn published(
     booking_id: BookingId,
     commit: &Commit<BookingEvent>,
 ) -> Result<Vec<Entry>, Poison> {
-    let entries = commit.versioned().map(|(version, recorded)| {
+    let poison = |error: serde_json::Error| Poison(error.to_string());
+    let events = envelopes(booking_id, commit).map_err(poison)?;
+    events.iter().map(|event| Entry::new(SOURCE, event).map_err(poison)).collect()
+}
+
+/// A commit's events, as others may know them.
+///
+/// # Errors
+///
+/// If an event can't be written as JSON.
+pub fn envelopes(
+    booking_id: BookingId,
+    commit: &Commit<BookingEvent>,
+) -> Result<Vec<Envelope<Unread>>, serde_json::Error> {
+    let envelopes = commit.versioned().map(|(version, recorded)| {
         let envelope = Envelope {
             id: recorded.id,
             schema_version: SCHEMA_VERSION,
@@ -34,9 +48,9 @@ pub fn published(
             sequence: version,
             event: event(booking_id, &recorded.event),
         };
-        Entry::new(SOURCE, &envelope.unread()?)
+        envelope.unread()
     });
-    entries.collect::<Result<_, serde_json::Error>>().map_err(|error| Poison(error.to_string()))
+    envelopes.collect()
 }
 
 /// One event, without what is nobody else's business.

@@ -4,6 +4,7 @@ use bff::Origins;
 use function::env::{ConfigError, parsed, required};
 
 use crate::adapters::sfn::Machine;
+use crate::queues::Watched;
 
 /// Settings of the backend.
 #[derive(Clone, Debug)]
@@ -14,6 +15,10 @@ pub struct Config {
     pub origins: Origins,
     /// The state machine of instant bookings.
     pub booking_saga: Machine,
+    /// The state machine that takes up what that one has left half done.
+    pub booking_saga_undo: Machine,
+    /// All queues.
+    pub queues: Vec<Watched>,
 }
 
 /// The functions that are asked.
@@ -51,6 +56,22 @@ impl Config {
             },
             origins: Origins::from_list(&required("ALLOWED_ORIGINS")?),
             booking_saga: parsed("BOOKING_SAGA_ARN", str::parse)?,
+            booking_saga_undo: parsed("BOOKING_SAGA_UNDO_ARN", str::parse)?,
+            queues: queues()?,
         })
     }
+}
+
+fn queues() -> Result<Vec<Watched>, ConfigError> {
+    let prefix = format!("parkade-{}-", required("STAGE")?);
+    let read = |list: &str| {
+        let read = |url: &str| {
+            Watched::from_dead_letters(url, &prefix).ok_or("names something else than dead letters")
+        };
+        list.split(',').map(read).collect::<Result<Vec<_>, _>>()
+    };
+    let mut all = parsed("BOOKING_ALL_DEAD_LETTERS_URLS", read)?;
+    all.extend(parsed("PARKING_ALL_DEAD_LETTERS_URLS", read)?);
+    all.extend(parsed("BILLING_ALL_DEAD_LETTERS_URLS", read)?);
+    Ok(all)
 }

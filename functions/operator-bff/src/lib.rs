@@ -1,8 +1,9 @@
 //! Backend for the control room: all slots, all bookings, what has happened to them and how their sagas went.
 //!
-//! Read `workflow` for how an execution's history becomes steps; everything else carries requests to the services.
+//! Read `workflow` for how an execution's history becomes steps, and `queues` for dead letters; everything else carries requests to the services.
 
 pub mod config;
+pub mod queues;
 pub mod shape;
 pub mod workflow;
 

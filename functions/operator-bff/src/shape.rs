@@ -8,6 +8,8 @@ use contracts::projection::{Overview, Projection};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::queues::{Depth, LetterShown, Watched};
+
 const NAME_LENGTH_MAX: usize = 100;
 
 /// A wish for a slot.
@@ -36,6 +38,65 @@ pub struct RollBack {
     pub generation: u64,
 }
 
+/// Which events are to be published once more: those of one aggregate, or of a time.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WishToRepublish {
+    /// A booking, a slot or a bill's reference.
+    pub aggregate: Option<String>,
+    /// From then on.
+    pub from: Option<Timestamp>,
+    /// Before then.
+    pub until: Option<Timestamp>,
+}
+
+/// Events are on their way once more.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Republished {
+    /// Whose.
+    pub service: &'static str,
+}
+
+/// Dead letters are on their way back.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Redriven {
+    /// Where to.
+    pub queue: String,
+    /// About how many.
+    pub messages: u64,
+}
+
+/// The dead letters of all queues.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLettersShown {
+    /// The letters, queue by queue.
+    pub items: Vec<LetterShown>,
+    /// Queues that could not be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<String>,
+}
+
+/// A queue, and about how much is in it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueShown {
+    name: String,
+    messages: u64,
+    dead_letters: u64,
+}
+
+impl QueueShown {
+    /// A queue of such a depth.
+    #[must_use]
+    pub fn new(queue: &Watched, depth: Depth) -> Self {
+        let Depth { messages, dead_letters } = depth;
+        Self { name: queue.name.clone(), messages, dead_letters }
+    }
+}
+
 /// A projection, under its name.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,13 +116,18 @@ pub struct OverviewShown {
     slots: BTreeMap<String, u64>,
     counted_up_to: u64,
     projections: [ProjectionShown; 2],
+    queues: Vec<QueueShown>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<&'static str>,
 }
 
 impl OverviewShown {
-    /// What both services tell.
+    /// What both services and the queues tell; `None` if the queues do not.
     #[must_use]
-    pub fn new(bookings: Overview, slots: Overview) -> Self {
+    pub fn new(bookings: Overview, slots: Overview, queues: Option<Vec<QueueShown>>) -> Self {
         Self {
+            degraded: if queues.is_some() { Vec::new() } else { vec!["queues"] },
+            queues: queues.unwrap_or_default(),
             bookings: bookings.counts,
             slots: slots.counts,
             counted_up_to: bookings.counted_up_to.min(slots.counted_up_to),

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use contracts::id::BookingId;
 use jiff::Timestamp;
 use saga::Failure;
 use serde::{Deserialize, Serialize};
+
+/// With which an execution ends that has left its booking half done.
+const NEEDS_OPERATOR: &str = "NeedsOperator";
 
 /// Knows executions by their names.
 ///
@@ -15,8 +19,42 @@ pub trait Workflow: Sync {
     /// One execution.
     fn execution(
         &self,
+        machine: Machine,
         name: &str,
     ) -> impl Future<Output = Result<Option<Execution>, Failure>> + Send;
+}
+
+/// The machines that a booking may pass through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// The saga.
+    Saga,
+    /// All its undos, for a saga that was left half done.
+    Undo,
+}
+
+/// How a booking's saga went, and how it was taken up each time that it was left half done.
+///
+/// # Errors
+///
+/// If a history can't be read.
+pub async fn saga_of(
+    workflow: &impl Workflow,
+    booking_id: BookingId,
+) -> Result<Option<SagaShown>, Failure> {
+    let name = booking_id.to_string();
+    let Some(first) = workflow.execution(Machine::Saga, &name).await? else { return Ok(None) };
+    let mut whole = first;
+    for number in 1_u32.. {
+        if !whole.is_half_done() {
+            break;
+        }
+        let name = format!("{booking_id}-{number}");
+        let Some(next) = workflow.execution(Machine::Undo, &name).await? else { break };
+        whole.history.extend(next.history);
+        whole.status = next.status;
+    }
+    Ok(Some(whole.into()))
 }
 
 /// An execution, as far as it has come.
@@ -26,6 +64,23 @@ pub struct Execution {
     pub status: ExecutionStatus,
     /// What has happened in it, in order.
     pub history: Vec<HistoryEvent>,
+}
+
+impl Execution {
+    /// Whether it ended where it stood, so that something is left to be undone.
+    fn is_half_done(&self) -> bool {
+        match self.status {
+            ExecutionStatus::TimedOut | ExecutionStatus::Aborted => true,
+            ExecutionStatus::Failed => {
+                let last = self.history.last().map(|event| &event.what);
+                matches!(last, Some(Happening::Ended { error: Some(error), .. })
+                    if error == NEEDS_OPERATOR)
+            }
+            ExecutionStatus::Running
+            | ExecutionStatus::Succeeded
+            | ExecutionStatus::PendingRedrive => false,
+        }
+    }
 }
 
 /// The states of an execution.

@@ -5,10 +5,13 @@ mod support;
 use std::time::Duration;
 
 use bff::memory::{Memory, Reply};
-use operator_bff::workflow::{Execution, ExecutionStatus, Happening, HistoryEvent, Workflow};
+use operator_bff::queues::FoundLetter;
+use operator_bff::workflow::{
+    Execution, ExecutionStatus, Happening, HistoryEvent, Machine, Workflow,
+};
 use saga::Failure;
 use serde_json::{Value, json};
-use support::{AT, BOOKING, CORRELATION, SLOT, Sent, json_of, problem};
+use support::{AT, BOOKING, CORRELATION, QUEUES, SLOT, Sent, Shelf, json_of, problem};
 
 fn slot() -> Value {
     json!({"slotId": SLOT, "name": "A1", "status": "available", "version": 3})
@@ -85,7 +88,7 @@ struct Sagas {
 const SAGAS: Sagas = Sagas { reachable: true };
 
 impl Workflow for Sagas {
-    async fn execution(&self, name: &str) -> Result<Option<Execution>, Failure> {
+    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, Failure> {
         let at = AT.parse().expect("a time");
         let history = [
             Happening::StepEntered { name: "BlockSlot".to_owned() },
@@ -366,6 +369,144 @@ async fn the_overview_shows_counts_and_projections() {
     assert_eq!(overview["slots"], json!({"available": 5}));
     assert_eq!(overview["projections"][0]["name"], "bookings");
     assert_eq!(overview["projections"][1]["lagSeconds"], 1);
+}
+
+#[tokio::test]
+async fn the_overview_shows_queues_and_does_without_them() {
+    let queues = Shelf { letters: vec![("booking", letter("1", None, "{}"))], ..Shelf::default() };
+    let services = Memory::new(well);
+    let overview = || Sent::new("GET", "/operator/overview", &[]);
+    let answer = json_of(&overview().reaching(&services, &SAGAS, &queues).await);
+    assert_eq!(answer["queues"][0], json!({"name": "booking", "messages": 3, "deadLetters": 1}));
+    assert_eq!(answer["queues"].as_array().unwrap().len(), QUEUES.len());
+    assert_eq!(answer.get("degraded"), None);
+    let queues = Shelf { unreachable: vec!["booking-publish"], ..Shelf::default() };
+    let answer = overview().reaching(&services, &SAGAS, &queues).await;
+    assert_eq!(answer.status_code, 200);
+    let answer = json_of(&answer);
+    assert_eq!((&answer["queues"], &answer["degraded"]), (&json!([]), &json!(["queues"])));
+}
+
+fn letter(id: &str, reason: Option<&str>, body: &str) -> FoundLetter {
+    FoundLetter {
+        message_id: id.to_owned(),
+        reason: reason.map(str::to_owned),
+        body: body.to_owned(),
+        received_at: AT.parse().expect("a time"),
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_are_shown_with_their_reasons_and_without_what_pays() {
+    let record = json!({"reason": "no JSON", "record": {"events": "{\"token\":\"tok_secret\"}"}});
+    let queues = Shelf {
+        letters: vec![
+            ("booking", letter("1", Some("a rule says no"), "{}")),
+            ("booking-publish", letter("2", None, &record.to_string())),
+        ],
+        unreachable: vec!["billing-publish"],
+        ..Shelf::default()
+    };
+    let sent = Sent::new("GET", "/operator/dead-letters", &[]);
+    let answer = sent.reaching(&Memory::new(|_, _| down()), &SAGAS, &queues).await;
+    assert_eq!(answer.status_code, 200, "{}", answer.body);
+    assert!(!answer.body.contains("tok_secret"), "{}", answer.body);
+    let shown = json_of(&answer);
+    let first = json!({
+        "queue": "booking", "messageId": "1", "reason": "a rule says no", "body": "{}", "receivedAt": AT,
+    });
+    assert_eq!(shown["items"][0], first);
+    assert_eq!(shown["items"][1]["reason"], "no JSON");
+    assert_eq!(shown["degraded"], json!(["billing-publish"]));
+}
+
+#[tokio::test]
+async fn the_dead_letters_of_one_queue_are_moved_back() {
+    let letters = vec![("booking", letter("1", None, "{}")), ("booking", letter("2", None, "{}"))];
+    let queues = Shelf { letters, unreachable: vec!["parking-publish"], ..Shelf::default() };
+    let nobody = Memory::new(|_, _| down());
+    let redrive = |queue: &'static str| {
+        Sent::new("POST", "/operator/dead-letters/{queue}/redrive", &[("queue", queue)])
+    };
+    let answer = redrive("booking").reaching(&nobody, &SAGAS, &queues).await;
+    assert_eq!(
+        (answer.status_code, json_of(&answer)),
+        (202, json!({"queue": "booking", "messages": 2}))
+    );
+    assert_eq!(queues.calls(), ["redrive booking"]);
+    for (queue, expected) in [
+        ("booking-dead-letters", (404, "not-found".to_owned())),
+        ("parking-publish", (503, "service-unavailable".to_owned())),
+    ] {
+        assert_eq!(problem(&redrive(queue).reaching(&nobody, &SAGAS, &queues).await), expected);
+    }
+}
+
+#[tokio::test]
+async fn events_are_published_once_more_by_their_own_service() {
+    let nobody = Memory::new(|_, _| down());
+    let republish = |service: &'static str, body: Value| {
+        Sent::new("POST", "/operator/services/{service}/republish", &[("service", service)])
+            .body(&body)
+    };
+    for (service, wish) in [
+        ("booking", json!({"aggregate": BOOKING})),
+        ("parking", json!({"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"})),
+    ] {
+        let queues = Shelf::default();
+        let answer = republish(service, wish.clone()).reaching(&nobody, &SAGAS, &queues).await;
+        assert_eq!((answer.status_code, json_of(&answer)), (202, json!({"service": service})));
+        let message = json!({ "republish": wish });
+        assert_eq!(queues.calls(), [format!("send {message} to {service}-publish")]);
+    }
+    let queues = Shelf::default();
+    for (service, wish, expected) in [
+        ("customers", json!({"aggregate": BOOKING}), (404, "not-found")),
+        ("booking", json!({}), (400, "validation")),
+        ("booking", json!({"aggregate": ""}), (400, "validation")),
+        ("booking", json!({"aggregate": BOOKING, "from": AT}), (400, "validation")),
+        ("booking", json!({"from": AT}), (400, "validation")),
+        ("booking", json!({"from": AT, "until": AT}), (400, "validation")),
+        ("booking", json!({"from": "monday", "until": AT}), (400, "validation")),
+        ("booking", json!({"all": true}), (400, "validation")),
+    ] {
+        let answer = republish(service, wish.clone()).reaching(&nobody, &SAGAS, &queues).await;
+        assert_eq!(problem(&answer), (expected.0, expected.1.to_owned()), "{wish}");
+    }
+    assert_eq!(queues.calls(), [""; 0]);
+}
+
+/// A saga that wanted an operator, and what became of it.
+struct TakenUp;
+
+impl Workflow for TakenUp {
+    async fn execution(&self, machine: Machine, name: &str) -> Result<Option<Execution>, Failure> {
+        let at = AT.parse().expect("a time");
+        let ended = |error: &str| Happening::Ended { error: Some(error.to_owned()), cause: None };
+        let execution = |step: &str, error: &str| Execution {
+            status: ExecutionStatus::Failed,
+            history: [Happening::StepEntered { name: step.to_owned() }, ended(error)]
+                .map(|what| HistoryEvent { at, what })
+                .to_vec(),
+        };
+        let number = name.strip_prefix(BOOKING).expect("it is of this booking");
+        Ok(match (machine, number) {
+            (Machine::Saga, "") => Some(execution("RefundPayment", "NeedsOperator")),
+            (Machine::Undo, "-1") => Some(execution("UnblockSlot", "NeedsOperator")),
+            (Machine::Undo, "-2") => Some(execution("FailBooking", "BookingFailed")),
+            other => unreachable!("nobody should ask for {other:?}"),
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_saga_that_was_taken_up_is_told_to_its_end() {
+    let answer = booking_of(BOOKING, "saga").to(&Memory::new(well), &TakenUp).await;
+    let saga = json_of(&answer);
+    let names: Vec<_> =
+        saga["steps"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["RefundPayment", "UnblockSlot", "FailBooking"]);
+    assert_eq!(saga["error"], "BookingFailed");
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use operator_bff::adapters::sfn::StepFunctions;
-use operator_bff::workflow::{SagaShown, Workflow};
+use operator_bff::adapters::sfn::{Machine, StepFunctions};
+use operator_bff::workflow::{self, SagaShown, Workflow};
 use serde_json::{Value, json};
 
 const MACHINE: &str =
@@ -70,8 +70,9 @@ async fn told(recorded: &str, booking: &str) -> Option<Value> {
         .credentials_provider(Credentials::for_tests())
         .http_client(Recorded(serde_json::from_str(recorded).expect("JSON")))
         .build();
-    let workflow = StepFunctions::new(Client::from_conf(config), MACHINE.parse().expect("an ARN"));
-    let execution = workflow.execution(booking).await.expect("reachable");
+    let machine: Machine = MACHINE.parse().expect("an ARN");
+    let workflow = StepFunctions::new(Client::from_conf(config), machine.clone(), machine);
+    let execution = workflow.execution(workflow::Machine::Saga, booking).await.expect("reachable");
     execution.map(|it| serde_json::to_value(SagaShown::from(it)).expect("JSON"))
 }
 

@@ -2,11 +2,20 @@
 
 use function::env::{ConfigError, required};
 
-/// Settings of `parking-command` and `parking-react`, which write slots.
+/// Settings of `parking-command`.
 #[derive(Clone, Debug)]
-pub struct WriteConfig {
+pub struct CommandConfig {
     /// Table of the slots.
     pub slots_table: String,
+}
+
+/// Settings of `parking-react`.
+#[derive(Clone, Debug)]
+pub struct ReactConfig {
+    /// Table of the slots.
+    pub slots_table: String,
+    /// Queue of messages that can't be handled.
+    pub dead_letters_url: String,
 }
 
 /// Settings of `parking-query`.
@@ -34,18 +43,24 @@ pub struct RebuildConfig {
     pub slots_table: String,
     /// Table of the view.
     pub view_table: String,
+    /// Queue of rebuilds that have come to a halt.
+    pub dead_letters_url: String,
 }
 
 /// Settings of `parking-publish`.
 #[derive(Clone, Debug)]
 pub struct PublishConfig {
+    /// Table of the slots, to publish from once more.
+    pub slots_table: String,
+    /// Its own queue, to go on with that.
+    pub queue_url: String,
     /// Name of the bus.
     pub bus_name: String,
     /// Queue of what can't be published.
     pub dead_letters_url: String,
 }
 
-impl WriteConfig {
+impl CommandConfig {
     /// Reads the settings.
     ///
     /// # Errors
@@ -53,6 +68,20 @@ impl WriteConfig {
     /// Names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self { slots_table: required("SLOTS_TABLE")? })
+    }
+}
+
+impl ReactConfig {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// Names the first variable that is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            slots_table: required("SLOTS_TABLE")?,
+            dead_letters_url: required("PARKING_DEAD_LETTERS_URL")?,
+        })
     }
 }
 
@@ -91,6 +120,7 @@ impl RebuildConfig {
         Ok(Self {
             slots_table: required("SLOTS_TABLE")?,
             view_table: required("SLOTS_VIEW_TABLE")?,
+            dead_letters_url: required("PARKING_REBUILD_DEAD_LETTERS_URL")?,
         })
     }
 }
@@ -103,6 +133,8 @@ impl PublishConfig {
     /// Names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
+            slots_table: required("SLOTS_TABLE")?,
+            queue_url: required("PARKING_PUBLISH_QUEUE_URL")?,
             bus_name: required("BUS_NAME")?,
             dead_letters_url: required("PARKING_PUBLISH_DEAD_LETTERS_URL")?,
         })

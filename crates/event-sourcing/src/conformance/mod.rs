@@ -20,14 +20,14 @@ use uuid::Uuid;
 
 pub use log::Noted;
 
-use crate::store::{Commit, EventStore, Recorded, StoreError, Streams};
+use crate::store::{Commit, EventStore, Log, Recorded, StoreError, Streams};
 
 /// Runs the whole suite; it uses streams of its own and can share a table.
 ///
 /// # Panics
 ///
 /// When the store does not do what it must.
-pub async fn all(store: &(impl EventStore<Noted> + Streams + Sync)) {
+pub async fn all(store: &(impl EventStore<Noted> + Streams + Log<Noted> + Sync)) {
     what_was_appended_comes_back_at_once(store).await;
     a_commit_is_stored_whole(store).await;
     a_taken_version_is_a_conflict(store).await;
@@ -45,6 +45,7 @@ pub async fn all(store: &(impl EventStore<Noted> + Streams + Sync)) {
     snapshots::all(store).await;
     // Last: what the others have left makes several pages.
     every_stream_is_named_once(store).await;
+    every_commit_is_listed_once(store).await;
 }
 
 /// A read that follows an append sees it.
@@ -241,6 +242,31 @@ pub async fn every_stream_is_named_once(store: &(impl EventStore<Noted> + Stream
     named.sort();
     made.sort();
     assert_eq!(named, made);
+}
+
+/// Page by page, whatever stream it is of.
+pub async fn every_commit_is_listed_once(store: &(impl EventStore<Noted> + Log<Noted>)) {
+    let mut made = Vec::new();
+    for stream in (0..15).map(|_| new_stream()) {
+        for version in 1..=2 {
+            let made_now = commit(version, &["a"]);
+            store.append(&stream, made_now.clone()).await.expect("version is free");
+            made.push((stream.clone(), made_now));
+        }
+    }
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.commits(after.as_deref()).await.expect("store can be read");
+        listed.extend(page.commits.into_iter().filter(|it| made.contains(it)));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let key = |it: &(String, Commit<Noted>)| (it.0.clone(), it.1.version);
+    listed.sort_by_key(key);
+    made.sort_by_key(key);
+    assert_eq!(listed, made);
 }
 
 async fn load(store: &impl EventStore<Noted>, stream: &str, after: u64) -> Vec<Commit<Noted>> {

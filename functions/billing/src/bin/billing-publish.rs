@@ -3,6 +3,7 @@
 use billing::config::PublishConfig;
 use billing::handlers::publish;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use outbox::dynamodb::DynamoStore;
 use outbox::eventbridge::EventBridge;
 use outbox::sqs::Queue;
 
@@ -12,9 +13,14 @@ async fn main() -> Result<(), Error> {
     let config = PublishConfig::from_env()?;
     let aws = function::aws_config().await;
     let bus = EventBridge::new(aws_sdk_eventbridge::Client::new(&aws), config.bus_name);
-    let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
+    let store =
+        DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), config.bills_table, function::now);
+    let queues = aws_sdk_sqs::Client::new(&aws);
+    let wishes = Queue::new(queues.clone(), config.queue_url);
+    let dead_letters = Queue::new(queues, config.dead_letters_url);
     run(service_fn(async |event: LambdaEvent<_>| {
-        Ok::<_, Error>(publish::handle(&bus, &dead_letters, event.payload).await)
+        let answer = publish::handle(&store, &bus, &wishes, &dead_letters, event.payload);
+        Ok::<_, Error>(answer.await)
     }))
     .await
 }

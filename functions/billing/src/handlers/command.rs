@@ -24,28 +24,34 @@ pub async fn handle(
 ) -> Result<Option<PublicBill>, Failure> {
     let Request { ask, cause } = request;
     let deadline = Deadline::of_invocation();
-    let (reference, done) = match ask {
+    let (command, reference, done) = match ask {
         Command::AuthorisePayment { slot_id, booking_id, customer, token } => {
             let reference = BillReference { slot_id, booking_id };
-            (reference, desk.authorise(reference, customer, token, cause, deadline).await)
+            (
+                "AuthorisePayment",
+                reference,
+                desk.authorise(reference, customer, token, cause, deadline).await,
+            )
         }
         Command::RefundPayment { slot_id, booking_id } => {
             let reference = BillReference { slot_id, booking_id };
-            (reference, desk.close(reference, cause, deadline).await)
+            ("RefundPayment", reference, desk.close(reference, cause, deadline).await)
         }
         Command::PayBill { reference, customer, payment_id, amount, token } => {
             let payment = NewPayment { customer, payment_id, amount, token };
-            (reference, desk.pay(reference, payment, cause, deadline).await)
+            ("PayBill", reference, desk.pay(reference, payment, cause, deadline).await)
         }
     };
     match done {
         Ok(stored) => Ok(contract::public(&stored.bill, stored.version)),
         Err(DeskError::Rejected(rejection)) => {
-            tracing::info!(%reference, reason = %rejection, "command rejected");
+            let (correlation_id, causation_id) =
+                (reference.booking_id, cause.unwrap_or(reference.booking_id.0));
+            tracing::info!(%correlation_id, %causation_id, command, reason = %rejection, "rejected");
             Err(rejection.into())
         }
         Err(error) => {
-            tracing::error!(%reference, error = &error as &dyn std::error::Error, "command not done");
+            tracing::error!(%reference, command, error = &error as &dyn std::error::Error, "command not done");
             Err(error.into())
         }
     }

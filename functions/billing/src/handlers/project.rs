@@ -1,23 +1,25 @@
 //! `billing-project`: stream → view.
 
-use aws_lambda_events::dynamodb::{Event, EventRecord};
-use aws_lambda_events::streams::DynamoDbEventResponse;
+use aws_lambda_events::dynamodb::EventRecord;
 use cqrs::follow::{ProjectError, follow};
 use cqrs::view::View;
-use outbox::publish::DeadLetters;
+use outbox::dead_letters::DeadLetters;
 use outbox::record::{Shown, shown};
+use outbox::redrive::{Answer, Occasion, follow_or_redrive};
 
 use crate::contract;
 use crate::domain::Bill;
 use crate::view::BillRow;
 
-/// Applies a batch of the stream to the view.
+/// Applies a batch of the stream, or records that were put aside, to the view.
 pub async fn handle(
     view: &impl View<BillRow>,
     dead_letters: &impl DeadLetters,
-    batch: Event,
-) -> DynamoDbEventResponse {
-    follow(batch, async |record| project(view, record).await, dead_letters).await
+    occasion: Occasion,
+) -> Answer {
+    let apply = async |record: &EventRecord| project(view, record).await;
+    let handle = async |batch| follow(batch, &apply, dead_letters).await;
+    follow_or_redrive(occasion, dead_letters, handle).await
 }
 
 async fn project(view: &impl View<BillRow>, record: &EventRecord) -> Result<(), ProjectError> {

@@ -1,15 +1,20 @@
-//! `billing-publish`: stream → bus.
+//! `billing-publish`: stream → bus, and once more from the source when an operator wants it.
 
-use aws_lambda_events::dynamodb::Event;
-use aws_lambda_events::streams::DynamoDbEventResponse;
 use contracts::billing::SOURCE;
-use outbox::publish::{Bus, DeadLetters, events_of_change, publish};
+use outbox::dead_letters::DeadLetters;
+use outbox::publish::{Bus, events_of_change, publish};
+use outbox::redrive::{Answer, Occasion};
+use outbox::republish::{Source, Wishes, publish_or_republish};
 
-/// Publishes a batch of the stream.
+/// Publishes a batch of the stream, or what messages of the queue ask for.
 pub async fn handle(
+    source: &impl Source,
     bus: &impl Bus,
+    wishes: &impl Wishes,
     dead_letters: &impl DeadLetters,
-    batch: Event,
-) -> DynamoDbEventResponse {
-    publish(batch, |record| events_of_change(SOURCE, record), bus, dead_letters).await
+    occasion: Occasion,
+) -> Answer {
+    let events_of = |record: &_| events_of_change(SOURCE, record);
+    let publish = async |batch| publish(batch, events_of, bus, dead_letters).await;
+    publish_or_republish(occasion, SOURCE, source, bus, wishes, dead_letters, publish).await
 }

@@ -17,7 +17,8 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use contracts::id::BillReference;
 use jiff::{SignedDuration, Timestamp};
-use outbox::consume::{Delivery, Handled, consume};
+use outbox::consume::{Delivery, Failed, Handled, consume};
+use outbox::dead_letters::DeadLetters;
 use outbox::publish::BusError;
 use outbox::state::StateStore;
 use saga::Failure;
@@ -77,6 +78,7 @@ pub async fn handle(
     desk: &Desk<impl StateStore<Bill>, impl Provider, impl Fn() -> Timestamp, impl Fn() -> Uuid>,
     due_bills: &impl DueBills,
     reminders: &impl Reminders,
+    dead_letters: &impl DeadLetters,
     due_after: SignedDuration,
     occasion: Occasion,
 ) -> Result<SqsBatchResponse, Failure> {
@@ -92,12 +94,15 @@ pub async fn handle(
                 Message::Reminder(Reminder { due }) => {
                     let attended = desk.attend(due, deadline).await;
                     let done = remind_if_soon(reminders, attended, (desk.now)()).await;
-                    done_or_left_to_the_sweep(due, done)
+                    Ok(done_or_left_to_the_sweep(due, done)?)
                 }
                 Message::Delivery(delivery) => {
                     let cause = Some(delivery.detail.id);
                     let (reference, done) = match wish(&delivery).map_err(ReactError::Unreadable)? {
-                        None => return Ok(Handled::Ignored),
+                        None => {
+                            function::metrics::ignored("billing-react", (desk.now)());
+                            return Ok(Handled::Ignored);
+                        }
                         Some(Wish::Issue { reference, customer }) => {
                             let issued = desk.issue(reference, customer, due_after, cause).await;
                             (reference, remind_if_soon(reminders, issued, (desk.now)()).await)
@@ -107,10 +112,10 @@ pub async fn handle(
                             (reference, closed.map(drop).map_err(ReactError::Desk))
                         }
                     };
-                    done_or_left_to_the_sweep(reference, done)
+                    Ok(done_or_left_to_the_sweep(reference, done)?)
                 }
             };
-            Ok(consume(batch, react).await)
+            Ok(consume(batch, dead_letters, react).await)
         }
     }
 }
@@ -173,7 +178,17 @@ fn done_or_left_to_the_sweep(
     }
 }
 
-/// Why a message comes back.
+impl From<ReactError> for Failed {
+    fn from(error: ReactError) -> Self {
+        match error {
+            ReactError::Unreadable(error) => Self::Poison(Box::new(error)),
+            ReactError::Desk(error) => Failure::from(error).into(),
+            ReactError::Reminder(error) => Self::Transient(Box::new(error)),
+        }
+    }
+}
+
+/// Why a message is not done.
 #[derive(Debug, thiserror::Error)]
 enum ReactError {
     /// It is of a known kind and says something else.

@@ -13,7 +13,7 @@ use billing::ports::{Charge, Provider, ProviderError};
 use contracts::id::{BillReference, BookingId, CustomerId, PaymentId, SlotId};
 use contracts::money::Money;
 use jiff::{SignedDuration, Timestamp};
-use outbox::memory::MemoryStore;
+use outbox::memory::{MemoryDeadLetters, MemoryStore};
 use outbox::state::{Change, Loaded, StateStore, StoreError};
 use uuid::Uuid;
 
@@ -49,6 +49,7 @@ pub(crate) struct World {
     pub(crate) store: MemoryStore<Bill>,
     pub(crate) provider: MemoryProvider,
     pub(crate) reminders: MemoryReminders,
+    pub(crate) letters: MemoryDeadLetters,
     clock: AtomicI64,
     ids: AtomicU64,
 }

@@ -1,8 +1,10 @@
 //! Sagas as executions of a Step Functions state machine.
 
 use aws_sdk_sfn::Client;
+use serde::Serialize;
 
 use crate::handlers::react::{SagaInput, Sagas, SagasError};
+use crate::handlers::resume::{UndoInput, Undos};
 
 /// Starts executions of one state machine.
 #[derive(Clone, Debug)]
@@ -21,12 +23,28 @@ impl StepFunctions {
 
 impl Sagas for StepFunctions {
     async fn start(&self, input: &SagaInput) -> Result<(), SagasError> {
+        self.start_execution(&input.booking_id.to_string(), input).await
+    }
+}
+
+impl Undos for StepFunctions {
+    async fn undo(&self, name: &str, input: &UndoInput) -> Result<(), SagasError> {
+        self.start_execution(name, input).await
+    }
+}
+
+impl StepFunctions {
+    async fn start_execution(
+        &self,
+        name: &str,
+        input: &(impl Serialize + Sync),
+    ) -> Result<(), SagasError> {
         let text = serde_json::to_string(input).map_err(|error| SagasError(Box::new(error)))?;
         let start = self
             .client
             .start_execution()
             .state_machine_arn(&self.state_machine_arn)
-            .name(input.booking_id.to_string())
+            .name(name)
             .input(text);
         match start.send().await {
             Ok(_) => Ok(()),

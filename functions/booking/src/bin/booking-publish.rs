@@ -2,6 +2,8 @@
 
 use booking::config::PublishConfig;
 use booking::handlers::publish;
+use booking::source::Bookings;
+use event_sourcing::dynamodb::DynamoStore;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use outbox::eventbridge::EventBridge;
 use outbox::sqs::Queue;
@@ -12,9 +14,14 @@ async fn main() -> Result<(), Error> {
     let config = PublishConfig::from_env()?;
     let aws = function::aws_config().await;
     let bus = EventBridge::new(aws_sdk_eventbridge::Client::new(&aws), config.bus_name);
-    let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
+    let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), config.bookings_table);
+    let queues = aws_sdk_sqs::Client::new(&aws);
+    let wishes = Queue::new(queues.clone(), config.queue_url);
+    let dead_letters = Queue::new(queues, config.dead_letters_url);
+    let source = Bookings(&store);
     run(service_fn(async |event: LambdaEvent<_>| {
-        Ok::<_, Error>(publish::handle(&bus, &dead_letters, event.payload).await)
+        let answer = publish::handle(&source, &bus, &wishes, &dead_letters, event.payload);
+        Ok::<_, Error>(answer.await)
     }))
     .await
 }

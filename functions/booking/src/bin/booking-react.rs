@@ -5,6 +5,7 @@ use booking::config::ReactConfig;
 use booking::handlers::react;
 use event_sourcing::dynamodb::DynamoStore;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use outbox::sqs::Queue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -13,11 +14,12 @@ async fn main() -> Result<(), Error> {
     let aws = function::aws_config().await;
     let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), config.bookings_table);
     let sagas = StepFunctions::new(aws_sdk_sfn::Client::new(&aws), config.saga_arn);
+    let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     function::warm(store.warm_up()).await;
     run(service_fn(async |event: LambdaEvent<_>| {
-        let answer =
-            react::handle(&store, &sagas, event.payload, function::now, function::new_id).await;
-        Ok::<_, Error>(answer)
+        let (now, new_id) = (function::now, function::new_id);
+        let answer = react::handle(&store, &sagas, &dead_letters, event.payload, now, new_id);
+        Ok::<_, Error>(answer.await)
     }))
     .await
 }

@@ -6,6 +6,7 @@ use booking::source::Bookings;
 use cqrs::dynamodb::DynamoGenerations;
 use event_sourcing::dynamodb::DynamoStore;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use outbox::sqs::Queue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -15,9 +16,11 @@ async fn main() -> Result<(), Error> {
     let tables = aws_sdk_dynamodb::Client::new(&aws);
     let store = DynamoStore::new(tables.clone(), config.bookings_table);
     let views = DynamoGenerations::new(tables, config.view_table);
+    let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     run(service_fn(async |event: LambdaEvent<_>| {
-        let worker = &event.context.request_id;
-        rebuild::handle(&views, &Bookings(&store), event.payload, worker, function::now).await
+        let LambdaEvent { payload, context, .. } = event;
+        let (source, worker) = (Bookings(&store), &context.request_id);
+        rebuild::handle(&views, &source, &dead_letters, payload, worker, function::now).await
     }))
     .await
 }

@@ -36,3 +36,17 @@ pub enum BookingCommand {
         customer: CustomerId,
     },
 }
+
+impl BookingCommand {
+    /// What it is called: in logs, where nothing that it holds may stand.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "CreateBooking",
+            Self::Complete { .. } => "CompleteBooking",
+            Self::Fail { .. } => "FailBooking",
+            Self::Cancel { .. } => "CancelBooking",
+            Self::CheckOut { .. } => "CheckOutBooking",
+        }
+    }
+}

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::contract;
 use crate::domain::{Booking, BookingCommand, BookingEvent, Rejection};
+use crate::view::status_name;
 
 /// What a command is answered with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -80,12 +81,16 @@ pub(super) async fn carry_out(
     let executed = execute::<Booking>(store, &stream, command, metadata, new_id).await;
     let Reached { state, version } = executed.map_err(|error| match error {
         ExecuteError::Rejected(rejection) => {
-            tracing::info!(%booking_id, reason = %rejection, "command rejected");
+            let (command, causation_id) = (command.name(), metadata.causation_id);
+            tracing::info!(%booking_id, %causation_id, command, reason = %rejection, "rejected");
             rejection.into()
         }
         ExecuteError::Store(error) => failure(error),
     })?;
     let status = state.known().map_or(BookingStatus::Pending, |(_, status)| status);
+    let (command, causation_id, outcome) =
+        (command.name(), metadata.causation_id, status_name(status));
+    tracing::info!(%booking_id, %causation_id, command, outcome, version, "done");
     Ok(Accepted { booking_id, status, version })
 }
 

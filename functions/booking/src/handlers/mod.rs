@@ -6,6 +6,7 @@ pub mod publish;
 pub mod query;
 pub mod react;
 pub mod rebuild;
+pub mod resume;
 
 #[cfg(test)]
 mod tests;

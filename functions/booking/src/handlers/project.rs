@@ -11,13 +11,27 @@ use cqrs::view::View;
 use event_sourcing::item::CommitItem;
 use event_sourcing::store::{Commit, EventStore, StoreError};
 use jiff::Timestamp;
-use outbox::publish::{DeadLetters, Poison};
+use outbox::dead_letters::DeadLetters;
+use outbox::publish::Poison;
+use outbox::redrive::{Answer, Occasion, follow_or_redrive};
 
 use crate::domain::BookingEvent;
 use crate::view::{BookingRow, apply, fold};
 
-/// Applies a batch of the stream to every generation of the view.
+/// Applies a batch of the stream, or records that were put aside, to every generation of the view.
 pub async fn handle<G: Generations<BookingRow>>(
+    store: &impl EventStore<BookingEvent>,
+    views: &G,
+    dead_letters: &impl DeadLetters,
+    gauge: &Gauge,
+    clock: impl Fn() -> Timestamp,
+    occasion: Occasion,
+) -> Answer {
+    let handle = async |batch| batched(store, views, dead_letters, gauge, &clock, batch).await;
+    follow_or_redrive(occasion, dead_letters, handle).await
+}
+
+async fn batched<G: Generations<BookingRow>>(
     store: &impl EventStore<BookingEvent>,
     views: &G,
     dead_letters: &impl DeadLetters,

@@ -17,7 +17,8 @@ use event_sourcing::execute::Metadata;
 use event_sourcing::state::latest;
 use event_sourcing::store::EventStore;
 use jiff::Timestamp;
-use outbox::consume::{Delivery, Handled, consume};
+use outbox::consume::{Delivery, Failed, Handled, consume};
+use outbox::dead_letters::DeadLetters;
 use saga::{Failure, FailureKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -64,12 +65,15 @@ pub struct SagasError(#[source] pub Box<dyn StdError + Send + Sync>);
 pub async fn handle(
     store: &impl EventStore<BookingEvent>,
     sagas: &impl Sagas,
+    dead_letters: &impl DeadLetters,
     batch: SqsEvent,
     now: impl Fn() -> Timestamp,
     new_id: impl Fn() -> Uuid,
 ) -> SqsBatchResponse {
-    let react = async |delivery: Delivery| react(store, sagas, delivery, now(), &new_id).await;
-    consume(batch, react).await
+    let react = async |delivery: Delivery| {
+        react(store, sagas, delivery, now(), &new_id).await.map_err(Failed::from)
+    };
+    consume(batch, dead_letters, react).await
 }
 
 async fn react(
@@ -79,10 +83,15 @@ async fn react(
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
 ) -> Result<Handled, Failure> {
-    let Some(reaction) = reaction(&delivery)? else { return Ok(Handled::Ignored) };
+    let Some(reaction) = reaction(&delivery)? else {
+        function::metrics::ignored("booking-react", now);
+        return Ok(Handled::Ignored);
+    };
     let (booking_id, command) = match reaction {
         Reaction::StartSaga(booking_id) => {
-            start_saga(store, sagas, booking_id).await?;
+            let outcome = start_saga(store, sagas, booking_id).await?;
+            let causation_id = delivery.detail.id;
+            tracing::info!(%booking_id, %causation_id, command = "StartSaga", outcome, "done");
             return Ok(Handled::Done);
         }
         Reaction::Command(booking_id, command) => (booking_id, command),
@@ -138,18 +147,21 @@ fn on_billing(event: &billing::Event) -> Option<Reaction> {
     Some(Reaction::Command(*booking_id, fail))
 }
 
-/// The token is not published, so it comes from the stream; what is over by now needs no saga.
+/// The token is not published, so it comes from the stream; what is over by now needs no saga. Says what came of it.
 async fn start_saga(
     store: &impl EventStore<BookingEvent>,
     sagas: &impl Sagas,
     booking_id: BookingId,
-) -> Result<(), Failure> {
+) -> Result<&'static str, Failure> {
     let booking = latest::<Booking>(store, &booking_id.to_string()).await.map_err(failure)?;
-    let Booking::Pending(details) = booking.state else { return Ok(()) };
-    let Payment::Instant { token } = details.payment else { return Ok(()) };
+    let Booking::Pending(details) = booking.state else { return Ok("over") };
+    let Payment::Instant { token } = details.payment else { return Ok("invoice") };
     let Details { customer, slot_id, .. } = details;
     let input = SagaInput { booking_id, slot_id, customer, token, correlation_id: booking_id };
-    sagas.start(&input).await.map_err(|error| Failure::transient("no saga was started", error))
+    match sagas.start(&input).await {
+        Ok(()) => Ok("started"),
+        Err(error) => Err(Failure::transient("no saga was started", error)),
+    }
 }
 
 fn read<E: DeserializeOwned>(delivery: &Delivery) -> Result<E, Failure> {

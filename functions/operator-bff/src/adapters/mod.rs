@@ -1,3 +1,4 @@
 //! What no pattern crate offers.
 
 pub mod sfn;
+pub mod sqs;

@@ -1,4 +1,4 @@
-//! Executions of a Step Functions state machine.
+//! Executions of Step Functions state machines.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use aws_sdk_sfn::types::{ExecutionStatus as Told, HistoryEvent as ToldEvent, His
 use jiff::Timestamp;
 use saga::Failure;
 
-use crate::workflow::{Execution, ExecutionStatus, Happening, HistoryEvent, Workflow};
+use crate::workflow::{self, Execution, ExecutionStatus, Happening, HistoryEvent, Workflow};
 
 /// A state machine, by its ARN.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,20 +38,29 @@ impl FromStr for Machine {
 #[derive(Clone, Debug)]
 pub struct StepFunctions {
     client: Client,
-    machine: Machine,
+    saga: Machine,
+    undo: Machine,
 }
 
 impl StepFunctions {
-    /// Looks at one machine's executions.
+    /// Looks at the executions of the saga, and of its undos.
     #[must_use]
-    pub fn new(client: Client, machine: Machine) -> Self {
-        Self { client, machine }
+    pub fn new(client: Client, saga: Machine, undo: Machine) -> Self {
+        Self { client, saga, undo }
     }
 }
 
 impl Workflow for StepFunctions {
-    async fn execution(&self, name: &str) -> Result<Option<Execution>, Failure> {
-        let arn = format!("{}:{name}", self.machine.executions);
+    async fn execution(
+        &self,
+        machine: workflow::Machine,
+        name: &str,
+    ) -> Result<Option<Execution>, Failure> {
+        let machine = match machine {
+            workflow::Machine::Saga => &self.saga,
+            workflow::Machine::Undo => &self.undo,
+        };
+        let arn = format!("{}:{name}", machine.executions);
         let told = match self.client.describe_execution().execution_arn(&arn).send().await {
             Ok(told) => told,
             Err(error) if is_unknown(&error) => return Ok(None),

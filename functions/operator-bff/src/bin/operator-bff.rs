@@ -4,6 +4,7 @@ use ::bff::lambda::Functions;
 use api_gateway::proxy::ProxyEvent;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use operator_bff::adapters::sfn::StepFunctions;
+use operator_bff::adapters::sqs::Sqs;
 use operator_bff::config::Config;
 use operator_bff::handlers::bff;
 
@@ -13,12 +14,17 @@ async fn main() -> Result<(), Error> {
     let config = Config::from_env()?;
     let aws = function::aws_config().await;
     let services = Functions::new(&aws);
-    let workflow = StepFunctions::new(aws_sdk_sfn::Client::new(&aws), config.booking_saga.clone());
+    let workflow = StepFunctions::new(
+        aws_sdk_sfn::Client::new(&aws),
+        config.booking_saga.clone(),
+        config.booking_saga_undo.clone(),
+    );
+    let queues = Sqs::new(aws_sdk_sqs::Client::new(&aws));
     function::warm(services.warm_up(&config.services.booking_query)).await;
     run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
-        let answer =
-            bff::handle(&services, &workflow, &config, event.payload, function::new_id).await;
-        Ok::<_, Error>(answer)
+        let (event, new_id) = (event.payload, function::new_id);
+        let answer = bff::handle(&services, &workflow, &queues, &config, event, new_id);
+        Ok::<_, Error>(answer.await)
     }))
     .await
 }

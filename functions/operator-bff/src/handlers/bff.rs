@@ -6,8 +6,9 @@ use bff::{Answer, Edge, Problem, ProblemKind, Request};
 use contracts::id::SlotId;
 use uuid::Uuid;
 
-use super::{Errand, LIMIT, bookings, projections, slots};
+use super::{Errand, LIMIT, bookings, projections, queues, slots};
 use crate::config::Config;
+use crate::queues::Queues;
 use crate::workflow::Workflow;
 
 /// Where the slugs of problems are explained.
@@ -17,12 +18,13 @@ const PROBLEMS: &str = "https://parkade.dev/problems/";
 pub async fn handle(
     services: &impl Invoke,
     workflow: &impl Workflow,
+    queues: &impl Queues,
     config: &Config,
     event: ProxyEvent,
     new_id: impl Fn() -> Uuid,
 ) -> ProxyAnswer {
     let edge = Edge { problems: PROBLEMS, origins: config.origins.clone() };
-    let answer = |request| answer(services, workflow, config, request, &new_id);
+    let answer = |request| answer(services, workflow, queues, config, request, &new_id);
     edge.serve(event, new_id(), answer).await
 }
 
@@ -30,6 +32,7 @@ pub async fn handle(
 async fn answer(
     services: &impl Invoke,
     workflow: &impl Workflow,
+    letters: &impl Queues,
     config: &Config,
     request: Request,
     new_id: impl Fn() -> Uuid,
@@ -52,7 +55,18 @@ async fn answer(
         ("GET", "/operator/bookings") => bookings::list(&errand).await,
         ("GET", "/operator/bookings/{bookingId}/events") => bookings::history(&errand).await,
         ("GET", "/operator/bookings/{bookingId}/saga") => bookings::saga(&errand, workflow).await,
-        ("GET", "/operator/overview") => projections::overview(&errand).await,
+        ("GET", "/operator/overview") => {
+            projections::overview(&errand, letters, &config.queues).await
+        }
+        ("GET", "/operator/dead-letters") => {
+            queues::letters(&errand, letters, &config.queues).await
+        }
+        ("POST", "/operator/dead-letters/{queue}/redrive") => {
+            queues::redrive(&errand, letters, &config.queues).await
+        }
+        ("POST", "/operator/services/{service}/republish") => {
+            queues::republish(&errand, letters, &config.queues).await
+        }
         ("GET", "/operator/projections/{name}") => projections::read(&errand).await,
         ("POST", "/operator/projections/{name}/rebuild") => projections::rebuild(&errand).await,
         ("POST", "/operator/projections/{name}/rollback") => projections::roll_back(&errand).await,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{Errand, page_request};
 use crate::shape::{BookingShown, HistoryShown};
-use crate::workflow::{SagaShown, Workflow};
+use crate::workflow::{Workflow, saga_of};
 
 /// `GET /operator/bookings`.
 pub(super) async fn list(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
@@ -52,8 +52,8 @@ pub(super) async fn saga(
 ) -> Result<Answer, Problem> {
     let booking_id: BookingId = errand.request.path("bookingId")?;
     errand.request.query(&[])?;
-    match workflow.execution(&booking_id.to_string()).await? {
-        Some(execution) => Ok(Answer::json(200, &SagaShown::from(execution))),
+    match saga_of(workflow, booking_id).await? {
+        Some(saga) => Ok(Answer::json(200, &saga)),
         None => Err(Problem::not_found("this booking has no orchestrated saga")),
     }
 }

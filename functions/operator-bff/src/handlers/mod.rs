@@ -4,6 +4,7 @@ pub mod bff;
 
 mod bookings;
 mod projections;
+mod queues;
 mod slots;
 
 use std::time::Duration;

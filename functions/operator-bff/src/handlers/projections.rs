@@ -7,10 +7,14 @@ use bff::{Answer, Problem};
 use contracts::message::Request;
 use contracts::projection::{Command, Overview, Projection};
 use contracts::{booking, parking};
+use futures::future::try_join_all;
+use saga::Failure;
 
 use super::Errand;
+use super::queues::within_limit;
 use crate::config::Services;
-use crate::shape::{OverviewShown, ProjectionShown, RollBack};
+use crate::queues::{Queues, Watched};
+use crate::shape::{OverviewShown, ProjectionShown, QueueShown, RollBack};
 
 /// A projection, by its name.
 #[derive(Clone, Copy)]
@@ -91,14 +95,26 @@ pub(super) async fn roll_back(errand: &Errand<'_, impl Invoke>) -> Result<Answer
 }
 
 /// `GET /operator/overview`.
-pub(super) async fn overview(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
+pub(super) async fn overview(
+    errand: &Errand<'_, impl Invoke>,
+    queues: &impl Queues,
+    watched: &[Watched],
+) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     let (services, at, deadline) = (errand.services, errand.at, errand.deadline);
     let bookings = Request::from(booking::Query::Overview {});
     let slots = Request::from(parking::Query::Overview {});
-    let (bookings, slots) = tokio::try_join!(
+    let (bookings, slots, depths) = tokio::join!(
         ask::<_, Overview>(services, &at.booking_query, &bookings, deadline),
         ask::<_, Overview>(services, &at.parking_query, &slots, deadline),
-    )?;
-    Ok(Answer::json(200, &OverviewShown::new(bookings, slots)))
+        within_limit(depths(queues, watched)),
+    );
+    Ok(Answer::json(200, &OverviewShown::new(bookings?, slots?, depths.ok())))
+}
+
+async fn depths(queues: &impl Queues, watched: &[Watched]) -> Result<Vec<QueueShown>, Failure> {
+    let depths = watched
+        .iter()
+        .map(async |queue| queues.depth(queue).await.map(|depth| QueueShown::new(queue, depth)));
+    try_join_all(depths).await
 }

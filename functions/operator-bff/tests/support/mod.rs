@@ -1,13 +1,15 @@
 //! Events of the gateway, and the configuration they meet.
 
-use std::future::Future;
+use std::sync::Mutex;
 
 use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::Origins;
 use bff::invoke::Invoke;
 use operator_bff::config::{Config, Services};
 use operator_bff::handlers::bff::handle;
+use operator_bff::queues::{Depth, FoundLetter, Queues, Watched};
 use operator_bff::workflow::Workflow;
+use saga::Failure;
 use serde_json::{Value, json};
 
 pub(crate) const SLOT: &str = "0191f7a4-0000-7000-8000-000000000001";
@@ -16,6 +18,14 @@ pub(crate) const CORRELATION: &str = "0191f7a4-0000-7000-8000-000000000003";
 pub(crate) const AT: &str = "2025-03-12T19:46:25Z";
 pub(crate) const MACHINE: &str =
     "arn:aws:states:us-east-1:000000000000:stateMachine:parkade-local-booking-saga";
+
+pub(crate) const QUEUES: [&str; 4] =
+    ["booking", "booking-publish", "parking-publish", "billing-publish"];
+
+fn watched(name: &str) -> Watched {
+    let url = format!("http://localhost/queue/us-east-1/000000000000/parkade-local-{name}");
+    Watched { name: name.to_owned(), dead_letters_url: format!("{url}-dead-letters"), url }
+}
 
 /// A request of olga's, as API Gateway hands it over.
 pub(crate) struct Sent(Value);
@@ -62,13 +72,66 @@ impl Sent {
         self
     }
 
-    pub(crate) fn to(
+    pub(crate) async fn to(self, services: &impl Invoke, workflow: &impl Workflow) -> ProxyAnswer {
+        self.reaching(services, workflow, &Shelf::default()).await
+    }
+
+    pub(crate) async fn reaching(
         self,
         services: &impl Invoke,
         workflow: &impl Workflow,
-    ) -> impl Future<Output = ProxyAnswer> {
+        queues: &impl Queues,
+    ) -> ProxyAnswer {
         let event: ProxyEvent = serde_json::from_value(self.0).expect("an event");
-        async move { handle(services, workflow, &config(), event, function::new_id).await }
+        handle(services, workflow, queues, &config(), event, function::new_id).await
+    }
+}
+
+/// Queues with letters in them, of which some cannot be reached.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    pub(crate) letters: Vec<(&'static str, FoundLetter)>,
+    pub(crate) unreachable: Vec<&'static str>,
+    pub(crate) calls: Mutex<Vec<String>>,
+}
+
+impl Shelf {
+    fn call(&self, what: &str, queue: &Watched) -> Result<(), Failure> {
+        self.calls.lock().expect("no panic").push(format!("{what} {}", queue.name));
+        if self.unreachable.contains(&queue.name.as_str()) {
+            return Err(Failure::transient("not now", "connection refused"));
+        }
+        Ok(())
+    }
+
+    fn of(&self, queue: &Watched) -> Vec<FoundLetter> {
+        let letters = self.letters.iter().filter(|(name, _)| *name == queue.name);
+        letters.map(|(_, letter)| letter.clone()).collect()
+    }
+
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().expect("no panic").clone()
+    }
+}
+
+impl Queues for Shelf {
+    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, Failure> {
+        self.call("look at", queue)?;
+        Ok(self.of(queue))
+    }
+
+    async fn redrive(&self, queue: &Watched) -> Result<u64, Failure> {
+        self.call("redrive", queue)?;
+        Ok(self.of(queue).len() as u64)
+    }
+
+    async fn depth(&self, queue: &Watched) -> Result<Depth, Failure> {
+        self.call("count", queue)?;
+        Ok(Depth { messages: 3, dead_letters: self.of(queue).len() as u64 })
+    }
+
+    async fn send(&self, queue: &Watched, message: String) -> Result<(), Failure> {
+        self.call(&format!("send {message} to"), queue)
     }
 }
 
@@ -84,6 +147,8 @@ pub(crate) fn config() -> Config {
         },
         origins: Origins::Any,
         booking_saga: MACHINE.parse().expect("an ARN"),
+        booking_saga_undo: MACHINE.parse().expect("an ARN"),
+        queues: QUEUES.map(watched).to_vec(),
     }
 }
 

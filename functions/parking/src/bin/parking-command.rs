@@ -2,13 +2,13 @@
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use outbox::dynamodb::DynamoStore;
-use parking::config::WriteConfig;
+use parking::config::CommandConfig;
 use parking::handlers::command;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     function::telemetry();
-    let config = WriteConfig::from_env()?;
+    let config = CommandConfig::from_env()?;
     let aws = function::aws_config().await;
     let tables = aws_sdk_dynamodb::Client::new(&aws);
     let store = DynamoStore::new(tables, config.slots_table, function::now);

@@ -3,6 +3,7 @@
 use cqrs::dynamodb::DynamoGenerations;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use outbox::dynamodb::DynamoStore;
+use outbox::sqs::Queue;
 use parking::config::RebuildConfig;
 use parking::handlers::rebuild;
 use parking::source::Slots;
@@ -15,9 +16,11 @@ async fn main() -> Result<(), Error> {
     let tables = aws_sdk_dynamodb::Client::new(&aws);
     let store = DynamoStore::new(tables.clone(), config.slots_table, function::now);
     let views = DynamoGenerations::new(tables, config.view_table);
+    let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     run(service_fn(async |event: LambdaEvent<_>| {
-        let worker = &event.context.request_id;
-        rebuild::handle(&views, &Slots(&store), event.payload, worker, function::now).await
+        let LambdaEvent { payload, context, .. } = event;
+        let (source, worker) = (Slots(&store), &context.request_id);
+        rebuild::handle(&views, &source, &dead_letters, payload, worker, function::now).await
     }))
     .await
 }

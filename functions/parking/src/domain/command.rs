@@ -37,6 +37,20 @@ pub enum SlotCommand {
 }
 
 impl SlotCommand {
+    /// What it is called: in logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "CreateSlot",
+            Self::Close => "CloseSlot",
+            Self::Reopen => "ReopenSlot",
+            Self::Block { .. } => "BlockSlot",
+            Self::Reserve { .. } => "ReserveSlot",
+            Self::Unblock { .. } => "UnblockSlot",
+            Self::ReservePaid { .. } => "ReservePaidSlot",
+        }
+    }
+
     /// The booking that would get a hold which it has not: whether it is barred decides.
     #[must_use]
     pub fn taker(&self) -> Option<BookingId> {

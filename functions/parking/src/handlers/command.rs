@@ -28,6 +28,13 @@ pub(super) struct Origin {
     pub(super) cause: Option<Uuid>,
 }
 
+impl Origin {
+    /// What is logged as the cause: out of the blue, the transaction itself.
+    fn causation_id(&self) -> Uuid {
+        self.cause.unwrap_or(self.correlation_id)
+    }
+}
+
 /// Answers one command: the slot after it, or nothing if an undo was asked of a slot that is not there.
 ///
 /// # Errors
@@ -86,15 +93,19 @@ pub(super) async fn carry_out(
         store.bar(&key, &booking_id.to_string()).await.map_err(failure)?;
     }
     let taker = command.taker().map(|it| it.to_string());
+    let correlation_id = origin.correlation_id;
     let mut attempt = 1;
     loop {
         let loaded = store.load(&key, taker.as_deref()).await.map_err(failure)?;
         let slot = loaded.state.unwrap_or_default();
         let decided = decide(&slot, loaded.barred, command).map_err(|rejection| {
-            tracing::info!(%slot_id, correlation_id = %origin.correlation_id, reason = %rejection, "command rejected");
+            let (command, causation_id) = (command.name(), origin.causation_id());
+            tracing::info!(%correlation_id, %causation_id, command, reason = %rejection, "rejected");
             Failure::from(rejection)
         })?;
         let Some(event) = decided else {
+            let (command, causation_id) = (command.name(), origin.causation_id());
+            tracing::info!(%correlation_id, %causation_id, command, "nothing to do");
             return Ok(contract::published(slot_id, loaded.version, &slot));
         };
         if let SlotEvent::Unavailable { booking_id } = &event
@@ -107,15 +118,18 @@ pub(super) async fn carry_out(
         }
         let version = loaded.version + 1;
         let slot = evolve(slot, &event);
-        let change = Change {
-            expected: loaded.version,
-            // Another decision is another change, though it may look the same.
-            id: new_id(),
-            events: vec![envelope(slot_id, version, &event, origin, new_id())?],
-            state: slot.clone(),
-        };
+        // Another decision is another change, though it may look the same.
+        let id = new_id();
+        let envelope = envelope(slot_id, version, &event, origin, new_id())?;
+        let (event, event_id, causation_id) =
+            (envelope.event.kind.clone(), envelope.id, envelope.causation_id);
+        let change =
+            Change { expected: loaded.version, id, events: vec![envelope], state: slot.clone() };
         match store.save(&key, change).await {
-            Ok(()) => return Ok(contract::published(slot_id, version, &slot)),
+            Ok(()) => {
+                tracing::info!(%correlation_id, %causation_id, event, %event_id, "happened");
+                return Ok(contract::published(slot_id, version, &slot));
+            }
             Err(StoreError::Conflict) if attempt < ATTEMPTS_MAX => {
                 tokio::time::sleep(pause(attempt, new_id())).await;
                 attempt += 1;

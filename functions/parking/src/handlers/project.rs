@@ -9,15 +9,28 @@ use cqrs::lag::Gauge;
 use cqrs::projector;
 use cqrs::view::View;
 use jiff::Timestamp;
-use outbox::publish::{DeadLetters, Poison};
+use outbox::dead_letters::DeadLetters;
+use outbox::publish::Poison;
 use outbox::record::shown;
+use outbox::redrive::{Answer, Occasion, follow_or_redrive};
 
 use crate::contract;
 use crate::domain::Slot;
 use crate::view::SlotRow;
 
-/// Brings every generation of the view up to a batch of the stream.
+/// Brings every generation of the view up to a batch of the stream, or to records that were put aside.
 pub async fn handle<G: Generations<SlotRow>>(
+    views: &G,
+    dead_letters: &impl DeadLetters,
+    gauge: &Gauge,
+    clock: impl Fn() -> Timestamp,
+    occasion: Occasion,
+) -> Answer {
+    let handle = async |batch| batched(views, dead_letters, gauge, &clock, batch).await;
+    follow_or_redrive(occasion, dead_letters, handle).await
+}
+
+async fn batched<G: Generations<SlotRow>>(
     views: &G,
     dead_letters: &impl DeadLetters,
     gauge: &Gauge,

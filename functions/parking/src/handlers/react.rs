@@ -10,7 +10,8 @@
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
-use outbox::consume::{Delivery, Handled, consume};
+use outbox::consume::{Delivery, Failed, Handled, consume};
+use outbox::dead_letters::DeadLetters;
 use outbox::state::StateStore;
 use saga::{Failure, FailureKind};
 use uuid::Uuid;
@@ -22,11 +23,15 @@ use crate::domain::Slot;
 /// Handles a batch of the queue.
 pub async fn handle(
     store: &impl StateStore<Slot>,
+    dead_letters: &impl DeadLetters,
     batch: SqsEvent,
     now: impl Fn() -> Timestamp,
     new_id: impl Fn() -> Uuid,
 ) -> SqsBatchResponse {
-    consume(batch, async |delivery: Delivery| react(store, delivery, now(), &new_id).await).await
+    let react = async |delivery: Delivery| {
+        react(store, delivery, now(), &new_id).await.map_err(Failed::from)
+    };
+    consume(batch, dead_letters, react).await
 }
 
 async fn react(
@@ -36,6 +41,7 @@ async fn react(
     new_id: impl Fn() -> Uuid,
 ) -> Result<Handled, Failure> {
     let Some((slot_id, command)) = contract::command(&delivery).map_err(Failure::broken)? else {
+        function::metrics::ignored("parking-react", now);
         return Ok(Handled::Ignored);
     };
     let Delivery { detail, .. } = delivery;

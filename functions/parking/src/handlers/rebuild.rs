@@ -4,17 +4,31 @@ use contracts::projection::{Command, Projection};
 use cqrs::generation::Generations;
 use cqrs::rebuild::{self, Source};
 use jiff::Timestamp;
+use outbox::dead_letters::DeadLetters;
+use outbox::redrive::{Call, Reply, carry_out_or_redrive};
 use saga::Failure;
 
 use crate::contract;
 use crate::view::SlotRow;
 
-/// Carries out one command; `worker` names this call and its repetitions.
+/// Carries out one command, or takes up rebuilds that have come to a halt; `worker` names this call and its repetitions.
 ///
 /// # Errors
 ///
 /// `Rejected` if a generation is not kept; `Transient` if it is to be asked again; `Broken` if a person must look.
 pub async fn handle(
+    views: &impl Generations<SlotRow>,
+    source: &impl Source<SlotRow>,
+    dead_letters: &impl DeadLetters,
+    call: Call<Command>,
+    worker: &str,
+    clock: impl Fn() -> Timestamp,
+) -> Result<Reply<Projection>, Failure> {
+    let carry_out = async |command| carry_out(views, source, command, worker, &clock).await;
+    carry_out_or_redrive(call, dead_letters, carry_out).await
+}
+
+async fn carry_out(
     views: &impl Generations<SlotRow>,
     source: &impl Source<SlotRow>,
     command: Command,

@@ -203,11 +203,15 @@ async fn an_instant_bookings_bill_and_events_of_others_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_be_understood_comes_back_alone() {
+async fn a_message_that_cannot_be_understood_is_put_aside_alone() {
     let world = World::after(&[Deed::Create]).await;
     let broken = event("parkade.billing", "BillPaid", BOB, json!({ "slotId": SLOT }));
     let batch = messages(&[json!("what?"), broken, paid(ANN, "invoice")]);
-    assert_eq!(world.deliver(batch, &Line::default()).await, ["0", "1"]);
+    assert_eq!(world.deliver(batch, &Line::default()).await, [""; 0]);
+    let letters = world.letters.letters();
+    assert_eq!(letters.len(), 2);
+    assert_eq!(letters[0].body, "\"what?\"");
+    assert!(letters[1].reason.contains("missing field"), "{}", letters[1].reason);
     assert_eq!(world.holder(), Some(ANN));
 }
 

@@ -9,7 +9,7 @@ use cqrs::kit::{self, given};
 use cqrs::lag::Gauge;
 use cqrs::memory::{MemoryGenerations, MemoryView};
 use cqrs::view::{Reader, Versioned, View as _};
-use outbox::memory::{MemoryBus, MemoryDeadLetters};
+use outbox::memory::{MemoryBus, MemoryDeadLetters, MemoryStore, MemoryWishes};
 use outbox::state::StateStore as _;
 use parking::handlers::{project, publish, query};
 use parking::view::SlotRow;
@@ -62,7 +62,20 @@ mod streams {
         parked: &MemoryDeadLetters,
         batch: Event,
     ) -> aws_lambda_events::streams::DynamoDbEventResponse {
-        project::handle(views, parked, &Gauge::default(), now, batch).await
+        let gauge = Gauge::default();
+        let answer = project::handle(views, parked, &gauge, now, batch.into()).await;
+        answer.into_records().unwrap()
+    }
+
+    async fn publish(
+        bus: &MemoryBus,
+        parked: &MemoryDeadLetters,
+        batch: Event,
+    ) -> aws_lambda_events::streams::DynamoDbEventResponse {
+        let (store, wishes) =
+            (MemoryStore::<parking::domain::Slot>::default(), MemoryWishes::default());
+        let answer = publish::handle(&store, bus, &wishes, parked, batch.into()).await;
+        answer.into_records().unwrap()
     }
 
     fn rows(views: &Views) -> std::collections::BTreeMap<String, Versioned<SlotRow>> {
@@ -82,7 +95,7 @@ mod streams {
         assert_eq!(slot, expected);
 
         let example = include_str!("../../events/parking-publish.json");
-        let answer = publish::handle(&bus, &parked, serde_json::from_str(example).unwrap()).await;
+        let answer = publish(&bus, &parked, serde_json::from_str(example).unwrap()).await;
         assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [] }));
         let [entry] = bus.published().try_into().unwrap();
         assert_eq!((entry.source, entry.detail_type.as_str()), ("parkade.parking", "SlotCreated"));
@@ -110,7 +123,7 @@ mod streams {
             (Views::default(), MemoryBus::default(), MemoryDeadLetters::default());
         let records = world.stream.lock().unwrap().clone();
         project(&view, &parked, batch(&records)).await;
-        publish::handle(&bus, &parked, batch(&records)).await;
+        publish(&bus, &parked, batch(&records)).await;
         assert!(rows(&view).is_empty());
         assert_eq!(bus.published().len(), 1);
         assert_eq!(parked.parked(), []);
@@ -122,7 +135,7 @@ mod streams {
         let world = World::after(&deeds).await;
         let bus = MemoryBus::default();
         let records = world.stream.lock().unwrap().clone();
-        publish::handle(&bus, &MemoryDeadLetters::default(), batch(&records)).await;
+        publish(&bus, &MemoryDeadLetters::default(), batch(&records)).await;
         let published: Vec<_> = bus.published().into_iter().map(|it| it.detail_type).collect();
         assert_eq!(published, world.events());
     }
@@ -200,7 +213,7 @@ mod streams {
 
 mod rebuilding {
     use contracts::projection::{Command, Projection, ProjectionStatus};
-    use outbox::memory::MemoryStore;
+    use outbox::redrive::{Call, Reply};
     use outbox::state::Change;
     use parking::domain::{Slot, Standing};
     use parking::handlers::rebuild;
@@ -213,7 +226,10 @@ mod rebuilding {
 
     async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection, Failure> {
         let command: Command = serde_json::from_value(command).unwrap();
-        rebuild::handle(views, &Slots(store), command, "worker", now).await
+        let (call, letters) = (Call::Direct(command), MemoryDeadLetters::default());
+        let reply = rebuild::handle(views, &Slots(store), &letters, call, "worker", now).await?;
+        let Reply::Direct(projection) = reply else { unreachable!("a call is answered") };
+        Ok(projection)
     }
 
     async fn save(store: &Store, id: &str, standing: Standing) {

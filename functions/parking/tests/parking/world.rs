@@ -12,7 +12,8 @@ use aws_lambda_events::sqs::SqsEvent;
 use contracts::id::{BookingId, SlotId};
 use jiff::Timestamp;
 use outbox::conformance::schedule::Gate;
-use outbox::memory::MemoryStore;
+use outbox::memory::{MemoryDeadLetters, MemoryStore};
+use outbox::republish::Source as _;
 use outbox::state::{Change, Loaded, StateStore, StoreError};
 use parking::domain::{Slot, Standing};
 use parking::handlers::{command, react};
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) store: MemoryStore<Slot>,
     /// What the table's stream shows, in order.
     pub(crate) stream: Mutex<Vec<EventRecord>>,
+    pub(crate) letters: MemoryDeadLetters,
     ids: AtomicU64,
 }
 
@@ -109,7 +111,8 @@ impl World {
 
     /// Delivers a batch of the queue; answers the messages that come back.
     pub(crate) async fn deliver(&self, batch: SqsEvent, line: &Line) -> Vec<String> {
-        let answer = react::handle(&self.wired(line), batch, now, || self.new_id()).await;
+        let answer =
+            react::handle(&self.wired(line), &self.letters, batch, now, || self.new_id()).await;
         answer.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
     }
 
@@ -378,9 +381,12 @@ impl Wired<'_> {
         if let Some(state) = loaded.state {
             image["state"] = json!({ "S": serde_json::to_string(&state).expect("state is JSON") });
         }
-        if let Some(events) = events {
-            image["events"] = json!({ "S": events });
-        }
+        // Those of the last change stay, and are of this record only if it shows that change.
+        let changed = if events.is_some() { loaded.version } else { 0 };
+        let last = self.world.store.events_of(id).await.expect("memory is at hand");
+        let last = serde_json::to_string(&last).expect("events are JSON");
+        image["events"] = json!({ "S": events.unwrap_or(last) });
+        image["changed"] = json!({ "N": changed.to_string() });
         let mut stream = self.world.stream.lock().expect("nobody has panicked");
         let record = json!({
             "eventID": stream.len().to_string(),

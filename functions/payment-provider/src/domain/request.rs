@@ -22,3 +22,14 @@ pub enum Request {
     /// Give back whatever was taken, and take nothing later.
     Refund,
 }
+
+impl Request {
+    /// What it is called: in logs, where nothing that it holds may stand.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Charge(_) => "charge",
+            Self::Refund => "refund",
+        }
+    }
+}

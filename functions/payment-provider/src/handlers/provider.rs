@@ -132,10 +132,11 @@ impl<L: Ledger, S: KeySource> Provider<L, S> {
         request: Request,
         now: Timestamp,
     ) -> Result<ProxyAnswer, Problem> {
+        let kind = request.name();
         let Decision { write, answer, pace } =
             carry_out(&self.ledger, reference, key, request, now).await?;
         let outcome = answer.as_ref().map_or_else(|it| it.slug(), |_| "done");
-        tracing::info!(%reference, %key, outcome, repeated = write.is_none(), "request carried out");
+        tracing::info!(%reference, %key, kind, outcome, repeated = write.is_none(), "carried out");
         match pace {
             Pace::Prompt => {}
             Pace::Slow => tokio::time::sleep(self.delays.slow).await,

@@ -7,6 +7,7 @@ mod publishing;
 mod queries;
 mod reactions;
 mod rebuilding;
+mod resuming;
 mod support;
 
 use std::sync::atomic::Ordering;

@@ -10,7 +10,9 @@ async fn project(
     parked: &MemoryDeadLetters,
     batch: aws_lambda_events::dynamodb::Event,
 ) -> aws_lambda_events::streams::DynamoDbEventResponse {
-    project::handle(store, views, parked, &Gauge::default(), now, batch).await
+    let gauge = Gauge::default();
+    let answer = project::handle(store, views, parked, &gauge, now, batch.into()).await;
+    answer.into_records().unwrap()
 }
 
 fn rows(views: &Views) -> std::collections::BTreeMap<String, Versioned<BookingRow>> {

@@ -18,7 +18,9 @@ fn expired() -> (&'static str, Value) {
 }
 
 async fn deliver(store: &Store, sagas: &CountedSagas, events: &[(&str, Value)]) -> Vec<String> {
-    let answer = react::handle(store, sagas, queue_batch(events), now, new_id).await;
+    let letters = MemoryDeadLetters::default();
+    let answer = react::handle(store, sagas, &letters, queue_batch(events), now, new_id).await;
+    assert_eq!(letters.letters(), [], "nothing of this is poison");
     answer.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
 }
 
@@ -108,15 +110,17 @@ async fn each_refusal_has_its_reason() {
 }
 
 #[tokio::test]
-async fn a_poison_message_comes_back_and_the_others_go_on() {
+async fn a_poison_message_is_put_aside_and_the_others_go_on() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
     ask(&store, create(invoice())).await.unwrap();
     let mut batch = queue_batch(&[slot_event("SlotUnavailable"), slot_event("SlotReserved")]);
     batch.records[0].body = Some("{ no JSON".to_owned());
-    let answer = react::handle(&store, &sagas, batch, now, new_id).await;
-    let failed: Vec<_> =
-        answer.batch_item_failures.iter().map(|it| it.item_identifier.as_str()).collect();
-    assert_eq!(failed, ["message-0"]);
+    let letters = MemoryDeadLetters::default();
+    let answer = react::handle(&store, &sagas, &letters, batch, now, new_id).await;
+    assert_eq!(answer.batch_item_failures, []);
+    let [letter] = letters.letters().try_into().unwrap();
+    assert_eq!(letter.body, "{ no JSON");
+    assert!(letter.reason.contains("line 1"), "{}", letter.reason);
     assert_eq!(event_names(&store).await.len(), 3);
 }
 

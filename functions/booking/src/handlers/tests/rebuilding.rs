@@ -3,13 +3,18 @@
 use contracts::projection::{Command, Projection, ProjectionStatus};
 
 use super::*;
+use outbox::redrive::{Call, Reply};
+
 use crate::source::Bookings;
 
 type Views = MemoryGenerations<BookingRow>;
 
 async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection, Failure> {
     let command: Command = serde_json::from_value(command).unwrap();
-    rebuild::handle(views, &Bookings(store), command, "worker", now).await
+    let (call, letters) = (Call::Direct(command), MemoryDeadLetters::default());
+    let reply = rebuild::handle(views, &Bookings(store), &letters, call, "worker", now).await?;
+    let Reply::Direct(projection) = reply else { unreachable!("a call is answered") };
+    Ok(projection)
 }
 
 #[tokio::test]
@@ -56,7 +61,7 @@ async fn a_view_tells_how_it_fares_and_what_it_holds() {
     let batch = stream_batch(&commits(&store).await);
     let (parked, gauge) = (MemoryDeadLetters::default(), Gauge::default());
     let later = || now() + jiff::SignedDuration::from_secs(7);
-    project::handle(&store, &views, &parked, &gauge, later, batch).await;
+    project::handle(&store, &views, &parked, &gauge, later, batch.into()).await;
     let query = async |query: Value| {
         let live = cqrs::live::Live::new(views.clone(), later);
         let request: Request<Query> = serde_json::from_value(query).unwrap();

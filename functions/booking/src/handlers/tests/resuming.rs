@@ -1,0 +1,129 @@
+//! Sagas that were left half done.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::handlers::react::SagasError;
+use crate::handlers::resume::{self, UndoInput, Undos};
+
+/// Executions of undos, by name; one that is not to be reached at all.
+#[derive(Default)]
+struct Started(Mutex<Vec<(String, UndoInput)>>, bool);
+
+impl Undos for Started {
+    async fn undo(&self, name: &str, input: &UndoInput) -> Result<(), SagasError> {
+        if self.1 {
+            return Err(SagasError("connection refused".into()));
+        }
+        let mut started = self.0.lock().unwrap();
+        if !started.iter().any(|(taken, _)| taken == name) {
+            started.push((name.to_owned(), input.clone()));
+        }
+        Ok(())
+    }
+}
+
+fn letter(execution: &str, reason: &str) -> String {
+    json!({
+        "execution": execution, "bookingId": BOOKING, "slotId": SLOT, "correlationId": BOOKING,
+        "reason": reason, "failure": { "Error": "Transient", "Cause": "{}" },
+    })
+    .to_string()
+}
+
+fn ended(name: &str, input: &Value) -> String {
+    json!({
+        "version": "0",
+        "detail-type": "Step Functions Execution Status Change",
+        "source": "aws.states",
+        "detail": {
+            "executionArn": format!("arn:aws:states:us-east-1:000000000000:execution:m:{name}"),
+            "stateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:m",
+            "name": name,
+            "status": "TIMED_OUT",
+            "input": input.to_string(),
+            "output": null,
+        },
+    })
+    .to_string()
+}
+
+async fn deliver(undos: &Started, bodies: &[String]) -> (Vec<String>, Vec<String>) {
+    let messages = bodies.iter().enumerate().map(|(number, body)| message(number, body));
+    let batch = json!({ "Records": messages.collect::<Vec<_>>() });
+    let letters = MemoryDeadLetters::default();
+    let answer = resume::handle(undos, &letters, serde_json::from_value(batch).unwrap()).await;
+    let failed = answer.batch_item_failures.into_iter().map(|it| it.item_identifier);
+    (failed.collect(), letters.letters().into_iter().map(|it| it.reason).collect())
+}
+
+const NOTHING: (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+
+#[tokio::test]
+async fn each_execution_is_taken_up_once_however_often_one_asks() {
+    let undos = Started::default();
+    let booking = BOOKING.to_string();
+    let first = letter(&booking, "payment_declined");
+    assert_eq!(deliver(&undos, &[first.clone(), first.clone()]).await, NOTHING);
+    assert_eq!(deliver(&undos, &[first]).await, NOTHING);
+    // It has failed again, and leaves a letter of its own.
+    let second = letter(&format!("{booking}-1"), "payment_declined");
+    assert_eq!(deliver(&undos, &[second]).await, NOTHING);
+    let started = undos.0.into_inner().unwrap();
+    let names: Vec<&str> = started.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, [format!("{booking}-1"), format!("{booking}-2")]);
+    assert!(started.iter().all(|(_, input)| input.reason == FailureReason::PaymentDeclined));
+}
+
+#[tokio::test]
+async fn an_execution_that_ended_where_it_stood_is_out_of_time() {
+    let undos = Started::default();
+    let name = BOOKING.to_string();
+    let input = json!({
+        "bookingId": BOOKING, "slotId": SLOT, "customer": "ann", "token": "tok_visa", "correlationId": BOOKING,
+    });
+    assert_eq!(deliver(&undos, &[ended(&name, &input)]).await, NOTHING);
+    // One of undos knows the reason.
+    let input = json!({
+        "bookingId": BOOKING, "slotId": SLOT, "correlationId": BOOKING, "reason": "slot_unavailable",
+    });
+    assert_eq!(deliver(&undos, &[ended(&format!("{name}-1"), &input)]).await, NOTHING);
+    let started = undos.0.into_inner().unwrap();
+    let reasons: Vec<FailureReason> = started.iter().map(|(_, input)| input.reason).collect();
+    assert_eq!(reasons, [FailureReason::SagaTimeout, FailureReason::SlotUnavailable]);
+    assert!(!serde_json::to_string(&started[0].1).unwrap().contains("tok_visa"));
+}
+
+#[tokio::test]
+async fn a_workflow_service_that_does_not_answer_is_asked_again() {
+    let undos = Started(Mutex::default(), true);
+    let (failed, parked) = deliver(&undos, &[letter(&BOOKING.to_string(), "cancelled")]).await;
+    assert_eq!((failed.as_slice(), parked.as_slice()), (&["message-0".to_owned()][..], &[][..]));
+}
+
+#[tokio::test]
+async fn what_is_no_letter_is_put_aside() {
+    let undos = Started::default();
+    let other = "0191f7a4-0000-7000-8000-00000000dead";
+    for body in [
+        "{}".to_owned(),
+        letter(other, "cancelled"),
+        letter(&format!("{BOOKING}-x"), "cancelled"),
+        letter(&format!("{BOOKING}-4294967295"), "cancelled"),
+        letter(&BOOKING.to_string(), "bad_luck"),
+        ended(&BOOKING.to_string(), &json!("no object")),
+    ] {
+        let (failed, parked) = deliver(&undos, std::slice::from_ref(&body)).await;
+        assert_eq!((failed.len(), parked.len()), (0, 1), "{body}");
+    }
+    assert_eq!(undos.0.into_inner().unwrap(), []);
+}
+
+#[test]
+fn the_example_is_a_letter() {
+    let example = include_str!("../../../events/booking-resume.json");
+    let batch: aws_lambda_events::sqs::SqsEvent = serde_json::from_str(example).unwrap();
+    let body = batch.records[0].body.as_deref().unwrap();
+    let letter: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(letter["execution"], letter["bookingId"]);
+}

@@ -1,0 +1,123 @@
+//! Dead letters: looked at, and moved back; and events published once more.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use bff::invoke::Invoke;
+use bff::{Answer, Problem};
+use futures::future::join_all;
+use outbox::republish::{Range, Republish};
+use saga::Failure;
+use tokio::time::timeout;
+
+use super::Errand;
+use crate::queues::{LetterShown, Queues, Watched};
+use crate::shape::{DeadLettersShown, Redriven, Republished, WishToRepublish};
+
+/// One queue that is slow must not keep an operator from the letters of all others.
+const QUEUE_LIMIT: Duration = Duration::from_secs(4);
+
+/// `GET /operator/dead-letters`.
+pub(super) async fn letters(
+    errand: &Errand<'_, impl Invoke>,
+    queues: &impl Queues,
+    watched: &[Watched],
+) -> Result<Answer, Problem> {
+    errand.request.query(&[])?;
+    let looks = watched.iter().map(async |queue| {
+        let found = within_limit(queues.letters(queue)).await;
+        (queue, found)
+    });
+    let mut shown = DeadLettersShown::default();
+    for (queue, found) in join_all(looks).await {
+        match found {
+            Ok(found) => {
+                shown.items.extend(found.into_iter().map(|it| LetterShown::new(queue, it)));
+            }
+            Err(_) => shown.degraded.push(queue.name.clone()),
+        }
+    }
+    Ok(Answer::json(200, &shown))
+}
+
+/// `POST /operator/dead-letters/{queue}/redrive`.
+pub(super) async fn redrive(
+    errand: &Errand<'_, impl Invoke>,
+    queues: &impl Queues,
+    watched: &[Watched],
+) -> Result<Answer, Problem> {
+    let name: String = errand.request.path("queue")?;
+    errand.request.query(&[])?;
+    errand.request.no_body()?;
+    let queue = named(watched, &name)?;
+    let messages = within_limit(queues.redrive(queue)).await?;
+    Ok(Answer::json(202, &Redriven { queue: name, messages }))
+}
+
+/// A service that publishes.
+#[derive(Clone, Copy)]
+enum Publisher {
+    Booking,
+    Parking,
+    Billing,
+}
+
+impl FromStr for Publisher {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        match name {
+            "booking" => Ok(Self::Booking),
+            "parking" => Ok(Self::Parking),
+            "billing" => Ok(Self::Billing),
+            _ => Err(()),
+        }
+    }
+}
+
+/// `POST /operator/services/{service}/republish`.
+pub(super) async fn republish(
+    errand: &Errand<'_, impl Invoke>,
+    queues: &impl Queues,
+    watched: &[Watched],
+) -> Result<Answer, Problem> {
+    let publisher: Publisher = errand.request.path("service")?;
+    errand.request.query(&[])?;
+    let republish = match errand.request.body()? {
+        WishToRepublish { aggregate: Some(aggregate), from: None, until: None } => {
+            if !(1..=100).contains(&aggregate.len()) {
+                return Err(Problem::validation("aggregate must be 1 to 100 characters"));
+            }
+            Range::Aggregate { aggregate }
+        }
+        WishToRepublish { aggregate: None, from: Some(from), until: Some(until) } => {
+            if from >= until {
+                return Err(Problem::validation("from must be before until"));
+            }
+            Range::Period { from, until, after: None }
+        }
+        WishToRepublish { .. } => {
+            return Err(Problem::validation("wanted: either aggregate, or from and until"));
+        }
+    };
+    let (service, queue) = match publisher {
+        Publisher::Booking => ("booking", "booking-publish"),
+        Publisher::Parking => ("parking", "parking-publish"),
+        Publisher::Billing => ("billing", "billing-publish"),
+    };
+    let wish = serde_json::to_string(&Republish { republish }).map_err(Failure::broken)?;
+    within_limit(queues.send(named(watched, queue)?, wish)).await?;
+    Ok(Answer::json(202, &Republished { service }))
+}
+
+pub(super) async fn within_limit<T>(
+    call: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let answer = timeout(QUEUE_LIMIT, call).await;
+    answer.map_err(|late| Failure::transient("the queue did not answer in time", late))?
+}
+
+fn named<'a>(watched: &'a [Watched], name: &str) -> Result<&'a Watched, Problem> {
+    let found = watched.iter().find(|it| it.name == name);
+    found.ok_or_else(|| Problem::not_found("there is no such queue"))
+}
