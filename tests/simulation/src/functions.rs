@@ -1,13 +1,18 @@
 //! The functions as they are deployed: every handler with its ports, as its binary wires it.
 
+use std::marker::PhantomData;
+
 use api_gateway::token::Expectations;
 use api_gateway::verifier::{Inline, Verifier};
 use bff::Origins;
 use billing::desk::Desk;
+use billing::domain::Bill;
 use booking::source::Bookings;
 use contracts::money::Money;
 use cqrs::cursor::Cursors;
 use jiff::SignedDuration;
+use operator_bff::queues::Watched;
+use parking::domain::Slot;
 use parking::source::Slots;
 use payment_provider::handlers::provider::{Delays, Provider};
 use serde::Serialize;
@@ -16,9 +21,10 @@ use serde::de::DeserializeOwned;
 use crate::lambda::{Environment, Failed};
 use crate::ports::events::Events;
 use crate::ports::far::{Far, Ledger, Services};
-use crate::ports::messages::{Bus, DeadLetters, Reminders};
-use crate::ports::states::States;
+use crate::ports::messages::{Bus, DeadLetters, Reminders, Wishes};
+use crate::ports::states::{Committed, States};
 use crate::ports::views::BillView;
+use crate::wiring::Wiring;
 
 /// What a booking costs.
 pub(crate) const TOTAL: &str = "100.00";
@@ -58,17 +64,26 @@ pub(crate) async fn handle(
         }
         "booking-publish" => {
             use booking::handlers::publish;
-            write(&publish::handle(&Bus(line), &DeadLetters(line), read(payload)?).await)
+            let (events, occasion) = (Events(line), read(payload)?);
+            let source = &Bookings(&events);
+            let (bus, wishes, dead_letters) = (Bus(line), Wishes(line), DeadLetters(line));
+            write(&publish::handle(source, &bus, &wishes, &dead_letters, occasion).await)
         }
         "booking-react" => {
             use booking::handlers::react;
-            write(&react::handle(&Events(line), &far, read(payload)?, now, new_id).await)
+            let (store, dead_letters) = (Events(line), DeadLetters(line));
+            write(&react::handle(&store, &far, &dead_letters, read(payload)?, now, new_id).await)
         }
         "booking-rebuild" => {
             use booking::handlers::rebuild;
             let (views, source) = (environment.bookings.generations(), Events(line));
             let (command, worker) = (read(payload)?, line.name.as_str());
-            answer(rebuild::handle(views, &Bookings(&source), command, worker, now).await)
+            let (source, letters) = (Bookings(&source), DeadLetters(line));
+            answer(rebuild::handle(views, &source, &letters, command, worker, now).await)
+        }
+        "booking-resume" => {
+            use booking::handlers::resume;
+            write(&resume::handle(&far, &DeadLetters(line), read(payload)?).await)
         }
         "parking-command" => {
             use parking::handlers::command;
@@ -87,17 +102,21 @@ pub(crate) async fn handle(
         }
         "parking-publish" => {
             use parking::handlers::publish;
-            write(&publish::handle(&Bus(line), &DeadLetters(line), read(payload)?).await)
+            let (source, occasion) = (&Committed::<Slot>(line, PhantomData), read(payload)?);
+            let (bus, wishes, dead_letters) = (Bus(line), Wishes(line), DeadLetters(line));
+            write(&publish::handle(source, &bus, &wishes, &dead_letters, occasion).await)
         }
         "parking-react" => {
             use parking::handlers::react;
-            write(&react::handle(&States(line), read(payload)?, now, new_id).await)
+            let (store, dead_letters) = (States(line), DeadLetters(line));
+            write(&react::handle(&store, &dead_letters, read(payload)?, now, new_id).await)
         }
         "parking-rebuild" => {
             use parking::handlers::rebuild;
             let (views, source) = (environment.slots.generations(), States(line));
             let (command, worker) = (read(payload)?, line.name.as_str());
-            answer(rebuild::handle(views, &Slots(&source), command, worker, now).await)
+            let (source, letters) = (Slots(&source), DeadLetters(line));
+            answer(rebuild::handle(views, &source, &letters, command, worker, now).await)
         }
         "billing-command" => {
             use billing::handlers::command;
@@ -115,7 +134,9 @@ pub(crate) async fn handle(
         }
         "billing-publish" => {
             use billing::handlers::publish;
-            write(&publish::handle(&Bus(line), &DeadLetters(line), read(payload)?).await)
+            let (source, occasion) = (&Committed::<Bill>(line, PhantomData), read(payload)?);
+            let (bus, wishes, dead_letters) = (Bus(line), Wishes(line), DeadLetters(line));
+            write(&publish::handle(source, &bus, &wishes, &dead_letters, occasion).await)
         }
         "billing-react" => {
             use billing::handlers::react;
@@ -123,8 +144,8 @@ pub(crate) async fn handle(
             let due_after = SignedDuration::try_from(line.world.plan.bill_due)
                 .unwrap_or(SignedDuration::from_secs(900));
             let reminders = Reminders { line, queue: BILLING_QUEUE };
-            let occasion = read(payload)?;
-            answer(react::handle(&desk, &far, &reminders, due_after, occasion).await)
+            let (letters, occasion) = (DeadLetters(line), read(payload)?);
+            answer(react::handle(&desk, &far, &reminders, &letters, due_after, occasion).await)
         }
         "payment-provider" => {
             let roles = Vec::new();
@@ -142,10 +163,9 @@ pub(crate) async fn handle(
         }
         "operator-bff" => {
             let services = Services(line);
-            let (config, event) = (operator(), read(payload)?);
-            write(
-                &operator_bff::handlers::bff::handle(&services, &far, &config, event, new_id).await,
-            )
+            let (config, event) = (operator(&line.world.platform.wiring), read(payload)?);
+            let handle = operator_bff::handlers::bff::handle;
+            write(&handle(&services, &far, &far, &config, event, new_id).await)
         }
         other => Err(Failed::new("ResourceNotFoundException", other)),
     }
@@ -165,7 +185,21 @@ fn mobile() -> mobile_bff::config::Config {
     }
 }
 
-fn operator() -> operator_bff::config::Config {
+/// The queue of a function, as operators call it: by the function, or by the service whose events it reacts to.
+pub(crate) fn name_of_queue(function: &str) -> &str {
+    function.strip_suffix("-react").unwrap_or(function)
+}
+
+fn operator(wiring: &Wiring) -> operator_bff::config::Config {
+    let machine = |name: &str| {
+        let arn = format!("arn:aws:states:us-east-1:000000000000:stateMachine:{name}");
+        arn.parse().expect("it is one")
+    };
+    let queues = wiring.queue_sources.iter().map(|it| Watched {
+        name: name_of_queue(&it.function).to_owned(),
+        url: it.queue.clone(),
+        dead_letters_url: String::new(),
+    });
     operator_bff::config::Config {
         services: operator_bff::config::Services {
             booking_command: "booking-command".to_owned(),
@@ -176,9 +210,9 @@ fn operator() -> operator_bff::config::Config {
             parking_rebuild: "parking-rebuild".to_owned(),
         },
         origins: Origins::Any,
-        booking_saga: "arn:aws:states:us-east-1:000000000000:stateMachine:booking-saga"
-            .parse()
-            .expect("it is one"),
+        booking_saga: machine("booking-saga"),
+        booking_saga_undo: machine("booking-saga-undo"),
+        queues: queues.collect(),
     }
 }
 

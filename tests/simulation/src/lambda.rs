@@ -152,13 +152,24 @@ pub(crate) async fn invoke_observed(
 pub(crate) fn start(world: &World, function: &str, payload: Vec<u8>) {
     let (world_of, function) = (world.arc(), function.to_owned());
     world.spawn(async move {
-        let retries = world_of.platform.wiring.functions[&function].retries_when_async;
+        let wiring = &world_of.platform.wiring;
+        let retries = wiring.functions[&function].retries_when_async;
         for attempt in 0..=retries {
             if run(&world_of, &function, &payload).await.0.is_ok() {
                 return;
             }
             let pause = ASYNC_PAUSES.get(attempt as usize).copied().unwrap_or_default();
             sleep(pause).await;
+        }
+        let failures_to = wiring.functions[&function].failures_to.as_ref();
+        if let Some(queue) = failures_to.and_then(|it| wiring.queue_of_dead_letters(it)) {
+            let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap_or_default();
+            let body = serde_json::json!({
+                "requestContext": { "condition": "RetriesExhausted" },
+                "requestPayload": payload,
+            });
+            let is_explained = Some(!world_of.plan.is_fine());
+            world_of.queues.bury(queue.to_owned(), body.to_string(), None, is_explained);
         }
     });
 }

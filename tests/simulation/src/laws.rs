@@ -30,6 +30,7 @@ struct Inner {
     broken: Vec<String>,
     faults: BTreeMap<String, u64>,
     redriven: u64,
+    forgotten: u64,
     bookings: BTreeMap<BookingId, Booking>,
     completed: BTreeMap<SlotId, BTreeSet<BookingId>>,
     seen: BTreeMap<BookingId, BTreeSet<BookingStatus>>,
@@ -79,6 +80,17 @@ impl Laws {
 
     pub(crate) fn redriven(&self) -> u64 {
         self.lock().redriven
+    }
+
+    /// A stream has forgotten a change before its publisher has read it.
+    pub(crate) fn forgot(&self) {
+        let mut inner = self.lock();
+        inner.forgotten += 1;
+        *inner.faults.entry("Forgotten".to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.lock().forgotten
     }
 
     /// Every booking as its events have left it.

@@ -32,7 +32,17 @@ use tokio::time::sleep;
 use wiring::Wiring;
 use world::{Platform, World};
 
-const SAGA: &str = include_str!("../../../statemachines/booking-saga.asl.json");
+/// The state machines, by their files as the templates name them.
+pub const DEFINITIONS: [(&str, &str); 2] = [
+    (
+        "../statemachines/booking-saga.asl.json",
+        include_str!("../../../statemachines/booking-saga.asl.json"),
+    ),
+    (
+        "../statemachines/booking-saga-undo.asl.json",
+        include_str!("../../../statemachines/booking-saga-undo.asl.json"),
+    ),
+];
 /// The templates, by the names of their stacks.
 pub const TEMPLATES: [(&str, &str); 7] = [
     ("account", include_str!("../../../infra/account.yaml")),
@@ -47,11 +57,19 @@ pub const TEMPLATES: [(&str, &str); 7] = [
 /// and what was left half done is found by a sweep.
 const REST_WITHIN: Duration = Duration::from_secs(3_600);
 
-static PLATFORM: LazyLock<Platform> = LazyLock::new(|| Platform {
-    wiring: Wiring::read(&TEMPLATES, &BTreeMap::new())
-        .unwrap_or_else(|error| unreachable!("the templates are understood: {error}")),
-    saga: Machine::read(SAGA)
-        .unwrap_or_else(|error| unreachable!("the state machine is understood: {error}")),
+static PLATFORM: LazyLock<Platform> = LazyLock::new(|| {
+    let wiring = Wiring::read(&TEMPLATES, &BTreeMap::new())
+        .unwrap_or_else(|error| unreachable!("the templates are understood: {error}"));
+    let machines = wiring.machines.iter().map(|(name, machine)| {
+        let definition = DEFINITIONS.iter().find(|(file, _)| *file == machine.definition);
+        let (_, definition) = definition
+            .unwrap_or_else(|| unreachable!("{} is one of the definitions", machine.definition));
+        let read = Machine::read(definition)
+            .unwrap_or_else(|error| unreachable!("{name} is understood: {error}"));
+        (name.clone(), read)
+    });
+    let machines = machines.collect();
+    Platform { wiring, machines }
 });
 
 /// What became of a day.
@@ -67,6 +85,8 @@ pub struct Report {
     pub faults: BTreeMap<String, u64>,
     /// Messages that an operator had to bring back.
     pub redriven: u64,
+    /// Sagas that wanted an operator, and were taken up.
+    pub taken_up: u64,
     /// The laws that were broken; none on a good day.
     pub broken: Vec<String>,
     /// What happened, line by line, if it was to be told.
@@ -115,6 +135,10 @@ async fn day(world: &Arc<World>) {
         sleep(left).await;
     }
     world.story.tell(world.elapsed(), "the day", || "the faults have stopped".to_owned());
+    if world.laws.forgotten() > 0 {
+        // What an operator does who was told how old the streams were.
+        workload::republish_all(world).await;
+    }
     come_to_rest(world).await;
     // What is amiss already has a story of its own.
     if !world.laws.is_broken() {
@@ -129,7 +153,11 @@ async fn come_to_rest(world: &World) {
         if !world.comes_to_rest(REST_WITHIN).await {
             break;
         }
-        let brought_back = world.queues.redrive(world);
+        let brought_back = workload::redrive_all(world).await;
+        if world.laws.forgotten() > 0 && brought_back == 0 {
+            // What was lost beyond recall: whoever waits for it thinks better of it.
+            workload::cancel_pending(world).await;
+        }
         let is_made_anew = workload::finish_rebuilds(world).await;
         let waits = world.bills.all().values().any(|(_, bill)| bill.attention_at().is_some());
         if brought_back == 0 && !is_made_anew && !waits && world.is_quiet() {
@@ -147,6 +175,7 @@ fn report(world: &World, seed: u64) -> Report {
         seed,
         faults: world.laws.faults(),
         redriven: world.laws.redriven(),
+        taken_up: world.executions.taken_up(),
         broken: world.laws.all_broken(),
         story: world.story.lines(),
         fingerprint: world.dice.fingerprint(),

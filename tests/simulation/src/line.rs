@@ -106,6 +106,13 @@ impl Line {
         }
     }
 
+    /// The queue that the function reads; each reads one.
+    pub(crate) fn queue(&self) -> String {
+        let sources = &self.world.platform.wiring.queue_sources;
+        let source = sources.iter().find(|it| it.function == self.function);
+        source.expect("who has dead letters reads a queue").queue.clone()
+    }
+
     /// What this process takes for the time.
     pub(crate) fn now(&self) -> Timestamp {
         self.world.now() + self.skew
@@ -127,6 +134,7 @@ impl Line {
     /// Throws for the next call.
     pub(crate) fn fate(&self, access: Access, what: &str) -> Fate {
         let (world, plan) = (&self.world, &self.world.plan);
+        world.count_call();
         let is_sick = plan.sick.iter().any(|it| {
             it.function == self.function && (it.from..it.until).contains(&world.elapsed())
         });

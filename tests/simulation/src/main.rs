@@ -45,6 +45,7 @@ struct Summary {
     fine_days: u64,
     bookings: u64,
     redriven: u64,
+    taken_up: u64,
     states: BTreeMap<String, u64>,
     faults: BTreeMap<String, u64>,
     broken_days: u64,
@@ -152,6 +153,7 @@ impl Summary {
         self.fine_days += u64::from(report.faults.is_empty());
         self.bookings += report.bookings;
         self.redriven += report.redriven;
+        self.taken_up += report.taken_up;
         for (state, count) in &report.states {
             *self.states.entry(state.clone()).or_default() += count;
         }
@@ -179,7 +181,7 @@ impl Summary {
         writeln!(out, "  {} bookings, {rate} a second", self.bookings)?;
         writeln!(out, "  states   {}", counted(&self.states))?;
         writeln!(out, "  faults   {}", counted(&self.faults))?;
-        writeln!(out, "  redriven {} messages", self.redriven)?;
+        writeln!(out, "  redriven {} messages, {} sagas", self.redriven, self.taken_up)?;
         if self.broken_days == 0 {
             writeln!(out, "Every law holds")?;
             return Ok(true);

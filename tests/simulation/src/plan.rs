@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) delayed: u64,
     /// Of records of a stream: that another item's record comes before.
     pub(crate) reordered: u64,
+    /// Of changes: that a stream forgets before they are published.
+    pub(crate) forgotten: u64,
     /// Of invocations: that meet a process that has just started.
     pub(crate) cold: u64,
     /// Of processes: that run a later release, beside others that do not yet.
@@ -72,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) rebuilds: u64,
     /// How often one brings dead letters back.
     pub(crate) redrives: u64,
+    /// How often one has events published once more.
+    pub(crate) republishes: u64,
     /// What an invoice's bill is given.
     pub(crate) bill_due: Duration,
 }
@@ -94,6 +98,10 @@ impl Plan {
         };
         // Long enough, now and then, for a message to fail so often that it lies with the dead letters.
         let calm_from = dice.within(20..=*dice.one_of(&[60, 150, 150, 600]));
+        // Now and then a service is ill for so long that sagas give up their undos, and an operator's first attempt to have
+        // them done fails as well.
+        let is_ill = !is_fine && dice.below(24) == 0;
+        let calm_from = if is_ill { dice.within(900..=1_800) } else { calm_from };
         let spells = |most: u64, seconds: u64| {
             let count = if is_fine { 0 } else { dice.below(most + 1) };
             let spells = (0..count).map(|_| {
@@ -105,16 +113,26 @@ impl Plan {
         };
         let sick = (0..if is_fine { 0 } else { dice.below(3) }).map(|_| {
             let function = (*dice.one_of(&functions)).clone();
-            // What reads a queue may be ill for so long that messages end with the dead letters. A saga's undo is tried
-            // for some minutes, and not for ever.
+            // What reads a queue may be ill for so long that messages end with the dead letters.
             let reads_queue = wiring.queue_sources.iter().any(|it| it.function == function);
             let from = dice.below(calm_from);
             let most = if reads_queue { 400 } else { 40 };
             let until = (from + dice.within(2..=most)).min(calm_from);
             Sick { function, from: Duration::from_secs(from), until: Duration::from_secs(until) }
         });
+        let mut sick: Vec<Sick> = sick.collect();
+        if is_ill {
+            let function = dice.one_of(&["parking-command", "billing-command", "booking-command"]);
+            let (from, until) = (dice.below(20), dice.within(700..=calm_from));
+            sick.push(Sick {
+                function: (*function).to_owned(),
+                from: Duration::from_secs(from),
+                until: Duration::from_secs(until),
+            });
+        }
+        let arrivals_s = if is_ill { 60 } else { calm_from };
         Self {
-            sick: sick.collect(),
+            sick,
             storms: spells(2, 20),
             provider_down: spells(2, 60),
             lost: rate(RATE_MAX),
@@ -128,6 +146,8 @@ impl Plan {
             twice: rate(400),
             delayed: rate(400),
             reordered: rate(500),
+            // On few days: an event that was lost is none that can be had twice, late or early.
+            forgotten: if dice.below(4) == 0 { rate(200) } else { 0 },
             cold: rate(500),
             later: rate(500),
             skew_ms: rate(1_500),
@@ -136,15 +156,16 @@ impl Plan {
             slots: *dice.one_of(&[1, 1, 2, 5]),
             // A rush, or the whole day.
             arrivals: Duration::from_millis(
-                dice.within(1..=*dice.one_of(&[5_000, calm_from * 1_000])),
+                dice.within(1..=*dice.one_of(&[5_000, arrivals_s * 1_000])),
             ),
-            instant: *dice.one_of(&[0, 0, 300, 700, 1_000]),
+            instant: *dice.one_of(&[0, 300, 700, 1_000, 1_000]),
             good_cards: *dice.one_of(&[300, 600, 900, 1_000]),
             cancels: *dice.one_of(&[0, 100, 400]),
             repeats: *dice.one_of(&[0, 100, 400]),
             closures: *dice.one_of(&[0, 0, 3, 30]),
             rebuilds: *dice.one_of(&[0, 1, 5]),
-            redrives: *dice.one_of(&[0, 2]),
+            redrives: if is_ill { 3 } else { *dice.one_of(&[0, 2]) },
+            republishes: *dice.one_of(&[0, 0, 2]),
             bill_due: Duration::from_secs(*dice.one_of(&[20, 90, 900])),
         }
     }

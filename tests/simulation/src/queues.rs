@@ -5,7 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
-use outbox::publish::{Entry, Parked};
+use outbox::consume::RECEIVES_MAX;
+use outbox::dead_letters::{Letter, Parked};
+use outbox::publish::Entry;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -24,7 +26,8 @@ pub(crate) struct Queues {
 struct Inner {
     ready: BTreeMap<String, Vec<Message>>,
     dead: Vec<Dead>,
-    parked: Vec<Parked>,
+    /// The bodies of messages that may be put aside.
+    explained: BTreeSet<String>,
     /// The ids of events that the bus has taken.
     published: BTreeSet<Uuid>,
     number: u64,
@@ -42,10 +45,14 @@ struct Message {
 /// A message that nobody could handle.
 #[derive(Clone, Debug)]
 pub(crate) struct Dead {
+    pub(crate) id: String,
+    /// The queue that it goes back to.
     pub(crate) queue: String,
     pub(crate) body: String,
-    /// Whether each of its failures had a fault beside it.
-    pub(crate) is_explained: bool,
+    /// Why, as far as somebody has said so.
+    pub(crate) reason: Option<String>,
+    /// Whether each of its failures had a fault beside it; for one that its consumer has put aside, its body tells.
+    is_explained: Option<bool>,
 }
 
 impl Queues {
@@ -83,14 +90,12 @@ impl Queues {
         if is_later && world.dice.below(10) == 0 {
             // And events that this one has never heard of, should a rule let them through.
             event["detail"]["type"] = json!("BookingPraised");
-            for queue in self.names() {
-                self.send(world, &queue, event.to_string(), Duration::ZERO);
+            let queues: BTreeSet<_> =
+                world.platform.wiring.rules.iter().map(|rule| &rule.queue).collect();
+            for queue in queues {
+                self.send(world, queue, event.to_string(), Duration::ZERO);
             }
         }
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.lock().ready.keys().cloned().collect()
     }
 
     fn route(&self, world: &World, event: &Value) {
@@ -144,6 +149,7 @@ impl Queues {
         let payload = json!({ "Records": records }).to_string();
         let (answer, had_faults) =
             lambda::invoke_observed(world, &source.function, payload.into_bytes()).await;
+        self.explain(&batch, had_faults);
         let failed: Option<Vec<String>> = answer.ok().and_then(|answer| {
             let response: SqsBatchResponse = serde_json::from_slice(&answer).ok()?;
             Some(response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect())
@@ -160,11 +166,8 @@ impl Queues {
             }
             let receives_max = settings.redrive.as_ref().map_or(u32::MAX, |it| it.receives_max);
             if message.receives >= receives_max && !is_done {
-                self.lock().dead.push(Dead {
-                    queue: queue.to_owned(),
-                    body: message.body,
-                    is_explained: message.unexplained == 0,
-                });
+                let is_explained = Some(message.unexplained == 0);
+                self.bury(queue.to_owned(), message.body, None, is_explained);
                 continue;
             }
             self.appear(world, queue.to_owned(), message, settings.visibility);
@@ -179,27 +182,59 @@ impl Queues {
         (0..size).map(|_| ready.swap_remove(world.dice.place(ready.len()))).collect()
     }
 
-    /// Moves what is dead back to where it came from, as an operator does who knows that the cause is gone.
-    ///
-    /// Answers how many there were.
-    pub(crate) fn redrive(&self, world: &World) -> usize {
-        let dead = std::mem::take(&mut self.lock().dead);
-        for letter in &dead {
-            world.laws.hold(letter.is_explained, || {
-                format!("{} gave up without a fault on {}", letter.queue, letter.body)
+    /// `StartMessageMoveTask`: moves the dead letters of a queue back to it; answers how many there are.
+    pub(crate) fn redrive(&self, world: &World, queue: &str) -> usize {
+        let moved: Vec<Dead> = self.lock().dead.extract_if(.., |it| it.queue == queue).collect();
+        for letter in &moved {
+            // Before that, whoever has put it aside may still be at work.
+            let is_explained = letter.is_explained.unwrap_or_else(|| {
+                !world.is_at_rest() || self.lock().explained.contains(&letter.body)
+            });
+            world.laws.hold(is_explained, || {
+                let Dead { queue, reason, body, .. } = letter;
+                format!("{queue} gave up without a fault: {reason:?}: {body}")
             });
             self.send(world, &letter.queue, letter.body.clone(), Duration::ZERO);
         }
-        world.laws.brought_back(dead.len());
-        dead.len()
+        world.laws.brought_back(moved.len());
+        moved.len()
     }
 
-    pub(crate) fn park(&self, parked: Parked) {
-        self.lock().parked.push(parked);
+    /// Puts a message aside, for a consumer that has given it up.
+    pub(crate) fn park(&self, queue: String, Letter { reason, body }: Letter) {
+        // No record of a stream is poison, whatever befalls: everything in it was written by this platform.
+        let is_record = serde_json::from_str::<Parked>(&body).is_ok();
+        self.bury(queue, body, Some(reason), is_record.then_some(false));
     }
 
-    pub(crate) fn parked(&self) -> Vec<Parked> {
-        self.lock().parked.clone()
+    /// Adds a dead letter.
+    pub(crate) fn bury(
+        &self,
+        queue: String,
+        body: String,
+        reason: Option<String>,
+        is_explained: Option<bool>,
+    ) {
+        let mut inner = self.lock();
+        inner.number += 1;
+        let id = format!("message-{}", inner.number);
+        inner.dead.push(Dead { id, queue, body, reason, is_explained });
+    }
+
+    /// Remembers what may be put aside: messages that have failed so often, of a fault each time. The letter itself may
+    /// come later than its sender has been heard of.
+    fn explain(&self, batch: &[Message], had_faults: bool) {
+        let is_explained =
+            |it: &&Message| it.receives + 1 >= RECEIVES_MAX && had_faults && it.unexplained == 0;
+        let explained = batch.iter().filter(is_explained).map(|it| it.body.clone());
+        self.lock().explained.extend(explained);
+    }
+
+    /// How much waits in a queue, and how much lies with its dead letters.
+    pub(crate) fn depth(&self, queue: &str) -> (usize, usize) {
+        let inner = self.lock();
+        let waiting = inner.ready.get(queue).map_or(0, Vec::len);
+        (waiting, inner.dead.iter().filter(|it| it.queue == queue).count())
     }
 
     pub(crate) fn dead(&self) -> Vec<Dead> {

@@ -1,21 +1,27 @@
-//! Step Functions: executions of the state machine, one for a name, and what they have been through.
+//! Step Functions: executions of the state machines, one for a name, and what they have been through.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use booking::handlers::react::SagaInput;
 use operator_bff::workflow::{self, ExecutionStatus, HistoryEvent};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::asl::{Ended, Happening, Host, TaskError};
 use crate::lambda;
 use crate::world::World;
 
+/// The saga, as the templates name it.
+pub(crate) const SAGA: &str = "booking/BookingSaga";
+/// All its undos.
+pub(crate) const UNDO: &str = "booking/BookingSagaUndo";
+
 /// Every execution that was ever started.
 #[derive(Debug, Default)]
 pub(crate) struct Executions {
-    all: Mutex<BTreeMap<String, Execution>>,
+    all: Mutex<BTreeMap<(&'static str, String), Execution>>,
 }
 
 #[derive(Debug, Default)]
@@ -27,41 +33,55 @@ struct Execution {
 /// One execution, and the world that it runs in.
 struct Running<'a> {
     world: &'a World,
+    machine: &'static str,
     name: &'a str,
 }
 
 impl Executions {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Execution>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, String), Execution>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `StartExecution`: of one name there is one.
-    pub(crate) fn start(&self, world: &World, input: &SagaInput) {
-        let name = input.booking_id.to_string();
-        if self.lock().contains_key(&name) {
+    pub(crate) fn start(
+        &self,
+        world: &World,
+        machine: &'static str,
+        name: String,
+        input: &impl Serialize,
+    ) {
+        let key = (machine, name);
+        if self.lock().contains_key(&key) {
             return;
         }
-        self.lock().insert(name.clone(), Execution::default());
+        self.lock().insert(key.clone(), Execution::default());
         let input = serde_json::to_value(input).expect("an input is JSON");
         let world_of = world.arc();
         world.spawn(async move {
-            let running = Running { world: &world_of, name: &name };
-            let ended = world_of.platform.saga.run(input, &running).await;
-            if let Some(execution) = world_of.executions.lock().get_mut(&name) {
+            let running = Running { world: &world_of, machine, name: &key.1 };
+            let definition = &world_of.platform.machines[machine];
+            let ended = definition.run(input.clone(), &running).await;
+            tell_of_end(&world_of, machine, &key.1, &input, &ended);
+            if let Some(execution) = world_of.executions.lock().get_mut(&key) {
                 execution.ended = Some(ended);
             }
         });
     }
 
-    /// How each has ended; nothing for those that have not.
-    pub(crate) fn all(&self) -> BTreeMap<String, Option<Ended>> {
-        self.lock().iter().map(|(name, it)| (name.clone(), it.ended.clone())).collect()
+    /// How each has ended, by machine and name; nothing for those that have not.
+    pub(crate) fn all(&self) -> BTreeMap<(&'static str, String), Option<Ended>> {
+        self.lock().iter().map(|(key, it)| (key.clone(), it.ended.clone())).collect()
+    }
+
+    /// How many executions of undos there were.
+    pub(crate) fn taken_up(&self) -> u64 {
+        self.lock().keys().filter(|(machine, _)| *machine == UNDO).count() as u64
     }
 
     /// An execution as an operator sees it.
-    pub(crate) fn shown(&self, name: &str) -> Option<workflow::Execution> {
+    pub(crate) fn shown(&self, machine: &'static str, name: &str) -> Option<workflow::Execution> {
         let all = self.lock();
-        let execution = all.get(name)?;
+        let execution = all.get(&(machine, name.to_owned()))?;
         let status = match &execution.ended {
             None => ExecutionStatus::Running,
             Some(Ended::Succeeded { .. }) => ExecutionStatus::Succeeded,
@@ -72,12 +92,32 @@ impl Executions {
     }
 }
 
+/// Tells the account's bus of an execution that ended where it stood.
+fn tell_of_end(world: &World, machine: &str, name: &str, input: &Value, ended: &Ended) {
+    let status = match ended {
+        Ended::TimedOut => "TIMED_OUT",
+        Ended::Succeeded { .. } | Ended::Failed { .. } => return,
+    };
+    for rule in &world.platform.wiring.ends {
+        let is_told = rule.machines.iter().any(|it| it == machine)
+            && rule.statuses.iter().any(|it| it == status);
+        if is_told {
+            let event = json!({
+                "source": "aws.states",
+                "detail-type": "Step Functions Execution Status Change",
+                "detail": { "name": name, "status": status, "input": input.to_string() },
+            });
+            world.queues.send(world, &rule.queue, event.to_string(), Duration::ZERO);
+        }
+    }
+}
+
 impl Host for Running<'_> {
     async fn invoke(&self, function: &str, payload: Value) -> Result<Value, TaskError> {
         let world = self.world;
-        let machine = world.platform.wiring.machines.values().next();
-        let binary = machine
-            .and_then(|it| it.substitutions.get(function.trim_matches(['$', '{', '}'])))
+        let binary = world.platform.wiring.machines[self.machine]
+            .substitutions
+            .get(function.trim_matches(['$', '{', '}']))
             .expect("the template substitutes every function");
         let payload = payload.to_string().into_bytes();
         if world.befalls(world.plan.twice / 3) {
@@ -96,6 +136,32 @@ impl Host for Running<'_> {
         }
         let answer = answer.map_err(lambda::Failed::into_task_error)?;
         Ok(serde_json::from_slice(&answer).expect("an answer is JSON"))
+    }
+
+    async fn send(&self, queue: &str, body: Value) -> Result<(), TaskError> {
+        let world = self.world;
+        let wiring = &world.platform.wiring;
+        let dead_letters = wiring.machines[self.machine]
+            .queues
+            .get(queue.trim_matches(['$', '{', '}']))
+            .expect("the template substitutes every queue");
+        let queue = wiring.queue_of_dead_letters(dead_letters).expect("they are moved to a queue");
+        if world.befalls(world.plan.lost) {
+            let (error, cause) = ("SQS.SdkClientException".to_owned(), "lost".to_owned());
+            return Err(TaskError { error, cause });
+        }
+        // A saga gives up an undo of a fault alone.
+        let is_explained = Some(!world.plan.is_fine());
+        world.queues.bury(queue.to_owned(), body.to_string(), None, is_explained);
+        if world.befalls(world.plan.answer_lost) {
+            let (error, cause) = ("SQS.SdkClientException".to_owned(), "no answer".to_owned());
+            return Err(TaskError { error, cause });
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> &str {
+        self.name
     }
 
     fn chance(&self, end: u64) -> u64 {
@@ -125,7 +191,8 @@ impl Host for Running<'_> {
             | Happening::Retries { .. }
             | Happening::Caught { .. } => return,
         };
-        if let Some(execution) = world.executions.lock().get_mut(self.name) {
+        let key = (self.machine, self.name.to_owned());
+        if let Some(execution) = world.executions.lock().get_mut(&key) {
             execution.history.push(HistoryEvent { at: world.now(), what });
         }
     }

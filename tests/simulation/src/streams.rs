@@ -95,6 +95,11 @@ impl Streams {
             if reader.shard != shard || source.table != table || !source.passes(&record) {
                 continue;
             }
+            if source.function.ends_with("-publish") && world.befalls(world.plan.forgotten) {
+                // As after 24 hours: only an operator can have it published from the table.
+                world.laws.forgot();
+                continue;
+            }
             let pending = &mut inner.pending[place];
             // Order is kept for each item, and for nothing else.
             let mut at = pending.records.len();

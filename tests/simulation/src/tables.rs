@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use billing::domain::Bill;
 use outbox::envelope::{Envelope, Unread};
+use outbox::republish;
 use outbox::state::{Aggregate, Change, Listed, Loaded, StatesPage, StoreError};
 use parking::domain::Slot;
 use serde_json::{Value, json};
@@ -68,6 +69,9 @@ struct Inner<S> {
 struct Item<S> {
     version: u64,
     change: Option<Uuid>,
+    /// The version of the last change, and its events as they are stored.
+    changed: u64,
+    events: Vec<Envelope<Unread>>,
     state: Option<S>,
 }
 
@@ -109,16 +113,17 @@ impl<S: Kept> StateTable<S> {
         world.streams.write(world, S::TABLE, &format!("{id} {part}"), keys, image);
     }
 
-    /// `UpdateItem` that moves the version, and takes the events of the last change away.
+    /// `UpdateItem` that moves the version.
     pub(crate) fn bump(&self, world: &World, id: &str, is_later: bool) {
         let item = {
             let mut inner = self.lock();
-            let absent = Item { version: 0, change: None, state: None };
+            let absent =
+                Item { version: 0, change: None, changed: 0, events: Vec::new(), state: None };
             let item = inner.items.entry(id.to_owned()).or_insert(absent);
             item.version += 1;
             item.clone()
         };
-        show(world, id, &item, None, is_later);
+        show(world, id, &item, is_later);
     }
 
     /// `PutItem` on the condition that the version is the expected one, or the change is there already.
@@ -129,7 +134,6 @@ impl<S: Kept> StateTable<S> {
         change: Change<S>,
         is_later: bool,
     ) -> Result<(), StoreError> {
-        let events = serde_json::to_string(&change.events).expect("events are JSON");
         let item = {
             let mut inner = self.lock();
             let found = inner.items.get(id);
@@ -143,6 +147,8 @@ impl<S: Kept> StateTable<S> {
             let item = Item {
                 version: change.expected + 1,
                 change: Some(change.id),
+                changed: change.expected + 1,
+                events: change.events.clone(),
                 state: Some(change.state.clone()),
             };
             inner.items.insert(id.to_owned(), item.clone());
@@ -151,7 +157,7 @@ impl<S: Kept> StateTable<S> {
             S::check(world, id, before.as_ref(), &change.state);
             item
         };
-        show(world, id, &item, Some(events), is_later);
+        show(world, id, &item, is_later);
         Ok(())
     }
 
@@ -166,6 +172,21 @@ impl<S: Kept> StateTable<S> {
         let states: Vec<_> = listed.by_ref().take(STATES_PER_PAGE).collect();
         let next = states.last().map(|it| it.id.clone()).filter(|_| listed.next().is_some());
         StatesPage { states, next }
+    }
+
+    /// The events of an aggregate's last change.
+    pub(crate) fn events_of(&self, id: &str) -> Vec<Envelope<Unread>> {
+        self.lock().items.get(id).map_or_else(Vec::new, |it| it.events.clone())
+    }
+
+    /// `Scan` for events, a page of it.
+    pub(crate) fn events_page(&self, after: Option<&str>) -> republish::Page {
+        let inner = self.lock();
+        let mut listed =
+            inner.items.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
+        let items: Vec<_> = listed.by_ref().take(STATES_PER_PAGE).collect();
+        let next = items.last().map(|(id, _)| (*id).clone()).filter(|_| listed.next().is_some());
+        republish::Page { events: items.iter().flat_map(|it| it.1.events.clone()).collect(), next }
     }
 
     /// Every aggregate that has a state, with its version.
@@ -186,7 +207,7 @@ impl<S: Kept> StateTable<S> {
     }
 }
 
-fn show<S: Kept>(world: &World, id: &str, item: &Item<S>, events: Option<String>, is_later: bool) {
+fn show<S: Kept>(world: &World, id: &str, item: &Item<S>, is_later: bool) {
     let keys = json!({ "id": { "S": id }, "part": { "S": "state" } });
     let mut image = keys.clone();
     let mut put = |name: &str, value: Value| image[name] = value;
@@ -194,8 +215,10 @@ fn show<S: Kept>(world: &World, id: &str, item: &Item<S>, events: Option<String>
     if let Some(state) = &item.state {
         put("state", json!({ "S": serde_json::to_string(state).expect("state is JSON") }));
     }
-    if let Some(events) = events {
+    if item.change.is_some() {
+        let events = serde_json::to_string(&item.events).expect("events are JSON");
         put("events", json!({ "S": events }));
+        put("changed", json!({ "N": item.changed.to_string() }));
     }
     if is_later {
         put("since_later", json!({ "S": "a later release" }));

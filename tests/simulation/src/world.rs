@@ -1,5 +1,6 @@
 //! The world that the handlers run in: AWS as far as they touch it, one clock, and a plan for the day.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -32,6 +33,8 @@ use crate::wiring::Wiring;
 /// 2026-01-01T00:00:00Z, when every day begins.
 const MIDNIGHT: i64 = 1_767_225_600;
 
+/// A day has some thousands.
+const CALLS_MAX: usize = 250_000;
 /// Even in a storm some of it comes through.
 const STORM_MAX: u64 = 500;
 
@@ -39,7 +42,8 @@ const STORM_MAX: u64 = 500;
 #[derive(Debug)]
 pub(crate) struct Platform {
     pub(crate) wiring: Wiring,
-    pub(crate) saga: Machine,
+    /// The state machines, by stack and logical name.
+    pub(crate) machines: BTreeMap<String, Machine>,
 }
 
 /// One day of the platform.
@@ -49,6 +53,8 @@ pub(crate) struct World {
     began: Instant,
     busy: AtomicUsize,
     is_over: AtomicBool,
+    is_at_rest: AtomicBool,
+    calls: AtomicUsize,
     pub(crate) platform: &'static Platform,
     pub(crate) dice: Dice,
     pub(crate) plan: Plan,
@@ -89,6 +95,8 @@ impl World {
             began: Instant::now(),
             busy: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
+            is_at_rest: AtomicBool::new(false),
+            calls: AtomicUsize::new(0),
             platform,
             dice,
             plan,
@@ -132,6 +140,13 @@ impl World {
 
     pub(crate) fn new_id(&self) -> Uuid {
         self.dice.id(self.now_millis())
+    }
+
+    /// Counts a call. So many have no end, and nobody could wait for it.
+    pub(crate) fn count_call(&self) {
+        if self.calls.fetch_add(1, Ordering::Relaxed) == CALLS_MAX {
+            self.laws.broken("the platform works without end");
+        }
     }
 
     /// Whether the faults have stopped.
@@ -182,7 +197,13 @@ impl World {
             }
             sleep(Duration::from_secs(1)).await;
         }
+        self.is_at_rest.store(true, Ordering::Relaxed);
         true
+    }
+
+    /// Whether nobody has been at work since the faults have stopped, but for those who clear up.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.is_at_rest.load(Ordering::Relaxed)
     }
 
     /// Nothing happens any more, and those that keep each other alive let go.

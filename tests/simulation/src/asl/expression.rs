@@ -11,6 +11,8 @@ use super::TaskError;
 pub(super) struct Scope {
     pub(super) input: Value,
     pub(super) variables: Map<String, Value>,
+    /// The name of the execution.
+    pub(super) name: Value,
 }
 
 /// A field of a payload.
@@ -20,11 +22,12 @@ pub(super) enum Field {
     Reference(Reference),
 }
 
-/// `$.field.of.field` or `$variable`.
+/// `$.field.of.field`, `$variable` or `$$.Execution.Name`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reference {
     Input(Vec<String>),
     Variable(String),
+    ExecutionName,
 }
 
 /// What a text is made of.
@@ -59,6 +62,9 @@ pub(super) fn is_name(text: &str) -> bool {
 
 impl Reference {
     pub(super) fn read(text: &str) -> Option<Self> {
+        if text == "$$.Execution.Name" {
+            return Some(Self::ExecutionName);
+        }
         let name = |text: &str| is_name(text).then(|| text.to_owned());
         match text.strip_prefix("$.") {
             Some(path) => path.split('.').map(name).collect::<Option<_>>().map(Self::Input),
@@ -66,7 +72,7 @@ impl Reference {
         }
     }
 
-    fn value<'a>(&self, scope: &'a Scope) -> Result<&'a Value, TaskError> {
+    pub(super) fn value<'a>(&self, scope: &'a Scope) -> Result<&'a Value, TaskError> {
         match self {
             Self::Input(path) => path
                 .iter()
@@ -76,6 +82,7 @@ impl Reference {
                 .variables
                 .get(name)
                 .ok_or_else(|| runtime(format!("nothing has assigned `${name}`"))),
+            Self::ExecutionName => Ok(&scope.name),
         }
     }
 }

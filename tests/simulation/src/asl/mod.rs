@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use expression::{Expression, Field, Scope};
+use expression::{Expression, Field, Reference, Scope};
 pub use read::Unsupported;
 
 /// Matches every error but those that end an execution whatever its definition says.
@@ -36,18 +36,38 @@ pub struct Machine {
 #[derive(Debug)]
 enum State {
     Task(Task),
+    Choice { choices: Vec<Choice>, default: String },
     Succeed,
     Fail { error: String, cause: Expression },
 }
 
+/// The state that follows when a text is this one.
+#[derive(Debug)]
+struct Choice {
+    variable: Reference,
+    equals: String,
+    next: String,
+}
+
 #[derive(Debug)]
 struct Task {
-    function: String,
+    asks: Asks,
+    /// The function, or the address of the queue, as the definition spells it.
+    whom: String,
     payload: BTreeMap<String, Field>,
     timeout: Duration,
     retry: Vec<Retrier>,
     catch: Vec<Catcher>,
     next: String,
+}
+
+/// What a task does with its payload.
+#[derive(Clone, Copy, Debug)]
+enum Asks {
+    /// Invokes a function with it.
+    Function,
+    /// Sends it to a queue.
+    Queue,
 }
 
 #[derive(Debug)]
@@ -79,7 +99,7 @@ struct Catcher {
 #[derive(Debug)]
 struct Errors(Vec<String>);
 
-/// What an execution reaches: functions, chance, and somebody who takes notes.
+/// What an execution reaches: functions, queues, chance, and somebody who takes notes.
 pub trait Host {
     /// Invokes a function; dropping the future must not stop the function.
     fn invoke(
@@ -87,6 +107,12 @@ pub trait Host {
         function: &str,
         payload: Value,
     ) -> impl Future<Output = Result<Value, TaskError>>;
+
+    /// Sends a message to a queue.
+    fn send(&self, queue: &str, body: Value) -> impl Future<Output = Result<(), TaskError>>;
+
+    /// The name of the execution.
+    fn name(&self) -> &str;
 
     /// A number below `end`, for jitter.
     fn chance(&self, end: u64) -> u64;
@@ -111,13 +137,13 @@ pub enum Happening<'a> {
     Entered {
         /// The state's name.
         state: &'a str,
-        /// Whether it invokes a function, rather than ends the execution.
+        /// Whether it does something, rather than choose the next or end the execution.
         is_task: bool,
     },
-    /// Its function is invoked, the first time or again.
+    /// Its function is invoked, or its message sent, the first time or again.
     Attempted {
-        /// The function, as `FunctionName` spells it.
-        function: &'a str,
+        /// The function or the queue, as the definition spells it.
+        whom: &'a str,
     },
     /// The function has answered.
     Succeeded,
@@ -183,7 +209,8 @@ impl Machine {
     /// Every function that it invokes, as `FunctionName` spells it.
     #[must_use]
     pub fn functions(&self) -> BTreeSet<&str> {
-        self.tasks().map(|task| task.function.as_str()).collect()
+        let functions = self.tasks().filter(|task| matches!(task.asks, Asks::Function));
+        functions.map(|task| task.whom.as_str()).collect()
     }
 
     /// The names of its states, in alphabetical order.
@@ -193,7 +220,8 @@ impl Machine {
 
     /// Runs one execution to its end on tokio's clock.
     pub async fn run(&self, input: Value, host: &impl Host) -> Ended {
-        let scope = Scope { input, variables: Map::new() };
+        let name = Value::from(host.name());
+        let scope = Scope { input, variables: Map::new(), name };
         let execution = Execution { machine: self, host, scope };
         let ended = tokio::time::timeout(self.timeout, execution.run()).await;
         let ended = ended.unwrap_or(Ended::TimedOut);
@@ -204,7 +232,7 @@ impl Machine {
     fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.states.values().filter_map(|state| match state {
             State::Task(task) => Some(task),
-            State::Succeed | State::Fail { .. } => None,
+            State::Choice { .. } | State::Succeed | State::Fail { .. } => None,
         })
     }
 }
@@ -232,6 +260,13 @@ impl<'a, H: Host> Execution<'a, H> {
                     }
                     Err(failure) => failure,
                 },
+                State::Choice { choices, default } => match self.choose(choices, default) {
+                    Ok(next) => {
+                        name = next;
+                        continue;
+                    }
+                    Err(failure) => failure,
+                },
                 State::Succeed => {
                     return Ended::Succeeded { at: name.to_owned(), output: self.scope.input };
                 }
@@ -243,6 +278,15 @@ impl<'a, H: Host> Execution<'a, H> {
             let TaskError { error, cause } = failure;
             return Ended::Failed { state: name.to_owned(), error, cause };
         }
+    }
+
+    fn choose(&self, choices: &'a [Choice], default: &'a str) -> Result<&'a str, TaskError> {
+        for Choice { variable, equals, next } in choices {
+            if variable.value(&self.scope)? == equals.as_str() {
+                return Ok(next);
+            }
+        }
+        Ok(default)
     }
 
     /// One visit to a task, and the name of the state that follows.
@@ -272,15 +316,20 @@ impl<'a, H: Host> Execution<'a, H> {
     }
 
     async fn attempt(&self, task: &Task, payload: Value) -> Result<(), TaskError> {
-        self.host.note(Happening::Attempted { function: &task.function });
-        let answer = self.host.invoke(&task.function, payload);
+        self.host.note(Happening::Attempted { whom: &task.whom });
+        let answer = async {
+            match task.asks {
+                Asks::Function => self.host.invoke(&task.whom, payload).await.map(drop),
+                Asks::Queue => self.host.send(&task.whom, payload).await,
+            }
+        };
         // Nobody stops the function: that is the host's promise. AWS says nothing of a time-out but its name.
         let answer = tokio::time::timeout(task.timeout, answer)
             .await
             .unwrap_or_else(|_| Err(TaskError { error: TIMEOUT.to_owned(), cause: String::new() }));
         match answer {
             // Every task has the `ResultPath` null, so the answer goes nowhere.
-            Ok(_) => {
+            Ok(()) => {
                 self.host.note(Happening::Succeeded);
                 Ok(())
             }

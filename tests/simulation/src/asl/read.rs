@@ -6,9 +6,12 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::expression::{Expression, Field, Reference, is_name};
-use super::{ALL, Catcher, Errors, Jitter, Machine, Retrier, State, TASK_FAILED, TIMEOUT, Task};
+use super::{
+    ALL, Asks, Catcher, Choice, Errors, Jitter, Machine, Retrier, State, TASK_FAILED, TIMEOUT, Task,
+};
 
 const INVOKE: &str = "arn:aws:states:::lambda:invoke";
+const SEND: &str = "arn:aws:states:::sqs:sendMessage";
 
 /// What stands in a definition and is not interpreted, or leads nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,8 +48,15 @@ pub(super) fn machine(definition: &str) -> Result<Machine> {
 
 fn every_exit_exists(machine: &Machine) -> Result<()> {
     for (name, state) in &machine.states {
-        let State::Task(task) = state else { continue };
-        let exits = std::iter::once(&task.next).chain(task.catch.iter().map(|it| &it.next));
+        let exits: Vec<&String> = match state {
+            State::Task(task) => {
+                std::iter::once(&task.next).chain(task.catch.iter().map(|it| &it.next)).collect()
+            }
+            State::Choice { choices, default } => {
+                std::iter::once(default).chain(choices.iter().map(|it| &it.next)).collect()
+            }
+            State::Succeed | State::Fail { .. } => continue,
+        };
         for next in exits {
             if !machine.states.contains_key(next) {
                 let what = format!("`Next` names no state: `{next}`");
@@ -60,6 +70,12 @@ fn every_exit_exists(machine: &Machine) -> Result<()> {
 fn state(mut fields: Fields) -> Result<State> {
     let state = match fields.text("Type")?.as_str() {
         "Task" => State::Task(task(&mut fields)?),
+        "Choice" => {
+            let choices = fields.list("Choices")?.into_iter().map(choice);
+            let choices = choices.collect::<Result<Vec<_>>>()?;
+            // Without it, AWS ends an execution for which nothing is chosen.
+            State::Choice { choices, default: fields.text("Default")? }
+        }
         "Succeed" => State::Succeed,
         "Fail" => {
             let error = fields.text("Error")?;
@@ -75,15 +91,27 @@ fn state(mut fields: Fields) -> Result<State> {
     Ok(state)
 }
 
+fn choice(mut fields: Fields) -> Result<Choice> {
+    let variable = fields.text("Variable")?;
+    let variable = Reference::read(&variable)
+        .ok_or_else(|| fields.refuse(format!("`Variable` is not interpreted: `{variable}`")))?;
+    let choice =
+        Choice { variable, equals: fields.text("StringEquals")?, next: fields.text("Next")? };
+    fields.end()?;
+    Ok(choice)
+}
+
 fn task(fields: &mut Fields) -> Result<Task> {
     let resource = fields.text("Resource")?;
-    if resource != INVOKE {
-        return Err(fields.refuse(format!("resource `{resource}` is not interpreted")));
-    }
+    let (asks, whom, what) = match resource.as_str() {
+        INVOKE => (Asks::Function, "FunctionName", "Payload"),
+        SEND => (Asks::Queue, "QueueUrl", "MessageBody"),
+        _ => return Err(fields.refuse(format!("resource `{resource}` is not interpreted"))),
+    };
     // No comment here: what stands in `Parameters` is sent.
     let mut parameters = fields.inner("Parameters")?;
-    let function = parameters.text("FunctionName")?;
-    let payload = payload(&mut parameters)?;
+    let whom = parameters.text(whom)?;
+    let payload = payload(&mut parameters, what)?;
     parameters.end()?;
     // Without it the answer would take the place of the input.
     if fields.required("ResultPath")? != Value::Null {
@@ -94,27 +122,27 @@ fn task(fields: &mut Fields) -> Result<Task> {
     all_comes_last(fields, "Retry", retry.iter().map(|it| &it.errors))?;
     all_comes_last(fields, "Catch", catch.iter().map(|it| &it.errors))?;
     let timeout = fields.seconds("TimeoutSeconds")?;
-    Ok(Task { function, payload, timeout, retry, catch, next: fields.text("Next")? })
+    Ok(Task { asks, whom, payload, timeout, retry, catch, next: fields.text("Next")? })
 }
 
-fn payload(parameters: &mut Fields) -> Result<BTreeMap<String, Field>> {
+fn payload(parameters: &mut Fields, what: &str) -> Result<BTreeMap<String, Field>> {
     let mut payload = BTreeMap::new();
-    for (key, value) in parameters.object("Payload")? {
+    for (key, value) in parameters.object(what)? {
         let (name, field) = match key.strip_suffix(".$") {
             Some(name) => {
                 let reference = value.as_str().and_then(Reference::read).ok_or_else(|| {
-                    parameters.refuse(format!("`Payload`: `{key}` is not interpreted: {value}"))
+                    parameters.refuse(format!("`{what}`: `{key}` is not interpreted: {value}"))
                 })?;
                 (name.to_owned(), Field::Reference(reference))
             }
             None if value.is_object() || value.is_array() => {
-                let what = format!("`Payload`: `{key}` is nested, which is not interpreted");
-                return Err(parameters.refuse(what));
+                let refused = format!("`{what}`: `{key}` is nested, which is not interpreted");
+                return Err(parameters.refuse(refused));
             }
             None => (key, Field::Literal(value)),
         };
         if payload.contains_key(&name) {
-            return Err(parameters.refuse(format!("`Payload`: `{name}` is given twice")));
+            return Err(parameters.refuse(format!("`{what}`: `{name}` is given twice")));
         }
         payload.insert(name, field);
     }

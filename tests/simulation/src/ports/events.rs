@@ -99,3 +99,15 @@ impl store::Streams for Events<'_> {
         self.0.call(Access::Read, "list bookings", list).await.map_err(event_store)?
     }
 }
+
+impl store::Log<BookingEvent> for Events<'_> {
+    async fn commits(
+        &self,
+        after: Option<&str>,
+    ) -> Result<store::CommitsPage<BookingEvent>, store::StoreError> {
+        let after = after.map(str::to_owned);
+        let list =
+            move |world: &World| at_once(store::Log::commits(&world.bookings, after.as_deref()));
+        self.0.call(Access::Read, "list commits", list).await.map_err(event_store)?
+    }
+}

@@ -1,15 +1,18 @@
 //! Everything else that is far away: the workflow service, the index of bills, the payment provider, other functions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::bff::invoke::Invoke;
 use billing::adapters::http;
 use billing::domain::{Bill, Outcome};
 use billing::ports::{ATTEMPT_TIMEOUT, Charge, DueBill, DueBills, ProviderError};
 use booking::handlers::react::{SagaInput, Sagas, SagasError};
+use booking::handlers::resume::{UndoInput, Undos};
 use contracts::id::{BillReference, PaymentId};
 use contracts::money::Money;
-use operator_bff::workflow::{Execution, Workflow};
+use operator_bff::queues::{Depth, FoundLetter, Queues, Watched};
+use operator_bff::workflow::{self, Execution, Workflow};
 use outbox::state::StoreError;
 use payment_provider::domain::{Entry as LedgerEntry, Key, Reference};
 use payment_provider::ledger::{Ledger as LedgerPort, LedgerError, Revision};
@@ -23,28 +26,92 @@ use super::states::state_store;
 use crate::functions::PROVIDER_KEY;
 use crate::lambda;
 use crate::line::{Access, Cut, Fate, Line};
+use crate::queues::Dead;
+use crate::sagas::{SAGA, UNDO};
 use crate::world::World;
 
 /// Of so many calls of a provider that is down, one is answered at once; the others hang.
 const PROVIDER_IS_SILENT: u64 = 2;
 
-/// The state machine, the payment provider, and the index of bills.
+/// The state machines, the queues as operators see them, the payment provider, and the index of bills.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Far<'a>(pub(crate) &'a Arc<Line>);
 
 impl Sagas for Far<'_> {
     async fn start(&self, input: &SagaInput) -> Result<(), SagasError> {
         let input = input.clone();
-        let start = move |world: &World| world.executions.start(world, &input);
+        let start = move |world: &World| {
+            world.executions.start(world, SAGA, input.booking_id.to_string(), &input);
+        };
         let started = self.0.call(Access::Write, "start a saga", start).await;
         started.map_err(|cut| SagasError(Box::new(cut)))
     }
 }
 
+impl Undos for Far<'_> {
+    async fn undo(&self, name: &str, input: &UndoInput) -> Result<(), SagasError> {
+        let (name, input) = (name.to_owned(), input.clone());
+        let start = move |world: &World| world.executions.start(world, UNDO, name.clone(), &input);
+        let started = self.0.call(Access::Write, "start undos", start).await;
+        started.map_err(|cut| SagasError(Box::new(cut)))
+    }
+}
+
+impl Queues for Far<'_> {
+    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, Failure> {
+        let queue = queue.url.clone();
+        let look = move |world: &World| {
+            let letters = world.queues.dead().into_iter().filter(|it| it.queue == queue);
+            let found = letters.map(|Dead { id: message_id, body, reason, .. }| FoundLetter {
+                message_id,
+                reason,
+                body,
+                received_at: world.now(),
+            });
+            found.collect()
+        };
+        let found = self.0.call(Access::Read, "look at dead letters", look).await;
+        found.map_err(|cut| Failure::transient("the queue can't be reached", cut))
+    }
+
+    async fn redrive(&self, queue: &Watched) -> Result<u64, Failure> {
+        let queue = queue.url.clone();
+        let redrive = move |world: &World| world.queues.redrive(world, &queue) as u64;
+        let moved = self.0.call(Access::Write, "redrive", redrive).await;
+        moved.map_err(|cut| Failure::transient("the queue can't be reached", cut))
+    }
+
+    async fn depth(&self, queue: &Watched) -> Result<Depth, Failure> {
+        let queue = queue.url.clone();
+        let count = move |world: &World| {
+            let (messages, dead_letters) = world.queues.depth(&queue);
+            Depth { messages: messages as u64, dead_letters: dead_letters as u64 }
+        };
+        let told = self.0.call(Access::Read, "count messages", count).await;
+        told.map_err(|cut| Failure::transient("the queue can't be reached", cut))
+    }
+
+    async fn send(&self, queue: &Watched, message: String) -> Result<(), Failure> {
+        let queue = queue.url.clone();
+        let send =
+            move |world: &World| world.queues.send(world, &queue, message.clone(), Duration::ZERO);
+        let sent = self.0.call(Access::Write, "send a wish", send).await;
+        sent.map_err(|cut| Failure::transient("the queue can't be reached", cut))
+    }
+}
+
 impl Workflow for Far<'_> {
-    async fn execution(&self, name: &str) -> Result<Option<Execution>, Failure> {
+    async fn execution(
+        &self,
+        machine: workflow::Machine,
+        name: &str,
+    ) -> Result<Option<Execution>, Failure> {
         let name = name.to_owned();
-        let get = move |world: &World| world.executions.shown(&name);
+        let machine = match machine {
+            workflow::Machine::Saga => SAGA,
+            workflow::Machine::Undo => UNDO,
+        };
+        let get = move |world: &World| world.executions.shown(machine, &name);
         let found = self.0.call(Access::Read, "get an execution", get).await;
         found.map_err(|cut| Failure::transient("the workflow service does not answer", cut))
     }

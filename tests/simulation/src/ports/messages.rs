@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use billing::handlers::react::Reminder;
 use contracts::id::BillReference;
-use outbox::publish::{BusError, Entry, Parked};
+use outbox::dead_letters::Letter;
+use outbox::publish::{BusError, Entry};
+use outbox::republish::{Republish, Wishes as WishesPort};
 
 use crate::line::{Access, Cut, Line};
 use crate::world::World;
@@ -35,14 +37,28 @@ impl outbox::publish::Bus for Bus<'_> {
     }
 }
 
-/// The queue of what can't be handled.
+/// The dead letters of the queue that the function reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeadLetters<'a>(pub(crate) &'a Arc<Line>);
 
-impl outbox::publish::DeadLetters for DeadLetters<'_> {
-    async fn park(&self, parked: Parked) -> Result<(), BusError> {
-        let park = move |world: &World| world.queues.park(parked.clone());
-        self.0.call(Access::Write, "park a record", park).await.map_err(bus)
+impl outbox::dead_letters::DeadLetters for DeadLetters<'_> {
+    async fn park(&self, letter: Letter) -> Result<(), BusError> {
+        let queue = self.0.queue();
+        let park = move |world: &World| world.queues.park(queue.clone(), letter.clone());
+        self.0.call(Access::Write, "park", park).await.map_err(bus)
+    }
+}
+
+/// Messages of a publisher to itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wishes<'a>(pub(crate) &'a Arc<Line>);
+
+impl WishesPort for Wishes<'_> {
+    async fn send(&self, wish: &Republish) -> Result<(), BusError> {
+        let (queue, body) = (self.0.queue(), serde_json::to_string(wish).expect("a wish is JSON"));
+        let send =
+            move |world: &World| world.queues.send(world, &queue, body.clone(), Duration::ZERO);
+        self.0.call(Access::Write, "send a wish", send).await.map_err(bus)
     }
 }
 

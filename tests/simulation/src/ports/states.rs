@@ -1,7 +1,10 @@
 //! The tables of slots and bills.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
+use outbox::envelope::{Envelope, Unread};
+use outbox::republish::{Page, Source, SourceError};
 use outbox::state::{Change, Loaded, StateStore, StatesPage, StoreError};
 
 use crate::line::{Access, Cut, Line};
@@ -69,5 +72,25 @@ impl<S: Kept> outbox::state::States<S> for States<'_> {
         let after = after.map(str::to_owned);
         let list = move |world: &World| S::table(world).page(after.as_deref());
         self.0.call(Access::Read, "list states", list).await.map_err(state_store)
+    }
+}
+
+/// What a table of state has to publish once more.
+#[derive(Debug)]
+pub(crate) struct Committed<'a, S>(pub(crate) &'a Arc<Line>, pub(crate) PhantomData<fn() -> S>);
+
+impl<S: Kept> Source for Committed<'_, S> {
+    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<Unread>>, SourceError> {
+        let id = aggregate.to_owned();
+        let get = move |world: &World| S::table(world).events_of(&id);
+        let found = self.0.call(Access::Read, "get events", get).await;
+        found.map_err(|cut| SourceError(Box::new(cut)))
+    }
+
+    async fn page(&self, after: Option<&str>) -> Result<Page, SourceError> {
+        let after = after.map(str::to_owned);
+        let list = move |world: &World| S::table(world).events_page(after.as_deref());
+        let found = self.0.call(Access::Read, "list events", list).await;
+        found.map_err(|cut| SourceError(Box::new(cut)))
     }
 }

@@ -26,10 +26,12 @@ pub struct Wiring {
     pub queues: BTreeMap<String, Queue>,
     /// State machines, by stack and logical name.
     pub machines: BTreeMap<String, Machine>,
-    /// The one bus, by stack and logical name; every rule listens to it.
+    /// The one bus, by stack and logical name; every rule listens to it, or to the account's own.
     pub bus: Option<String>,
     /// What goes from the bus into a queue.
     pub rules: Vec<Rule>,
+    /// What goes into a queue when an execution of a machine ends where it stands.
+    pub ends: Vec<End>,
     /// What the clock calls.
     pub schedules: Vec<Schedule>,
     /// What is called with the messages of a queue.
@@ -80,6 +82,8 @@ pub struct Machine {
     pub definition: String,
     /// What stands for each function, such as `ParkingCommandFunctionArn`, and the binary that it is.
     pub substitutions: BTreeMap<String, String>,
+    /// What stands for each queue, such as `ResumeDeadLettersUrl`, and the queue that it is.
+    pub queues: BTreeMap<String, String>,
 }
 
 /// A rule of the bus.
@@ -93,6 +97,19 @@ pub struct Rule {
     pub queue: String,
     /// The queue that gets what could not be delivered.
     pub dead_letters: Option<String>,
+}
+
+/// A rule of the account's own bus, to which the workflow service tells how executions end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The stack and logical name of the rule.
+    pub name: String,
+    /// The machines.
+    pub machines: Vec<String>,
+    /// In which ways an execution has ended, such as `TIMED_OUT`.
+    pub statuses: Vec<String>,
+    /// The queue that is told.
+    pub queue: String,
 }
 
 /// A call that recurs.
@@ -155,6 +172,15 @@ impl Wiring {
         settings: &BTreeMap<String, String>,
     ) -> Result<Self, WiringError> {
         read::wiring(&template::Templates::parse(templates, settings)?)
+    }
+
+    /// The queue that dead letters are moved back to.
+    #[must_use]
+    pub fn queue_of_dead_letters(&self, dead_letters: &str) -> Option<&str> {
+        let found = self.queues.iter().find(|(_, queue)| {
+            queue.redrive.as_ref().is_some_and(|redrive| redrive.dead_letters == dead_letters)
+        });
+        found.map(|(name, _)| name.as_str())
     }
 
     /// The rules that let an event through: each delivers it once.

@@ -1,11 +1,12 @@
 //! Makes the wiring of the templates' resources, and refuses whatever it would have to pass over in silence.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::pattern::Pattern;
 use super::template::{Place, Resource, Templates, UNKNOWN};
 use super::{
-    Function, Machine, Queue, QueueSource, Redrive, Rule, Schedule, StreamSource, Wiring,
+    End, Function, Machine, Queue, QueueSource, Redrive, Rule, Schedule, StreamSource, Wiring,
     WiringError,
 };
 
@@ -19,13 +20,14 @@ const RULE: &str = "AWS::Events::Rule";
 const TABLE: &str = "AWS::DynamoDB::Table";
 
 /// What moves no message: places, permissions, logs, and the way in over HTTP, which has its own document.
-const STILL: [&str; 12] = [
+const STILL: [&str; 13] = [
     TABLE,
     "AWS::ApiGateway::Account",
     "AWS::ApiGateway::ApiKey",
     "AWS::ApiGateway::UsagePlan",
     "AWS::ApiGateway::UsagePlanKey",
     "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
@@ -287,8 +289,12 @@ fn add_rule(wiring: &mut Wiring, name: String, properties: &Place<'_>) -> Outcom
     let [target] = items.as_slice() else { return Err(targets.refused("not one target")) };
     if let Some(pattern) = properties.find("EventPattern")? {
         properties.only(&["EventBusName", "EventPattern", "Targets"])?;
-        properties.at("EventBusName")?.resource(BUS, "Ref")?;
         target.only(&["Arn", "DeadLetterConfig", "Id"])?;
+        let Some(bus) = properties.find("EventBusName")? else {
+            wiring.ends.push(end(name, &pattern, target)?);
+            return Ok(());
+        };
+        bus.resource(BUS, "Ref")?;
         let dead_letters = target.find("DeadLetterConfig")?.map(|config| {
             config.only(&["Arn"])?;
             queue_of(&config.at("Arn")?)
@@ -312,6 +318,30 @@ fn add_rule(wiring: &mut Wiring, name: String, properties: &Place<'_>) -> Outcom
         });
     }
     Ok(())
+}
+
+/// The only events of the account's own bus that anybody listens to.
+fn end(name: String, pattern: &Place<'_>, target: &Place<'_>) -> Outcome<End> {
+    pattern.only(&["detail", "detail-type", "source"])?;
+    let only = |place: Place<'_>, expected: &str| {
+        let items = place.items()?;
+        let [item] = items.as_slice() else { return Err(place.refused("not one")) };
+        item.must_be(expected)
+    };
+    only(pattern.at("source")?, "aws.states")?;
+    only(pattern.at("detail-type")?, "Step Functions Execution Status Change")?;
+    let detail = pattern.at("detail")?;
+    detail.only(&["stateMachineArn", "status"])?;
+    let machines = detail.at("stateMachineArn")?.items()?;
+    let machines = machines.iter().map(|it| Ok(it.resource(MACHINE, "Ref")?.key));
+    let statuses = detail.at("status")?.items()?;
+    let statuses = statuses.iter().map(Place::text);
+    Ok(End {
+        name,
+        machines: machines.collect::<Outcome<_>>()?,
+        statuses: statuses.collect::<Outcome<_>>()?,
+        queue: queue_of(&target.at("Arn")?)?,
+    })
 }
 
 /// The time of `rate(1 minute)`. AWS wants the singular for one, and the plural for more.
@@ -343,14 +373,21 @@ fn machine(properties: &Place<'_>) -> Outcome<Machine> {
     ])?;
     // Another type may run a state twice, and has no name that keeps a second execution away.
     properties.at("StateMachineType")?.must_be("STANDARD")?;
-    let substitutions = properties.at("DefinitionSubstitutions")?.entries()?;
-    let substitutions = substitutions.into_iter().map(|(name, function)| {
-        Ok((name.to_owned(), binary(&function.resource(FUNCTION, "Arn")?)?))
-    });
-    Ok(Machine {
+    let mut machine = Machine {
         definition: properties.at("DefinitionS3Location")?.text()?,
-        substitutions: substitutions.collect::<Outcome<_>>()?,
-    })
+        substitutions: BTreeMap::new(),
+        queues: BTreeMap::new(),
+    };
+    for (name, value) in properties.at("DefinitionSubstitutions")?.entries()? {
+        // What is no function's ARN must be a queue's address.
+        if let Ok(queue) = value.resource(QUEUE, "Ref") {
+            machine.queues.insert(name.to_owned(), queue.key);
+        } else {
+            let function = value.resource(FUNCTION, "Arn")?;
+            machine.substitutions.insert(name.to_owned(), binary(&function)?);
+        }
+    }
+    Ok(machine)
 }
 
 fn queue_of(arn: &Place<'_>) -> Outcome<String> {

@@ -65,6 +65,21 @@ pub(super) async fn come(world: &World, slots: &[SlotId], number: u64) {
     );
 }
 
+/// Everybody gives up what is still pending.
+pub(crate) async fn cancel_pending(world: &World) {
+    for (booking_id, booking) in world.laws.bookings() {
+        let Some((details, BookingStatus::Pending)) = booking.known() else { continue };
+        let client = Client { world, subject: details.customer.0.clone(), role: "customer" };
+        let ask = Ask::new("POST", "/mobile/bookings/{bookingId}/cancel");
+        let ask = ask.with("bookingId", booking_id);
+        if let Some(heard) = client.insist(&ask).await
+            && heard.status != 202
+        {
+            client.wrong(&ask, &heard);
+        }
+    }
+}
+
 fn card(world: &World) -> &'static str {
     if world.dice.per_mille(world.plan.good_cards) {
         "tok_visa"

@@ -11,7 +11,8 @@ use tokio::time::{sleep, timeout};
 use crate::lambda;
 use crate::world::World;
 
-pub(crate) use operator::finish_rebuilds;
+pub(crate) use customer::cancel_pending;
+pub(crate) use operator::{finish_rebuilds, redrive_all, republish_all};
 
 /// API Gateway waits no longer.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(29);

@@ -1,11 +1,12 @@
 //! Operators: open slots, close and reopen them, look at things, and have views made anew.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use contracts::id::SlotId;
 use cqrs::generation::Controls as _;
 use futures::FutureExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{Ask, Client};
@@ -32,7 +33,13 @@ pub(super) async fn open(world: &World) -> Vec<SlotId> {
 
 /// What else is to do.
 pub(super) async fn work(world: &World, slots: &[SlotId]) {
-    tokio::join!(close_and_reopen(world, slots), rebuild(world), redrive(world), look(world));
+    tokio::join!(
+        close_and_reopen(world, slots),
+        rebuild(world),
+        redrive(world),
+        republish(world, slots),
+        look(world),
+    );
 }
 
 async fn until(world: &World, at_most: Duration) {
@@ -81,11 +88,66 @@ async fn rebuild(world: &World) {
     }
 }
 
+/// Whether the cause is gone or not.
 async fn redrive(world: &World) {
     for _ in 0..world.plan.redrives {
         until(world, world.plan.calm_from).await;
-        // Whether the cause is gone or not.
-        world.queues.redrive(world);
+        redrive_all(world).await;
+    }
+}
+
+/// Looks at all dead letters and brings them back; answers how many there were.
+pub(crate) async fn redrive_all(world: &World) -> u64 {
+    let client = operator(world);
+    let ask = Ask::new("GET", "/operator/dead-letters");
+    let Some(heard) = client.insist(&ask).await else { return 0 };
+    let Some(items) = heard.body["items"].as_array().filter(|_| heard.status == 200) else {
+        client.wrong(&ask, &heard);
+        return 0;
+    };
+    let queues: BTreeSet<&str> = items.iter().filter_map(|it| it["queue"].as_str()).collect();
+    let mut count = 0;
+    for queue in queues {
+        let ask = Ask::new("POST", "/operator/dead-letters/{queue}/redrive").with("queue", queue);
+        let Some(heard) = client.insist(&ask).await else { continue };
+        if heard.status != 202 {
+            client.wrong(&ask, &heard);
+        }
+        count += heard.body["messages"].as_u64().unwrap_or(0);
+    }
+    count
+}
+
+async fn republish(world: &World, slots: &[SlotId]) {
+    for _ in 0..world.plan.republishes {
+        until(world, world.plan.calm_from).await;
+        if world.dice.below(2) == 0 {
+            republish_all(world).await;
+        } else if !slots.is_empty() {
+            let wish = json!({ "aggregate": world.dice.one_of(slots) });
+            ask_to_republish(world, "parking", wish).await;
+        }
+    }
+}
+
+/// Has everything of the day published once more.
+pub(crate) async fn republish_all(world: &World) {
+    for service in ["booking", "parking", "billing"] {
+        // The clocks of those who wrote may have been wrong.
+        let day = Duration::from_secs(24 * 3_600);
+        let wish = json!({ "from": world.now() - day, "until": world.now() + day });
+        ask_to_republish(world, service, wish).await;
+    }
+}
+
+async fn ask_to_republish(world: &World, service: &str, wish: Value) {
+    let client = operator(world);
+    let ask = Ask::new("POST", "/operator/services/{service}/republish");
+    let ask = ask.with("service", service).body(wish);
+    if let Some(heard) = client.insist(&ask).await
+        && heard.status != 202
+    {
+        client.wrong(&ask, &heard);
     }
 }
 

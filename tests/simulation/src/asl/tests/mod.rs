@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::{Ended, Happening, Host, Machine, TaskError};
 
 const DEFINITION: &str = include_str!("../../../../../statemachines/booking-saga.asl.json");
+const UNDO: &str = include_str!("../../../../../statemachines/booking-saga-undo.asl.json");
 
 /// How a function answers.
 struct Answer {
@@ -37,6 +38,8 @@ struct Stage<F> {
     /// The commands that have run to their end.
     ran: Rc<RefCell<Vec<String>>>,
     notes: RefCell<Vec<String>>,
+    /// What was sent to queues.
+    letters: RefCell<Vec<(String, Value)>>,
 }
 
 impl<F: Fn(&str, usize) -> Answer> Stage<F> {
@@ -47,6 +50,7 @@ impl<F: Fn(&str, usize) -> Answer> Stage<F> {
             asked: RefCell::default(),
             ran: Rc::default(),
             notes: RefCell::default(),
+            letters: RefCell::default(),
         }
     }
 
@@ -101,6 +105,15 @@ impl<F: Fn(&str, usize) -> Answer> Host for Stage<F> {
             })
         });
         async { function.await.expect("a function does not panic") }
+    }
+
+    async fn send(&self, queue: &str, body: Value) -> Result<(), TaskError> {
+        self.letters.borrow_mut().push((queue.to_owned(), body));
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "the execution"
     }
 
     fn chance(&self, end: u64) -> u64 {
@@ -280,6 +293,29 @@ async fn an_undo_that_keeps_failing_is_left_to_an_operator_who_is_told_all() {
         assert_eq!(reason, "payment_declined");
         let failure: Value = serde_json::from_str(failure).expect("the failure is JSON");
         assert_eq!(failure, json!({ "Error": "Transient", "Cause": "it \"broke\"" }));
+        let letter = json!({
+            "execution": "the execution", "bookingId": "b", "slotId": "s", "correlationId": "c",
+            "reason": "payment_declined", "failure": failure,
+        });
+        assert_eq!(*stage.letters.borrow(), [("${ResumeDeadLettersUrl}".to_owned(), letter)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_up_is_undone_from_the_first_undo_that_it_may_need() {
+    let undo = Machine::read(UNDO).expect("the undos are interpreted");
+    for (reason, commands) in [
+        ("slot_unavailable", &["refundPayment", "unblockSlot", "failBooking"][..]),
+        ("cancelled", &["failBooking", "refundPayment", "unblockSlot", "failBooking"]),
+        ("saga_timeout", &["failBooking", "refundPayment", "unblockSlot", "failBooking"]),
+    ] {
+        let stage = Stage::new(|_, _| DONE);
+        let input =
+            json!({ "bookingId": "b", "slotId": "s", "correlationId": "c", "reason": reason });
+        let ended = LocalSet::new().run_until(undo.run(input, &stage)).await;
+        assert!(matches!(ended, Ended::Failed { error, .. } if error == "BookingFailed"));
+        assert_eq!(stage.commands(), commands, "{reason}");
+        assert_eq!(stage.reason(), Some(json!(reason)));
     }
 }
 

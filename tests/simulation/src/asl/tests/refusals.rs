@@ -24,8 +24,14 @@ fn a_machine_has_no_other_states_and_fields() {
     check("/StartAt", json!("X"), "the machine: `StartAt` names no state: `X`");
     let told = "the machine: `TimeoutSeconds` is no whole number from 1 on: 0";
     check("/TimeoutSeconds", json!(0), told);
-    let choice = json!({ "Type": "Choice" });
-    check("/States/X", choice, "state `X`: type `Choice` is not interpreted");
+    let wait = json!({ "Type": "Wait" });
+    check("/States/X", wait, "state `X`: type `Wait` is not interpreted");
+    let choice = json!({ "Type": "Choice", "Choices": [] });
+    check("/States/X", choice, "state `X`: field `Default` is missing");
+    let compared = json!({ "Variable": "$.a", "NumericEquals": 1, "Next": "BlockSlot" });
+    let choice = json!({ "Type": "Choice", "Choices": [compared], "Default": "BlockSlot" });
+    let told = "state `X`: `Choices[0]`: field `StringEquals` is missing";
+    check("/States/X", choice, told);
     let succeed = json!({ "Type": "Succeed", "OutputPath": "$.a" });
     check("/States/X", succeed, "state `X`: field `OutputPath` is not interpreted");
     let fail = json!({ "Type": "Fail", "Error": "E", "Cause": "C" });
@@ -152,7 +158,7 @@ fn what_is_no_json_is_refused() {
 
 #[test]
 fn a_comment_may_stand_everywhere_but_in_what_is_sent() {
-    assert_eq!(machine().states().count(), 11);
+    assert_eq!(machine().states().count(), 12);
     let mut commented = vec!["", "/States/BlockSlot", "/States/BookingCompleted"];
     commented.extend(["/States/RefundPayment/Retry/0", "/States/RefundPayment/Catch/0"]);
     let mut definition: Value = serde_json::from_str(DEFINITION).expect("a definition is JSON");

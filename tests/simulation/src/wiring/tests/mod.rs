@@ -9,10 +9,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Redrive, StreamSource, Wiring};
-use crate::TEMPLATES;
+use crate::{DEFINITIONS, TEMPLATES};
 
 const INFRA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra");
-const SAGA: &str = include_str!("../../../../../statemachines/booking-saga.asl.json");
 
 fn platform() -> Wiring {
     Wiring::read(&TEMPLATES, &BTreeMap::new()).expect("the templates are understood")
@@ -43,21 +42,22 @@ fn every_function_is_found_with_its_time_out() {
     let expected = [
         ("billing-command", 10),
         ("billing-project", 6),
-        ("billing-publish", 6),
+        ("billing-publish", 30),
         ("billing-query", 6),
         ("billing-react", 15),
         ("booking-command", 6),
         ("booking-project", 6),
-        ("booking-publish", 6),
+        ("booking-publish", 30),
         ("booking-query", 6),
         ("booking-react", 6),
         ("booking-rebuild", 900),
+        ("booking-resume", 6),
         ("gateway-authorize", 6),
         ("mobile-bff", 15),
         ("operator-bff", 15),
         ("parking-command", 6),
         ("parking-project", 6),
-        ("parking-publish", 6),
+        ("parking-publish", 30),
         ("parking-query", 6),
         ("parking-react", 6),
         ("parking-rebuild", 900),
@@ -68,9 +68,11 @@ fn every_function_is_found_with_its_time_out() {
 }
 
 #[test]
-fn a_call_that_nobody_waits_for_is_made_three_times_and_a_rebuild_leaves_its_trace() {
+fn a_call_that_nobody_waits_for_is_made_three_times_unless_another_follows_anyway() {
     for (name, function) in platform().functions {
-        assert_eq!(function.retries_when_async, 2, "{name}");
+        // A sweep is followed by the next.
+        let retries = if name == "billing-react" { 0 } else { 2 };
+        assert_eq!(function.retries_when_async, retries, "{name}");
         let service = name.strip_suffix("-rebuild");
         let failures = service.map(|service| format!("{service}/RebuildDeadLetters"));
         assert_eq!(function.failures_to, failures, "{name}");
@@ -86,7 +88,7 @@ fn a_message_is_hidden_for_as_long_as_on_aws_not_as_on_the_local_stage() {
         assert_eq!(queue.delay, Duration::ZERO, "{name}");
         assert_eq!(queue.retention, Duration::from_secs(4 * 86_400), "{name}");
         let dead_letters = format!("{name}/QueueDeadLetters");
-        assert_eq!(queue.redrive, Some(Redrive { receives_max: 5, dead_letters }), "{name}");
+        assert_eq!(queue.redrive, Some(Redrive { receives_max: 8, dead_letters }), "{name}");
     }
 }
 
@@ -115,31 +117,63 @@ fn billing_looks_for_what_is_due_once_a_minute() {
 }
 
 #[test]
-fn each_service_reads_its_own_queue() {
-    let sources = platform().queue_sources;
+fn whoever_has_dead_letters_reads_a_queue_of_its_own() {
+    let wiring = platform();
+    let sources = &wiring.queue_sources;
     let found = sources.iter().map(|it| (it.queue.as_str(), it.function.as_str()));
     let expected = [
+        ("billing/ProjectQueue", "billing-project"),
+        ("billing/PublishQueue", "billing-publish"),
         ("billing/Queue", "billing-react"),
+        ("booking/ProjectQueue", "booking-project"),
+        ("booking/PublishQueue", "booking-publish"),
         ("booking/Queue", "booking-react"),
+        ("booking/RebuildQueue", "booking-rebuild"),
+        ("booking/ResumeQueue", "booking-resume"),
+        ("parking/ProjectQueue", "parking-project"),
+        ("parking/PublishQueue", "parking-publish"),
         ("parking/Queue", "parking-react"),
+        ("parking/RebuildQueue", "parking-rebuild"),
     ];
-    assert_eq!(found.collect::<Vec<_>>(), expected);
-    assert!(sources.iter().all(|it| (it.batch_max, it.concurrency_max) == (10, 10)));
+    assert_eq!(found.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+    for source in sources {
+        let of_events = source.function.ends_with("-react");
+        assert_eq!(source.concurrency_max, if of_events { 10 } else { 2 }, "{}", source.queue);
+        let dead_letters = wiring.queues[&source.queue].redrive.clone().map(|it| it.dead_letters);
+        let back = dead_letters.as_deref().and_then(|it| wiring.queue_of_dead_letters(it));
+        assert_eq!(back, Some(source.queue.as_str()), "they come back to where they came from");
+    }
 }
 
 #[test]
-fn every_name_in_the_saga_leads_to_its_binary() {
+fn an_execution_that_ends_where_it_stands_is_taken_up() {
     let platform = platform();
-    let saga = &platform.machines["booking/BookingSaga"];
-    assert_eq!(saga.definition, "../statemachines/booking-saga.asl.json");
+    let [end] = platform.ends.as_slice() else { unreachable!("one rule: {:?}", platform.ends) };
+    assert_eq!(end.machines, ["booking/BookingSaga", "booking/BookingSagaUndo"]);
+    assert_eq!(end.statuses, ["TIMED_OUT", "ABORTED"]);
+    assert_eq!(end.queue, "booking/ResumeQueue");
+}
+
+#[test]
+fn every_name_in_a_machine_leads_to_its_binary_or_its_queue() {
+    let platform = platform();
     let binaries = [
         ("BillingCommandFunctionArn", "billing-command"),
         ("BookingCommandFunctionArn", "booking-command"),
         ("ParkingCommandFunctionArn", "parking-command"),
     ];
-    assert_eq!(saga.substitutions, map(&binaries));
-    let used = SAGA.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0.to_owned()));
-    assert_eq!(used.collect::<BTreeSet<_>>(), saga.substitutions.keys().cloned().collect());
+    let queues = [("ResumeDeadLettersUrl", "booking/ResumeDeadLetters")];
+    for (file, definition) in DEFINITIONS {
+        let machine = platform.machines.values().find(|it| it.definition == file);
+        let machine = machine.unwrap_or_else(|| unreachable!("no template deploys {file}"));
+        assert_eq!(machine.substitutions, map(&binaries));
+        assert_eq!(machine.queues, map(&queues));
+        let used = definition.split("${").skip(1);
+        let used = used.filter_map(|rest| Some(rest.split_once('}')?.0.to_owned()));
+        let given = machine.substitutions.keys().chain(machine.queues.keys());
+        assert_eq!(used.collect::<BTreeSet<_>>(), given.cloned().collect());
+    }
+    assert_eq!(platform.machines.len(), DEFINITIONS.len());
 }
 
 // ---- From the bus to the queues -------------------------------------------------------------------------------------
@@ -213,7 +247,7 @@ fn each_write_model_is_followed_by_its_view_and_the_bus() {
         });
         assert_eq!(found.collect::<Vec<_>>(), expected);
         for source in followers {
-            assert_eq!((source.batch_max, source.retries_max), (100, 50), "{source:?}");
+            assert_eq!((source.batch_max, source.retries_max), (100, 10_000), "{source:?}");
             assert_eq!(source.record_age_max, Duration::from_secs(12 * 3_600), "{source:?}");
             assert!(source.bisects, "{source:?}");
         }
