@@ -20,9 +20,11 @@ const STEPS: [(&str, &str); 9] = [
     ("templates", "cfn-lint finds nothing"),
     ("localstack", "the local cloud does what it says"),
     ("cloud", "the platform comes up on a cloud of its own"),
-    ("e2e", "the platform keeps its promises through the front door"),
+    ("e2e", "the platform keeps its promises through the front door, whatever step fails"),
 ];
 
+/// The test programs that want the cloud.
+const E2E: [&str; 2] = ["e2e", "faults"];
 /// Bills of the tests fall due while one waits.
 const BILL_DUE_SECONDS: &str = "25";
 /// What cargo is told, so that functions, tests and this program share what they are made of.
@@ -139,7 +141,8 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome {
     // Built first: a cloud that waits for a compiler only takes memory.
     cargo(layout, &["test"])
         .args(PROFILE)
-        .args(["--workspace", "--test", "e2e", "--locked", "--no-run"])
+        .args(["--workspace", "--locked", "--no-run"])
+        .args(E2E.iter().flat_map(|name| ["--test", name]))
         .run()
         .await?;
     let own = layout.with_state(layout.tools.join("test"));
@@ -151,19 +154,26 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome {
     let up = UpArgs { port: Some(cloud::free_port()?), settings };
     let platform = super::up::bring_up(&own, ui, &up).await?;
     let program = std::env::current_exe().context(|| "cannot find this program".into())?;
-    let mut tests = Program::cargo(&layout.root);
-    tests = match python::on_path("cargo-nextest") {
-        Some(_) => tests.args(["nextest", "run", "--cargo-profile", "local"]).args(["-j", "4"]),
-        None => tests.arg("test").args(PROFILE),
-    };
-    let passed = tests
-        // The whole workspace and not `-p e2e`: for one package alone, cargo would compile half of the rest anew.
-        .args(["--workspace", "--test", "e2e", "--locked"])
-        .env("PARKADE_OUTPUTS", own.outputs())
-        .env("PARKADE_XTASK", program)
-        .env("PARKADE_LOCAL", &own.state)
-        .run()
-        .await;
+    let mut passed = Ok(());
+    // One after the other: what runs beside those that substitute the state machine would be theirs.
+    for name in E2E {
+        let tests = Program::cargo(&layout.root);
+        let tests = match python::on_path("cargo-nextest") {
+            Some(_) => tests.args(["nextest", "run", "--cargo-profile", "local"]).args(["-j", "4"]),
+            None => tests.arg("test").args(PROFILE),
+        };
+        passed = tests
+            // The whole workspace and not `-p e2e`: for one package alone, cargo would compile half of the rest anew.
+            .args(["--workspace", "--test", name, "--locked"])
+            .env("PARKADE_OUTPUTS", own.outputs())
+            .env("PARKADE_XTASK", &program)
+            .env("PARKADE_LOCAL", &own.state)
+            .run()
+            .await;
+        if passed.is_err() {
+            break;
+        }
+    }
     let record = platform.cloud.record.clone();
     if passed.is_err() {
         keep_the_evidence(layout, ui, &own);

@@ -5,13 +5,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
+mod alarms;
 mod api_gateway;
 mod bookings;
 mod cargo_lambda;
 mod cqrs;
+mod dead_letters;
 mod event_sourcing;
+#[expect(dead_code, reason = "the other test programs use the rest of it")]
 mod platform;
 mod projections;
 mod races;
 mod saga_choreographed;
 mod saga_orchestrated;
+mod trace;

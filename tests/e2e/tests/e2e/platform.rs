@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -15,6 +15,19 @@ use uuid::Uuid;
 
 /// The longest that an instant booking may take, whatever token pays it.
 pub(crate) const FINAL_WITHIN: Duration = Duration::from_secs(30);
+
+/// How a client of the local cloud is made; every service has a configuration of its own.
+macro_rules! client_config {
+    ($service:ident, $endpoint:expr) => {
+        $service::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url($endpoint)
+            .build()
+    };
+}
 
 /// One platform, and how to reach it.
 #[derive(Clone, Debug)]
@@ -69,7 +82,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no config.rs")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -96,16 +109,53 @@ impl Platform {
 
     /// The local cloud's DynamoDB, for what no route leads to.
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::from_conf(client_config!(aws_sdk_dynamodb, self.endpoint()))
+    }
+
+    /// Its queues.
+    pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::from_conf(client_config!(aws_sdk_sqs, self.endpoint()))
+    }
+
+    /// Its workflow service.
+    pub(crate) fn sfn(&self) -> aws_sdk_sfn::Client {
+        aws_sdk_sfn::Client::from_conf(client_config!(aws_sdk_sfn, self.endpoint()))
+    }
+
+    /// Its functions.
+    pub(crate) fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::from_conf(client_config!(aws_sdk_lambda, self.endpoint()))
+    }
+
+    /// The folder in which the cloud keeps its own.
+    pub(crate) fn state(&self) -> PathBuf {
+        variable("PARKADE_LOCAL").map_or(root().join(".local"), PathBuf::from)
+    }
+
+    /// Its buses.
+    pub(crate) fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
+        let config = client_config!(aws_sdk_eventbridge, self.endpoint());
+        aws_sdk_eventbridge::Client::from_conf(config)
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
         let (scheme, rest) = self.api.split_once("://").unwrap();
-        let endpoint = format!("{scheme}://{}", rest.split('/').next().unwrap());
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(endpoint)
-            .build();
-        aws_sdk_dynamodb::Client::from_conf(config)
+        format!("{scheme}://{}", rest.split('/').next().unwrap())
+    }
+
+    /// From now on, keeps the events of a booking that come over the bus.
+    pub(crate) async fn catch_events(&self, booking: &str) -> Caught {
+        let (queues, name) = (self.sqs(), format!("caught-{}", Uuid::new_v4()));
+        let made = queues.create_queue().queue_name(&name).send().await.unwrap();
+        let (rules, bus) = (self.eventbridge(), "parkade-local");
+        let pattern = json!({ "detail": { "correlationId": [booking] } }).to_string();
+        let rule = rules.put_rule().name(&name).event_bus_name(bus).event_pattern(pattern);
+        rule.send().await.unwrap();
+        let target = aws_sdk_eventbridge::types::Target::builder().id("queue");
+        let target = target.arn(format!("arn:aws:sqs:us-east-1:000000000000:{name}")).build();
+        let targets = rules.put_targets().rule(&name).event_bus_name(bus);
+        targets.targets(target.unwrap()).send().await.unwrap();
+        Caught { queues, url: made.queue_url.unwrap(), names: tokio::sync::Mutex::default() }
     }
 
     /// A customer whom nobody has seen before.
@@ -185,12 +235,45 @@ impl Platform {
         slot["status"].as_str().unwrap().to_owned()
     }
 
+    /// Waits until there is such a slot in the view.
+    pub(crate) async fn slot_appears(&self, slot: &str) {
+        let (operator, path) = (self.operator().await, format!("/operator/slots/{slot}"));
+        eventually(&format!("slot {slot} is in the view"), async || {
+            (operator.get(&path).await.status == 200).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until the slot's view shows this state.
     pub(crate) async fn slot_becomes(&self, slot: &str, status: &str) {
         eventually(&format!("slot {slot} is {status}"), async || {
             (self.slot_status(slot).await == status).then_some(())
         })
         .await;
+    }
+}
+
+/// Events that came over the bus.
+pub(crate) struct Caught {
+    queues: aws_sdk_sqs::Client,
+    url: String,
+    names: tokio::sync::Mutex<Vec<String>>,
+}
+
+impl Caught {
+    /// The names of all that have come so far, in the order in which the queue gave them.
+    pub(crate) async fn names(&self) -> Vec<String> {
+        let mut names = self.names.lock().await;
+        let received =
+            self.queues.receive_message().queue_url(&self.url).max_number_of_messages(10);
+        for message in received.send().await.unwrap().messages.unwrap_or_default() {
+            let event: Value = serde_json::from_str(message.body.as_deref().unwrap()).unwrap();
+            names.push(event["detail-type"].as_str().unwrap().to_owned());
+            let handle = message.receipt_handle.unwrap();
+            let gone = self.queues.delete_message().queue_url(&self.url).receipt_handle(handle);
+            gone.send().await.unwrap();
+        }
+        names.clone()
     }
 }
 
