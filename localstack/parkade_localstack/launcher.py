@@ -98,6 +98,10 @@ def settings(state: Path, port: int, log_level: str) -> dict[str, str]:
         **(_OFTEN if mends.wanted("polling") else {}),
         # AWS waits a minute before it calls a failed asynchronous invocation again, and two before the next.
         "LAMBDA_RETRY_BASE_DELAY": "1",
+        # How often the depths of queues become metrics: once a minute as shipped, and nobody waits that long for an alarm.
+        "SQS_CLOUDWATCH_METRICS_REPORT_INTERVAL": "10",
+        # Dashboards, which nobody could look at here, are passed over. As shipped too, with a warning that this may end.
+        "CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES": "1",
         "EAGER_SERVICE_LOADING": "0",
         "LS_LOG": log_level,
         # A line for each request is made as shipped, and thrown away unless the level is at least "info".

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
 
 use crate::cloud::DEFAULT_PORT;
 use crate::deploy::settings;
@@ -70,8 +71,19 @@ Examples:
 Examples:
   cargo xtask logs                              all functions, the last ten minutes
   cargo xtask logs booking-command --follow
+  cargo xtask logs --booking <id> --since 2h    what was done for one booking
   cargo xtask logs parking-react --since 1h")]
     Logs(LogsArgs),
+
+    /// Tell the story of one booking: functions, events, the saga's steps and the money, in the order of time.
+    #[command(after_help = "\
+Asks the operator's routes, the payment provider's ledger and the functions' logs of the local cloud that is up. What
+is older than the logs is told without them. A payment's token is in none of it.
+
+Examples:
+  cargo xtask trace 0199f2c4-7d1e-7a30-b3c1-5f0e6a7d8c9b
+  cargo xtask trace 0199f2c4-7d1e-7a30-b3c1-5f0e6a7d8c9b --mermaid    a sequence diagram for a Markdown page")]
+    Trace(TraceArgs),
 
     /// Print a bearer token for the front door.
     #[command(after_help = "\
@@ -170,6 +182,10 @@ pub(crate) struct LogsArgs {
     /// The function, such as booking-command [default: all]
     pub(crate) function: Option<String>,
 
+    /// Only what names this booking
+    #[arg(long, value_name = "ID")]
+    pub(crate) booking: Option<Uuid>,
+
     /// Go on with what comes, until Ctrl-C
     #[arg(long, short)]
     pub(crate) follow: bool,
@@ -177,6 +193,16 @@ pub(crate) struct LogsArgs {
     /// How far back: 30s, 10m, 2h
     #[arg(long, default_value = "10m", value_parser = crate::commands::logs::parse_since)]
     pub(crate) since: i64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// The booking, as `POST /mobile/bookings` has named it
+    pub(crate) booking: Uuid,
+
+    /// Print a sequence diagram in Mermaid's language
+    #[arg(long)]
+    pub(crate) mermaid: bool,
 }
 
 #[derive(Debug, Args)]

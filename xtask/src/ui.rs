@@ -29,6 +29,12 @@ pub(crate) struct Paint {
 }
 
 impl Paint {
+    /// Colours, wherever it goes to; for tests.
+    #[cfg(test)]
+    pub(crate) fn of(on: bool) -> Self {
+        Self { on }
+    }
+
     fn code(self, code: &str, text: impl Display) -> String {
         if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }

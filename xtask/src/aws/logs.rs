@@ -29,11 +29,19 @@ struct Page {
 }
 
 impl Aws {
-    /// What a group of logs holds since then; nothing if there is no such group yet.
-    pub(crate) async fn log_events(&self, group: &str, since_ms: i64) -> Outcome<Vec<LogEvent>> {
+    /// What a group of logs holds since then, of all or with `word` in it; nothing if there is no such group yet.
+    pub(crate) async fn log_events(
+        &self,
+        group: &str,
+        since_ms: i64,
+        word: Option<&str>,
+    ) -> Outcome<Vec<LogEvent>> {
         let (mut found, mut token) = (Vec::new(), None);
         loop {
             let mut body = json!({"logGroupName": group, "startTime": since_ms});
+            if let Some(word) = word {
+                body["filterPattern"] = Value::String(format!("\"{word}\""));
+            }
             if let Some(token) = token {
                 body["nextToken"] = Value::String(token);
             }
@@ -43,7 +51,9 @@ impl Aws {
             };
             let page: Page = serde_json::from_value(answer)
                 .context(|| format!("cannot understand the logs of {group}"))?;
-            found.extend(page.events);
+            // The local cloud takes any pattern, and passes everything.
+            let has_it = |it: &LogEvent| word.is_none_or(|word| it.message.contains(word));
+            found.extend(page.events.into_iter().filter(has_it));
             token = page.next_token;
             if token.is_none() {
                 return Ok(found);

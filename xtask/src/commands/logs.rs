@@ -32,13 +32,14 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &LogsArgs) -> Outcom
         }
         names.retain(|it| it == wanted);
     }
+    let booking = arguments.booking.map(|it| it.to_string());
     let mut since = clock::epoch_ms().saturating_sub(arguments.since);
     let mut shown = HashSet::new();
     loop {
         let mut events = Vec::new();
         for name in &names {
             let group = format!("/aws/lambda/{}", function_name(name));
-            for event in cloud.aws.log_events(&group, since).await? {
+            for event in cloud.aws.log_events(&group, since, booking.as_deref()).await? {
                 events.push((event, name));
             }
         }

@@ -10,5 +10,6 @@ pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod token;
+pub(crate) mod trace;
 pub(crate) mod up;
 pub(crate) mod watch;

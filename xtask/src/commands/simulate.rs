@@ -16,7 +16,7 @@ use crate::ui::Ui;
 /// Where the faults are listed.
 const PLANTED: &str = "tests/simulation/planted-faults.yaml";
 /// A fault that so many days don't show is not found.
-const DAYS_MAX: &str = "1000";
+const DAYS_MAX: &str = "2000";
 /// Days without any fault planted, so that a copy that is broken by itself is not taken for one that finds everything.
 const DAYS_AS_IS: &str = "300";
 /// The first of these days. Always the same: whether a fault is found must not be a matter of luck.

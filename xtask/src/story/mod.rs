@@ -4,7 +4,7 @@ mod choreographed;
 mod money;
 mod orchestrated;
 mod tale;
-mod visitor;
+pub(crate) mod visitor;
 
 use crate::clock;
 use crate::commands::up::Platform;

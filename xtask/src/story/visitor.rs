@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ const POLL: Duration = Duration::from_millis(15);
 
 /// A caller of the front door.
 #[derive(Debug)]
-pub(super) struct Visitor {
+pub(crate) struct Visitor {
     http: reqwest::Client,
     api: String,
     provider: String,
@@ -48,43 +49,45 @@ pub(super) struct Bill {
 
 /// An execution of the state machine.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Saga {
-    pub(super) status: String,
+pub(crate) struct Saga {
+    pub(crate) status: String,
     #[serde(default)]
-    pub(super) steps: Vec<SagaStep>,
+    pub(crate) steps: Vec<SagaStep>,
 }
 
 /// One of its steps.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SagaStep {
-    pub(super) name: String,
-    pub(super) status: String,
-    started_at: Timestamp,
+pub(crate) struct SagaStep {
+    pub(crate) name: String,
+    pub(crate) status: String,
+    pub(crate) started_at: Timestamp,
     #[serde(default)]
-    ended_at: Option<Timestamp>,
+    pub(crate) ended_at: Option<Timestamp>,
     #[serde(default)]
-    pub(super) attempts: u32,
+    pub(crate) attempts: u32,
     #[serde(default)]
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 impl SagaStep {
     /// How long it took; `None` while it runs.
-    pub(super) fn took(&self) -> Option<Duration> {
+    pub(crate) fn took(&self) -> Option<Duration> {
         Some(self.ended_at?.duration_since(self.started_at).unsigned_abs())
     }
 }
 
 /// What the payment provider wrote down.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct LedgerEntry {
-    pub(super) kind: String,
-    pub(super) amount: String,
+pub(crate) struct LedgerEntry {
+    pub(crate) kind: String,
+    pub(crate) amount: String,
+    pub(crate) key: String,
+    pub(crate) at: Timestamp,
 }
 
 impl Visitor {
-    pub(super) fn new(outputs: &Outputs, token: String) -> Outcome<Self> {
+    pub(crate) fn new(outputs: &Outputs, token: String) -> Outcome<Self> {
         Ok(Self {
             http: http_client()?,
             api: outputs.api_url.clone(),
@@ -166,6 +169,19 @@ impl Visitor {
         saga.map(Some).context(|| format!("cannot understand the saga of {booking}"))
     }
 
+    /// What stands at a path; `None` only if the platform knows nothing of it.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Outcome<Option<T>> {
+        let (status, body) = self.send(Method::GET, &format!("{}{path}", self.api), None).await?;
+        match status {
+            200 => {
+                let found = serde_json::from_value(body);
+                found.map(Some).context(|| format!("cannot understand {path}"))
+            }
+            404 => Ok(None),
+            _ => Err(refused("GET", path, status, &body)),
+        }
+    }
+
     /// The names of a booking's events, in order.
     pub(super) async fn history(&self, booking: &str) -> Outcome<Vec<String>> {
         let path = format!("/operator/bookings/{booking}/events");
@@ -175,7 +191,7 @@ impl Visitor {
     }
 
     /// What the payment provider wrote down under a reference.
-    pub(super) async fn ledger(&self, reference: &str) -> Outcome<Vec<LedgerEntry>> {
+    pub(crate) async fn ledger(&self, reference: &str) -> Outcome<Vec<LedgerEntry>> {
         let url = format!("{}/ledger?reference={reference}", self.provider);
         let (status, body) = self.send(Method::GET, &url, None).await?;
         if status != 200 {

@@ -84,9 +84,10 @@ impl Platform {
 }
 
 const BUS: &str = "AWS::Events::EventBus";
-const TOPIC: &str = "AWS::SNS::Topic";
+pub(crate) const TOPIC: &str = "AWS::SNS::Topic";
 pub(crate) const ALARM: &str = "AWS::CloudWatch::Alarm";
 pub(crate) const API: &str = "AWS::Serverless::Api";
+pub(crate) const DASHBOARD: &str = "AWS::CloudWatch::Dashboard";
 pub(crate) const FUNCTION: &str = "AWS::Serverless::Function";
 pub(crate) const LOG_GROUP: &str = "AWS::Logs::LogGroup";
 pub(crate) const PERMISSION: &str = "AWS::Lambda::Permission";
@@ -299,6 +300,11 @@ impl Reader<'_> {
                     let yaml = serde_yaml_ng::from_str(&text).expect("the file is YAML");
                     return self.resolve(stack, &long_form(yaml));
                 }
+                "Fn::Join" => {
+                    let parts: Vec<String> =
+                        list(&argument[1]).map(|part| self.text(stack, part)).collect();
+                    return json!(parts.join(argument[0].as_str().expect("a separator")));
+                }
                 "Fn::Equals" => return json!(text(&argument[0]) == text(&argument[1])),
                 _ => {}
             }
@@ -418,7 +424,7 @@ fn made(
         }
         (BUS, "Ref") => property("Name"),
         (BUS, "Arn") => arn("events", format!("event-bus/{}", property("Name"))),
-        (TOPIC, "Ref") => arn("sns", property("TopicName")),
+        (TOPIC, "Ref" | "Arn") => arn("sns", property("TopicName")),
         // AWS invents these names.
         (RULE, "Arn") => arn("events", format!("rule/{label}")),
         (ROLE, "Arn") => format!("arn:aws:iam::{ACCOUNT}:role/{label}"),

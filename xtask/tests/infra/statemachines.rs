@@ -1,6 +1,6 @@
 //! The rules of the sagas: every step is retried, caught and undone, and speaks the language of the services.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use contracts::booking::FailureReason;
 use contracts::message::Request;
@@ -37,6 +37,8 @@ const BOOKING_SAGA: &[Step] = &[
 const LAST: &str = "FailBooking";
 /// Finds out whether a booking was completed although nobody heard of it, and only then is refused.
 const JUDGE: &str = "FailBookingUnlessCompleted";
+/// Leaves a letter for the operator, and ends the execution.
+const TELL_OPERATOR: &str = "TellOperator";
 const NEEDS_OPERATOR: &str = "NeedsOperator";
 const ALL: &str = "States.ALL";
 
@@ -50,15 +52,24 @@ fn machines() -> Vec<(String, Value)> {
 }
 
 fn booking_saga() -> Value {
-    let (_, saga) = machines()
-        .into_iter()
-        .find(|(name, _)| name == "booking-saga")
-        .expect("there is a booking saga");
-    saga
+    machine("booking-saga")
+}
+
+fn machine(wanted: &str) -> Value {
+    let found = machines().into_iter().find(|(name, _)| name == wanted);
+    found.unwrap_or_else(|| unreachable!("there is no {wanted}")).1
 }
 
 fn tasks(machine: &Value) -> impl Iterator<Item = (&String, &Value)> {
     entries(&machine["States"]).filter(|(_, state)| state["Type"] == "Task")
+}
+
+/// The tasks that ask a service for something, with the name that stands for its function.
+fn commands(machine: &Value) -> impl Iterator<Item = (&String, &Value, &str)> {
+    tasks(machine).filter_map(|(name, task)| {
+        let function = task["Parameters"]["FunctionName"].as_str()?;
+        Some((name, task, function.trim_start_matches("${").trim_end_matches('}')))
+    })
 }
 
 fn is_undo(name: &str) -> bool {
@@ -225,14 +236,64 @@ fn an_undo_is_tried_for_minutes_and_then_given_to_a_person() {
         let (attempts, pauses) = patience(retriers[0]);
         assert!(attempts >= 10 && pauses >= 300, "{name}: {attempts} attempts in {pauses} s");
         for catcher in catchers {
-            assert_eq!(catcher["Next"], NEEDS_OPERATOR, "{name}");
+            assert_eq!(catcher["Next"], TELL_OPERATOR, "{name}");
         }
     }
-    for (name, task) in tasks(&saga).filter(|(name, _)| !is_undo(name)) {
-        assert!(!exits(task).contains(NEEDS_OPERATOR), "{name} leaves what it did half done");
+    for (name, task) in commands(&saga).map(|(name, task, _)| (name, task)) {
+        let gives_up = exits(task).contains(TELL_OPERATOR);
+        assert_eq!(gives_up, is_undo(name), "{name} leaves what it did half done");
+        assert!(!exits(task).contains(NEEDS_OPERATOR), "{name} tells nobody");
     }
+    let tell = &saga["States"][TELL_OPERATOR];
+    assert_eq!(exits(tell), BTreeSet::from([NEEDS_OPERATOR.to_owned()]));
+    let (attempts, pauses) = patience(list(&tell["Retry"]).next().expect("it is retried"));
+    assert!(attempts >= 10 && pauses >= 300, "{attempts} attempts in {pauses} s");
     assert_eq!(saga["States"][NEEDS_OPERATOR]["Type"], "Fail");
     assert_eq!(saga["States"][NEEDS_OPERATOR]["Error"], NEEDS_OPERATOR);
+}
+
+#[test]
+fn what_is_taken_up_is_undone_by_the_undos_of_the_saga() {
+    let (saga, taken_up) = (booking_saga(), machine("booking-saga-undo"));
+    let begins = taken_up["StartAt"].as_str().expect("it starts somewhere");
+    for (name, state) in entries(&taken_up["States"]).filter(|(name, _)| *name != begins) {
+        // The saga has the reason in a variable, since a catch has set it; here it came with the input.
+        let expected = saga["States"][name].to_string().replace("$reason", "$.reason");
+        assert_eq!(state.to_string(), expected, "{name}");
+    }
+    let undone = |entry: &str| {
+        path_from(&taken_up, entry)
+            .into_iter()
+            .filter(|name| is_undo(name))
+            .collect::<BTreeSet<_>>()
+    };
+    let undos = BOOKING_SAGA.iter().map(|step| step.undo).chain([LAST]);
+    let all: BTreeSet<String> = undos.map(str::to_owned).collect();
+    let mut but_the_judge = all.clone();
+    but_the_judge.remove(JUDGE);
+    let start = &taken_up["States"][begins];
+    assert_eq!(undone(start["Default"].as_str().expect("a default")), but_the_judge);
+    let mut judged = BTreeSet::new();
+    for choice in list(&start["Choices"]) {
+        assert_eq!(undone(choice["Next"].as_str().expect("a state")), all);
+        judged.insert(choice["StringEquals"].as_str().expect("a reason").to_owned());
+    }
+    // Whatever the saga may have left behind after it had come to its last step, or at a time that nobody knows.
+    let last = list(&saga["States"]["CompleteBooking"]["Catch"]);
+    let unclear = last.map(|it| it["Assign"]["reason"].as_str().expect("a reason").to_owned());
+    assert_eq!(judged, unclear.chain(["saga_timeout".to_owned()]).collect());
+}
+
+#[test]
+fn a_letter_holds_what_it_takes_to_take_the_saga_up() {
+    for (name, definition) in machines() {
+        let letter = &definition["States"][TELL_OPERATOR]["Parameters"]["MessageBody"];
+        let known: BTreeSet<&str> =
+            entries(letter).map(|(key, _)| key.trim_end_matches(".$")).collect();
+        let wanted = ["execution", "bookingId", "slotId", "correlationId", "reason", "failure"];
+        assert_eq!(known, BTreeSet::from(wanted), "{name}");
+        assert!(!letter.to_string().contains("token"), "{name} tells what pays");
+    }
 }
 
 #[test]
@@ -260,7 +321,7 @@ fn every_state_is_given_the_whole_input() {
     // So an undo knows as much as its do did, whatever the states between have answered.
     for (name, task) in tasks(&booking_saga()) {
         assert_eq!(task.get("ResultPath"), Some(&Value::Null), "{name} adds to the input");
-        for catcher in list(&task["Catch"]).filter(|catcher| catcher["Next"] != NEEDS_OPERATOR) {
+        for catcher in list(&task["Catch"]).filter(|catcher| catcher["Next"] != TELL_OPERATOR) {
             assert_eq!(catcher.get("ResultPath"), Some(&Value::Null), "{name} adds to the input");
         }
     }
@@ -268,7 +329,9 @@ fn every_state_is_given_the_whole_input() {
 
 #[test]
 fn every_task_asks_what_its_service_understands() {
-    for (name, task) in tasks(&booking_saga()) {
+    let machines = machines();
+    let all = machines.iter().flat_map(|(_, definition)| commands(definition));
+    for (name, task, function) in all {
         let parameters = &task["Parameters"];
         let command = parameters["Payload"]["command"].as_str().expect("a task asks for a command");
         let named = name.to_lowercase().starts_with(&command.to_lowercase());
@@ -277,11 +340,11 @@ fn every_task_asks_what_its_service_understands() {
             .map(|(key, value)| (key.trim_end_matches(".$").to_owned(), sample(value)))
             .collect::<serde_json::Map<_, _>>()
             .into();
-        let understood = match parameters["FunctionName"].as_str() {
-            Some("${ParkingCommandFunctionArn}") => understand::<parking::Command>(&asked),
-            Some("${BillingCommandFunctionArn}") => understand::<billing::Command>(&asked),
-            Some("${BookingCommandFunctionArn}") => understand::<booking::Command>(&asked),
-            other => unreachable!("{name} asks {other:?}"),
+        let understood = match function {
+            "ParkingCommandFunctionArn" => understand::<parking::Command>(&asked),
+            "BillingCommandFunctionArn" => understand::<billing::Command>(&asked),
+            "BookingCommandFunctionArn" => understand::<booking::Command>(&asked),
+            other => unreachable!("{name} asks {other}"),
         };
         assert_eq!(understood, asked, "{name}");
     }
@@ -294,7 +357,7 @@ fn sample(value: &Value) -> Value {
         Some("$.slotId" | "$.bookingId" | "$.correlationId") => json!(ID),
         Some("$.customer") => json!("customer-1"),
         Some("$.token") => json!("tok_visa"),
-        Some("$reason") => json!(FailureReason::SlotUnavailable),
+        Some("$reason" | "$.reason") => json!(FailureReason::SlotUnavailable),
         _ => value.clone(),
     }
 }
@@ -304,6 +367,62 @@ fn understand<C: DeserializeOwned + Serialize>(asked: &Value) -> Value {
     let request: Request<C> = serde_json::from_value(asked.clone())
         .unwrap_or_else(|error| unreachable!("the service refuses {asked}: {error}"));
     serde_json::to_value(request).expect("a request is JSON")
+}
+
+// ---- The machine and its picture
+
+/// A machine as a Mermaid diagram: what follows when all goes well, and where each catch leads, with the reason it sets.
+fn diagram(machine: &Value) -> String {
+    let start = machine["StartAt"].as_str().expect("it starts somewhere");
+    let mut lines = vec!["stateDiagram-v2".to_owned(), format!("  [*] --> {start}")];
+    let (mut open, mut drawn) = (VecDeque::from([start.to_owned()]), BTreeSet::new());
+    while let Some(name) = open.pop_front() {
+        if !drawn.insert(name.clone()) {
+            continue;
+        }
+        let state = &machine["States"][&name];
+        let mut edges: Vec<(String, Vec<String>)> = Vec::new();
+        let mut add = |next: &Value, label: Option<String>| {
+            let next = next.as_str().expect("an exit leads somewhere").to_owned();
+            match edges.iter_mut().find(|(known, _)| *known == next) {
+                Some((_, labels)) => labels.extend(label),
+                None => edges.push((next, label.into_iter().collect())),
+            }
+        };
+        for exit in [&state["Next"], &state["Default"]].into_iter().filter(|it| it.is_string()) {
+            add(exit, None);
+        }
+        for choice in list(&state["Choices"]) {
+            add(&choice["Next"], choice["StringEquals"].as_str().map(str::to_owned));
+        }
+        for catcher in list(&state["Catch"]) {
+            let reason = catcher["Assign"]["reason"].as_str().map(str::to_owned);
+            // What follows anyway needs no other reason.
+            if catcher["Next"] != state["Next"] {
+                let label = reason.unwrap_or_else(|| texts(&catcher["ErrorEquals"]).join(", "));
+                add(&catcher["Next"], Some(label.replace(ALL, "fails for minutes")));
+            }
+        }
+        if edges.is_empty() {
+            lines.push(format!("  {name} --> [*]"));
+        }
+        for (next, labels) in edges {
+            let label =
+                if labels.is_empty() { String::new() } else { format!(": {}", labels.join(", ")) };
+            lines.push(format!("  {name} --> {next}{label}"));
+            open.push_back(next);
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn the_docs_show_the_machines_as_they_are() {
+    let page = read(&root().join("docs/patterns/saga-orchestrated.md"));
+    for (name, definition) in machines() {
+        let diagram = format!("```mermaid\n{}\n```", diagram(&definition));
+        assert!(page.contains(&diagram), "the page has another {name} than this:\n{diagram}");
+    }
 }
 
 // ---- The machine and its template
@@ -323,25 +442,33 @@ fn the_template_substitutes_what_the_machine_names_and_lets_it_invoke_no_more() 
     for (machine, definition) in machines() {
         let resource = deployed(&platform, &machine);
         assert_eq!(resource.text("StateMachineName"), format!("parkade-prod-{machine}"));
-        let named: BTreeSet<String> = tasks(&definition)
-            .map(|(_, task)| task["Parameters"]["FunctionName"].as_str().expect("a function"))
-            .map(|name| name.trim_start_matches("${").trim_end_matches('}').to_owned())
-            .collect();
-        let given: BTreeSet<String> = entries(resource.property("DefinitionSubstitutions"))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let asked = commands(&definition).map(|(_, _, function)| function.to_owned());
+        let mut named: BTreeSet<String> = asked.collect();
+        named.insert("ResumeDeadLettersUrl".to_owned());
+        let substitutions = resource.property("DefinitionSubstitutions");
+        let given: BTreeSet<String> =
+            entries(substitutions).map(|(name, _)| name.clone()).collect();
         assert_eq!(named, given, "{machine}");
-        let invoked: BTreeSet<String> = entries(resource.property("DefinitionSubstitutions"))
-            .map(|(_, arn)| arn.as_str().expect("a function is named by its ARN").to_owned())
+        let may = |action: &str| -> BTreeSet<String> {
+            let statements = platform.by_arn(resource.text("RoleArn")).statements().into_iter();
+            let allowing = statements.filter(|statement| statement.actions == [action]);
+            allowing.flat_map(|statement| statement.resources).collect()
+        };
+        let mut invoked: BTreeSet<String> = entries(substitutions)
+            .map(|(_, target)| target.as_str().expect("an ARN or an address").to_owned())
             .collect();
-        let allowed: BTreeSet<String> = platform
-            .by_arn(resource.text("RoleArn"))
-            .statements()
-            .into_iter()
-            .filter(|statement| statement.actions == ["lambda:InvokeFunction"])
-            .flat_map(|statement| statement.resources)
-            .collect();
-        assert_eq!(invoked, allowed, "{machine}");
+        let letters = substitutions["ResumeDeadLettersUrl"].as_str().expect("an address");
+        invoked.remove(letters);
+        assert_eq!(invoked, may("lambda:InvokeFunction"), "{machine}");
+        let sent_to = may("sqs:SendMessage");
+        let [sent_to] = sent_to.iter().collect::<Vec<_>>()[..] else {
+            unreachable!("{machine} may send to {sent_to:?}")
+        };
+        assert_eq!(
+            letters.rsplit('/').next(),
+            Some(platform.by_arn(sent_to).text("QueueName")),
+            "{machine}"
+        );
     }
 }
 
@@ -351,10 +478,8 @@ fn a_task_waits_longer_than_its_function_runs() {
     let platform = Platform::of_stage("prod");
     for (machine, definition) in machines() {
         let substitutions = deployed(&platform, &machine).property("DefinitionSubstitutions");
-        for (name, task) in tasks(&definition) {
-            let function = task["Parameters"]["FunctionName"].as_str().expect("a function");
-            let function =
-                substitutions[function.trim_start_matches("${").trim_end_matches('}')].as_str();
+        for (name, task, function) in commands(&definition) {
+            let function = substitutions[function].as_str();
             let function = platform.by_arn(function.expect("the template substitutes it"));
             let waits = task["TimeoutSeconds"].as_u64().expect("a task has a time-out");
             assert!(waits > function.number("Timeout"), "{machine}.{name} waits {waits} s");

@@ -127,7 +127,7 @@ fn what_a_function_is_told_of_it_may_use() {
             let arn = told.arn().expect("all of these have one");
             let allowed = match told.kind() {
                 TABLE => may("dynamodb:", &arn),
-                QUEUE => may("sqs:SendMessage", &arn),
+                QUEUE => may("sqs:SendMessage", &arn) || may("sqs:ReceiveMessage", &arn),
                 FUNCTION => may("lambda:InvokeFunction", &arn),
                 _ => may("events:PutEvents", &arn),
             };

@@ -5,6 +5,7 @@ mod data;
 mod delivery;
 mod edge;
 mod functions;
+mod watch;
 
 use crate::cloudformation::{FUNCTION, Platform, Resource, TABLE, covers};
 

@@ -1,0 +1,130 @@
+//! Where the story comes from: the operator's routes, the provider's ledger, and the functions' logs.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::aws::Aws;
+use crate::clock;
+use crate::deploy::function_name;
+use crate::failure::{Failure, Outcome};
+use crate::story::visitor::{LedgerEntry, Saga, Visitor};
+
+/// A request is logged at most so long before its booking's first event: the machines' clocks differ.
+const BEFORE_MS: i64 = 60_000;
+/// Lines arrive up to half a second late: so long what has just happened may have none.
+const FRESH_MS: i64 = 3_000;
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// What the sources say of one booking, each in its own words.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) booking: Uuid,
+    pub(crate) history: Vec<HistoryEvent>,
+    pub(crate) saga: Option<Saga>,
+    pub(crate) ledger: Vec<LedgerEntry>,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// An event of the booking's own stream.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HistoryEvent {
+    pub(crate) id: Uuid,
+    pub(crate) version: u64,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) occurred_at: Timestamp,
+    pub(crate) causation_id: Uuid,
+    pub(crate) data: Value,
+}
+
+#[derive(Debug, Deserialize)]
+struct History {
+    events: Vec<HistoryEvent>,
+}
+
+/// What a function has logged: the fields that are read here, and no others, so that none can say too much.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Line {
+    #[serde(skip)]
+    pub(crate) function: String,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) level: String,
+    pub(crate) message: String,
+    pub(crate) causation_id: Option<Uuid>,
+    pub(crate) command: Option<String>,
+    pub(crate) event: Option<String>,
+    pub(crate) event_id: Option<Uuid>,
+    pub(crate) key: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) outcome: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) repeated: Option<bool>,
+    pub(crate) version: Option<u64>,
+}
+
+impl Line {
+    /// An event's id was made as it happened; its line was written when it had been stored.
+    pub(crate) fn happened_at(&self) -> Timestamp {
+        let made = self.event_id.and_then(|it| it.get_timestamp()).and_then(|it| {
+            let (seconds, nanoseconds) = it.to_unix();
+            let nanoseconds = i32::try_from(nanoseconds).ok()?;
+            Timestamp::new(i64::try_from(seconds).ok()?, nanoseconds).ok()
+        });
+        made.unwrap_or(self.timestamp)
+    }
+}
+
+/// Asks everybody.
+pub(crate) async fn gather(aws: &Aws, operator: &Visitor, booking: Uuid) -> Outcome<Found> {
+    let history: Option<History> =
+        operator.read(&format!("/operator/bookings/{booking}/events")).await?;
+    let history = history.map(|it| it.events).unwrap_or_default();
+    let Some(first) = history.first() else {
+        return Err(Failure::new(format!("there is no booking {booking}"))
+            .because("its stream of events is empty")
+            .advise("the `bookingId` that `POST /mobile/bookings` was answered with on the cloud that is up")
+            .advise("`GET /operator/bookings`, which lists all that there are"));
+    };
+    let saga = operator.read(&format!("/operator/bookings/{booking}/saga")).await?;
+    let ledger = match first.data["slotId"].as_str() {
+        Some(slot) => operator.ledger(&format!("{slot}:{booking}")).await?,
+        None => Vec::new(),
+    };
+    let since = first.occurred_at.as_millisecond().saturating_sub(BEFORE_MS);
+    let lines = loop {
+        let lines = lines(aws, booking, since).await?;
+        let is_late = |it: &HistoryEvent| {
+            let age = clock::epoch_ms().saturating_sub(it.occurred_at.as_millisecond());
+            age < FRESH_MS && !lines.iter().any(|line| line.version == Some(it.version))
+        };
+        if !history.iter().any(is_late) {
+            break lines;
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
+    Ok(Found { booking, history, saga, ledger, lines })
+}
+
+async fn lines(aws: &Aws, booking: Uuid, since_ms: i64) -> Outcome<Vec<Line>> {
+    let (prefix, word) = (function_name(""), booking.to_string());
+    let mut lines = Vec::new();
+    for function in aws.functions(&prefix).await? {
+        let group = format!("/aws/lambda/{}", function.function_name);
+        let name = function.function_name.trim_start_matches(&prefix);
+        let logged = aws.log_events(&group, since_ms, Some(&word)).await?;
+        lines.extend(logged.iter().filter_map(|it| line(name, &it.message)));
+    }
+    Ok(lines)
+}
+
+/// Nothing if it is no line of ours, such as the last words of a process.
+pub(super) fn line(function: &str, message: &str) -> Option<Line> {
+    let read: Line = serde_json::from_str(message).ok()?;
+    Some(Line { function: function.to_owned(), ..read })
+}
