@@ -166,7 +166,7 @@ fn a_comment_may_stand_everywhere_but_in_what_is_sent() {
         definition.pointer_mut(place).expect("the saga has it")["Comment"] = json!("why");
     }
     let read = Machine::read(&definition.to_string()).map(|it| it.states().count());
-    assert_eq!(read, Ok(11));
+    assert_eq!(read, Ok(12));
     let told = "`Parameters`: field `Comment` is not interpreted";
     check_task("Parameters/Comment", json!("why"), told);
 }
