@@ -235,6 +235,15 @@ impl Platform {
         slot["status"].as_str().unwrap().to_owned()
     }
 
+    /// Waits until there is such a slot in the view.
+    pub(crate) async fn slot_appears(&self, slot: &str) {
+        let (operator, path) = (self.operator().await, format!("/operator/slots/{slot}"));
+        eventually(&format!("slot {slot} is in the view"), async || {
+            (operator.get(&path).await.status == 200).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until the slot's view shows this state.
     pub(crate) async fn slot_becomes(&self, slot: &str, status: &str) {
         eventually(&format!("slot {slot} is {status}"), async || {
