@@ -1,0 +1,327 @@
+//! A call through a breaker: what the pure parts decide, carried out.
+
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use jiff::Timestamp;
+
+use crate::breaker::{Question, Shared, Transition};
+use crate::instance::{Admission, Duty, Instance, Pass};
+use crate::settings::Settings;
+use crate::store::{Store, StoreError, Swapped};
+use crate::time::ms_from;
+
+/// So often is the store asked around one call at most: see, claim, lose, see.
+const ROUNDS_MAX: usize = 4;
+
+/// What a call's answer says of the one who was called. Only the caller can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It did its work, whatever the answer: a declined card is one.
+    Success,
+    /// It did not.
+    Failure,
+    /// That can't be told; the caller has made a mistake, say. Counts for nothing.
+    Ignored,
+}
+
+/// The call was not made: the circuit is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("circuit is open")]
+pub struct Refused {
+    /// When another try may be worth it, if that is known.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// What a breaker needs of the world around it.
+pub trait Host {
+    /// The time of day, which goes on while the process stands still.
+    fn now(&self) -> Timestamp;
+
+    /// A random number.
+    fn random(&self) -> u64;
+
+    /// Something has happened that a log or a metric may want to tell. It must not take long.
+    fn observe(&self, breaker: &str, event: &Event<'_>);
+}
+
+/// What has happened in this instance.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The circuit took a step, and this instance wrote it. Each step is observed by one instance at most.
+    Stepped(&'a Transition),
+    /// This instance finds its own calls sick, and makes none for a while; the fleet is told.
+    Tripped,
+    /// A call was refused.
+    Refused,
+    /// A call is a probe, the fleet's elected one or this instance's own.
+    Probing {
+        /// Whether it is the fleet's.
+        is_elected: bool,
+    },
+    /// The shared state is out of reach; this instance decides by itself for a while.
+    StoreFailed(&'a StoreError),
+}
+
+/// A breaker around one thing that is called, in one instance of a fleet.
+///
+/// Make one per instance and name, and keep it: what it remembers is worth nothing if each call has its own.
+#[derive(Debug)]
+pub struct Breaker<S, H> {
+    name: String,
+    settings: Settings,
+    store: S,
+    host: H,
+    instance: Mutex<Instance>,
+}
+
+impl<S: Store, H: Host> Breaker<S, H> {
+    /// A breaker that shares its state with all others of this name in the store.
+    pub fn new(name: impl Into<String>, settings: Settings, store: S, host: H) -> Self {
+        let instance = Mutex::new(Instance::new(host.random(), &settings));
+        Self { name: name.into(), settings, store, host, instance }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What this instance knows of the shared state: what it last saw, however long ago.
+    pub fn known(&self) -> Option<Shared> {
+        self.lock().known().cloned()
+    }
+
+    /// Looks at the shared state, as is worth it before the first call: a fresh instance knows nothing.
+    pub async fn refresh(&self) {
+        self.perform(Duty::Read).await;
+    }
+
+    /// Makes a call, unless the circuit is open.
+    ///
+    /// A call that is dropped before it answers counts as failed: who is out of patience was not served.
+    ///
+    /// # Errors
+    ///
+    /// If the circuit is open. What is done instead is the caller's: `unwrap_or_else` is the fallback.
+    pub async fn call<T>(
+        &self,
+        classify: impl FnOnce(&T) -> Outcome,
+        call: impl Future<Output = T>,
+    ) -> Result<T, Refused> {
+        let (mut flight, turn) = self.admit().await?;
+        let answer = match turn {
+            None => call.await,
+            Some(turn) => self.beside(turn, call).await,
+        };
+        let duty = flight.land(classify(&answer));
+        if let Some(duty) = duty {
+            self.settle(duty).await;
+        }
+        Ok(answer)
+    }
+
+    /// Leave for a call, and a turn at the store if the state is to be read beside it.
+    async fn admit(&self) -> Result<(Flight<'_, S, H>, Option<Turn<'_>>), Refused> {
+        let mut rounds = 0;
+        loop {
+            let now = self.host.now();
+            let admission = self.lock().admit(&self.settings, now, rounds < ROUNDS_MAX);
+            rounds += 1;
+            match admission {
+                Admission::Pass { pass, is_read } => {
+                    let turn = is_read.then(|| Turn(&self.instance));
+                    return Ok((self.take_off(pass, now), turn));
+                }
+                Admission::Refuse(retry_at) => {
+                    self.observe(&Event::Refused);
+                    return Err(Refused { retry_at });
+                }
+                Admission::First(duty) => {
+                    let turn = Turn(&self.instance);
+                    let claimed = self.perform(duty).await;
+                    drop(turn);
+                    if let Some(id) = claimed {
+                        return Ok((self.take_off(Pass::Probe { id }, self.host.now()), None));
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_off(&self, pass: Pass, now: Timestamp) -> Flight<'_, S, H> {
+        match pass {
+            Pass::Probe { .. } => self.observe(&Event::Probing { is_elected: true }),
+            Pass::Local { .. } => self.observe(&Event::Probing { is_elected: false }),
+            Pass::Counted { .. } | Pass::Free => {}
+        }
+        Flight { breaker: self, pass: Some(pass), since: now }
+    }
+
+    /// Makes the call, and reads the state meanwhile.
+    ///
+    /// Never as a task of its own: a function is frozen once it has answered, and would be thawed in the middle of it. So
+    /// the call's answer waits for the reading, if that is slower, for as long as the store's deadline.
+    async fn beside<T>(&self, turn: Turn<'_>, call: impl Future<Output = T>) -> T {
+        let read = pin!(self.perform(Duty::Read));
+        match select(pin!(call), read).await {
+            Either::Left((answer, read)) => {
+                read.await;
+                drop(turn);
+                answer
+            }
+            Either::Right((_, call)) => {
+                drop(turn);
+                call.await
+            }
+        }
+    }
+
+    /// Does at the store what follows from a call.
+    async fn settle(&self, duty: Duty) {
+        let mut duty = Some(duty);
+        for _ in 0..ROUNDS_MAX {
+            let Some(next) = duty else { return };
+            let turn = Turn(&self.instance);
+            self.perform(next).await;
+            drop(turn);
+            let now = self.host.now();
+            duty = self.lock().duty(&self.settings, now);
+        }
+        if duty.is_some() {
+            // Enough for one call; what is left to do comes up again with the next one.
+            self.lock().leave();
+        }
+    }
+
+    /// Does it; answers the name of the probe that was claimed by it.
+    async fn perform(&self, duty: Duty) -> Option<u64> {
+        match duty {
+            Duty::Read => {
+                match self.in_time(self.store.load(&self.name)).await {
+                    Ok(shared) => self.adopt(shared.unwrap_or_default()),
+                    Err(error) => self.store_failed(None, &error),
+                }
+                None
+            }
+            Duty::Ask(question) => self.ask(question).await,
+        }
+    }
+
+    async fn ask(&self, question: Question) -> Option<u64> {
+        let (now, write) = (self.host.now(), self.host.random());
+        let asked = self.lock().asks(&question, write, &self.settings, now);
+        let Some((expected, next)) = asked else {
+            self.lock().drop_question(&question);
+            return None;
+        };
+        match self.in_time(self.store.swap(&self.name, expected, &next)).await {
+            Ok(Swapped::Done) => {
+                let step = next.history.last().filter(|it| it.at == now && next.version > expected);
+                let is_step = !matches!(question, Question::Doubt { .. }) && step.is_some();
+                let step = step.filter(|_| is_step).cloned();
+                self.adopt(next);
+                if let Some(step) = step {
+                    self.observe(&Event::Stepped(&step));
+                }
+                matches!(question, Question::Claim).then_some(write)
+            }
+            Ok(Swapped::Lost(winner)) => {
+                self.adopt(*winner);
+                None
+            }
+            Err(error) => {
+                self.store_failed(Some(write), &error);
+                None
+            }
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let deadline = Duration::from_millis(self.settings.store_deadline_ms);
+        tokio::time::timeout(deadline, answer).await.unwrap_or(Err(StoreError::Late))
+    }
+
+    fn adopt(&self, shared: Shared) {
+        let (now, luck) = (self.host.now(), self.host.random());
+        let own = self.lock().adopt(shared, &self.settings, now, luck);
+        if let Some(step) = own {
+            self.observe(&Event::Stepped(&step));
+        }
+    }
+
+    fn store_failed(&self, unsure: Option<u64>, error: &StoreError) {
+        let (now, luck) = (self.host.now(), self.host.random());
+        self.lock().store_failed(unsure, &self.settings, now, luck);
+        self.observe(&Event::StoreFailed(error));
+    }
+
+    fn observe(&self, event: &Event<'_>) {
+        self.host.observe(&self.name, event);
+    }
+
+    /// Held for a few dozen nanoseconds, and never while anything is waited for.
+    fn lock(&self) -> MutexGuard<'_, Instance> {
+        self.instance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A turn at the store. It ends whatever becomes of it, so that a dropped call does not keep others away.
+struct Turn<'a>(&'a Mutex<Instance>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).leave();
+    }
+}
+
+/// A call under way. If it is dropped before it has answered, it has failed.
+struct Flight<'a, S: Store, H: Host> {
+    breaker: &'a Breaker<S, H>,
+    pass: Option<Pass>,
+    since: Timestamp,
+}
+
+impl<S: Store, H: Host> Flight<'_, S, H> {
+    /// Counts the call, and says what is to be done at the store because of it.
+    fn land(&mut self, outcome: Outcome) -> Option<Duty> {
+        let breaker = self.breaker;
+        let pass = self.pass.take()?;
+        let now = breaker.host.now();
+        let elapsed_ms = ms_from(self.since, now);
+        let luck = || breaker.host.random();
+        let (has_tripped, duty) = {
+            let mut instance = breaker.lock();
+            let has_tripped =
+                instance.record(&breaker.settings, pass, outcome, elapsed_ms, now, luck);
+            (has_tripped, instance.duty(&breaker.settings, now))
+        };
+        if has_tripped {
+            breaker.observe(&Event::Tripped);
+        }
+        duty
+    }
+}
+
+impl<S: Store, H: Host> Drop for Flight<'_, S, H> {
+    fn drop(&mut self) {
+        let Some(pass) = self.pass.take() else { return };
+        let breaker = self.breaker;
+        let now = breaker.host.now();
+        let elapsed_ms = ms_from(self.since, now);
+        let luck = || breaker.host.random();
+        // Nothing can be waited for here: what is to be done at the store is left to the next call.
+        let mut instance = breaker.lock();
+        let has_tripped =
+            instance.record(&breaker.settings, pass, Outcome::Failure, elapsed_ms, now, luck);
+        drop(instance);
+        if has_tripped {
+            breaker.observe(&Event::Tripped);
+        }
+    }
+}

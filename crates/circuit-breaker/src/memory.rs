@@ -1,0 +1,43 @@
+//! Breakers in memory, for tests, examples and simulation: nothing outlives the process.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::breaker::Shared;
+use crate::store::{Store, StoreError, Swapped};
+
+/// Keeps breakers in memory. A clone shows the same ones.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    breakers: Arc<Mutex<BTreeMap<String, Shared>>>,
+}
+
+impl MemoryStore {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Shared>> {
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    async fn load(&self, name: &str) -> Result<Option<Shared>, StoreError> {
+        Ok(self.lock().get(name).cloned())
+    }
+
+    async fn swap(
+        &self,
+        name: &str,
+        expected: u64,
+        next: &Shared,
+    ) -> Result<Swapped, StoreError> {
+        let mut breakers = self.lock();
+        let stored = breakers.get(name).cloned().unwrap_or_default();
+        if stored.version == expected {
+            breakers.insert(name.to_owned(), next.clone());
+            return Ok(Swapped::Done);
+        }
+        if stored.write == next.write {
+            return Ok(Swapped::Done);
+        }
+        Ok(Swapped::Lost(Box::new(stored)))
+    }
+}
