@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod compose;
 pub mod invoke;
+pub mod kept;
 pub mod memory;
 
 mod answer;
