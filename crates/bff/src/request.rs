@@ -39,6 +39,13 @@ impl Caller {
     }
 }
 
+/// A request that belongs to nothing: for a look at it before it is served.
+impl From<ProxyEvent> for Request {
+    fn from(event: ProxyEvent) -> Self {
+        Self::new(event, Uuid::nil())
+    }
+}
+
 impl Request {
     pub(crate) fn new(event: ProxyEvent, correlation_id: Uuid) -> Self {
         Self { event, correlation_id }
@@ -56,6 +63,12 @@ impl Request {
     #[must_use]
     pub fn route(&self) -> (&str, &str) {
         (&self.event.http_method, self.event.resource.as_deref().unwrap_or_default())
+    }
+
+    /// A header that must not come twice; of two there is none.
+    #[must_use]
+    pub fn only_header(&self, name: &str) -> Option<&str> {
+        self.event.only_header(name)
     }
 
     /// A header that may come once; names have no case.
@@ -103,6 +116,12 @@ impl Request {
         Query::read(self.event.query(), known)
     }
 
+    /// The query, whatever is in it: for callers whose parameters are not ours to choose.
+    #[must_use]
+    pub fn any_query(&self) -> BTreeMap<&str, &str> {
+        self.event.query().collect()
+    }
+
     /// The body, as JSON. Fields that `T` does not know are refused if it denies them: it should.
     ///
     /// # Errors
@@ -129,6 +148,22 @@ impl Request {
     ///
     /// 413 beyond 64 KiB; 400 for another media type, for a field that comes twice, and for what is no `T`.
     pub fn form<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let fields = self.fields()?;
+        T::deserialize(MapDeserializer::new(fields.into_iter())).map_err(|error: FormError| {
+            Problem::validation(format!("form: {}", short(&error.to_string())))
+        })
+    }
+
+    /// One field of a form, before the rest is looked at; empty if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Request::form`].
+    pub fn form_field(&self, name: &str) -> Result<String, Problem> {
+        Ok(self.fields()?.remove(name).unwrap_or_default())
+    }
+
+    fn fields(&self) -> Result<BTreeMap<String, String>, Problem> {
         let body = self.bytes()?;
         let media_type = self.header("Content-Type").unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -143,9 +178,7 @@ impl Request {
                 return Err(Problem::validation("a field of the form is given more than once"));
             }
         }
-        T::deserialize(MapDeserializer::new(fields.into_iter())).map_err(|error: FormError| {
-            Problem::validation(format!("form: {}", short(&error.to_string())))
-        })
+        Ok(fields)
     }
 
     /// The first cookie of this name.

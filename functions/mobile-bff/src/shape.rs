@@ -106,7 +106,7 @@ impl From<Slot> for SlotShown {
 
 impl From<Bill> for BillShown {
     fn from(bill: Bill) -> Self {
-        let Bill { reference, total, paid, status, customer: _, due_at: _, version: _ } = bill;
+        let Bill { reference, total, paid, status, .. } = bill;
         Self { reference, total, paid, status }
     }
 }
