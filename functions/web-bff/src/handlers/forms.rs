@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bff::invoke::{Deadline, Invoke};
 use bff::{Answer, IdempotencyKey, Problem, ProblemKind};
-use contracts::billing::{Bill, Command as BillingCommand};
+use contracts::billing::{Bill, Command as BillingCommand, Query as BillingQuery};
 use contracts::booking::{Accepted, Command, Payment};
 use contracts::id::{BillReference, BookingId, PaymentId, SlotId};
 use contracts::money::Money;
@@ -17,6 +17,9 @@ use crate::pages::slots::Trouble as SlotTrouble;
 
 /// A card may take three seconds, and a provider that does not answer is asked again; the function has fifteen.
 const PAYMENT_LIMIT: Duration = Duration::from_secs(10);
+/// A view is a moment behind; if it is more, the payment is good all the same.
+const VIEW_LIMIT: Duration = Duration::from_secs(1);
+const VIEW_PAUSE: Duration = Duration::from_millis(50);
 /// A token names a means of payment; it is no document.
 const TOKEN_LENGTH_MAX: usize = 200;
 
@@ -111,7 +114,10 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
     let paid: Result<Bill, Failure> =
         errand.ask(&errand.at.billing_command, command, deadline).await;
     match paid {
-        Ok(_) => Ok(Answer::see_other(format!("../{booking_id}"))),
+        Ok(bill) => {
+            shown(&errand.anew(), &bill).await;
+            Ok(Answer::see_other(format!("../{booking_id}")))
+        }
         Err(failure) => {
             let problem = Problem::from(failure);
             let text = match problem.kind() {
@@ -132,6 +138,20 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
             let errand = errand.anew();
             bookings::not_done(&errand, booking_id, &problem, trouble(&text), key).await
         }
+    }
+}
+
+/// Waits a moment for the view to show what was paid: who does not see their payment makes another.
+async fn shown(errand: &Errand<'_, impl Invoke>, paid: &Bill) {
+    let until = errand.deadline.within(VIEW_LIMIT);
+    while !until.is_over() {
+        let question = BillingQuery::Bill { reference: paid.reference };
+        let seen: Result<Bill, Failure> =
+            errand.ask(&errand.at.billing_query, question, until).await;
+        if seen.is_ok_and(|it| it.version >= paid.version) {
+            return;
+        }
+        tokio::time::sleep(VIEW_PAUSE).await;
     }
 }
 

@@ -84,9 +84,14 @@ impl<S: Invoke> World<S> {
 
     /// Sends a request as it is.
     pub(crate) async fn send(&self, sent: Sent) -> ProxyAnswer {
+        self.send_at(sent, now()).await
+    }
+
+    /// Sends it at this time.
+    pub(crate) async fn send_at(&self, sent: Sent, now: Timestamp) -> ProxyAnswer {
         let event: ProxyEvent = serde_json::from_value(sent.0).expect("an event");
         let fresh = Fresh {
-            now: now(),
+            now,
             id: || Uuid::try_parse(FRESH).expect("an id"),
             secret: || SECRET.to_owned(),
         };
