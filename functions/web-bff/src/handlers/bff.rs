@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Errand, LIMIT, bookings, forms, slots};
 use crate::config::{Door, Services};
 use crate::pages::assets::Asset;
-use crate::pages::{Place, encoded, problem, root_of};
+use crate::pages::{Place, Who, encoded, problem, root_of};
 use crate::provider::Provider;
 use crate::recollection::Recollection;
 use crate::session::{Proof, is_foreign};
@@ -123,7 +123,7 @@ impl<S: Invoke, K: KeySource, P: Provider> Front<S, K, P> {
             customer: CustomerId(visitor.principal.subject.clone()),
             place: Place {
                 root: root_of(request.raw_path()),
-                customer: Some(visitor.principal.subject),
+                who: Who::Customer(visitor.principal.subject),
                 proof: proof.unwrap_or_default(),
             },
             deadline: Deadline::after(LIMIT),
@@ -227,7 +227,7 @@ impl Shown {
     }
 
     fn page(&self, problem: &Problem, correlation_id: &str) -> Option<Answer> {
-        let place = Place { root: self.root.clone(), customer: None, proof: String::new() };
+        let place = Place { root: self.root.clone(), who: Who::Unasked, proof: String::new() };
         let page = || problem::render(&place, problem, correlation_id, self.may_repeat);
         let answer = self.html.then(|| Answer::html(problem.kind().status(), page()))?;
         Some(match problem.retry_after() {

@@ -13,7 +13,7 @@ use super::bff::{Front, from_here, not_ours};
 use super::troubled;
 use crate::config::{OpenId, SignIn};
 use crate::pages::sign_in::{Way, render};
-use crate::pages::{Place, encoded, root_of};
+use crate::pages::{Place, Who, encoded, root_of};
 use crate::provider::Provider;
 use crate::session::{Proof, safe_back};
 
@@ -162,7 +162,7 @@ impl<S: Invoke, K: KeySource, P: Provider> Front<S, K, P> {
 
     fn place(&self, request: &Request, proof: Proof<'_>) -> Place {
         let root = root_of(request.raw_path());
-        Place { root, customer: None, proof: proof.of_form() }
+        Place { root, who: Who::Nobody, proof: proof.of_form() }
     }
 }
 

@@ -26,10 +26,21 @@ pub fn encoded(text: &str) -> String {
 pub struct Place {
     /// The way from this page to the first one, such as `./` or `../`: links work whatever stands before the routes.
     pub root: String,
-    /// Who is signed in.
-    pub customer: Option<String>,
+    /// Who looks at it.
+    pub who: Who,
     /// What every form carries.
     pub proof: String,
+}
+
+/// Who looks at a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Somebody who is signed in.
+    Customer(String),
+    /// Somebody who is not.
+    Nobody,
+    /// The page was made before that was asked.
+    Unasked,
 }
 
 impl Place {
@@ -96,18 +107,20 @@ impl Page<'_> {
 fn top(place: &Place) -> Markup {
     html! {
         a .brand href=(place.link("")) { span .mark aria-hidden="true" { "P" } "arkade" }
-        @if let Some(customer) = &place.customer {
-            nav aria-label="Main" {
+        nav aria-label="Main" {
+            @if place.who == Who::Nobody {
+                a href=(place.link("sign-in")) { "Sign in" }
+            } @else {
                 a href=(place.link("")) { "Slots" }
                 a href=(place.link("bookings")) { "My bookings" }
             }
+        }
+        @if let Who::Customer(customer) = &place.who {
             form .sign-out method="post" action=(place.link("sign-out")) {
                 (hidden("proof", &place.proof))
                 span .who title="Signed in as" { (customer) }
                 button .quiet type="submit" { "Sign out" }
             }
-        } @else {
-            nav aria-label="Main" { a href=(place.link("sign-in")) { "Sign in" } }
         }
     }
 }

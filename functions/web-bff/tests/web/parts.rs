@@ -1,7 +1,5 @@
 //! Pages under every subset of services slow, failing and gone: in time, never a 5xx for what is optional, never a lie.
 
-mod support;
-
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -10,7 +8,7 @@ use bff::memory::{Memory, Reply};
 use jiff::SignedDuration;
 use saga::Failure;
 use serde_json::{Value, json};
-use support::{Sent, World, bill, booking, down, history, json_of, now, slot, well};
+use crate::support::{Sent, World, bill, booking, down, history, json_of, now, slot, well};
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(3);
@@ -191,14 +189,14 @@ async fn what_somebody_else_has_seen_stands_in_for_nobody() {
     let world = World::new(Memory::new(|function: &str, request: &Value| {
         let is_hers = request.get("customer").is_none_or(|it| it == "ada");
         if function == "booking-query" && !is_hers {
-            return support::not_found();
+            return crate::support::not_found();
         }
         let at = FUNCTIONS.iter().position(|it| *it == function).expect("one of them");
         shared.lock().unwrap()[at].reply(function, request)
     }));
     assert_eq!(world.by_ada(Sent::booking("GET", "")).await.status_code, 200);
     *shared.lock().unwrap() = [Fate::Well, Fate::Failing, Fate::Failing, Fate::Failing];
-    let bob = support::token(&world.issuer, "bob", "customer", 60);
+    let bob = crate::support::token(&world.issuer, "bob", "customer", 60);
     let sent = Sent::booking("GET", "").json().cookie(world.session(), &bob);
     let answer = world.send(sent).await;
     assert_eq!(answer.status_code, 404);

@@ -1,11 +1,9 @@
 //! Every page and every form, with events as the gateway sends them.
 
-mod support;
-
 use bff::memory::{Memory, Reply};
 use serde_json::{Value, json};
-use support::{
-    AT, BOOKING, CORRELATION, Door3, FRESH, HTML, SECRET, SLOT, Sent, World, bill, booking, down,
+use crate::support::{
+    AT, BOOKING, CORRELATION, Entrance, FRESH, HTML, SECRET, SLOT, Sent, World, bill, booking, down,
     event, hidden_fields, json_of, not_found, problem, rejected, sent_to, slot, token,
     well,
 };
@@ -164,7 +162,7 @@ async fn every_answer_tells_browsers_to_do_nothing_but_what_is_meant() {
         (Sent::booking("GET", "").json(), 200),
         (Sent::get("/web/sign-in"), 200),
         (Sent::get("/web/nowhere"), 404),
-        (Sent::booking("POST", "/cancel"), 403),
+        (Sent::booking("POST", "/cancel").fields(&[]), 403),
         (Sent::new("GET", "/web/assets/{name}", &[("name", &style)]), 200),
     ] {
         let answer = world.by_ada(sent).await;
@@ -675,7 +673,7 @@ async fn a_name_that_is_none_and_a_form_from_elsewhere_sign_nobody_in() {
 
 #[tokio::test]
 async fn elsewhere_nobody_is_signed_in_by_a_button() {
-    for door in [Door3::Closed, Door3::Provider(OneToken::default())] {
+    for door in [Entrance::Closed, Entrance::Provider(OneToken::default())] {
         let world = World::with(Memory::new(well), door);
         let fields = [("proof", Proof(SECRET).of_form()), ("name", "grace".to_owned())];
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -686,9 +684,9 @@ async fn elsewhere_nobody_is_signed_in_by_a_button() {
     }
 }
 
-fn provider(code: &str, token: &str) -> Door3 {
+fn provider(code: &str, token: &str) -> Entrance {
     let verifier = Proof(SECRET).verifier();
-    Door3::Provider(OneToken { code: code.to_owned(), verifier, token: token.to_owned() })
+    Entrance::Provider(OneToken { code: code.to_owned(), verifier, token: token.to_owned() })
 }
 
 #[tokio::test]
@@ -777,7 +775,7 @@ async fn the_files_of_a_page_are_there_and_kept_for_ever() {
 
 #[tokio::test]
 async fn every_operation_of_the_document_is_routed_and_no_other() {
-    let document = include_str!("../../../contracts/openapi.yaml");
+    let document = include_str!("../../../../contracts/openapi.yaml");
     let document: Value = serde_yaml_ng::from_str(document).expect("YAML");
     let world = World::new(Memory::new(|_: &str, _: &Value| down()));
     let mut routed = 0;

@@ -40,7 +40,7 @@ pub(crate) struct World<S> {
 }
 
 /// How people sign in.
-pub(crate) enum Door3 {
+pub(crate) enum Entrance {
     Local,
     Provider(OneToken),
     Closed,
@@ -48,10 +48,10 @@ pub(crate) enum Door3 {
 
 impl<S: Invoke> World<S> {
     pub(crate) fn new(services: S) -> Self {
-        Self::with(services, Door3::Local)
+        Self::with(services, Entrance::Local)
     }
 
-    pub(crate) fn with(services: S, door: Door3) -> Self {
+    pub(crate) fn with(services: S, door: Entrance) -> Self {
         let key = Issuer::generate().expect("a key");
         let issuer = || Issuer::from_pkcs8(&key).expect("a key");
         let expectations = Expectations {
@@ -61,9 +61,9 @@ impl<S: Invoke> World<S> {
         };
         let verifier = Verifier::new(Inline(issuer().jwks()), expectations.clone());
         let (sign_in, cookies, mut provider) = match door {
-            Door3::Local => (SignIn::Local(issuer()), Cookies::Local, OneToken::default()),
-            Door3::Provider(provider) => (SignIn::OpenId(open_id()), Cookies::Secure, provider),
-            Door3::Closed => (SignIn::Nowhere, Cookies::Secure, OneToken::default()),
+            Entrance::Local => (SignIn::Local(issuer()), Cookies::Local, OneToken::default()),
+            Entrance::Provider(provider) => (SignIn::OpenId(open_id()), Cookies::Secure, provider),
+            Entrance::Closed => (SignIn::Nowhere, Cookies::Secure, OneToken::default()),
         };
         if provider.token == "good" {
             provider.token = token(&issuer(), "ada", "openid customer", 600);

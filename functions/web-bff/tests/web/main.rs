@@ -1,0 +1,6 @@
+//! The backend for browsers, from the gateway's events to the services and back.
+
+mod pages;
+mod parts;
+mod pictures;
+mod support;
