@@ -2,6 +2,7 @@
 
 use contracts::billing::{Bill, BillStatus, PaymentStatus};
 use contracts::booking::{BookingStatus, FailureReason, PaymentMode};
+use contracts::money::Money;
 use jiff::Timestamp;
 
 use crate::shape::Whole;
@@ -30,13 +31,14 @@ pub enum StepState {
     Ahead,
     /// It came to nothing.
     Failed,
+    /// It never came to it.
+    Skipped,
     /// A service does not say.
     Unknown,
 }
 
 /// Whether nothing more happens by itself.
-#[must_use]
-pub fn is_settled(whole: &Whole) -> bool {
+fn is_settled(whole: &Whole) -> bool {
     let money_moves = match whole.bill.value() {
         None => true,
         Some(None) => false,
@@ -73,77 +75,57 @@ pub fn steps(whole: &Whole) -> Vec<Step> {
 }
 
 /// Hold the slot, charge the card, hand the slot over.
-fn instant(whole: &Whole) -> [Step; 3] {
-    use StepState::{Ahead, Done, Failed, Now, Unknown};
+fn instant(whole: &Whole) -> Vec<Step> {
     let bill = whole.bill.value();
-    let has_slot = had_slot(whole);
     // A bill is made once the slot is held, and not before.
-    let charged = match bill {
-        Some(Some(bill)) => Some(was_paid(bill)),
-        Some(None) => Some(false),
-        None => None,
-    };
-    let held = match bill {
-        Some(it) => Some(it.is_some()),
-        None => None,
-    };
-    let over = is_over(whole);
-    let hold = match (has_slot, held) {
-        (true, _) | (_, Some(true)) => Done,
-        (false, Some(false)) if over => Failed,
-        (false, Some(false)) => Now,
-        (false, None) => Unknown,
-    };
-    let charge = match (has_slot, charged) {
-        (true, _) | (_, Some(true)) => Done,
-        (false, Some(false)) if over => if hold == Failed { Ahead } else { Failed },
-        (false, Some(false)) => if hold == Done { Now } else { Ahead },
-        (false, None) => Unknown,
-    };
-    let hand_over = match (has_slot, over) {
-        (true, _) => Done,
-        (false, true) if charge == Done => Failed,
-        (false, true) => Ahead,
-        (false, false) => if charge == Done { Now } else { Ahead },
-    };
-    [
-        Step { title: "Slot held for you", state: hold, at: None },
-        Step { title: "Card charged", state: charge, at: None },
-        Step { title: "Slot is yours", state: hand_over, at: at(whole, "BookingCompleted") },
-    ]
+    let held = bill.map(Option::is_some);
+    let charged = bill.map(|it| it.as_ref().is_some_and(was_paid));
+    way(whole, [("Slot held for you", held), ("Card charged", charged)], StepState::Now)
 }
 
 /// Write a bill, wait for the customer, hand the slot over to the first who pays.
-fn invoice(whole: &Whole) -> [Step; 3] {
-    use StepState::{Ahead, Done, Failed, Now, Unknown, Yours};
-    let (has_slot, over) = (had_slot(whole), is_over(whole));
+fn invoice(whole: &Whole) -> Vec<Step> {
     let bill = whole.bill.value();
-    let issue = match bill {
-        Some(Some(_)) => Done,
-        _ if has_slot => Done,
-        Some(None) if over => Failed,
-        Some(None) => Now,
-        None => Unknown,
+    let issued = bill.map(Option::is_some);
+    let paid = bill.map(|it| it.as_ref().is_some_and(was_paid));
+    way(whole, [("Bill issued", issued), ("Bill paid", paid)], StepState::Yours)
+}
+
+/// Three steps in a row, the last of which is the slot; `second` is how the second one is while it is under way.
+fn way(
+    whole: &Whole,
+    [(first, first_done), (last, last_done)]: [(&'static str, Option<bool>); 2],
+    second: StepState,
+) -> Vec<Step> {
+    let has_slot = had_slot(whole);
+    let row = [
+        (first, first_done, StepState::Now, None),
+        (last, last_done, second, None),
+        ("Slot is yours", has_slot, StepState::Now, at(whole, "BookingCompleted")),
+    ];
+    let mut is_next = true;
+    let step = |(title, done, under_way, at)| {
+        // Who has the slot has come all the way, whatever else is known.
+        let done = if has_slot == Some(true) { has_slot } else { done };
+        let state = match done {
+            Some(true) => StepState::Done,
+            Some(false) => state_of_undone(whole.booking.status, is_next, under_way),
+            None => StepState::Unknown,
+        };
+        is_next &= done == Some(true);
+        Step { title, state, at }
     };
-    let pay = match bill {
-        Some(Some(bill)) if was_paid(bill) => Done,
-        _ if has_slot => Done,
-        Some(Some(_)) if over => Failed,
-        Some(Some(_)) => Yours,
-        Some(None) => Ahead,
-        None => Unknown,
-    };
-    let hand_over = match (has_slot, over) {
-        (true, _) => Done,
-        (false, true) if pay == Done => Failed,
-        (false, true) => Ahead,
-        (false, false) => if pay == Done { Now } else { Ahead },
-    };
-    [
-        Step { title: "Bill issued", state: issue, at: None },
-        Step { title: "Bill paid", state: pay, at: None },
-        Step { title: "Slot is yours", state: hand_over, at: at(whole, "BookingCompleted") },
-    ]
+    row.into_iter().map(step).collect()
+}
+
+fn state_of_undone(status: BookingStatus, is_next: bool, under_way: StepState) -> StepState {
+    match status {
+        BookingStatus::Pending | BookingStatus::Completed | BookingStatus::CheckedOut => {
+            if is_next { under_way } else { StepState::Ahead }
+        }
+        BookingStatus::Failed if is_next => StepState::Failed,
+        BookingStatus::Failed | BookingStatus::Cancelled => StepState::Skipped,
+    }
 }
 
 /// What comes after: the end, and the way of the money.
@@ -178,31 +160,25 @@ fn ending(whole: &Whole) -> Vec<Step> {
     steps
 }
 
-/// Whether the booking ever had its slot: it is complete, or was before it ended.
-fn had_slot(whole: &Whole) -> bool {
+/// Whether the booking ever had its slot: it is complete, or was before it ended. A cancelled one does not say by itself.
+fn had_slot(whole: &Whole) -> Option<bool> {
     match whole.booking.status {
-        BookingStatus::Completed | BookingStatus::CheckedOut => true,
-        BookingStatus::Cancelled => at(whole, "BookingCompleted").is_some(),
-        BookingStatus::Pending | BookingStatus::Failed => false,
+        BookingStatus::Completed | BookingStatus::CheckedOut => Some(true),
+        BookingStatus::Pending | BookingStatus::Failed => Some(false),
+        BookingStatus::Cancelled => {
+            whole.timeline.value()?;
+            Some(at(whole, "BookingCompleted").is_some())
+        }
     }
 }
 
-fn is_over(whole: &Whole) -> bool {
-    match whole.booking.status {
-        BookingStatus::Failed | BookingStatus::Cancelled | BookingStatus::CheckedOut => true,
-        BookingStatus::Pending | BookingStatus::Completed => false,
-    }
-}
-
+/// Whether all of it has been paid at some time, in parts or at once.
 fn was_paid(bill: &Bill) -> bool {
-    match bill.status {
-        BillStatus::Paid => true,
-        // What goes back may have been a part only.
-        BillStatus::Refunded => bill.payments.iter().any(|it| {
-            it.amount == bill.total && it.status == PaymentStatus::Refunded
-        }),
-        BillStatus::Pending | BillStatus::Expired => false,
-    }
+    let ever = bill.payments.iter().filter(|it| {
+        matches!(it.status, PaymentStatus::Captured | PaymentStatus::Refunded)
+    });
+    let ever = ever.fold(Money::ZERO, |sum, it| sum.checked_add(it.amount).unwrap_or(Money::MAX));
+    bill.status == BillStatus::Paid || ever >= bill.total
 }
 
 /// Whether a bill of a booking that is over still holds money, or may.

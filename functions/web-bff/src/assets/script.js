@@ -8,16 +8,27 @@
   // Somebody who types or has opened something is not to be disturbed.
   const isBusy = () => {
     const at = document.activeElement;
-    const inForm = at instanceof HTMLElement && main().contains(at) && at.matches("input, select, textarea");
-    return inForm || main().querySelector("details[open]") !== null;
+    const inForm = at instanceof HTMLElement && main().contains(at) && at.matches("input, select");
+    const filled = (it) => it.value !== it.defaultValue || it.checked !== it.defaultChecked;
+    const chosen = (it) => it.selected !== it.defaultSelected;
+    const isFilled = [...main().querySelectorAll("input:not([type=hidden])")].some(filled)
+      || [...main().querySelectorAll("option")].some(chosen);
+    return inForm || isFilled || main().querySelector("details[open]") !== null;
   };
+
+  // Each page names its next wish afresh, and that alone is no news.
+  const news = (page) => page.innerHTML.replace(/name="key" value="[^"]*"/g, "");
 
   const keep = (fresh) => {
     const before = main();
+    const state = (page) => page.querySelector(".head .badge")?.textContent;
+    const said = state(before);
     const focused = document.activeElement;
     const place = focused && before.contains(focused) && focused.closest("form")?.getAttribute("action");
     before.replaceWith(fresh);
-    document.title = fresh.ownerDocument.title || document.title;
+    if (state(fresh) !== said) {
+      document.getElementById("told").textContent = state(fresh);
+    }
     // Whoever stood on a button stands on it still.
     if (place) {
       fresh.querySelector(`form[action="${CSS.escape(place)}"] button`)?.focus();
@@ -35,7 +46,7 @@
       const fresh = page.getElementById("main");
       if (answer.ok && fresh && !isBusy()) {
         const title = page.title;
-        if (fresh.innerHTML !== main().innerHTML) {
+        if (news(fresh) !== news(main())) {
           keep(document.adoptNode(fresh));
         } else {
           main().dataset.againAfter = fresh.dataset.againAfter || "";

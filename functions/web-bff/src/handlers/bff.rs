@@ -15,7 +15,7 @@ use crate::pages::assets::Asset;
 use crate::pages::{Place, Who, encoded, problem, root_of};
 use crate::provider::Provider;
 use crate::recollection::Recollection;
-use crate::session::{Proof, is_foreign};
+use crate::session::{Cookies, Proof, is_foreign};
 
 /// Where the slugs of problems are explained.
 const PROBLEMS: &str = "https://parkade.dev/problems/";
@@ -81,7 +81,7 @@ impl<S: Invoke, K: KeySource, P: Provider> Front<S, K, P> {
         let answer = edge
             .serve_shown(event, (fresh.id)(), |request| self.answer(request, &fresh), show)
             .await;
-        guarded(answer)
+        guarded(answer, self.door.cookies)
     }
 
     async fn answer(
@@ -238,7 +238,7 @@ impl Shown {
 }
 
 /// Whatever it is, a browser shall do nothing with it that was not meant.
-fn guarded(mut answer: ProxyAnswer) -> ProxyAnswer {
+fn guarded(mut answer: ProxyAnswer, cookies: Cookies) -> ProxyAnswer {
     for (name, value) in [
         ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
         ("Referrer-Policy", "same-origin"),
@@ -248,6 +248,10 @@ fn guarded(mut answer: ProxyAnswer) -> ProxyAnswer {
         ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"),
     ] {
         answer.headers.insert(name, value.to_owned());
+    }
+    if cookies == Cookies::Secure {
+        // Who has been here by https comes by nothing else for a year.
+        answer.headers.insert("Strict-Transport-Security", "max-age=31536000".to_owned());
     }
     // The same address is a page for one and JSON for another, and another's for somebody else.
     answer.headers.insert("Vary", "Accept, Authorization, Cookie".to_owned());

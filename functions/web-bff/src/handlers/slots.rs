@@ -62,7 +62,7 @@ async fn page(
     // A refusal is of the cursor, and an earlier answer to a forged one is no answer.
     let earlier = || remembered.last(&key, errand.now);
     let (slots, latest) = tokio::try_join!(
-        composition.optional_or("parking", slots, earlier),
+        composition.optional_or("slots", slots, earlier),
         composition.optional("bookings", latest(errand)),
     )?;
     let report = composition.report();

@@ -56,7 +56,7 @@ pub fn render(
         p .crumb { a href=(place.link("bookings")) { "My bookings" } }
         div .head {
             h1 { (name) }
-            span role="status" { (words::badge(words::booking(booking.status))) }
+            (words::badge(words::booking(booking.status)))
         }
         (troubles(&whole.report))
         @if let Some(reason) = booking.reason {
@@ -119,6 +119,7 @@ fn state(state: StepState) -> (&'static str, &'static str) {
         StepState::Yours => ("yours", "waits for you"),
         StepState::Ahead => ("ahead", "not yet"),
         StepState::Failed => ("failed", "did not work"),
+        StepState::Skipped => ("ahead", "did not come to it"),
         StepState::Unknown => ("unknown", "can’t be told just now"),
     }
 }
@@ -169,7 +170,7 @@ fn amounts(bill: &Bill, now: Timestamp) -> Markup {
             dt { "Paid" } dd { (words::money(bill.paid)) }
             @if is_open { dt { "Left" } dd { strong { (words::money(left)) } } }
             @if let Some(due_at) = bill.due_at {
-                @if is_open { dt { "Due" } dd { (words::until(due_at, now)) " " span .hint { (words::time(due_at)) } } }
+                @if is_open { dt { "Due" } dd { (words::until(due_at, now)) ", " (words::minute(due_at)) } }
             }
         }
     }

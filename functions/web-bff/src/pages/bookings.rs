@@ -46,7 +46,7 @@ pub(super) fn table(place: &Place, bookings: &[Booking]) -> Markup {
                 @for booking in bookings {
                     @let id = booking.booking_id.to_string();
                     tr {
-                        td { a href=(place.link(&format!("bookings/{id}"))) { "…" (words::short(&id)) } }
+                        td { a href=(place.link(&format!("bookings/{id}"))) { "Booking …" (words::short(&id)) } }
                         td { (words::badge(words::booking(booking.status))) }
                         td { (mode(booking.mode)) }
                         td { (words::time(booking.created_at)) }

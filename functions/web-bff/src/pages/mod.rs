@@ -95,6 +95,8 @@ impl Page<'_> {
                 body {
                     a .skip href="#main" { "Skip to the content" }
                     header .top { (top(place)) }
+                    // What a script has found new is said here, to whoever can't see it.
+                    p #told .sr role="status" {}
                     main #main tabindex="-1" data-again-after=[again_after] { (main) }
                     footer { p { "Parkade, a reference platform. No real money moves." } }
                 }
@@ -137,21 +139,24 @@ pub(crate) fn notice(kind: &str, text: &Markup) -> Markup {
 
 /// What is not as it should be on this page, for people.
 pub(crate) fn troubles(report: &Report) -> Markup {
-    html! {
-        @for name in report.degraded() {
-            @match report.status(name) {
-                Some(Status::Stale { age_seconds, .. }) => (notice("warning", &html! {
-                    (words::part(name)) " can’t be asked just now. You see what it said "
-                    strong { (words::duration(age_seconds)) " ago" } "."
-                })),
-                Some(Status::Missing { .. }) => (notice("warning", &html! {
-                    (words::part(name)) " can’t be asked just now, so "
-                    (words::what_is_missing(name)) ". Everything else on this page is as it should be."
-                })),
-                Some(Status::Fresh) | None => {}
-            }
-        }
+    let sentence = |name: &str| match report.status(name) {
+        Some(Status::Stale { age_seconds, .. }) => html! {
+            (words::part(name)) " can’t be asked just now. You see what it said "
+            strong { (words::duration(age_seconds)) " ago" } "."
+        },
+        Some(Status::Missing { .. }) => html! {
+            (words::part(name)) " can’t be asked just now, so " (words::what_is_missing(name)) "."
+        },
+        Some(Status::Fresh) | None => html! {},
+    };
+    if report.degraded().next().is_none() {
+        return html! {};
     }
+    let text = html! {
+        @for name in report.degraded() { p { (sentence(name)) } }
+        p { "The rest of this page is as it should be." }
+    };
+    notice("warning", &text)
 }
 
 #[cfg(test)]

@@ -50,6 +50,11 @@ pub fn time(at: Timestamp) -> Markup {
     html! { time datetime=(at) { (at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string()) } }
 }
 
+/// A time to the minute, where seconds would only be noise.
+pub fn minute(at: Timestamp) -> Markup {
+    html! { time datetime=(at) { (at.strftime("%-d %b, %H:%M UTC").to_string()) } }
+}
+
 /// How long until then, or since.
 #[must_use]
 pub fn until(then: Timestamp, now: Timestamp) -> String {
@@ -119,7 +124,7 @@ pub fn badge((word, kind): (&str, &str)) -> Markup {
 #[must_use]
 pub fn part(name: &str) -> &'static str {
     match name {
-        "parking" => "Parking",
+        "parking" | "slots" => "Parking",
         "billing" => "Billing",
         "bookings" => "Booking",
         _ => "The booking’s history",
@@ -130,7 +135,8 @@ pub fn part(name: &str) -> &'static str {
 #[must_use]
 pub fn what_is_missing(name: &str) -> &'static str {
     match name {
-        "parking" => "the slots are missing here",
+        "slots" => "the slots are missing here",
+        "parking" => "the name of your slot is missing here",
         "billing" => "the bill and its payments are missing here",
         "bookings" => "your latest bookings are missing here",
         _ => "the times of the steps are missing here",

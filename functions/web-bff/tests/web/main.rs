@@ -3,4 +3,5 @@
 mod pages;
 mod parts;
 mod pictures;
+mod steps;
 mod support;

@@ -135,7 +135,8 @@ async fn a_page_of_a_booking_says_what_it_lacks() {
         let says = |word: &str| page.contains(word);
         let lacks = "the bill and its payments are missing here";
         assert_eq!(says(lacks), !fates[2].comes(), "{fates:?}");
-        assert_eq!(says("the slots are missing here"), !fates[1].comes(), "{fates:?}");
+        let lacks = "the name of your slot is missing here";
+        assert_eq!(says(lacks), !fates[1].comes(), "{fates:?}");
         let lacks = "the times of the steps are missing here";
         assert_eq!(says(lacks), !fates[3].comes(), "{fates:?}");
         // Neither paid nor unpaid, and nothing to pay, if nobody knows.
