@@ -33,7 +33,9 @@ impl Answer {
     /// A page, which nobody keeps.
     #[must_use]
     pub fn html(status: u16, page: impl Into<String>) -> Self {
-        Self::text("text/html; charset=utf-8", page).status(status).with("Cache-Control", "no-store")
+        Self::text("text/html; charset=utf-8", page)
+            .status(status)
+            .with("Cache-Control", "no-store")
     }
 
     /// A text of some media type, with 200; how long it is kept is for the caller to say.

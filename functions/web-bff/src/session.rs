@@ -94,7 +94,8 @@ impl Proof<'_> {
     /// What the provider hands back, so that its answer is to a question of this browser.
     #[must_use]
     pub fn of_state(self, back: &str) -> String {
-        let tag = URL_SAFE_NO_PAD.encode(self.mac(&format!("state {back}")).finalize().into_bytes());
+        let tag =
+            URL_SAFE_NO_PAD.encode(self.mac(&format!("state {back}")).finalize().into_bytes());
         format!("{tag}.{}", URL_SAFE_NO_PAD.encode(back))
     }
 

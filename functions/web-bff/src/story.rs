@@ -33,6 +33,8 @@ pub enum StepState {
     Failed,
     /// It never came to it.
     Skipped,
+    /// The whole booking came to nothing.
+    Ended,
     /// A service does not say.
     Unknown,
 }
@@ -46,7 +48,9 @@ fn is_settled(whole: &Whole) -> bool {
     };
     match whole.booking.status {
         BookingStatus::Pending => false,
-        BookingStatus::Completed | BookingStatus::CheckedOut => whole.report.degraded().count() == 0,
+        BookingStatus::Completed | BookingStatus::CheckedOut => {
+            whole.report.degraded().count() == 0
+        }
         BookingStatus::Failed | BookingStatus::Cancelled => !money_moves,
     }
 }
@@ -138,7 +142,7 @@ fn ending(whole: &Whole) -> Vec<Step> {
         }
         BookingStatus::CheckedOut => ("Checked out", "BookingCheckedOut", StepState::Done),
         BookingStatus::Cancelled => ("Cancelled", "BookingCancelled", StepState::Done),
-        BookingStatus::Failed => ("Booking failed", "BookingFailed", StepState::Failed),
+        BookingStatus::Failed => ("Booking failed", "BookingFailed", StepState::Ended),
     };
     // It was the last to change it.
     let when = at(whole, kind).or(Some(booking.updated_at));
@@ -174,9 +178,10 @@ fn had_slot(whole: &Whole) -> Option<bool> {
 
 /// Whether all of it has been paid at some time, in parts or at once.
 fn was_paid(bill: &Bill) -> bool {
-    let ever = bill.payments.iter().filter(|it| {
-        matches!(it.status, PaymentStatus::Captured | PaymentStatus::Refunded)
-    });
+    let ever = bill
+        .payments
+        .iter()
+        .filter(|it| matches!(it.status, PaymentStatus::Captured | PaymentStatus::Refunded));
     let ever = ever.fold(Money::ZERO, |sum, it| sum.checked_add(it.amount).unwrap_or(Money::MAX));
     bill.status == BillStatus::Paid || ever >= bill.total
 }
@@ -188,8 +193,8 @@ fn is_going_back(whole: &Whole, bill: &Bill) -> bool {
         BillStatus::Pending | BillStatus::Paid => false,
     };
     let is_owed = matches!(whole.booking.status, BookingStatus::Failed | BookingStatus::Cancelled);
-    let holds_any = !bill.paid.is_zero()
-        || bill.payments.iter().any(|it| it.status == PaymentStatus::Pending);
+    let holds_any =
+        !bill.paid.is_zero() || bill.payments.iter().any(|it| it.status == PaymentStatus::Pending);
     is_owed && !is_closed && holds_any
 }
 

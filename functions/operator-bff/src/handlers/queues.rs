@@ -110,9 +110,7 @@ pub(super) async fn republish(
     Ok(Answer::json(202, &Republished { service }))
 }
 
-async fn within_limit<T>(
-    call: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+async fn within_limit<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let answer = timeout(QUEUE_LIMIT, call).await;
     answer.map_err(|late| Failure::transient("the queue did not answer in time", late))?
 }

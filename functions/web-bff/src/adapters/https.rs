@@ -76,6 +76,7 @@ impl Provider for Https {
 }
 
 fn form(fields: &[(&str, &str)]) -> String {
-    let fields = fields.iter().map(|(name, value)| format!("{name}={}", crate::pages::encoded(value)));
+    let fields =
+        fields.iter().map(|(name, value)| format!("{name}={}", crate::pages::encoded(value)));
     fields.collect::<Vec<_>>().join("&")
 }

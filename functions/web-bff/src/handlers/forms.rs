@@ -12,8 +12,9 @@ use saga::Failure;
 use serde::Deserialize;
 
 use super::{Errand, bookings, slots};
-use crate::pages::booking::{Form, Trouble};
+use crate::pages::booking::{Blame, Form, Trouble};
 use crate::pages::slots::Trouble as SlotTrouble;
+use crate::pages::words::refusal;
 
 /// A card may take three seconds, and a provider that does not answer is asked again; the function has fifteen.
 const PAYMENT_LIMIT: Duration = Duration::from_secs(10);
@@ -79,7 +80,15 @@ pub(super) async fn book(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
                 ProblemKind::ServiceUnavailable => {
                     "Booking does not answer just now, so we can’t tell whether it worked. Send it again: it books once only."
                 }
-                _ => "This slot can’t be booked just now. Choose another one, or try again.",
+                ProblemKind::Validation
+                | ProblemKind::Unauthenticated
+                | ProblemKind::PaymentDeclined
+                | ProblemKind::Forbidden
+                | ProblemKind::NotFound
+                | ProblemKind::Conflict
+                | ProblemKind::PayloadTooLarge => {
+                    "This slot can’t be booked just now. Choose another one, or try again."
+                }
             };
             let key = next_key(errand, &problem, &key);
             let by_invoice = pay == "invoice";
@@ -100,11 +109,13 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
         return Err(odd("token"));
     }
     let reference = BillReference { slot_id, booking_id };
-    let trouble = |text| Trouble { form: Form::Pay, text, amount: &written, token: &token };
+    let trouble =
+        |blame, text| Trouble { form: Form::Pay, blame, text, amount: &written, token: &token };
     let Some(amount) = amount(&written) else {
         let problem = Problem::validation("amount must be more than nothing, with two places");
         let text = "Write an amount such as 40 or 40.00, and more than nothing.";
-        return bookings::not_done(errand, booking_id, &problem, trouble(text), &key).await;
+        let trouble = trouble(Blame::Amount, text);
+        return bookings::not_done(errand, booking_id, &problem, trouble, &key).await;
     };
     let payment_id = PaymentId(named.id(&format!("payment {reference}"), &errand.customer.0));
     let customer = errand.customer.clone();
@@ -120,23 +131,35 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
         }
         Err(failure) => {
             let problem = Problem::from(failure);
-            let text = match problem.kind() {
-                ProblemKind::PaymentDeclined => format!(
-                    "Your card was declined ({}). Nothing was charged; try another card.",
-                    problem.detail()
-                ),
+            let (blame, text) = match problem.kind() {
+                ProblemKind::PaymentDeclined => {
+                    let why = refusal(problem.detail());
+                    let text = format!(
+                        "Your card was declined ({why}). Nothing was charged; try another card."
+                    );
+                    (Blame::Card, text)
+                }
                 ProblemKind::NotFound => {
-                    "The bill is not there yet. Wait a moment, and send it again.".to_owned()
+                    let text = "The bill is not there yet. Wait a moment, and send it again.";
+                    (Blame::Nothing, text.to_owned())
                 }
                 ProblemKind::ServiceUnavailable => {
-                    "We can’t tell yet whether your card was charged. Send it again: it is charged once only.".to_owned()
+                    let text = "We can’t tell yet whether your card was charged. Send it again: it is charged once only.";
+                    (Blame::Nothing, text.to_owned())
                 }
-                _ => format!("This can’t be paid: {}.", problem.detail()),
+                ProblemKind::Validation
+                | ProblemKind::Unauthenticated
+                | ProblemKind::Forbidden
+                | ProblemKind::Conflict
+                | ProblemKind::PayloadTooLarge
+                | ProblemKind::IdempotencyKeyReused => {
+                    (Blame::Amount, format!("This can’t be paid: {}.", problem.detail()))
+                }
             };
             let key = next_key(errand, &problem, &key);
             // The services have had their time; the page has its own.
             let errand = errand.anew();
-            bookings::not_done(&errand, booking_id, &problem, trouble(&text), key).await
+            bookings::not_done(&errand, booking_id, &problem, trouble(blame, &text), key).await
         }
     }
 }
@@ -176,7 +199,7 @@ async fn change(
     booking_id: BookingId,
     command: Command,
     form: Form,
-    refusal: &str,
+    no: &str,
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     let _nothing: Nothing = errand.request.form()?;
@@ -192,9 +215,15 @@ async fn change(
                 ProblemKind::ServiceUnavailable => {
                     "Booking does not answer just now, so we can’t tell whether it worked. Send it again: it does no harm."
                 }
-                _ => refusal,
+                ProblemKind::Validation
+                | ProblemKind::Unauthenticated
+                | ProblemKind::PaymentDeclined
+                | ProblemKind::Forbidden
+                | ProblemKind::Conflict
+                | ProblemKind::PayloadTooLarge
+                | ProblemKind::IdempotencyKeyReused => no,
             };
-            let trouble = Trouble { form, text, amount: "", token: "" };
+            let trouble = Trouble { form, blame: Blame::Nothing, text, amount: "", token: "" };
             let errand = errand.anew();
             bookings::not_done(&errand, booking_id, &problem, trouble, &errand.key).await
         }
@@ -208,17 +237,11 @@ async fn done(errand: &Errand<'_, impl Invoke>, command: Command) -> Result<Acce
 /// To the booking's page, and not before it shows what was done.
 fn seen(errand: &Errand<'_, impl Invoke>, accepted: Accepted) -> Answer {
     let Accepted { booking_id, version, .. } = accepted;
-    Answer::see_other(
-        errand.place.link(&format!("bookings/{booking_id}?minVersion={version}")),
-    )
+    Answer::see_other(errand.place.link(&format!("bookings/{booking_id}?minVersion={version}")))
 }
 
 /// A wish whose outcome is not known keeps its name, so that it comes true once; any other has been answered.
-fn next_key<'a>(
-    errand: &'a Errand<'_, impl Invoke>,
-    problem: &Problem,
-    key: &'a str,
-) -> &'a str {
+fn next_key<'a>(errand: &'a Errand<'_, impl Invoke>, problem: &Problem, key: &'a str) -> &'a str {
     if problem.kind() == ProblemKind::ServiceUnavailable { key } else { &errand.key }
 }
 

@@ -109,7 +109,8 @@ impl<S: Invoke, K: KeySource, P: Provider> Front<S, K, P> {
         let back = proof.back_of_state(text("state")).ok_or_else(not_ours)?;
         let refused = |text: &str| {
             let problem = Problem::new(bff::ProblemKind::Unauthenticated, "not signed in");
-            let page = render(&self.place(request, proof), self.way(), safe_back(&back), NAME, Some(text));
+            let page =
+                render(&self.place(request, proof), self.way(), safe_back(&back), NAME, Some(text));
             troubled(&problem, page)
         };
         if text("code").is_empty() {
@@ -130,16 +131,13 @@ impl<S: Invoke, K: KeySource, P: Provider> Front<S, K, P> {
                 let seconds = principal.expires_at.duration_since(now).as_secs();
                 Ok(self.signed_in(request, &token, seconds, safe_back(&back)))
             }
-            Ok(_) | Err(_) => {
-                Ok(refused("Your account is good, but does not open these pages."))
-            }
+            Ok(_) | Err(_) => Ok(refused("Your account is good, but does not open these pages.")),
         }
     }
 
     fn signed_in(&self, request: &Request, token: &str, seconds: i64, back: &str) -> Answer {
         let kept = self.door.cookies.keep_session(token, seconds);
-        Answer::see_other(format!("{}{back}", root_of(request.raw_path())))
-            .with("Set-Cookie", kept)
+        Answer::see_other(format!("{}{back}", root_of(request.raw_path()))).with("Set-Cookie", kept)
     }
 
     fn issue(&self, issuer: &Issuer, name: &str, now: Timestamp) -> Result<String, Failure> {

@@ -15,8 +15,9 @@ pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("script", "js", media_type, include_str!("../assets/script.js"))
 });
 /// What stands beside their title.
-pub static ICON: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")));
+pub static ICON: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg"))
+});
 
 /// A file that never changes under its name.
 #[derive(Debug)]
@@ -29,12 +30,7 @@ pub struct Asset {
 }
 
 impl Asset {
-    fn new(
-        name: &str,
-        ending: &str,
-        media_type: &'static str,
-        content: &'static str,
-    ) -> Self {
+    fn new(name: &str, ending: &str, media_type: &'static str, content: &'static str) -> Self {
         let mut path = format!("assets/{name}.");
         for byte in Sha256::digest(content).iter().take(6) {
             write!(path, "{byte:02x}").expect("a text grows");

@@ -21,6 +21,8 @@ const AGAIN_AFTER_A_WHILE: u32 = 5;
 pub struct Trouble<'a> {
     /// Which form.
     pub form: Form,
+    /// Which of its fields is to be looked at again.
+    pub blame: Blame,
     /// Why not, for people.
     pub text: &'a str,
     /// What the form held: the amount and the card.
@@ -38,6 +40,17 @@ pub enum Form {
     Cancel,
     /// Leaves the slot.
     CheckOut,
+}
+
+/// What is wrong about a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The amount.
+    Amount,
+    /// The card.
+    Card,
+    /// Nothing that was written in it.
+    Nothing,
 }
 
 /// The page. `key` names the next payment.
@@ -120,6 +133,7 @@ fn state(state: StepState) -> (&'static str, &'static str) {
         StepState::Ahead => ("ahead", "not yet"),
         StepState::Failed => ("failed", "did not work"),
         StepState::Skipped => ("ahead", "did not come to it"),
+        StepState::Ended => ("failed", "it ended here"),
         StepState::Unknown => ("unknown", "can’t be told just now"),
     }
 }
@@ -185,7 +199,7 @@ fn payments(payments: &[BillPayment]) -> Markup {
                     li {
                         span { (words::money(payment.amount)) }
                         (words::badge(words::payment(payment.status)))
-                        @if let Some(reason) = &payment.reason { span .hint { (reason) } }
+                        @if let Some(reason) = &payment.reason { span .hint { (words::refusal(reason)) } }
                         span .hint { (words::time(payment.requested_at)) }
                     }
                 }
@@ -213,6 +227,7 @@ fn pay(
     let left = bill.total.checked_sub(bill.paid).unwrap_or(Money::ZERO).to_string();
     let amount = trouble.map_or(left.as_str(), |it| it.amount);
     let to = format!("bookings/{}/payments", whole.booking.booking_id);
+    let wrong = |field| trouble.filter(|it| it.blame == field).map(|_| "true");
     html! {
         form #pay method="post" action=(place.link(&to)) {
             h3 { "Pay" }
@@ -222,10 +237,10 @@ fn pay(
             @if let Some(trouble) = trouble { (notice("error", &html! { span #pay-trouble { (trouble.text) } })) }
             label for="amount" { "Amount in US dollars" }
             input #amount name="amount" value=(amount) inputmode="decimal" required maxlength="10"
-                pattern="[0-9]{1,7}(\\.[0-9]{1,2})?" aria-describedby="amount-hint" aria-invalid=[trouble.map(|_| "true")]
-                aria-errormessage=[trouble.map(|_| "pay-trouble")];
+                pattern="[0-9]{1,7}(\\.[0-9]{1,2})?" aria-describedby="amount-hint" aria-invalid=[wrong(Blame::Amount)]
+                aria-errormessage=[wrong(Blame::Amount).map(|_| "pay-trouble")];
             p #amount-hint .hint { "All of it, or a part now and the rest later. " (words::money(bill.total.checked_sub(bill.paid).unwrap_or(Money::ZERO))) " at most." }
-            (slots::cards("card", trouble.map_or("tok_visa", |it| it.token)))
+            (slots::cards("card", trouble.map_or("tok_visa", |it| it.token), wrong(Blame::Card)))
             button type="submit" { "Pay" }
         }
     }
@@ -235,7 +250,9 @@ fn actions(place: &Place, whole: &Whole, trouble: Option<Trouble<'_>>) -> Markup
     let (may_cancel, may_check_out) = match whole.booking.status {
         BookingStatus::Pending => (true, false),
         BookingStatus::Completed => (true, true),
-        BookingStatus::Failed | BookingStatus::Cancelled | BookingStatus::CheckedOut => (false, false),
+        BookingStatus::Failed | BookingStatus::Cancelled | BookingStatus::CheckedOut => {
+            (false, false)
+        }
     };
     let told = |form| trouble.filter(|it| it.form == form).map(|it| it.text);
     let to = |what: &str| place.link(&format!("bookings/{}/{what}", whole.booking.booking_id));
@@ -258,7 +275,7 @@ fn actions(place: &Place, whole: &Whole, trouble: Option<Trouble<'_>>) -> Markup
             }
         }
         @if matches!(whole.booking.status, BookingStatus::Failed | BookingStatus::Cancelled) {
-            p { a .button href=(place.link("")) { "Choose another slot" } }
+            p .action { a .button href=(place.link("")) { "Choose another slot" } }
         }
     }
 }

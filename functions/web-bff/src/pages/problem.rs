@@ -34,7 +34,9 @@ fn words(problem: &Problem) -> (&'static str, &'static str) {
             "There is nothing here",
             "This page does not exist, or it is somebody else’s. Bookings are only shown to who made them.",
         ),
-        ProblemKind::Unauthenticated => ("Please sign in", "This page is for people who are signed in."),
+        ProblemKind::Unauthenticated => {
+            ("Please sign in", "This page is for people who are signed in.")
+        }
         ProblemKind::Forbidden => (
             "This is not for you",
             "You are signed in as somebody who does not book slots, or the form came from another site and was not sent on.",
@@ -43,7 +45,9 @@ fn words(problem: &Problem) -> (&'static str, &'static str) {
             "Not available just now",
             "A part of the platform does not answer. Nothing is lost: wait a moment, and try again.",
         ),
-        ProblemKind::PaymentDeclined => ("The card was declined", "Nothing is charged; try another card."),
+        ProblemKind::PaymentDeclined => {
+            ("The card was declined", "Nothing is charged; try another card.")
+        }
         ProblemKind::Conflict => (
             "This is not possible any more",
             "Something has changed in the meantime. Go back and have another look.",

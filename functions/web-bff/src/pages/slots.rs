@@ -136,7 +136,7 @@ fn form(place: &Place, shown: &Slots<'_>, slot: &Slot, trouble: Option<Trouble<'
                     input type="radio" name="pay" value="card" checked[!by_invoice];
                     span { strong { "Now, by card" } " The slot is yours within seconds." }
                 }
-                (cards(&format!("card-{id}"), chosen))
+                div .indent { (cards(&format!("card-{id}"), chosen, None)) }
                 label .choice {
                     input type="radio" name="pay" value="invoice" checked[by_invoice];
                     span { strong { "Later, by invoice" } " The slot is held for nobody: the first who pays gets it." }
@@ -147,11 +147,11 @@ fn form(place: &Place, shown: &Slots<'_>, slot: &Slot, trouble: Option<Trouble<'
     }
 }
 
-/// A card to choose.
-pub(super) fn cards(id: &str, chosen: &str) -> Markup {
+/// A card to choose; `invalid` if it was refused.
+pub(super) fn cards(id: &str, chosen: &str, invalid: Option<&str>) -> Markup {
     html! {
         label for=(id) { "Card" }
-        select #(id) name="token" {
+        select #(id) name="token" aria-invalid=[invalid] {
             @for (token, text) in CARDS {
                 option value=(token) selected[token == chosen] { (text) }
             }

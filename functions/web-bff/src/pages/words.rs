@@ -115,6 +115,12 @@ pub fn payment(status: PaymentStatus) -> (&'static str, &'static str) {
     }
 }
 
+/// Why a payment was refused: the provider's word for it, without what computers put around it.
+#[must_use]
+pub fn refusal(reason: &str) -> String {
+    reason.rsplit(": ").next().unwrap_or(reason).replace('_', " ")
+}
+
 /// A state as a badge; the word says it, the colour only repeats it.
 pub fn badge((word, kind): (&str, &str)) -> Markup {
     html! { span .badge.(kind) { (word) } }
@@ -172,6 +178,12 @@ mod tests {
         ] {
             assert_eq!(duration(seconds), text);
         }
+    }
+
+    #[test]
+    fn a_refusal_is_the_providers_word() {
+        assert_eq!(refusal("payment was declined: card_declined"), "card declined");
+        assert_eq!(refusal("insufficient funds"), "insufficient funds");
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! Every page and every form, with events as the gateway sends them.
 
+use crate::support::{
+    AT, BOOKING, CORRELATION, Entrance, FRESH, HTML, SECRET, SLOT, Sent, World, bill, booking,
+    down, event, hidden_fields, json_of, not_found, problem, rejected, sent_to, slot, token, well,
+};
 use bff::memory::{Memory, Reply};
 use serde_json::{Value, json};
-use crate::support::{
-    AT, BOOKING, CORRELATION, Entrance, FRESH, HTML, SECRET, SLOT, Sent, World, bill, booking, down,
-    event, hidden_fields, json_of, not_found, problem, rejected, sent_to, slot, token,
-    well,
-};
 use web_bff::memory::OneToken;
 use web_bff::session::Proof;
 
@@ -245,7 +244,10 @@ async fn what_others_have_written_is_text_and_nothing_else() {
     let world = World::new(services);
     for sent in [Sent::get("/web"), Sent::booking("GET", "")] {
         let page = world.by_ada(sent).await.body;
-        assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"), "{page}");
+        assert!(
+            page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"),
+            "{page}"
+        );
     }
 }
 
@@ -253,9 +255,10 @@ async fn what_others_have_written_is_text_and_nothing_else() {
 
 #[tokio::test]
 async fn a_slot_is_booked_by_card_or_by_invoice_and_seen_at_once() {
-    for (pay, payment) in
-        [("card", json!({"mode": "instant", "token": "tok_visa"})), ("invoice", json!({"mode": "invoice"}))]
-    {
+    for (pay, payment) in [
+        ("card", json!({"mode": "instant", "token": "tok_visa"})),
+        ("invoice", json!({"mode": "invoice"})),
+    ] {
         let world = World::new(Memory::new(well));
         let form = Sent::new("POST", "/web/bookings", &[]);
         let answer = world.form(form, &book_fields(pay, "tok_visa")).await;
@@ -531,7 +534,11 @@ async fn a_payment_is_not_shown_before_the_view_knows_of_it_but_not_waited_for_f
         let services = Memory::new(move |function: &str, request: &Value| {
             let mut bill = bill();
             bill["version"] = json!(if function == "billing-query" { behind } else { 3 });
-            if function.starts_with("billing") { Reply::Answer(bill) } else { well(function, request) }
+            if function.starts_with("billing") {
+                Reply::Answer(bill)
+            } else {
+                well(function, request)
+            }
         });
         let world = World::new(services);
         assert_eq!(pay(&world, "40.00").await.status_code, 303);
@@ -543,16 +550,24 @@ async fn a_payment_is_not_shown_before_the_view_knows_of_it_but_not_waited_for_f
 
 #[tokio::test]
 async fn why_a_payment_came_to_nothing_stands_beside_it() {
-    for (reply, status, words, same_key) in [
+    for (reply, status, words, same_key, wrong) in [
         (
-            (|| rejected("payment-declined", "insufficient funds")) as fn() -> Reply,
+            (|| rejected("payment-declined", "payment was declined: insufficient_funds"))
+                as fn() -> Reply,
             402,
             "Your card was declined (insufficient funds)",
             false,
+            "id=\"card\" name=\"token\" aria-invalid",
         ),
-        (|| rejected("conflict", "more than is left"), 409, "more than is left", false),
-        (not_found, 404, "The bill is not there yet", false),
-        (down, 503, "charged once only", true),
+        (
+            || rejected("conflict", "more than is left"),
+            409,
+            "more than is left",
+            false,
+            "aria-describedby=\"amount-hint\" aria-invalid",
+        ),
+        (not_found, 404, "The bill is not there yet", false, ""),
+        (down, 503, "charged once only", true, ""),
     ] {
         let services = Memory::new(move |function: &str, request: &Value| match function {
             "billing-command" => reply(),
@@ -565,7 +580,9 @@ async fn why_a_payment_came_to_nothing_stands_beside_it() {
         assert_eq!(answer.status_code, status, "{}", answer.body);
         let page = &answer.body;
         assert!(page.contains(words), "{page}");
-        assert!(page.contains("value=\"59.90\"") && page.contains("aria-invalid=\"true\""));
+        assert!(page.contains("value=\"59.90\"") && page.contains(wrong), "{page}");
+        let blamed = page.matches("aria-invalid").count();
+        assert_eq!(blamed, usize::from(!wrong.is_empty()), "{page}");
         assert!(page.contains("value=\"tok_declined\" selected"));
         let fields = hidden_fields(page, &format!("../../bookings/{BOOKING}/payments"));
         assert_eq!(fields["key"] == "mine", same_key, "{status}");
@@ -598,7 +615,11 @@ async fn a_booking_is_cancelled_and_checked_out() {
 #[tokio::test]
 async fn why_a_booking_is_not_changed_is_told_on_its_page() {
     for (reply, status, words) in [
-        ((|| rejected("conflict", "booking is over")) as fn() -> Reply, 409, "can’t be cancelled any more"),
+        (
+            (|| rejected("conflict", "booking is over")) as fn() -> Reply,
+            409,
+            "can’t be cancelled any more",
+        ),
         (down, 503, "it does no harm"),
         (not_found, 404, "There is nothing here"),
     ] {
@@ -620,7 +641,10 @@ async fn why_a_booking_is_not_changed_is_told_on_its_page() {
 async fn at_the_door<S: bff::invoke::Invoke>(world: &World<S>) -> String {
     let page = world.send(Sent::get("/web/sign-in").query("back", "bookings")).await;
     assert_eq!(page.status_code, 200, "{}", page.body);
-    let cookie = format!("{}={SECRET}; Max-Age=900; HttpOnly; SameSite=Lax", world.front.door.cookies.signing_in());
+    let cookie = format!(
+        "{}={SECRET}; Max-Age=900; HttpOnly; SameSite=Lax",
+        world.front.door.cookies.signing_in()
+    );
     assert!(page.headers["Set-Cookie"].starts_with(&cookie), "{}", page.headers["Set-Cookie"]);
     let fields = hidden_fields(&page.body, "./sign-in");
     assert_eq!(fields["back"], "bookings");
@@ -655,7 +679,10 @@ async fn a_name_that_is_none_and_a_form_from_elsewhere_sign_nobody_in() {
         let answer = world.send(signing_in(&world, &fields)).await;
         assert_eq!(answer.status_code, 400);
         assert!(!answer.headers.contains_key("Set-Cookie"));
-        assert!(answer.body.contains("A name has 1 to 64 letters") && !answer.body.contains("<script>\""));
+        assert!(
+            answer.body.contains("A name has 1 to 64 letters")
+                && !answer.body.contains("<script>\"")
+        );
     }
     let good = [("proof", proof.as_str()), ("name", "grace")];
     let without_cookie = Sent::new("POST", "/web/sign-in", &[]).fields(&good);
@@ -680,7 +707,10 @@ async fn elsewhere_nobody_is_signed_in_by_a_button() {
         assert_eq!(world.send(signing_in(&world, &fields)).await.status_code, 404);
         let page = world.send(Sent::get("/web/sign-in")).await;
         assert!(!page.body.contains("name=\"name\""), "{}", page.body);
-        assert!(page.headers["Set-Cookie"].contains("__Host-") && page.headers["Set-Cookie"].contains("Secure"));
+        assert!(
+            page.headers["Set-Cookie"].contains("__Host-")
+                && page.headers["Set-Cookie"].contains("Secure")
+        );
     }
 }
 
@@ -731,7 +761,8 @@ async fn who_comes_back_with_something_else_is_not_signed_in() {
         ("", state.as_str(), SECRET, 401),
     ] {
         let world = World::with(Memory::new(well), provider("c1", "good"));
-        let sent = Sent::get("/web/signed-in").cookie(world.front.door.cookies.signing_in(), cookie);
+        let sent =
+            Sent::get("/web/signed-in").cookie(world.front.door.cookies.signing_in(), cookie);
         let answer = world.send(sent.query("code", code).query("state", state)).await;
         assert_eq!(answer.status_code, status, "{code} {state} {cookie}");
         assert!(!answer.headers.contains_key("Set-Cookie"));

@@ -3,12 +3,12 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::support::{Sent, World, bill, booking, down, history, json_of, now, slot, well};
 use api_gateway::proxy::ProxyAnswer;
 use bff::memory::{Memory, Reply};
 use jiff::SignedDuration;
 use saga::Failure;
 use serde_json::{Value, json};
-use crate::support::{Sent, World, bill, booking, down, history, json_of, now, slot, well};
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(3);
@@ -108,7 +108,8 @@ async fn a_booking_is_shown_whatever_becomes_of_what_surrounds_it() {
             let part = &shown["parts"][name];
             if fates[at].comes() {
                 assert_eq!(*part, json!({"status": "fresh"}), "{fates:?}");
-                let told = [&shown[member]["paid"], &shown[member]["name"], &shown[member][0]["type"]];
+                let told =
+                    [&shown[member]["paid"], &shown[member]["name"], &shown[member][0]["type"]];
                 assert!(told.contains(&&truth), "{fates:?}: {shown}");
             } else {
                 degraded.push(name);
@@ -171,7 +172,10 @@ async fn what_was_seen_before_stands_in_and_says_how_old_it_is() {
                 assert_eq!(*part, json!({"status": "fresh"}), "{fates:?}");
                 continue;
             }
-            assert_eq!((&part["status"], &part["reason"]), (&json!("stale"), &json!(fates[at].reason())));
+            assert_eq!(
+                (&part["status"], &part["reason"]),
+                (&json!("stale"), &json!(fates[at].reason()))
+            );
             let age = part["ageSeconds"].as_u64().unwrap();
             assert!((75..=79).contains(&age), "{fates:?}: {part}");
         }

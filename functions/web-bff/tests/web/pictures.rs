@@ -1,8 +1,8 @@
 //! The main pages as they are sent, so that no change of theirs goes unseen.
 
+use crate::support::{AT, BOOKING, Sent, World, bill, booking, down, event, not_found, slot, well};
 use bff::memory::{Memory, Reply};
 use serde_json::{Value, json};
-use crate::support::{AT, BOOKING, Sent, World, bill, booking, down, event, not_found, slot, well};
 
 /// The page, one tag a line, without what no two pages share.
 async fn page<S: bff::invoke::Invoke>(world: &World<S>, sent: Sent) -> String {

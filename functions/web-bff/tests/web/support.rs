@@ -280,7 +280,9 @@ pub(crate) fn well(function: &str, request: &Value) -> Reply {
     Reply::Answer(match (function, asked) {
         ("parking-query", Some("slots")) => json!({"items": [slot()], "nextCursor": "c2"}),
         ("parking-query", Some("slot")) => slot(),
-        ("booking-query", Some("customerBookings")) => json!({"items": [booking()], "nextCursor": "b2"}),
+        ("booking-query", Some("customerBookings")) => {
+            json!({"items": [booking()], "nextCursor": "b2"})
+        }
         ("booking-query", Some("booking")) => booking(),
         ("booking-command", Some("readHistory")) => history(),
         ("booking-command", _) => {
