@@ -63,6 +63,7 @@ fn wants_json(errand: &Errand<'_, impl Invoke>) -> bool {
 /// The booking, and beside it what surrounds it.
 ///
 /// Slot and bill are named after the slot, which only the booking tells: the first time they wait for it, then it is known.
+/// What has happened never changes, so it is asked for only if the booking has gone on since.
 async fn whole(
     errand: &Errand<'_, impl Invoke>,
     booking_id: BookingId,
@@ -71,27 +72,36 @@ async fn whole(
     let remembered = errand.remembered;
     let known = remembered.slot_of.last(&booking_id, errand.now).map(|it| it.value);
     let (tell, told) = watch::channel(known);
+    let (tell_version, told_version) = watch::channel(None);
     let composition = Composition::partial(errand.deadline);
 
     let booking = async {
         let booking = find(errand, booking_id, min_version).await?;
         remembered.slot_of.keep(booking_id, booking.slot_id, errand.now);
         tell.send_replace(Some(booking.slot_id));
+        tell_version.send_replace(Some(booking.version));
         Ok(booking)
     };
-    let slot = async { slot(errand, which(told.clone()).await?).await };
+    let slot = async { slot(errand, known_of(told.clone()).await?).await };
     let bill = async {
-        let reference = BillReference { slot_id: which(told.clone()).await?, booking_id };
+        let reference = BillReference { slot_id: known_of(told.clone()).await?, booking_id };
         bill(errand, reference).await
     };
-    let history = history(errand, booking_id);
+    let last_history = || remembered.histories.last(&booking_id, errand.now);
+    let history = async {
+        let version = known_of(told_version.clone()).await?;
+        let is_whole = |it: &History| it.events.iter().any(|event| event.version >= version);
+        match last_history().map(|it| it.value).filter(is_whole) {
+            Some(history) => Ok(history),
+            None => history(errand, booking_id).await,
+        }
+    };
 
     let last_slot = || remembered.slots.last(&known_now(&told)?, errand.now);
     let last_bill = || {
         let reference = BillReference { slot_id: known_now(&told)?, booking_id };
         remembered.bills.last(&reference, errand.now)
     };
-    let last_history = || remembered.histories.last(&booking_id, errand.now);
     let (booking, slot, bill, history) = tokio::try_join!(
         composition.required("booking", booking),
         composition.optional_or("parking", slot, last_slot),
@@ -113,10 +123,10 @@ async fn whole(
     Ok(Whole { booking, slot, bill, timeline, report: composition.report() })
 }
 
-/// The slot, as soon as it is known which.
-async fn which(mut told: watch::Receiver<Option<SlotId>>) -> Result<SlotId, Failure> {
+/// What the booking tells, as soon as it does.
+async fn known_of<T: Copy>(mut told: watch::Receiver<Option<T>>) -> Result<T, Failure> {
     let known = told.wait_for(Option::is_some).await.map_err(Failure::broken)?;
-    (*known).ok_or_else(|| Failure::broken("a slot was waited for and is none"))
+    (*known).ok_or_else(|| Failure::broken("it was waited for and is not there"))
 }
 
 fn known_now(told: &watch::Receiver<Option<SlotId>>) -> Option<SlotId> {

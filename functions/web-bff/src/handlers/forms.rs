@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bff::invoke::{Deadline, Invoke};
 use bff::{Answer, IdempotencyKey, Problem, ProblemKind};
-use contracts::billing::{Bill, Command as BillingCommand, Query as BillingQuery};
+use contracts::billing::{
+    Bill, BillPayment, Command as BillingCommand, PaymentStatus, Query as BillingQuery,
+};
 use contracts::booking::{Accepted, Command, Payment};
 use contracts::id::{BillReference, BookingId, PaymentId, SlotId};
 use contracts::money::Money;
@@ -58,8 +60,8 @@ struct Nothing {
 pub(super) async fn book(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     let Book { key, slot, pay, token, .. } = errand.request.form()?;
-    let slot_id: SlotId = slot.parse().map_err(|_: contracts::id::InvalidId| odd("slot"))?;
-    let named: IdempotencyKey = key.parse().map_err(|_: bff::InvalidKey| odd("key"))?;
+    let slot_id: SlotId = slot.parse().ok().ok_or_else(|| odd("slot"))?;
+    let named: IdempotencyKey = key.parse().ok().ok_or_else(|| odd("key"))?;
     let payment = match pay.as_str() {
         "card" if is_token(&token) => Payment::Instant { token: token.clone() },
         "card" => return Err(odd("token")),
@@ -103,8 +105,8 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
     let booking_id: BookingId = errand.request.path("bookingId")?;
     errand.request.query(&[])?;
     let Pay { key, slot, amount: written, token, .. } = errand.request.form()?;
-    let slot_id: SlotId = slot.parse().map_err(|_: contracts::id::InvalidId| odd("slot"))?;
-    let named: IdempotencyKey = key.parse().map_err(|_: bff::InvalidKey| odd("key"))?;
+    let slot_id: SlotId = slot.parse().ok().ok_or_else(|| odd("slot"))?;
+    let named: IdempotencyKey = key.parse().ok().ok_or_else(|| odd("key"))?;
     if !is_token(&token) {
         return Err(odd("token"));
     }
@@ -126,7 +128,7 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
         errand.ask(&errand.at.billing_command, command, deadline).await;
     match paid {
         Ok(bill) => {
-            shown(&errand.anew(), &bill).await;
+            shown(&errand.anew(), reference, |it| it.version >= bill.version).await;
             Ok(Answer::see_other(format!("../{booking_id}")))
         }
         Err(failure) => {
@@ -159,19 +161,29 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
             let key = next_key(errand, &problem, &key);
             // The services have had their time; the page has its own.
             let errand = errand.anew();
+            if problem.kind() == ProblemKind::PaymentDeclined {
+                let is_declined = |it: &BillPayment| {
+                    it.payment_id == payment_id && it.status == PaymentStatus::Declined
+                };
+                shown(&errand, reference, |it| it.payments.iter().any(is_declined)).await;
+            }
             bookings::not_done(&errand, booking_id, &problem, trouble(blame, &text), key).await
         }
     }
 }
 
-/// Waits a moment for the view to show what was paid: who does not see their payment makes another.
-async fn shown(errand: &Errand<'_, impl Invoke>, paid: &Bill) {
+/// Waits a moment for the view to show what has become of a payment: who does not see it makes another.
+async fn shown(
+    errand: &Errand<'_, impl Invoke>,
+    reference: BillReference,
+    is_shown: impl Fn(&Bill) -> bool,
+) {
     let until = errand.deadline.within(VIEW_LIMIT);
     while !until.is_over() {
-        let question = BillingQuery::Bill { reference: paid.reference };
+        let question = BillingQuery::Bill { reference };
         let seen: Result<Bill, Failure> =
             errand.ask(&errand.at.billing_query, question, until).await;
-        if seen.is_ok_and(|it| it.version >= paid.version) {
+        if seen.is_ok_and(|it| is_shown(&it)) {
             return;
         }
         tokio::time::sleep(VIEW_PAUSE).await;

@@ -184,7 +184,7 @@ fn amounts(bill: &Bill, now: Timestamp) -> Markup {
             dt { "Paid" } dd { (words::money(bill.paid)) }
             @if is_open { dt { "Left" } dd { strong { (words::money(left)) } } }
             @if let Some(due_at) = bill.due_at {
-                @if is_open { dt { "Due" } dd { (words::until(due_at, now)) ", " (words::minute(due_at)) } }
+                @if is_open { dt { "Due" } dd { (words::until(due_at, now)) div .hint { (words::minute(due_at)) } } }
             }
         }
     }

@@ -548,7 +548,7 @@ async fn a_payment_is_not_shown_before_the_view_knows_of_it_but_not_waited_for_f
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn why_a_payment_came_to_nothing_stands_beside_it() {
     for (reply, status, words, same_key, wrong) in [
         (
