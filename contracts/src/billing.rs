@@ -78,6 +78,42 @@ pub struct Bill {
     pub due_at: Option<Timestamp>,
     /// How often it has changed.
     pub version: u64,
+    /// Every try to pay, in order. Rows of before there was such a list have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payments: Vec<BillPayment>,
+}
+
+/// One try to pay a bill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BillPayment {
+    /// Its name.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// How far it has come.
+    pub status: PaymentStatus,
+    /// Why it was refused, in the provider's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+}
+
+/// How far a payment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    /// Whether it was charged is not known yet.
+    Pending,
+    /// The money is there.
+    Captured,
+    /// The provider has refused it.
+    Declined,
+    /// The money was there, and has been given back.
+    Refunded,
+    /// It was given up before its outcome was known; what was charged nevertheless has been given back.
+    Withdrawn,
 }
 
 /// The states of a bill.

@@ -171,9 +171,11 @@ class Cloud:
     def seen(self, function: str) -> list[dict]:
         """What the function was given, with time and process."""
         try:
-            return [json.loads(line) for line in (self.memory / function).read_text().splitlines()]
+            written = (self.memory / function).read_text()
         except FileNotFoundError:
             return []
+        # What stands behind the last line's end is still being written.
+        return [json.loads(line) for line in written.split("\n")[:-1]]
 
     # -- the rest
 

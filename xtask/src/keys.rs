@@ -27,6 +27,8 @@ pub(crate) struct Keys {
     pub(crate) id: String,
     /// The public half, as a JSON Web Key Set.
     pub(crate) jwks: String,
+    /// The private half with its name, for the pages that sign anybody in on a local cloud.
+    pub(crate) local_signing_key: String,
     /// Authenticates the cursors of pages.
     pub(crate) cursor_key: String,
     /// Billing's key at the payment provider.
@@ -37,7 +39,7 @@ impl Keys {
     /// Reads the keys, and makes first what is missing.
     pub(crate) fn ensure(layout: &Layout) -> Outcome<Self> {
         let folder = layout.keys();
-        let signer = signer(folder.join("signing-key.pem"))?;
+        let (signer, pkcs8) = signer(folder.join("signing-key.pem"))?;
         let public = signer.public_key().as_ref();
         let coordinates = public.get(1..).unwrap_or_default();
         let (x, y) = coordinates
@@ -54,6 +56,7 @@ impl Keys {
         .to_string();
         files::replace_if_changed(&folder.join("jwks.json"), jwks.as_bytes(), files::PUBLIC)?;
         Ok(Self {
+            local_signing_key: format!("{id}:{}", STANDARD.encode(pkcs8)),
             signer,
             id,
             jwks,
@@ -69,7 +72,7 @@ impl Keys {
     }
 }
 
-fn signer(path: PathBuf) -> Outcome<EcdsaKeyPair> {
+fn signer(path: PathBuf) -> Outcome<(EcdsaKeyPair, Vec<u8>)> {
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let pkcs8 = match files::read_optional(&path)? {
@@ -84,9 +87,10 @@ fn signer(path: PathBuf) -> Outcome<EcdsaKeyPair> {
     let advice = || format!("remove {}: the next `cargo xtask up` makes a new one", path.display());
     let pkcs8 =
         pkcs8.ok_or_else(|| Failure::new("the signing key is no PEM file").advise(advice()))?;
-    EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8, &random)
+    let signer = EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8, &random)
         .context(|| "cannot use the signing key".into())
-        .map_err(|failure| failure.advise(advice()))
+        .map_err(|failure| failure.advise(advice()))?;
+    Ok((signer, pkcs8))
 }
 
 fn secret(path: PathBuf) -> Outcome<String> {
@@ -128,6 +132,8 @@ mod tests {
         let read = Keys::ensure(&layout).expect("read");
         assert_eq!((&made.jwks, &made.cursor_key), (&read.jwks, &read.cursor_key));
         assert_ne!(made.cursor_key, made.payment_provider_key);
+        assert_eq!(made.local_signing_key, read.local_signing_key);
+        assert!(made.local_signing_key.starts_with(&format!("{}:", made.id)));
         let signature = made.sign(b"message").expect("signed");
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, read.signer.public_key().as_ref())
             .verify(b"message", &signature)

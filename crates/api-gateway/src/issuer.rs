@@ -58,6 +58,12 @@ impl Issuer {
         Ok(Self { key, key_id, random })
     }
 
+    /// The same key under another name: what the key set that is published calls it.
+    #[must_use]
+    pub fn named(self, key_id: &str) -> Self {
+        Self { key_id: key_id.to_owned(), ..self }
+    }
+
     /// The public key as a JWKS.
     #[must_use]
     pub fn jwks(&self) -> String {

@@ -45,6 +45,10 @@ pub struct ProxyEvent {
 pub struct ProxyContext {
     /// What the authoriser says of the caller.
     pub authorizer: Option<Map<String, Value>>,
+    /// The host that was asked.
+    pub domain_name: Option<String>,
+    /// The whole path that was asked for, with what stands before the routes.
+    pub path: Option<String>,
 }
 
 /// Why a body is not for reading.

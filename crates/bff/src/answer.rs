@@ -30,8 +30,33 @@ impl Answer {
         }
     }
 
+    /// A page, which nobody keeps.
+    #[must_use]
+    pub fn html(status: u16, page: impl Into<String>) -> Self {
+        Self::text("text/html; charset=utf-8", page)
+            .status(status)
+            .with("Cache-Control", "no-store")
+    }
+
+    /// A text of some media type, with 200; how long it is kept is for the caller to say.
+    #[must_use]
+    pub fn text(media_type: &str, body: impl Into<String>) -> Self {
+        let headers = vec![("Content-Type", media_type.to_owned())];
+        Self { status: 200, headers, body: body.into() }
+    }
+
+    /// What was asked for has been done, and is to be looked at there.
+    #[must_use]
+    pub fn see_other(location: impl Into<String>) -> Self {
+        Self::empty(303).with("Location", location).with("Cache-Control", "no-store")
+    }
+
     pub(crate) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: String::new() }
+    }
+
+    fn status(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     /// Sets a header.

@@ -46,6 +46,21 @@ impl Edge {
     where
         F: Future<Output = Result<Answer, Problem>>,
     {
+        self.serve_shown(event, fresh, handle, |_, _| None).await
+    }
+
+    /// Likewise, for clients of whom some are people: `show` makes a page of a problem and its correlation id, or leaves
+    /// it to be a problem document.
+    pub async fn serve_shown<F>(
+        &self,
+        event: ProxyEvent,
+        fresh: Uuid,
+        handle: impl FnOnce(Request) -> F,
+        show: impl FnOnce(&Problem, &str) -> Option<Answer>,
+    ) -> ProxyAnswer
+    where
+        F: Future<Output = Result<Answer, Problem>>,
+    {
         let (id, correlation_id) =
             correlation::taken_over(event.header(correlation::HEADER), fresh);
         let origin = event.header("Origin").map(str::to_owned);
@@ -59,7 +74,8 @@ impl Edge {
                 Ok(answer) => answer,
                 Err(problem) => {
                     log(&route, &correlation_id, &problem);
-                    self.document(&problem, &correlation_id)
+                    let shown = show(&problem, &correlation_id);
+                    shown.unwrap_or_else(|| self.document(&problem, &correlation_id))
                 }
             }
         };

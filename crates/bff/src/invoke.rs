@@ -53,6 +53,10 @@ impl Deadline {
     pub fn is_over(self) -> bool {
         self.0 <= Instant::now()
     }
+
+    pub(crate) fn instant(self) -> Instant {
+        self.0
+    }
 }
 
 /// Asks a function, and reads its answer.

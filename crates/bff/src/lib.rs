@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod compose;
 pub mod invoke;
+pub mod kept;
 pub mod memory;
 
 mod answer;
@@ -16,7 +18,7 @@ mod request;
 
 pub use answer::Answer;
 pub use edge::Edge;
-pub use idempotency::IdempotencyKey;
+pub use idempotency::{IdempotencyKey, InvalidKey};
 pub use origins::Origins;
 pub use problem::{Problem, ProblemKind};
 pub use query::{PageAsked, Query};

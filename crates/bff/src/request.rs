@@ -1,10 +1,12 @@
 //! A request, read strictly: what is not understood is refused, not guessed at.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use api_gateway::proxy::{BodyError, ProxyEvent};
 use serde::de::DeserializeOwned;
+use serde::de::value::{Error as FormError, MapDeserializer};
 use uuid::Uuid;
 
 use crate::idempotency::{self, IdempotencyKey};
@@ -37,6 +39,13 @@ impl Caller {
     }
 }
 
+/// A request that belongs to nothing: for a look at it before it is served.
+impl From<ProxyEvent> for Request {
+    fn from(event: ProxyEvent) -> Self {
+        Self::new(event, Uuid::nil())
+    }
+}
+
 impl Request {
     pub(crate) fn new(event: ProxyEvent, correlation_id: Uuid) -> Self {
         Self { event, correlation_id }
@@ -54,6 +63,12 @@ impl Request {
     #[must_use]
     pub fn route(&self) -> (&str, &str) {
         (&self.event.http_method, self.event.resource.as_deref().unwrap_or_default())
+    }
+
+    /// A header that must not come twice; of two there is none.
+    #[must_use]
+    pub fn only_header(&self, name: &str) -> Option<&str> {
+        self.event.only_header(name)
     }
 
     /// A header that may come once; names have no case.
@@ -101,6 +116,12 @@ impl Request {
         Query::read(self.event.query(), known)
     }
 
+    /// The query, whatever is in it: for callers whose parameters are not ours to choose.
+    #[must_use]
+    pub fn any_query(&self) -> BTreeMap<&str, &str> {
+        self.event.query().collect()
+    }
+
     /// The body, as JSON. Fields that `T` does not know are refused if it denies them: it should.
     ///
     /// # Errors
@@ -119,6 +140,81 @@ impl Request {
         }
         serde_json::from_slice(&body)
             .map_err(|error| Problem::validation(format!("body: {}", short(&error.to_string()))))
+    }
+
+    /// The body, as a form that a page has sent. Fields that `T` does not know are refused if it denies them: it should.
+    ///
+    /// # Errors
+    ///
+    /// 413 beyond 64 KiB; 400 for another media type, for a field that comes twice, and for what is no `T`.
+    pub fn form<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let fields = self.fields()?;
+        T::deserialize(MapDeserializer::new(fields.into_iter())).map_err(|error: FormError| {
+            Problem::validation(format!("form: {}", short(&error.to_string())))
+        })
+    }
+
+    /// One field of a form, before the rest is looked at; empty if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Request::form`].
+    pub fn form_field(&self, name: &str) -> Result<String, Problem> {
+        Ok(self.fields()?.remove(name).unwrap_or_default())
+    }
+
+    fn fields(&self) -> Result<BTreeMap<String, String>, Problem> {
+        let body = self.bytes()?;
+        let media_type = self.header("Content-Type").unwrap_or_default();
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Problem::validation("the body must be a form"));
+        }
+        let mut fields = BTreeMap::new();
+        for pair in body.split(|byte| *byte == b'&').filter(|it| !it.is_empty()) {
+            let (name, value) = field(pair)
+                .ok_or_else(|| Problem::validation("the form is not written in UTF-8"))?;
+            if fields.insert(name, value).is_some() {
+                return Err(Problem::validation("a field of the form is given more than once"));
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The first cookie of this name.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let all = self.event.headers("Cookie").flat_map(|it| it.split(';'));
+        let named = all.filter_map(|it| it.trim().split_once('='));
+        named.into_iter().find(|(it, _)| *it == name).map(|(_, value)| value)
+    }
+
+    /// Whether the client names this media type among those that it takes, and does not shut it out.
+    ///
+    /// `*/*` names none: that is what programs send that have not thought about it.
+    #[must_use]
+    pub fn accepts(&self, media_type: &str) -> bool {
+        let all = self.event.headers("Accept").flat_map(|it| it.split(','));
+        all.map(|it| it.split(';').map(str::trim)).any(|mut range| {
+            let named = range.next().is_some_and(|it| it.eq_ignore_ascii_case(media_type));
+            let nothing = |it: &str| {
+                it.strip_prefix("q=").is_some_and(|q| q.bytes().all(|it| matches!(it, b'0' | b'.')))
+            };
+            named && !range.any(nothing)
+        })
+    }
+
+    /// The path as it was asked for, without what stands before the routes.
+    #[must_use]
+    pub fn raw_path(&self) -> &str {
+        &self.event.path
+    }
+
+    /// Where the client has found this route, as an https address; nothing if the gateway does not say.
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
+        let context = self.event.request_context.as_ref()?;
+        Some(format!("https://{}{}", context.domain_name.as_ref()?, context.path.as_ref()?))
     }
 
     /// Makes sure that nothing was sent that would not be looked at.
@@ -157,6 +253,13 @@ impl Request {
     }
 }
 
+/// A form writes a blank as a plus.
+fn field(pair: &[u8]) -> Option<(String, String)> {
+    let text = std::str::from_utf8(pair).ok()?.replace('+', " ");
+    let (name, value) = text.split_once('=').unwrap_or((&text, ""));
+    Some((decoded(name)?.into_owned(), decoded(value)?.into_owned()))
+}
+
 /// API Gateway decodes path parameters, other clouds do not. Nothing that is a name here has a percent sign, so decoding
 /// twice does no harm.
 fn decoded(raw: &str) -> Option<Cow<'_, str>> {
@@ -176,7 +279,6 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Named {
-        #[expect(dead_code, reason = "only whether it can be read matters")]
         name: String,
     }
 
@@ -264,6 +366,48 @@ mod tests {
         }
     }
 
+    fn form(body: &str) -> Result<Named, u16> {
+        let headers = json!({"content-type": "application/x-www-form-urlencoded"});
+        let sent = request(json!({"headers": headers, "body": body}));
+        sent.form::<Named>().map_err(|it| it.kind().status())
+    }
+
+    #[test]
+    fn a_form_is_read_as_strictly_as_json() {
+        assert_eq!(form("name=a+b%2Bc%26").unwrap().name, "a b+c&");
+        assert_eq!(form("name=").unwrap().name, "");
+        for body in ["", "name=a&name=b", "name=a&x=1", "x=1", "name=%ff", "=a", "name"] {
+            let read = form(body).map(|it| it.name);
+            assert!(read == Err(400) || body == "name" && read == Ok(String::new()), "{body}");
+        }
+        assert_eq!(form(&format!("name={}", "x".repeat(BODY_MAX))).map(|it| it.name), Err(413));
+        let json = request(json!({"body": r#"{"name":"a"}"#}));
+        assert!(json.form::<Named>().is_err());
+    }
+
+    #[test]
+    fn a_cookie_is_found_by_its_whole_name() {
+        let sent = request(json!({"headers": {"cookie": "a=1; session=x.y=; b=2"}}));
+        assert_eq!(sent.cookie("session"), Some("x.y="));
+        assert_eq!((sent.cookie("ession"), sent.cookie("c")), (None, None));
+        assert_eq!(request(json!({})).cookie("a"), None);
+    }
+
+    #[test]
+    fn a_client_takes_what_it_names() {
+        for (accept, html) in [
+            ("text/html,application/xhtml+xml,*/*;q=0.8", true),
+            ("application/json, text/HTML;q=0.5", true),
+            ("text/html;q=0", false),
+            ("text/html; q=0.0, application/json", false),
+            ("*/*", false),
+            ("", false),
+        ] {
+            let sent = request(json!({"headers": {"accept": accept}}));
+            assert_eq!(sent.accepts("text/html"), html, "{accept}");
+        }
+    }
+
     #[test]
     fn a_path_may_come_encoded_or_not() {
         for raw in ["a:b", "a%3Ab", "a%3ab"] {
@@ -293,6 +437,7 @@ mod tests {
             let request = request(json!({"body": body, "isBase64Encoded": encoded}));
             drop(request.body::<Named>());
             drop(request.no_body());
+            drop(form(&body));
         }
     }
 }

@@ -9,6 +9,8 @@ mod logs;
 pub use aws::aws_config;
 pub use logs::telemetry;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -23,6 +25,18 @@ pub fn now() -> Timestamp {
 #[must_use]
 pub fn new_id() -> Uuid {
     Uuid::now_v7()
+}
+
+/// A secret that nobody guesses: 256 random bits, in letters that stand anywhere.
+///
+/// # Panics
+///
+/// If the system has no random numbers: nothing that is made then would be a secret.
+#[must_use]
+pub fn new_secret() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Makes a first call during init, so that its connection is open when it is needed.
@@ -43,5 +57,12 @@ mod tests {
         let ids: Vec<Uuid> = (0..1_000).map(|_| new_id()).collect();
         assert!(ids.is_sorted());
         assert_eq!(ids[0].get_version_num(), 7);
+    }
+
+    #[test]
+    fn no_two_secrets_are_the_same() {
+        let (one, other) = (new_secret(), new_secret());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 43);
     }
 }

@@ -1,11 +1,11 @@
 //! What billing says to others, and what it makes of what others say.
 
-use contracts::billing::{Bill as PublicBill, Event as PublicEvent};
+use contracts::billing::{Bill as PublicBill, BillPayment, Event as PublicEvent, PaymentStatus};
 use contracts::booking::{Event as BookingEvent, PaymentMode};
 use contracts::id::{BillReference, CustomerId};
 use outbox::consume::Delivery;
 
-use crate::domain::{Bill, BillEvent};
+use crate::domain::{Bill, BillEvent, Payment, PaymentState};
 
 /// Version of the shape of billing's events.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -22,7 +22,26 @@ pub fn public(bill: &Bill, version: u64) -> Option<PublicBill> {
         status,
         due_at: terms.due_at,
         version,
+        payments: bill.payments().iter().map(public_payment).collect(),
     })
+}
+
+/// The payment as others see it: never what is charged.
+fn public_payment(payment: &Payment) -> BillPayment {
+    let (status, reason) = match &payment.state {
+        PaymentState::Requested => (PaymentStatus::Pending, None),
+        PaymentState::Captured => (PaymentStatus::Captured, None),
+        PaymentState::Declined { reason } => (PaymentStatus::Declined, Some(reason.clone())),
+        PaymentState::Returned { .. } => (PaymentStatus::Refunded, None),
+        PaymentState::Withdrawn { .. } => (PaymentStatus::Withdrawn, None),
+    };
+    BillPayment {
+        payment_id: payment.id,
+        amount: payment.amount,
+        status,
+        reason,
+        requested_at: payment.requested_at,
+    }
 }
 
 /// The event as it is published.

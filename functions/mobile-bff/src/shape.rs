@@ -1,5 +1,6 @@
 //! What clients send and see: small, and of their own shape, so that services may change theirs.
 
+use bff::compose::{Part, Report};
 use contracts::billing::{Bill, BillStatus};
 use contracts::booking::{Booking, BookingStatus, FailureReason, Payment, PaymentMode};
 use contracts::id::{BillReference, BookingId, SlotId};
@@ -77,9 +78,9 @@ pub struct BookingShown {
     bill: Option<BillShown>,
     version: u64,
     updated_at: Timestamp,
-    /// The services whose part is missing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    degraded: Vec<&'static str>,
+    /// The services whose part is missing, and why.
+    #[serde(flatten)]
+    troubles: Report,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,17 +97,6 @@ pub struct BillShown {
     status: BillStatus,
 }
 
-/// What is known of a booking's bill.
-#[derive(Debug)]
-pub enum BillKnown {
-    /// All of it.
-    Bill(Bill),
-    /// There is none.
-    None,
-    /// Billing did not say.
-    Unknown,
-}
-
 impl From<Slot> for SlotShown {
     fn from(slot: Slot) -> Self {
         let Slot { slot_id, name, status, version: _ } = slot;
@@ -116,7 +106,7 @@ impl From<Slot> for SlotShown {
 
 impl From<Bill> for BillShown {
     fn from(bill: Bill) -> Self {
-        let Bill { reference, total, paid, status, customer: _, due_at: _, version: _ } = bill;
+        let Bill { reference, total, paid, status, .. } = bill;
         Self { reference, total, paid, status }
     }
 }
@@ -134,21 +124,22 @@ impl From<Booking> for BookingShown {
             bill: None,
             version,
             updated_at,
-            degraded: Vec::new(),
+            troubles: Report::default(),
         }
     }
 }
 
 impl BookingShown {
-    /// The booking with what is known of its bill.
+    /// The booking with what is known of its bill, if it has one.
     #[must_use]
-    pub fn with_bill(mut self, bill: BillKnown) -> Self {
-        match bill {
-            BillKnown::Bill(bill) => self.bill = Some(bill.into()),
-            BillKnown::None => {}
-            BillKnown::Unknown => self.degraded.push("billing"),
-        }
-        self
+    pub fn with_bill(self, bill: Part<Option<Bill>>) -> Self {
+        Self { bill: bill.into_value().flatten().map(BillShown::from), ..self }
+    }
+
+    /// The booking with what is missing of it.
+    #[must_use]
+    pub fn reported(self, report: Report) -> Self {
+        Self { troubles: report.troubles(), ..self }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bff::compose::{Part, Report};
 use contracts::booking::{Booking, BookingStatus, FailureReason, History, PaymentMode, Standing};
 use contracts::id::{BookingId, CustomerId, SlotId};
 use contracts::projection::{Overview, Projection};
@@ -74,9 +75,9 @@ pub struct Redriven {
 pub struct DeadLettersShown {
     /// The letters, queue by queue.
     pub items: Vec<LetterShown>,
-    /// Queues that could not be looked at.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub degraded: Vec<String>,
+    /// Queues that could not be looked at, and why.
+    #[serde(flatten)]
+    pub troubles: Report,
 }
 
 /// A queue, and about how much is in it.
@@ -117,17 +118,22 @@ pub struct OverviewShown {
     counted_up_to: u64,
     projections: [ProjectionShown; 2],
     queues: Vec<QueueShown>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    degraded: Vec<&'static str>,
+    #[serde(flatten)]
+    troubles: Report,
 }
 
 impl OverviewShown {
-    /// What both services and the queues tell; `None` if the queues do not.
+    /// What both services and the queues tell.
     #[must_use]
-    pub fn new(bookings: Overview, slots: Overview, queues: Option<Vec<QueueShown>>) -> Self {
+    pub fn new(
+        bookings: Overview,
+        slots: Overview,
+        queues: Part<Vec<QueueShown>>,
+        report: Report,
+    ) -> Self {
         Self {
-            degraded: if queues.is_some() { Vec::new() } else { vec!["queues"] },
-            queues: queues.unwrap_or_default(),
+            troubles: report.troubles(),
+            queues: queues.into_value().unwrap_or_default(),
             bookings: bookings.counts,
             slots: slots.counts,
             counted_up_to: bookings.counted_up_to.min(slots.counted_up_to),

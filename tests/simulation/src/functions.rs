@@ -17,6 +17,11 @@ use parking::source::Slots;
 use payment_provider::handlers::provider::{Delays, Provider};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use web_bff::config::{Door, SignIn};
+use web_bff::handlers::bff::Front;
+use web_bff::memory::OneToken;
+use web_bff::recollection::Recollection;
+use web_bff::session::Cookies;
 
 use crate::lambda::{Environment, Failed};
 use crate::ports::events::Events;
@@ -161,6 +166,12 @@ pub(crate) async fn handle(
             let event = read(payload)?;
             write(&mobile_bff::handlers::bff::handle(&services, &mobile(), event, new_id).await)
         }
+        "web-bff" => {
+            let front = web(Services(line));
+            let secret = || line.new_id().to_string();
+            let fresh = web_bff::handlers::bff::Fresh { now: now(), id: new_id, secret };
+            write(&front.handle(read(payload)?, fresh).await)
+        }
         "operator-bff" => {
             let services = Services(line);
             let (config, event) = (operator(&line.world.platform.wiring), read(payload)?);
@@ -182,6 +193,27 @@ fn mobile() -> mobile_bff::config::Config {
             billing_query: "billing-query".to_owned(),
         },
         origins: Origins::Any,
+    }
+}
+
+/// Without a provider, as on a stage that nobody has told of one: bearer tokens are all that opens it.
+fn web<S>(services: S) -> Front<S, Inline, OneToken> {
+    let (issuer, audience) = ("nobody".to_owned(), "nobody".to_owned());
+    let expectations = Expectations { issuer, audience, roles: Vec::new() };
+    let keys = Inline("{\"keys\":[]}".to_owned());
+    Front {
+        services,
+        at: web_bff::config::Services {
+            booking_command: "booking-command".to_owned(),
+            booking_query: "booking-query".to_owned(),
+            parking_query: "parking-query".to_owned(),
+            billing_command: "billing-command".to_owned(),
+            billing_query: "billing-query".to_owned(),
+        },
+        verifier: Verifier::new(keys, expectations.clone()),
+        provider: OneToken::default(),
+        door: Door { expectations, cookies: Cookies::Secure, sign_in: SignIn::Nowhere },
+        remembered: Recollection::default(),
     }
 }
 

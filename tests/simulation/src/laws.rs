@@ -14,6 +14,7 @@ use futures::FutureExt as _;
 use parking::domain::{Slot, Standing};
 use payment_provider::domain::{MovementKind, Reference};
 use payment_provider::ledger::Ledger as _;
+use tokio::sync::Notify;
 
 use crate::functions::total;
 use crate::line::Fate;
@@ -23,6 +24,7 @@ use crate::world::World;
 #[derive(Debug, Default)]
 pub(crate) struct Laws {
     inner: Mutex<Inner>,
+    is_broken: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +46,7 @@ impl Laws {
     /// Notes that a law is broken.
     pub(crate) fn broken(&self, what: impl Into<String>) {
         self.lock().broken.push(what.into());
+        self.is_broken.notify_one();
     }
 
     /// Notes that a law is broken, unless it holds.
@@ -55,6 +58,11 @@ impl Laws {
 
     pub(crate) fn is_broken(&self) -> bool {
         !self.lock().broken.is_empty()
+    }
+
+    /// Waits until a law is broken.
+    pub(crate) async fn until_broken(&self) {
+        self.is_broken.notified().await;
     }
 
     pub(crate) fn all_broken(&self) -> Vec<String> {

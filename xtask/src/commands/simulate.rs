@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -19,6 +20,8 @@ const PLANTED: &str = "tests/simulation/planted-faults.yaml";
 const DAYS_MAX: &str = "2000";
 /// Days without any fault planted, so that a copy that is broken by itself is not taken for one that finds everything.
 const DAYS_AS_IS: &str = "300";
+/// They take seconds; a fault that keeps a day from ending is to be told, not waited for.
+const DAYS_LAST_MAX: Duration = Duration::from_secs(300);
 /// The first of these days. Always the same: whether a fault is found must not be a matter of luck.
 const FIRST_DAY: &str = "1";
 
@@ -122,7 +125,12 @@ async fn days(
     let simulate = Program::new(program, &layout.root)
         .args(["--from", FIRST_DAY, "--seeds", days, "--fail-fast"])
         .env("PLANTED", planted.unwrap_or_default());
-    simulate.read().await
+    tokio::time::timeout(DAYS_LAST_MAX, simulate.read())
+        .await
+        .context(|| {
+            format!("{days} days do not end with {}", planted.unwrap_or("no fault planted"))
+        })
+        .flatten()
 }
 
 /// The law that was broken, in the words of the simulation; nothing if it says nothing of one.

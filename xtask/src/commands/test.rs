@@ -20,11 +20,11 @@ const STEPS: [(&str, &str); 9] = [
     ("templates", "cfn-lint finds nothing"),
     ("localstack", "the local cloud does what it says"),
     ("cloud", "the platform comes up on a cloud of its own"),
-    ("e2e", "the platform keeps its promises through the front door, whatever step fails"),
+    ("e2e", "the platform keeps its promises through the front door, whatever fails or dies"),
 ];
 
 /// The test programs that want the cloud.
-const E2E: [&str; 2] = ["e2e", "faults"];
+const E2E: [&str; 3] = ["e2e", "faults", "chaos"];
 /// Bills of the tests fall due while one waits.
 const BILL_DUE_SECONDS: &str = "25";
 /// What cargo is told, so that functions, tests and this program share what they are made of.

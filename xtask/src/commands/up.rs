@@ -44,6 +44,7 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &UpArgs) -> Outcome<
 pub(crate) fn show(ui: Ui, cloud: &Cloud, outputs: &Outputs) -> Outcome {
     let name = |it: &str| ui.paint_out.name(format!("{it:<17}"));
     ui.print(format!("  {} {}", name("front door"), outputs.api_url))?;
+    ui.print(format!("  {} {}/web/", name("pages"), outputs.api_url))?;
     ui.print(format!("  {} {}", name("payment provider"), outputs.payment_provider_url))?;
     ui.print(format!("  {} {}", name("local cloud"), outputs.cloud_url))?;
     for (setting, value) in &cloud.record.settings {

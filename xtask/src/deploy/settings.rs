@@ -36,6 +36,7 @@ impl Settings {
             ("JwtIssuer", ISSUER),
             ("JwtAudience", AUDIENCE),
             ("Jwks", &keys.jwks),
+            ("LocalSigningKey", &keys.local_signing_key),
             ("CursorKey", &keys.cursor_key),
             ("PaymentProviderKey", &keys.payment_provider_key),
         ]

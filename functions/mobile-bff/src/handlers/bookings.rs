@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use bff::compose::Composition;
 use bff::invoke::{Invoke, ask};
 use bff::{Answer, Problem, ProblemKind};
-use contracts::billing::Query as BillingQuery;
+use contracts::billing::{Bill, Query as BillingQuery};
 use contracts::booking::{Accepted, Booking, Command, History, Payment, Query};
 use contracts::id::{BillReference, BookingId, CustomerId, SlotId};
 use contracts::message::{Page, Request};
@@ -12,7 +13,7 @@ use contracts::parking::{Command as ParkingCommand, Query as ParkingQuery, Slot}
 use saga::{Failure, FailureKind};
 
 use super::{Errand, page_request};
-use crate::shape::{BillKnown, BookingShown, NewBooking, is_token, page};
+use crate::shape::{BookingShown, NewBooking, is_token, page};
 
 /// Parking waits a second for a slot that it does not see yet, before it says that there is none.
 const SLOT_LIMIT: Duration = Duration::from_millis(2_000);
@@ -87,10 +88,13 @@ pub(super) async fn read(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
     let booking_id = errand.request.path("bookingId")?;
     let query = errand.request.query(&["minVersion"])?;
     let min_version = query.number("minVersion", 1..=u64::MAX)?;
-    let booking = find(errand, booking_id, min_version).await?;
+    let composition = Composition::partial(errand.deadline);
+    let found = find(errand, booking_id, min_version);
+    let booking = composition.required("booking", found).await?;
     // After the booking and not beside it: a bill is named after the slot, too.
-    let bill = bill_of(errand, &booking).await;
-    let shown = BookingShown::from(booking).with_bill(bill);
+    let bill = bill_of(errand, &booking);
+    let bill = composition.optional_within("billing", BILL_LIMIT, bill).await?;
+    let shown = BookingShown::from(booking).with_bill(bill).reported(composition.report());
     Ok(Answer::json(200, &shown).unless_known(errand.request))
 }
 
@@ -105,14 +109,18 @@ pub(super) async fn find(
     ask(errand.services, &errand.at.booking_query, &question, errand.deadline).await
 }
 
-async fn bill_of(errand: &Errand<'_, impl Invoke>, booking: &Booking) -> BillKnown {
+/// A booking's bill, or billing's word that there is none.
+async fn bill_of(
+    errand: &Errand<'_, impl Invoke>,
+    booking: &Booking,
+) -> Result<Option<Bill>, Failure> {
     let reference = BillReference { slot_id: booking.slot_id, booking_id: booking.booking_id };
     let question = Request::from(BillingQuery::Bill { reference });
-    let deadline = errand.deadline.within(BILL_LIMIT);
+    let deadline = errand.deadline;
     match ask(errand.services, &errand.at.billing_query, &question, deadline).await {
-        Ok(bill) => BillKnown::Bill(bill),
-        Err(failure) if is_not_found(&failure) => BillKnown::None,
-        Err(_) => BillKnown::Unknown,
+        Ok(bill) => Ok(Some(bill)),
+        Err(failure) if is_not_found(&failure) => Ok(None),
+        Err(failure) => Err(failure),
     }
 }
 

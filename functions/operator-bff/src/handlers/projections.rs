@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use bff::compose::Composition;
 use bff::invoke::{Invoke, ask, start};
 use bff::{Answer, Problem};
 use contracts::message::Request;
@@ -11,7 +12,7 @@ use futures::future::try_join_all;
 use saga::Failure;
 
 use super::Errand;
-use super::queues::within_limit;
+use super::queues::QUEUE_LIMIT;
 use crate::config::Services;
 use crate::queues::{Queues, Watched};
 use crate::shape::{OverviewShown, ProjectionShown, QueueShown, RollBack};
@@ -104,12 +105,18 @@ pub(super) async fn overview(
     let (services, at, deadline) = (errand.services, errand.at, errand.deadline);
     let bookings = Request::from(booking::Query::Overview {});
     let slots = Request::from(parking::Query::Overview {});
-    let (bookings, slots, depths) = tokio::join!(
-        ask::<_, Overview>(services, &at.booking_query, &bookings, deadline),
-        ask::<_, Overview>(services, &at.parking_query, &slots, deadline),
-        within_limit(depths(queues, watched)),
-    );
-    Ok(Answer::json(200, &OverviewShown::new(bookings?, slots?, depths.ok())))
+    let composition = Composition::partial(deadline);
+    let (bookings, slots, depths) = tokio::try_join!(
+        composition.required(
+            "bookings",
+            ask::<_, Overview>(services, &at.booking_query, &bookings, deadline)
+        ),
+        composition
+            .required("slots", ask::<_, Overview>(services, &at.parking_query, &slots, deadline)),
+        composition.optional_within("queues", QUEUE_LIMIT, depths(queues, watched)),
+    )?;
+    let shown = OverviewShown::new(bookings, slots, depths, composition.report());
+    Ok(Answer::json(200, &shown))
 }
 
 async fn depths(queues: &impl Queues, watched: &[Watched]) -> Result<Vec<QueueShown>, Failure> {

@@ -3,9 +3,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use bff::compose::Composition;
 use bff::invoke::Invoke;
 use bff::{Answer, Problem};
-use futures::future::join_all;
+use futures::future::try_join_all;
 use outbox::republish::{Range, Republish};
 use saga::Failure;
 use tokio::time::timeout;
@@ -15,7 +16,7 @@ use crate::queues::{LetterShown, Queues, Watched};
 use crate::shape::{DeadLettersShown, Redriven, Republished, WishToRepublish};
 
 /// One queue that is slow must not keep an operator from the letters of all others.
-const QUEUE_LIMIT: Duration = Duration::from_secs(4);
+pub(super) const QUEUE_LIMIT: Duration = Duration::from_secs(4);
 
 /// `GET /operator/dead-letters`.
 pub(super) async fn letters(
@@ -24,20 +25,19 @@ pub(super) async fn letters(
     watched: &[Watched],
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
+    let composition = Composition::partial(errand.deadline);
     let looks = watched.iter().map(async |queue| {
-        let found = within_limit(queues.letters(queue)).await;
-        (queue, found)
+        let found = queues.letters(queue);
+        let found = composition.optional_within(queue.name.clone(), QUEUE_LIMIT, found).await?;
+        Ok::<_, Failure>((queue, found))
     });
-    let mut shown = DeadLettersShown::default();
-    for (queue, found) in join_all(looks).await {
-        match found {
-            Ok(found) => {
-                shown.items.extend(found.into_iter().map(|it| LetterShown::new(queue, it)));
-            }
-            Err(_) => shown.degraded.push(queue.name.clone()),
-        }
+    let mut items = Vec::new();
+    for (queue, found) in try_join_all(looks).await? {
+        let found = found.into_value().into_iter().flatten();
+        items.extend(found.map(|it| LetterShown::new(queue, it)));
     }
-    Ok(Answer::json(200, &shown))
+    let troubles = composition.report().troubles();
+    Ok(Answer::json(200, &DeadLettersShown { items, troubles }))
 }
 
 /// `POST /operator/dead-letters/{queue}/redrive`.
@@ -110,9 +110,7 @@ pub(super) async fn republish(
     Ok(Answer::json(202, &Republished { service }))
 }
 
-pub(super) async fn within_limit<T>(
-    call: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+async fn within_limit<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let answer = timeout(QUEUE_LIMIT, call).await;
     answer.map_err(|late| Failure::transient("the queue did not answer in time", late))?
 }

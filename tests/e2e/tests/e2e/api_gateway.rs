@@ -28,6 +28,9 @@ async fn every_other_route_wants_a_token() {
         "/mobile/slots".to_owned(),
         "/mobile/bookings".to_owned(),
         format!("/mobile/bookings/{id}"),
+        "/web/".to_owned(),
+        "/web/bookings".to_owned(),
+        format!("/web/bookings/{id}"),
     ] {
         let reply = platform.send(Method::GET, &path, &[], None).await;
         reply.expect_problem(401, "unauthenticated");

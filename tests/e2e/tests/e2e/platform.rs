@@ -188,6 +188,17 @@ impl Platform {
         headers: &[(&str, &str)],
         body: Option<String>,
     ) -> Reply {
+        self.try_send(method, path, headers, body).await.unwrap()
+    }
+
+    /// The same where nobody may be there to answer.
+    pub(crate) async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Result<Reply, reqwest::Error> {
         let url =
             if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.api) };
         let mut request = self.http.request(method, url);
@@ -197,11 +208,11 @@ impl Platform {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        let response = request.send().await.unwrap();
+        let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
+        let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Reply { status, headers, body, text }
+        Ok(Reply { status, headers, body, text })
     }
 
     /// What the provider has taken and given back, in cents: (charges, refunds).
@@ -302,10 +313,21 @@ impl Caller {
         headers: &[(&str, &str)],
         body: Option<String>,
     ) -> Reply {
+        self.try_send(method, path, headers, body).await.unwrap()
+    }
+
+    /// The same where nobody may be there to answer.
+    pub(crate) async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Result<Reply, reqwest::Error> {
         let bearer = format!("Bearer {}", self.token);
         let mut all = vec![("authorization", bearer.as_str())];
         all.extend_from_slice(headers);
-        self.platform.send(method, path, &all, body).await
+        self.platform.try_send(method, path, &all, body).await
     }
 
     /// Books a slot and pays at once; answers the booking's id.

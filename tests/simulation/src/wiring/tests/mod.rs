@@ -62,6 +62,7 @@ fn every_function_is_found_with_its_time_out() {
         ("parking-react", 6),
         ("parking-rebuild", 900),
         ("payment-provider", 15),
+        ("web-bff", 15),
     ];
     assert_eq!(found.collect::<Vec<_>>(), expected);
     assert_eq!(platform.functions["billing-react"].resource, "billing/ReactFunction");

@@ -1,0 +1,3 @@
+//! What no pattern crate offers: an OpenID provider, over https.
+
+pub mod https;

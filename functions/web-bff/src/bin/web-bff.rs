@@ -1,0 +1,28 @@
+//! Lambda `web-bff`: wiring only.
+
+use ::bff::lambda::Functions;
+use api_gateway::proxy::ProxyEvent;
+use api_gateway::verifier::Verifier;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use web_bff::adapters::https::Https;
+use web_bff::config::Config;
+use web_bff::handlers::bff::{Fresh, Front};
+use web_bff::recollection::Recollection;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    function::telemetry();
+    let Config { services: at, keys, door } = Config::from_env()?;
+    let services = Functions::new(&function::aws_config().await);
+    let (verifier, provider) = (Verifier::new(keys, door.expectations.clone()), Https::new()?);
+    let remembered = Recollection::default();
+    function::warm(services.warm_up(&at.booking_query)).await;
+    function::warm(verifier.warm(function::now())).await;
+    let front = Front { services, at, verifier, provider, door, remembered };
+    run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
+        let fresh =
+            Fresh { now: function::now(), id: function::new_id, secret: function::new_secret };
+        Ok::<_, Error>(front.handle(event.payload, fresh).await)
+    }))
+    .await
+}

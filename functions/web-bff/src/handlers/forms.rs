@@ -1,0 +1,302 @@
+//! What somebody does on a page: book, pay, cancel, check out. Done, they are sent on to see it; else the form tells why.
+
+use std::time::Duration;
+
+use bff::invoke::{Deadline, Invoke};
+use bff::{Answer, IdempotencyKey, Problem, ProblemKind};
+use contracts::billing::{
+    Bill, BillPayment, Command as BillingCommand, PaymentStatus, Query as BillingQuery,
+};
+use contracts::booking::{Accepted, Command, Payment};
+use contracts::id::{BillReference, BookingId, PaymentId, SlotId};
+use contracts::money::Money;
+use saga::Failure;
+use serde::Deserialize;
+
+use super::{Errand, bookings, slots};
+use crate::pages::booking::{Blame, Form, Trouble};
+use crate::pages::slots::Trouble as SlotTrouble;
+use crate::pages::words::refusal;
+
+/// A card may take three seconds, and a provider that does not answer is asked again; the function has fifteen.
+const PAYMENT_LIMIT: Duration = Duration::from_secs(10);
+/// A view is a moment behind; if it is more, the payment is good all the same.
+const VIEW_LIMIT: Duration = Duration::from_secs(1);
+const VIEW_PAUSE: Duration = Duration::from_millis(50);
+/// A token names a means of payment; it is no document.
+const TOKEN_LENGTH_MAX: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Book {
+    #[serde(default, rename = "proof")]
+    _proof: String,
+    key: String,
+    slot: String,
+    pay: String,
+    #[serde(default)]
+    token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pay {
+    #[serde(default, rename = "proof")]
+    _proof: String,
+    key: String,
+    slot: String,
+    amount: String,
+    token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {
+    #[serde(default, rename = "proof")]
+    _proof: String,
+}
+
+/// `POST /web/bookings`.
+pub(super) async fn book(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
+    errand.request.query(&[])?;
+    let Book { key, slot, pay, token, .. } = errand.request.form()?;
+    let slot_id: SlotId = slot.parse().ok().ok_or_else(|| odd("slot"))?;
+    let named: IdempotencyKey = key.parse().ok().ok_or_else(|| odd("key"))?;
+    let payment = match pay.as_str() {
+        "card" if is_token(&token) => Payment::Instant { token: token.clone() },
+        "card" => return Err(odd("token")),
+        "invoice" => Payment::Invoice {},
+        _ => return Err(odd("pay")),
+    };
+    let booking_id = BookingId(named.id("booking", &errand.customer.0));
+    let customer = errand.customer.clone();
+    let command = Command::CreateBooking { booking_id, customer, slot_id, payment };
+    match done(errand, command).await {
+        Ok(accepted) => Ok(seen(errand, accepted)),
+        Err(failure) => {
+            let problem = Problem::from(failure);
+            let text = match problem.kind() {
+                ProblemKind::IdempotencyKeyReused => {
+                    "This form was sent before, for another way to pay. It is a fresh one now: choose again."
+                }
+                ProblemKind::ServiceUnavailable => {
+                    "Booking does not answer just now, so we can’t tell whether it worked. Send it again: it books once only."
+                }
+                ProblemKind::Validation
+                | ProblemKind::Unauthenticated
+                | ProblemKind::PaymentDeclined
+                | ProblemKind::Forbidden
+                | ProblemKind::NotFound
+                | ProblemKind::Conflict
+                | ProblemKind::PayloadTooLarge => {
+                    "This slot can’t be booked just now. Choose another one, or try again."
+                }
+            };
+            let key = next_key(errand, &problem, &key);
+            let by_invoice = pay == "invoice";
+            let trouble = SlotTrouble { slot_id, key, text, by_invoice, token: &token };
+            slots::not_booked(&errand.anew(), &problem, trouble).await
+        }
+    }
+}
+
+/// `POST /web/bookings/{bookingId}/payments`.
+pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
+    let booking_id: BookingId = errand.request.path("bookingId")?;
+    errand.request.query(&[])?;
+    let Pay { key, slot, amount: written, token, .. } = errand.request.form()?;
+    let slot_id: SlotId = slot.parse().ok().ok_or_else(|| odd("slot"))?;
+    let named: IdempotencyKey = key.parse().ok().ok_or_else(|| odd("key"))?;
+    if !is_token(&token) {
+        return Err(odd("token"));
+    }
+    let reference = BillReference { slot_id, booking_id };
+    let trouble =
+        |blame, text| Trouble { form: Form::Pay, blame, text, amount: &written, token: &token };
+    let Some(amount) = amount(&written) else {
+        let problem = Problem::validation("amount must be more than nothing, with two places");
+        let text = "Write an amount such as 40 or 40.00, and more than nothing.";
+        let trouble = trouble(Blame::Amount, text);
+        return bookings::not_done(errand, booking_id, &problem, trouble, &key).await;
+    };
+    let payment_id = PaymentId(named.id(&format!("payment {reference}"), &errand.customer.0));
+    let customer = errand.customer.clone();
+    let command =
+        BillingCommand::PayBill { reference, customer, payment_id, amount, token: token.clone() };
+    let deadline = Deadline::after(PAYMENT_LIMIT);
+    let paid: Result<Bill, Failure> =
+        errand.ask(&errand.at.billing_command, command, deadline).await;
+    match paid {
+        Ok(bill) => {
+            shown(&errand.anew(), reference, |it| it.version >= bill.version).await;
+            Ok(Answer::see_other(format!("../{booking_id}")))
+        }
+        Err(failure) => {
+            let problem = Problem::from(failure);
+            let (blame, text) = match problem.kind() {
+                ProblemKind::PaymentDeclined => {
+                    let why = refusal(problem.detail());
+                    let text = format!(
+                        "Your card was declined ({why}). Nothing was charged; try another card."
+                    );
+                    (Blame::Card, text)
+                }
+                ProblemKind::NotFound => {
+                    let text = "The bill is not there yet. Wait a moment, and send it again.";
+                    (Blame::Nothing, text.to_owned())
+                }
+                ProblemKind::ServiceUnavailable => {
+                    let text = "We can’t tell yet whether your card was charged. Send it again: it is charged once only.";
+                    (Blame::Nothing, text.to_owned())
+                }
+                ProblemKind::Validation
+                | ProblemKind::Unauthenticated
+                | ProblemKind::Forbidden
+                | ProblemKind::Conflict
+                | ProblemKind::PayloadTooLarge
+                | ProblemKind::IdempotencyKeyReused => {
+                    (Blame::Amount, format!("This can’t be paid: {}.", problem.detail()))
+                }
+            };
+            let key = next_key(errand, &problem, &key);
+            // The services have had their time; the page has its own.
+            let errand = errand.anew();
+            if problem.kind() == ProblemKind::PaymentDeclined {
+                let is_declined = |it: &BillPayment| {
+                    it.payment_id == payment_id && it.status == PaymentStatus::Declined
+                };
+                shown(&errand, reference, |it| it.payments.iter().any(is_declined)).await;
+            }
+            bookings::not_done(&errand, booking_id, &problem, trouble(blame, &text), key).await
+        }
+    }
+}
+
+/// Waits a moment for the view to show what has become of a payment: who does not see it makes another.
+async fn shown(
+    errand: &Errand<'_, impl Invoke>,
+    reference: BillReference,
+    is_shown: impl Fn(&Bill) -> bool,
+) {
+    let until = errand.deadline.within(VIEW_LIMIT);
+    while !until.is_over() {
+        let question = BillingQuery::Bill { reference };
+        let seen: Result<Bill, Failure> =
+            errand.ask(&errand.at.billing_query, question, until).await;
+        if seen.is_ok_and(|it| is_shown(&it)) {
+            return;
+        }
+        tokio::time::sleep(VIEW_PAUSE).await;
+    }
+}
+
+/// `POST /web/bookings/{bookingId}/cancel`.
+pub(super) async fn cancel(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
+    let booking_id: BookingId = errand.request.path("bookingId")?;
+    let command = Command::CancelBooking { booking_id, customer: errand.customer.clone() };
+    let text = "This booking is over and can’t be cancelled any more.";
+    change(errand, booking_id, command, Form::Cancel, text).await
+}
+
+/// `POST /web/bookings/{bookingId}/check-out`.
+pub(super) async fn check_out(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
+    let booking_id: BookingId = errand.request.path("bookingId")?;
+    let command = Command::CheckOutBooking { booking_id, customer: errand.customer.clone() };
+    let text = "Only a booking that has its slot can be checked out.";
+    change(errand, booking_id, command, Form::CheckOut, text).await
+}
+
+async fn change(
+    errand: &Errand<'_, impl Invoke>,
+    booking_id: BookingId,
+    command: Command,
+    form: Form,
+    no: &str,
+) -> Result<Answer, Problem> {
+    errand.request.query(&[])?;
+    let _nothing: Nothing = errand.request.form()?;
+    match done(errand, command).await {
+        Ok(accepted) => {
+            let Accepted { booking_id, version, .. } = accepted;
+            Ok(Answer::see_other(format!("../{booking_id}?minVersion={version}")))
+        }
+        Err(failure) => {
+            let problem = Problem::from(failure);
+            let text = match problem.kind() {
+                ProblemKind::NotFound => return Err(problem),
+                ProblemKind::ServiceUnavailable => {
+                    "Booking does not answer just now, so we can’t tell whether it worked. Send it again: it does no harm."
+                }
+                ProblemKind::Validation
+                | ProblemKind::Unauthenticated
+                | ProblemKind::PaymentDeclined
+                | ProblemKind::Forbidden
+                | ProblemKind::Conflict
+                | ProblemKind::PayloadTooLarge
+                | ProblemKind::IdempotencyKeyReused => no,
+            };
+            let trouble = Trouble { form, blame: Blame::Nothing, text, amount: "", token: "" };
+            let errand = errand.anew();
+            bookings::not_done(&errand, booking_id, &problem, trouble, &errand.key).await
+        }
+    }
+}
+
+async fn done(errand: &Errand<'_, impl Invoke>, command: Command) -> Result<Accepted, Failure> {
+    errand.ask(&errand.at.booking_command, command, errand.deadline).await
+}
+
+/// To the booking's page, and not before it shows what was done.
+fn seen(errand: &Errand<'_, impl Invoke>, accepted: Accepted) -> Answer {
+    let Accepted { booking_id, version, .. } = accepted;
+    Answer::see_other(errand.place.link(&format!("bookings/{booking_id}?minVersion={version}")))
+}
+
+/// A wish whose outcome is not known keeps its name, so that it comes true once; any other has been answered.
+fn next_key<'a>(errand: &'a Errand<'_, impl Invoke>, problem: &Problem, key: &'a str) -> &'a str {
+    if problem.kind() == ProblemKind::ServiceUnavailable { key } else { &errand.key }
+}
+
+/// An amount as people write it: with cents or without.
+fn amount(written: &str) -> Option<Money> {
+    let text = written.trim().trim_start_matches('$');
+    let spelt = match text.split_once('.') {
+        None => format!("{text}.00"),
+        Some((whole, cents)) if cents.len() == 1 => format!("{whole}.{cents}0"),
+        Some(_) => text.to_owned(),
+    };
+    spelt.parse().ok().filter(|it: &Money| !it.is_zero())
+}
+
+fn is_token(text: &str) -> bool {
+    (1..=TOKEN_LENGTH_MAX).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic())
+}
+
+/// Our own forms hold nothing of the kind.
+fn odd(field: &'static str) -> Problem {
+    Problem::validation(format!("form: {field} is not what our pages send"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_read_as_people_write_it() {
+        for (written, read) in [
+            ("40", Some("40.00")),
+            (" 40.5 ", Some("40.50")),
+            ("$40.05", Some("40.05")),
+            ("0", None),
+            ("0.00", None),
+            ("", None),
+            (".", None),
+            ("-1", None),
+            ("1.005", None),
+            ("1,000", None),
+            ("forty", None),
+        ] {
+            assert_eq!(amount(written).map(|it| it.to_string()).as_deref(), read, "{written}");
+        }
+    }
+}

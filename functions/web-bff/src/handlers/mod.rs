@@ -1,0 +1,96 @@
+//! From a request to the services and back to a page; `bff` finds the others by the route.
+
+pub mod bff;
+
+mod bookings;
+mod forms;
+mod sign_in;
+mod slots;
+
+use std::time::Duration;
+
+use ::bff::invoke::{Deadline, Invoke, ask};
+use ::bff::{Answer, Problem, Request};
+use contracts::id::CustomerId;
+use jiff::Timestamp;
+use saga::{Failure, FailureKind};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::Services;
+use crate::pages::Place;
+use crate::recollection::Recollection;
+
+/// Whatever is asked, a person sees a page after three seconds.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// The services, and who asks them for what.
+struct Errand<'a, S> {
+    services: &'a S,
+    at: &'a Services,
+    remembered: &'a Recollection,
+    request: &'a Request,
+    customer: CustomerId,
+    place: Place,
+    deadline: Deadline,
+    now: Timestamp,
+    /// Names the next wish, or begins the names of all that one page may lead to.
+    key: String,
+}
+
+impl<'a, S: Invoke> Errand<'a, S> {
+    /// The same errand with all its time ahead: what comes after a service has used up its own.
+    fn anew(&self) -> Errand<'a, S> {
+        Errand {
+            services: self.services,
+            at: self.at,
+            remembered: self.remembered,
+            request: self.request,
+            customer: self.customer.clone(),
+            place: self.place.clone(),
+            deadline: Deadline::after(LIMIT),
+            now: self.now,
+            key: self.key.clone(),
+        }
+    }
+
+    async fn ask<A, R>(&self, function: &str, what: A, deadline: Deadline) -> Result<R, Failure>
+    where
+        A: Serialize + Sync,
+        R: DeserializeOwned,
+    {
+        let cause = Some(self.request.correlation_id());
+        let request = contracts::message::Request { ask: what, cause };
+        ask(self.services, function, &request, deadline).await
+    }
+}
+
+/// A service's word that there is no such thing; anything else leaves it open.
+fn is_not_found(failure: &Failure) -> bool {
+    failure.kind() == FailureKind::Rejected && failure.slug() == "not-found"
+}
+
+/// Nothing, where a service says that there is no such thing.
+fn or_none<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(failure) if is_not_found(&failure) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A page that says itself what went wrong: told to the log as any other problem is.
+fn troubled(problem: &Problem, page: String) -> Answer {
+    let (reason, status) = (problem.kind().slug(), problem.kind().status());
+    if status >= 500 {
+        let cause = problem.cause().and_then(std::error::Error::source).map(ToString::to_string);
+        tracing::error!(reason, detail = problem.detail(), cause, "failed");
+    } else {
+        tracing::info!(reason, "refused");
+    }
+    let answer = Answer::html(status, page);
+    match problem.retry_after() {
+        Some(wait) => answer.with("Retry-After", wait.as_secs().to_string()),
+        None => answer,
+    }
+}

@@ -1,0 +1,55 @@
+//! The few files that pages need besides themselves. Each has its content in its name, so that it may be kept for ever.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use sha2::{Digest as _, Sha256};
+
+/// How the pages look.
+pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("style", "css", "text/css; charset=utf-8", include_str!("../assets/style.css"))
+});
+/// What makes them better where there is a script.
+pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    let media_type = "text/javascript; charset=utf-8";
+    Asset::new("script", "js", media_type, include_str!("../assets/script.js"))
+});
+/// What stands beside their title.
+pub static ICON: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg"))
+});
+
+/// A file that never changes under its name.
+#[derive(Debug)]
+pub struct Asset {
+    path: String,
+    /// What it is.
+    pub media_type: &'static str,
+    /// What is in it.
+    pub content: &'static str,
+}
+
+impl Asset {
+    fn new(name: &str, ending: &str, media_type: &'static str, content: &'static str) -> Self {
+        let mut path = format!("assets/{name}.");
+        for byte in Sha256::digest(content).iter().take(6) {
+            write!(path, "{byte:02x}").expect("a text grows");
+        }
+        path.push('.');
+        path.push_str(ending);
+        Self { path, media_type, content }
+    }
+
+    /// Where it is, as seen from the first page.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The file of this name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        let all: [&Self; 3] = [&STYLE, &SCRIPT, &ICON];
+        all.into_iter().find(|it| it.path.strip_prefix("assets/") == Some(name))
+    }
+}

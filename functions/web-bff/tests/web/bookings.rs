@@ -1,0 +1,414 @@
+//! Booking a slot, and the page of a booking with all that can be done there.
+
+use crate::support::{
+    AT, BOOKING, CORRELATION, FRESH, SLOT, Sent, World, bill, booking, down, event, hidden_fields,
+    json_of, not_found, problem, rejected, sent_to, well,
+};
+use bff::memory::{Memory, Reply};
+use serde_json::{Value, json};
+
+fn pay_fields(amount: &str) -> [(&'static str, String); 4] {
+    [
+        ("key", FRESH.to_owned()),
+        ("slot", SLOT.to_owned()),
+        ("amount", amount.to_owned()),
+        ("token", "tok_visa".to_owned()),
+    ]
+}
+
+async fn pay<S: bff::invoke::Invoke>(
+    world: &World<S>,
+    amount: &str,
+) -> api_gateway::proxy::ProxyAnswer {
+    let fields = pay_fields(amount);
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    world.form(Sent::booking("POST", "/payments"), &fields).await
+}
+
+fn book_fields<'a>(pay: &'a str, token: &'a str) -> [(&'static str, &'a str); 4] {
+    [("key", FRESH), ("slot", SLOT), ("pay", pay), ("token", token)]
+}
+
+// ---- Booking -------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_slot_is_booked_by_card_or_by_invoice_and_seen_at_once() {
+    for (pay, payment) in [
+        ("card", json!({"mode": "instant", "token": "tok_visa"})),
+        ("invoice", json!({"mode": "invoice"})),
+    ] {
+        let world = World::new(Memory::new(well));
+        let form = Sent::new("POST", "/web/bookings", &[]);
+        let answer = world.form(form, &book_fields(pay, "tok_visa")).await;
+        let (function, asked) = world.front.services.asked().remove(0);
+        assert_eq!(function, "booking-command");
+        let id = asked["bookingId"].as_str().unwrap();
+        assert_eq!(sent_to(&answer), format!("./bookings/{id}?minVersion=2"));
+        assert_eq!(
+            asked,
+            json!({
+                "command": "createBooking", "bookingId": id, "customer": "ada", "slotId": SLOT,
+                "payment": payment, "cause": CORRELATION,
+            })
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_is_sent_twice_books_once() {
+    let world = World::new(Memory::new(well));
+    let mut ids = Vec::new();
+    for fields in [
+        book_fields("card", "tok_visa"),
+        book_fields("card", "tok_visa"),
+        [("key", "another"), ("slot", SLOT), ("pay", "card"), ("token", "tok_visa")],
+    ] {
+        world.form(Sent::new("POST", "/web/bookings", &[]), &fields).await;
+        ids.push(world.front.services.asked().pop().unwrap().1["bookingId"].clone());
+    }
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[0], ids[2]);
+}
+
+#[tokio::test]
+async fn why_a_slot_is_not_booked_stands_where_it_was_asked_for() {
+    for (reply, status, words, same_key) in [
+        (rejected as fn(_, _) -> Reply, 409, "can’t be booked just now", false),
+        (|_, _| rejected("idempotency-key-reused", "no"), 422, "sent before", false),
+        (|_, _| down(), 503, "it books once only", true),
+    ] {
+        let services = Memory::new(move |function: &str, request: &Value| match function {
+            "booking-command" => reply("conflict", "no"),
+            _ => well(function, request),
+        });
+        let world = World::new(services);
+        let form = Sent::new("POST", "/web/bookings", &[]);
+        let answer = world.form(form, &[("key", "mine"), ("slot", SLOT), ("pay", "invoice")]).await;
+        assert_eq!(answer.status_code, status, "{}", answer.body);
+        let page = &answer.body;
+        assert!(page.contains(words) && page.contains("role=\"alert\""), "{page}");
+        assert!(page.contains("<details open>"), "{page}");
+        assert!(page.contains("value=\"invoice\" checked"), "{page}");
+        assert_eq!(hidden_fields(page, "./bookings")["key"] == "mine", same_key, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_our_pages_do_not_make_is_400() {
+    let world = World::new(Memory::new(|_: &str, _: &Value| down()));
+    for fields in [
+        vec![("key", "k"), ("slot", SLOT)],
+        vec![("key", "k"), ("slot", "x"), ("pay", "invoice")],
+        vec![("key", "k"), ("slot", SLOT), ("pay", "barter")],
+        vec![("key", "k"), ("slot", SLOT), ("pay", "card")],
+        vec![("key", "k"), ("slot", SLOT), ("pay", "card"), ("token", "a b")],
+        vec![("key", ""), ("slot", SLOT), ("pay", "invoice")],
+        vec![("key", "k"), ("slot", SLOT), ("pay", "invoice"), ("extra", "1")],
+    ] {
+        let answer = world.form(Sent::new("POST", "/web/bookings", &[]), &fields).await;
+        assert_eq!(answer.status_code, 400, "{fields:?}");
+    }
+    assert!(world.front.services.asked().is_empty());
+}
+
+#[tokio::test]
+async fn bookings_are_listed_newest_first_page_by_page() {
+    let world = World::new(Memory::new(well));
+    let page = world.by_ada(Sent::get("/web/bookings").query("cursor", "b1")).await.body;
+    assert!(page.contains(&format!("./bookings/{BOOKING}")), "{page}");
+    assert!(page.contains("Under way") && page.contains("./bookings?cursor=b2"));
+    let (_, asked) = world.front.services.asked().remove(0);
+    assert_eq!((&asked["customer"], &asked["cursor"]), (&json!("ada"), &json!("b1")));
+    let none = World::new(Memory::new(|_: &str, _: &Value| Reply::Answer(json!({"items": []}))));
+    let page = none.by_ada(Sent::get("/web/bookings")).await.body;
+    assert!(page.contains("You have no bookings yet."), "{page}");
+}
+
+// ---- One booking ---------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_bookings_page_shows_all_of_it() {
+    let world = World::new(Memory::new(well));
+    let answer = world.by_ada(Sent::booking("GET", "")).await;
+    assert_eq!(answer.status_code, 200, "{}", answer.body);
+    let page = &answer.body;
+    for word in [
+        "Level 2, 14",
+        "Booking received",
+        "Bill issued",
+        "waits for you",
+        "$100.00",
+        "$40.00",
+        "$60.00",
+        "Declined",
+        "insufficient funds",
+        "in 14 min",
+        "Cancel booking",
+    ] {
+        assert!(page.contains(word), "{word}: {page}");
+    }
+    assert!(!page.contains("Check out<"), "{page}");
+    assert!(page.contains("data-again-after=\"5\""), "{page}");
+    let fields = hidden_fields(page, &format!("../bookings/{BOOKING}/payments"));
+    assert_eq!((fields["slot"].as_str(), fields["key"].as_str()), (SLOT, FRESH));
+}
+
+#[tokio::test]
+async fn a_booking_as_json_is_all_in_one() {
+    let world = World::new(Memory::new(well));
+    let answer = world.by_ada(Sent::booking("GET", "").json()).await;
+    assert_eq!(answer.status_code, 200, "{}", answer.body);
+    assert_eq!(answer.headers["Content-Type"], "application/json");
+    let fresh = json!({"status": "fresh"});
+    assert_eq!(
+        json_of(&answer),
+        json!({
+            "booking": {
+                "bookingId": BOOKING, "slotId": SLOT, "status": "pending", "payment": {"mode": "invoice"},
+                "version": 1, "createdAt": AT, "updatedAt": AT,
+            },
+            "slot": {"slotId": SLOT, "name": "Level 2, 14", "status": "available"},
+            "bill": {
+                "reference": format!("{SLOT}:{BOOKING}"), "total": "100.00", "paid": "40.00",
+                "status": "pending", "dueAt": "2025-03-12T20:01:25Z",
+            },
+            "payments": [
+                {"paymentId": FRESH, "amount": "40.00", "status": "captured", "requestedAt": AT},
+                {
+                    "paymentId": SLOT, "amount": "60.00", "status": "declined",
+                    "reason": "insufficient funds", "requestedAt": AT,
+                },
+            ],
+            "timeline": [{"version": 1, "type": "BookingCreated", "occurredAt": AT}],
+            "parts": {"booking": fresh, "parking": fresh, "billing": fresh, "timeline": fresh},
+        })
+    );
+    let tag = answer.headers["ETag"].clone();
+    let again = world.by_ada(Sent::booking("GET", "").json().header("If-None-Match", &tag)).await;
+    assert_eq!((again.status_code, again.body.as_str()), (304, ""));
+}
+
+#[tokio::test]
+async fn the_timeline_tells_of_the_same_moment_as_the_booking() {
+    let ahead = |function: &str, request: &Value| match function {
+        "booking-command" => Reply::Answer(json!({"events": [
+            event(1, "BookingCreated"), event(2, "BookingReserved"), event(3, "BookingCompleted"),
+        ]})),
+        _ => well(function, request),
+    };
+    let world = World::new(Memory::new(ahead));
+    let shown = json_of(&world.by_ada(Sent::booking("GET", "").json()).await);
+    assert_eq!(shown["timeline"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_bill_there_are_no_payments() {
+    let none = |function: &str, request: &Value| match function {
+        "billing-query" => not_found(),
+        _ => well(function, request),
+    };
+    let world = World::new(Memory::new(none));
+    let shown = json_of(&world.by_ada(Sent::booking("GET", "").json()).await);
+    assert_eq!((shown.get("bill"), &shown["payments"]), (None, &json!([])));
+    assert_eq!(shown.get("degraded"), None);
+    let page = world.by_ada(Sent::booking("GET", "")).await.body;
+    assert!(page.contains("It is being written"), "{page}");
+}
+
+#[tokio::test]
+async fn anothers_booking_is_not_found_and_tells_nothing() {
+    let services = Memory::new(|function: &str, request: &Value| match function {
+        "booking-query" => not_found(),
+        _ => well(function, request),
+    });
+    let world = World::new(services);
+    let page = world.by_ada(Sent::booking("GET", "")).await;
+    assert_eq!(page.status_code, 404);
+    assert!(page.body.contains("There is nothing here") && !page.body.contains("Level 2"));
+    let json = world.by_ada(Sent::booking("GET", "").json()).await;
+    assert_eq!(problem(&json), (404, "not-found".to_owned()));
+    let odd = Sent::new("GET", "/web/bookings/{bookingId}", &[("bookingId", "7")]);
+    assert_eq!(world.by_ada(odd).await.status_code, 404);
+}
+
+#[tokio::test]
+async fn a_view_that_is_behind_is_waited_for() {
+    let world = World::new(Memory::new(well));
+    world.by_ada(Sent::booking("GET", "").query("minVersion", "2")).await;
+    let asked = world.front.services.asked();
+    let asked = asked.iter().find(|(function, _)| function == "booking-query").unwrap();
+    assert_eq!((&asked.1["minVersion"], &asked.1["customer"]), (&json!(2), &json!("ada")));
+    let behind = World::new(Memory::new(|function: &str, request: &Value| match function {
+        "booking-query" => down(),
+        _ => well(function, request),
+    }));
+    let page = behind.by_ada(Sent::booking("GET", "").query("minVersion", "2")).await;
+    assert_eq!(page.status_code, 503);
+    assert_eq!(page.headers["Retry-After"], "1");
+    // It looks again by itself.
+    assert!(page.body.contains("http-equiv=\"refresh\""), "{}", page.body);
+}
+
+/// A booking in this state, with this reason, and its events.
+fn in_state(status: &str, reason: Option<&str>, events: &[&str]) -> (Value, Value) {
+    let mut booking = booking();
+    booking["status"] = json!(status);
+    booking["version"] = json!(events.len());
+    if let Some(reason) = reason {
+        booking["reason"] = json!(reason);
+    }
+    let events = events.iter().zip(1..).map(|(kind, version)| event(version, kind));
+    (booking, json!({"events": events.collect::<Vec<_>>()}))
+}
+
+#[tokio::test]
+async fn what_can_be_done_follows_from_the_state() {
+    for (status, reason, cancel, check_out, words) in [
+        ("pending", None, true, false, "Under way"),
+        ("completed", None, true, true, "Booked"),
+        ("failed", Some("slot_unavailable"), false, false, "Somebody else got this slot first"),
+        ("failed", Some("payment_declined"), false, false, "Your card was declined"),
+        ("failed", Some("payment_unavailable"), false, false, "could not be reached"),
+        ("failed", Some("payment_overdue"), false, false, "not paid in time"),
+        ("failed", Some("saga_timeout"), false, false, "took too long"),
+        ("cancelled", None, false, false, "Cancelled"),
+        ("checked_out", None, false, false, "Checked out"),
+    ] {
+        let (booking, history) = in_state(status, reason, &["BookingCreated", "BookingX"]);
+        let services = Memory::new(move |function: &str, request: &Value| match function {
+            "booking-query" => Reply::Answer(booking.clone()),
+            "booking-command" => Reply::Answer(history.clone()),
+            "billing-query" => not_found(),
+            _ => well(function, request),
+        });
+        let page = World::new(services).by_ada(Sent::booking("GET", "")).await.body;
+        assert!(page.contains(words), "{status}: {page}");
+        let has = |what: &str| page.contains(&format!("../bookings/{BOOKING}/{what}\""));
+        assert_eq!((has("cancel"), has("check-out")), (cancel, check_out), "{status}");
+        assert!(!has("payments"), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_bill_is_paid_in_parts_and_shown_when_it_is() {
+    let world = World::new(Memory::new(well));
+    let answer = pay(&world, "40").await;
+    assert_eq!(sent_to(&answer), format!("../{BOOKING}"));
+    let asked = world.front.services.asked();
+    let (function, asked) = &asked[0];
+    assert_eq!(function, "billing-command");
+    assert_eq!(
+        *asked,
+        json!({
+            "command": "payBill", "reference": format!("{SLOT}:{BOOKING}"), "customer": "ada",
+            "paymentId": asked["paymentId"], "amount": "40.00", "token": "tok_visa", "cause": CORRELATION,
+        })
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_is_not_shown_before_the_view_knows_of_it_but_not_waited_for_for_ever() {
+    for (behind, queries) in [(3_u64, 1), (2, 20)] {
+        let services = Memory::new(move |function: &str, request: &Value| {
+            let mut bill = bill();
+            bill["version"] = json!(if function == "billing-query" { behind } else { 3 });
+            if function.starts_with("billing") {
+                Reply::Answer(bill)
+            } else {
+                well(function, request)
+            }
+        });
+        let world = World::new(services);
+        assert_eq!(pay(&world, "40.00").await.status_code, 303);
+        let asked = world.front.services.asked();
+        let seen = asked.iter().filter(|(function, _)| function == "billing-query").count();
+        assert_eq!(seen, queries);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_payment_came_to_nothing_stands_beside_it() {
+    for (reply, status, words, same_key, wrong) in [
+        (
+            (|| rejected("payment-declined", "payment was declined: insufficient_funds"))
+                as fn() -> Reply,
+            402,
+            "Your card was declined (insufficient funds)",
+            false,
+            "id=\"card\" name=\"token\" aria-invalid",
+        ),
+        (
+            || rejected("conflict", "more than is left"),
+            409,
+            "more than is left",
+            false,
+            "aria-describedby=\"amount-hint\" aria-invalid",
+        ),
+        (not_found, 404, "The bill is not there yet", false, ""),
+        (down, 503, "charged once only", true, ""),
+    ] {
+        let services = Memory::new(move |function: &str, request: &Value| match function {
+            "billing-command" => reply(),
+            _ => well(function, request),
+        });
+        let world = World::new(services);
+        let fields =
+            [("key", "mine"), ("slot", SLOT), ("amount", "59.90"), ("token", "tok_declined")];
+        let answer = world.form(Sent::booking("POST", "/payments"), &fields).await;
+        assert_eq!(answer.status_code, status, "{}", answer.body);
+        let page = &answer.body;
+        assert!(page.contains(words), "{page}");
+        assert!(page.contains("value=\"59.90\"") && page.contains(wrong), "{page}");
+        let blamed = page.matches("aria-invalid").count();
+        assert_eq!(blamed, usize::from(!wrong.is_empty()), "{page}");
+        assert!(page.contains("value=\"tok_declined\" selected"));
+        let fields = hidden_fields(page, &format!("../../bookings/{BOOKING}/payments"));
+        assert_eq!(fields["key"] == "mine", same_key, "{status}");
+        // Nothing takes the page away while somebody reads why.
+        assert!(!page.contains("data-again-after"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn an_amount_that_is_none_reaches_nobody_who_could_charge_it() {
+    let world = World::new(Memory::new(well));
+    let answer = pay(&world, "forty").await;
+    assert_eq!(answer.status_code, 400);
+    assert!(answer.body.contains("Write an amount such as 40"), "{}", answer.body);
+    let asked = world.front.services.asked();
+    assert!(asked.iter().all(|(function, _)| function != "billing-command"));
+}
+
+#[tokio::test]
+async fn a_booking_is_cancelled_and_checked_out() {
+    for (what, command) in [("/cancel", "cancelBooking"), ("/check-out", "checkOutBooking")] {
+        let world = World::new(Memory::new(well));
+        let answer = world.form(Sent::booking("POST", what), &[]).await;
+        assert_eq!(sent_to(&answer), format!("../{BOOKING}?minVersion=2"));
+        let (_, asked) = world.front.services.asked().remove(0);
+        assert_eq!((&asked["command"], &asked["customer"]), (&json!(command), &json!("ada")));
+    }
+}
+
+#[tokio::test]
+async fn why_a_booking_is_not_changed_is_told_on_its_page() {
+    for (reply, status, words) in [
+        (
+            (|| rejected("conflict", "booking is over")) as fn() -> Reply,
+            409,
+            "can’t be cancelled any more",
+        ),
+        (down, 503, "it does no harm"),
+        (not_found, 404, "There is nothing here"),
+    ] {
+        let services = Memory::new(move |function: &str, request: &Value| {
+            match (function, request["command"].as_str()) {
+                ("booking-command", Some("cancelBooking")) => reply(),
+                _ => well(function, request),
+            }
+        });
+        let answer = World::new(services).form(Sent::booking("POST", "/cancel"), &[]).await;
+        assert_eq!(answer.status_code, status);
+        assert!(answer.body.contains(words), "{}", answer.body);
+    }
+}

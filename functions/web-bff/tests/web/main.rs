@@ -1,0 +1,9 @@
+//! The backend for browsers, from the gateway's events to the services and back.
+
+mod bookings;
+mod pages;
+mod parts;
+mod pictures;
+mod signing_in;
+mod steps;
+mod support;

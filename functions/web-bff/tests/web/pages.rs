@@ -1,0 +1,276 @@
+//! The first page, who may see it, and what guards every page; files and routes.
+
+use crate::support::{
+    BOOKING, CORRELATION, FRESH, HTML, SLOT, Sent, World, bill, down, hidden_fields, problem,
+    sent_to, slot, token, well,
+};
+use bff::memory::{Memory, Reply};
+use serde_json::{Value, json};
+use web_bff::session::Proof;
+
+const FORMS: [&str; 3] = ["/payments", "/cancel", "/check-out"];
+
+// ---- The first page ------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn the_first_page_shows_free_slots_with_a_form_for_each() {
+    let world = World::new(Memory::new(well));
+    let answer = world.by_ada(Sent::get("/web")).await;
+    assert_eq!(answer.status_code, 200, "{}", answer.body);
+    assert_eq!(answer.headers["Content-Type"], "text/html; charset=utf-8");
+    let page = &answer.body;
+    assert!(page.contains("Level 2, 14") && page.contains("Free"), "{page}");
+    let fields = hidden_fields(page, "./bookings");
+    assert_eq!(fields["slot"], SLOT);
+    assert_eq!(fields["key"], format!("{FRESH}.{SLOT}"));
+    assert!(Proof(&world.ada()).is_of_form(&fields["proof"]));
+    let asked = world.front.services.asked();
+    let slots = asked.iter().find(|(function, _)| function == "parking-query").unwrap();
+    assert_eq!(slots.1["status"], "available");
+}
+
+#[tokio::test]
+async fn the_first_page_goes_on_by_cursor_and_shows_all_slots_on_demand() {
+    let world = World::new(Memory::new(well));
+    let sent = Sent::get("/web").query("show", "all").query("cursor", "c1");
+    let page = world.by_ada(sent).await.body;
+    assert!(page.contains("?show=all&amp;cursor=c2"), "{page}");
+    let asked = world.front.services.asked();
+    let slots = asked.iter().find(|(function, _)| function == "parking-query").unwrap();
+    assert_eq!((&slots.1["status"], &slots.1["cursor"]), (&Value::Null, &json!("c1")));
+    for (name, value) in [("show", "some"), ("colour", "red"), ("cursor", "")] {
+        let answer = world.by_ada(Sent::get("/web").query(name, value)).await;
+        assert_eq!(answer.status_code, 400, "{name}={value}");
+    }
+}
+
+#[tokio::test]
+async fn without_slots_the_first_page_says_which_and_goes_on() {
+    let empty = |function: &str, request: &Value| match function {
+        "parking-query" => Reply::Answer(json!({"items": []})),
+        _ => well(function, request),
+    };
+    let world = World::new(Memory::new(empty));
+    assert!(world.by_ada(Sent::get("/web")).await.body.contains("No slot is free just now."));
+    let all = world.by_ada(Sent::get("/web").query("show", "all")).await;
+    assert!(all.body.contains("There are no slots yet."));
+    let end = world.by_ada(Sent::get("/web").query("cursor", "c9")).await;
+    assert!(end.body.contains("That was all."));
+}
+
+#[tokio::test]
+async fn links_work_with_and_without_a_slash_at_the_end() {
+    let world = World::new(Memory::new(well));
+    let with = world.by_ada(Sent::get("/web")).await.body;
+    assert!(with.contains("href=\"./bookings\"") && with.contains("action=\"./bookings\""));
+    let without = world.by_ada(Sent::get("/web").path("/web")).await.body;
+    assert!(without.contains("href=\"web/bookings\""), "{without}");
+}
+
+// ---- Who may come in -----------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn who_has_not_signed_in_is_shown_where_to_and_comes_back() {
+    let world = World::new(Memory::new(|_: &str, _: &Value| down()));
+    let back = format!("?back=bookings%2F{BOOKING}");
+    for (sent, expected) in [
+        (Sent::get("/web"), "./sign-in".to_owned()),
+        (Sent::get("/web/bookings"), "./sign-in?back=bookings".to_owned()),
+        (Sent::booking("GET", ""), format!("../sign-in{back}")),
+        (Sent::booking("POST", "/cancel").fields(&[]), format!("../../sign-in{back}")),
+    ] {
+        assert_eq!(sent_to(&world.send(sent).await), expected);
+    }
+    assert!(world.front.services.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_good_opens_nothing() {
+    let world = World::new(Memory::new(|_: &str, _: &Value| down()));
+    let other = World::new(Memory::new(|_: &str, _: &Value| down()));
+    let late = token(&world.issuer, "ada", "customer", -1);
+    for bad in [late, other.ada(), "a.b.c".to_owned(), String::new()] {
+        let sent = Sent::get("/web/bookings").cookie(world.session(), &bad);
+        assert_eq!(sent_to(&world.send(sent).await), "./sign-in?back=bookings");
+        let sent = Sent::booking("GET", "").json();
+        let sent = sent.header("Authorization", &format!("Bearer {bad}"));
+        let answer = world.send(sent).await;
+        assert_eq!(problem(&answer), (401, "unauthenticated".to_owned()));
+    }
+    // A program that names no media type is no person.
+    let answer = world.send(Sent::get("/web").header("Accept", "*/*")).await;
+    assert_eq!(problem(&answer), (401, "unauthenticated".to_owned()));
+    assert!(world.front.services.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_bearer_token_opens_what_a_cookie_does_and_goes_before_it() {
+    let world = World::new(Memory::new(well));
+    let bearer = format!("Bearer {}", world.ada());
+    let answer = world.send(Sent::booking("GET", "").json().header("Authorization", &bearer)).await;
+    assert_eq!(answer.status_code, 200, "{}", answer.body);
+    let sent = Sent::booking("GET", "").json().header("Authorization", "Bearer x");
+    assert_eq!(world.by_ada(sent).await.status_code, 401);
+}
+
+#[tokio::test]
+async fn operators_have_a_door_of_their_own() {
+    let world = World::new(Memory::new(|_: &str, _: &Value| down()));
+    let operator = token(&world.issuer, "olga", "operator", 60);
+    let sent = || Sent::get("/web").cookie(world.session(), &operator);
+    let page = world.send(sent()).await;
+    assert_eq!(page.status_code, 403);
+    assert!(page.body.contains("This is not for you"));
+    assert_eq!(problem(&world.send(sent().json()).await), (403, "forbidden".to_owned()));
+}
+
+// ---- What guards the pages -----------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn every_answer_tells_browsers_to_do_nothing_but_what_is_meant() {
+    let world = World::new(Memory::new(well));
+    let asset = world.by_ada(Sent::get("/web")).await.body;
+    let style = asset.split("./assets/").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    for (sent, status) in [
+        (Sent::get("/web"), 200),
+        (Sent::get("/web/bookings"), 200),
+        (Sent::booking("GET", ""), 200),
+        (Sent::booking("GET", "").json(), 200),
+        (Sent::get("/web/sign-in"), 200),
+        (Sent::get("/web/nowhere"), 404),
+        (Sent::booking("POST", "/cancel").fields(&[]), 403),
+        (Sent::new("GET", "/web/assets/{name}", &[("name", &style)]), 200),
+    ] {
+        let answer = world.by_ada(sent).await;
+        assert_eq!(answer.status_code, status, "{}", answer.body);
+        let policy = &answer.headers["Content-Security-Policy"];
+        for directive in ["default-src 'none'", "frame-ancestors 'none'", "form-action 'self'"] {
+            assert!(policy.contains(directive), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.headers["X-Content-Type-Options"], "nosniff");
+        assert_eq!(answer.headers["X-Correlation-Id"], CORRELATION);
+        assert_eq!(answer.headers["Referrer-Policy"], "same-origin");
+        assert!(!answer.headers.contains_key("Access-Control-Allow-Origin"));
+        // Nothing inline that the policy would stop, nothing from elsewhere, and no secret.
+        let body = &answer.body;
+        for word in ["style=\"", "<style", " onclick", " onload", "src=\"http", "href=\"http"] {
+            assert!(!body.contains(word), "{word}: {body}");
+        }
+        assert!(!body.contains(&world.ada()), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_for_one_and_nobody_keeps_it() {
+    let world = World::new(Memory::new(well));
+    for sent in [Sent::get("/web"), Sent::get("/web/bookings"), Sent::booking("GET", "")] {
+        let answer = world.by_ada(sent).await;
+        assert_eq!(answer.headers["Cache-Control"], "no-store");
+        assert!(answer.headers["Vary"].contains("Cookie"));
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_is_not_our_pages_changes_nothing() {
+    let world = World::new(Memory::new(|_: &str, _: &Value| down()));
+    let proof = Proof(&world.ada()).of_form();
+    let others = Proof("another").of_form();
+    let mut forms: Vec<Sent> = FORMS.iter().map(|it| Sent::booking("POST", it)).collect();
+    forms.push(Sent::new("POST", "/web/bookings", &[]));
+    forms.push(Sent::new("POST", "/web/sign-out", &[]));
+    for form in forms {
+        let good = form.clone().fields(&[("proof", &proof)]);
+        for sent in [
+            form.clone().fields(&[]),
+            form.clone().fields(&[("proof", "")]),
+            form.clone().fields(&[("proof", &others)]),
+            good.clone().header("Origin", "https://evil.example"),
+            good.clone().header("Origin", "null"),
+            good.clone().header("Sec-Fetch-Site", "cross-site"),
+            good.header("Sec-Fetch-Site", "same-site"),
+        ] {
+            let answer = world.by_ada(sent).await;
+            assert_eq!(answer.status_code, 403, "{}", answer.body);
+        }
+        let json = form.header("Content-Type", "text/plain");
+        assert_eq!(world.by_ada(json).await.status_code, 400);
+    }
+    assert!(world.front.services.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_others_have_written_is_text_and_nothing_else() {
+    let evil = "<script>alert(1)</script>\"'&";
+    let services = Memory::new(move |function: &str, request: &Value| match function {
+        "parking-query" => {
+            let mut slot = slot();
+            slot["name"] = json!(evil);
+            Reply::Answer(match request["query"].as_str() {
+                Some("slots") => json!({"items": [slot], "nextCursor": evil}),
+                _ => slot,
+            })
+        }
+        "billing-query" => {
+            let mut bill = bill();
+            bill["payments"][1]["reason"] = json!(evil);
+            Reply::Answer(bill)
+        }
+        _ => well(function, request),
+    });
+    let world = World::new(services);
+    for sent in [Sent::get("/web"), Sent::booking("GET", "")] {
+        let page = world.by_ada(sent).await.body;
+        assert!(
+            page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"),
+            "{page}"
+        );
+    }
+}
+
+// ---- Files and routes ----------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn the_files_of_a_page_are_there_and_kept_for_ever() {
+    let world = World::new(Memory::new(well));
+    let page = world.by_ada(Sent::get("/web")).await.body;
+    let names: Vec<&str> =
+        page.split("./assets/").skip(1).filter_map(|it| it.split('"').next()).collect();
+    assert_eq!(names.len(), 3);
+    for name in names {
+        let answer = world.send(Sent::new("GET", "/web/assets/{name}", &[("name", name)])).await;
+        assert_eq!(answer.status_code, 200, "{name}");
+        assert_eq!(answer.headers["Cache-Control"], "public, max-age=31536000, immutable");
+        assert!(!answer.body.is_empty());
+    }
+    for name in ["style.css", "..", "%2e%2e%2fCargo.toml", ""] {
+        let answer = world.send(Sent::new("GET", "/web/assets/{name}", &[("name", name)])).await;
+        assert_eq!(answer.status_code, 404, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_operation_of_the_document_is_routed_and_no_other() {
+    let document = include_str!("../../../../contracts/openapi.yaml");
+    let document: Value = serde_yaml_ng::from_str(document).expect("YAML");
+    let world = World::new(Memory::new(|_: &str, _: &Value| down()));
+    let mut routed = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let function = operation["x-amazon-apigateway-integration"]["uri"].to_string();
+            if !function.contains("WebBffFunction") {
+                continue;
+            }
+            let sent = Sent::new(&method.to_uppercase(), path, &[]).json();
+            let answer = world.form(sent, &[]).await;
+            assert!(!answer.body.contains("no such route"), "{method} {path}");
+            routed += 1;
+        }
+    }
+    assert_eq!(routed, 12);
+    for (method, resource) in [("GET", "/web/cars"), ("DELETE", "/web/bookings"), ("GET", "")] {
+        let answer = world.form(Sent::new(method, resource, &[]).header("Accept", HTML), &[]).await;
+        assert_eq!(answer.status_code, 404, "{method} {resource}");
+        assert!(answer.body.contains("There is nothing here"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Hears every event of the bus, by a rule and a queue of its own.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_eventbridge::types::Target;
+use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::BUS;
+use crate::platform::Platform;
+
+const TARGET: &str = "queue";
+/// More events than can be on their way at once.
+const FRESH_MAX: usize = 10_000;
+
+/// An event as it came over the bus.
+#[derive(Clone, Debug)]
+pub(crate) struct Caught {
+    pub(crate) source: String,
+    pub(crate) kind: String,
+    pub(crate) detail: Value,
+}
+
+impl Caught {
+    fn read(body: &str) -> Self {
+        let mut event: Value = serde_json::from_str(body).unwrap();
+        let text = |name: &str| event[name].as_str().unwrap().to_owned();
+        let (source, kind) = (text("source"), text("detail-type"));
+        Self { source, kind, detail: event["detail"].take() }
+    }
+
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.detail[name].as_str().unwrap()
+    }
+}
+
+/// Those that have come so far, by their ids, however often each came.
+type Heard = Arc<Mutex<BTreeMap<String, Caught>>>;
+
+/// A rule, a queue, and somebody who empties it.
+#[derive(Debug)]
+pub(crate) struct Catcher {
+    platform: Platform,
+    name: String,
+    url: String,
+    heard: Heard,
+    fresh: broadcast::Sender<Caught>,
+    task: JoinSet<()>,
+}
+
+impl Catcher {
+    /// Once this is done, nothing that is published is missed.
+    pub(crate) async fn begin(platform: &Platform) -> Self {
+        let (queues, rules) = (platform.sqs(), platform.eventbridge());
+        let name = format!("chaos-{}", Uuid::new_v4());
+        let made = queues.create_queue().queue_name(&name).send().await.unwrap();
+        let sources = ["parkade.booking", "parkade.parking", "parkade.billing"];
+        let pattern = json!({ "source": sources }).to_string();
+        let rule = rules.put_rule().name(&name).event_bus_name(BUS).event_pattern(pattern);
+        rule.send().await.unwrap();
+        let target = Target::builder().id(TARGET);
+        let target = target.arn(format!("arn:aws:sqs:us-east-1:000000000000:{name}")).build();
+        let targets = rules.put_targets().rule(&name).event_bus_name(BUS);
+        let put = targets.targets(target.unwrap()).send().await.unwrap();
+        assert_eq!(put.failed_entry_count, 0, "{put:?}");
+        let (heard, fresh) = (Heard::default(), broadcast::Sender::new(FRESH_MAX));
+        let url = made.queue_url.unwrap();
+        let mut task = JoinSet::new();
+        task.spawn(catch(queues, url.clone(), Arc::clone(&heard), fresh.clone()));
+        Self { platform: platform.clone(), name, url, heard, fresh, task }
+    }
+
+    /// Every event from now on, once.
+    pub(crate) fn fresh(&self) -> broadcast::Receiver<Caught> {
+        self.fresh.subscribe()
+    }
+
+    /// Those that have come so far, by their ids.
+    pub(crate) fn heard(&self) -> BTreeMap<String, Caught> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.heard.lock().unwrap().len()
+    }
+
+    /// Takes rule and queue away again.
+    pub(crate) async fn end(self) {
+        drop(self.task);
+        let (queues, rules) = (self.platform.sqs(), self.platform.eventbridge());
+        let targets = rules.remove_targets().rule(&self.name).event_bus_name(BUS).ids(TARGET);
+        targets.send().await.unwrap();
+        rules.delete_rule().name(&self.name).event_bus_name(BUS).send().await.unwrap();
+        queues.delete_queue().queue_url(&self.url).send().await.unwrap();
+    }
+}
+
+async fn catch(
+    queues: aws_sdk_sqs::Client,
+    url: String,
+    heard: Heard,
+    fresh: broadcast::Sender<Caught>,
+) {
+    loop {
+        let receive = queues.receive_message().queue_url(&url).max_number_of_messages(10);
+        let received = receive.wait_time_seconds(2).send().await.unwrap();
+        let messages = received.messages.unwrap_or_default();
+        if messages.is_empty() {
+            continue;
+        }
+        let entries = messages.iter().enumerate().map(|(place, message)| {
+            let handle = message.receipt_handle.as_deref().unwrap();
+            let entry = DeleteMessageBatchRequestEntry::builder().id(place.to_string());
+            entry.receipt_handle(handle).build().unwrap()
+        });
+        let delete = queues.delete_message_batch().queue_url(&url);
+        delete.set_entries(Some(entries.collect())).send().await.unwrap();
+        for message in messages {
+            let event = Caught::read(message.body.as_deref().unwrap());
+            let id = event.text("id").to_owned();
+            if heard.lock().unwrap().insert(id, event.clone()).is_none() {
+                // Nobody may listen: before the mischief begins, and after it.
+                drop(fresh.send(event));
+            }
+        }
+    }
+}
