@@ -101,7 +101,8 @@ impl<S: Store, H: Host> Breaker<S, H> {
 
     /// Makes a call, unless the circuit is open.
     ///
-    /// A call that is dropped before it answers counts as failed: who is out of patience was not served.
+    /// A call that is dropped before it answers counts as failed if it has been slow by then: who is out of patience was
+    /// not served. One that is dropped sooner says nothing: its caller has changed its mind.
     ///
     /// # Errors
     ///
@@ -111,20 +112,15 @@ impl<S: Store, H: Host> Breaker<S, H> {
         classify: impl FnOnce(&T) -> Outcome,
         call: impl Future<Output = T>,
     ) -> Result<T, Refused> {
-        let (mut flight, turn) = self.admit().await?;
-        let answer = match turn {
-            None => call.await,
-            Some(turn) => self.beside(turn, call).await,
-        };
-        let duty = flight.land(classify(&answer));
-        if let Some(duty) = duty {
-            self.settle(duty).await;
-        }
-        Ok(answer)
+        Ok(self.enter().await?.run(classify, call).await)
     }
 
-    /// Leave for a call, and a turn at the store if the state is to be read beside it.
-    async fn admit(&self) -> Result<(Flight<'_, S, H>, Option<Turn<'_>>), Refused> {
+    /// Leave for one call, to be had before something is done that would have to be undone if the call could not be made.
+    ///
+    /// # Errors
+    ///
+    /// If the circuit is open.
+    pub async fn enter(&self) -> Result<Permit<'_, S, H>, Refused> {
         let mut rounds = 0;
         loop {
             let now = self.host.now();
@@ -133,7 +129,7 @@ impl<S: Store, H: Host> Breaker<S, H> {
             match admission {
                 Admission::Pass { pass, is_read } => {
                     let turn = is_read.then(|| Turn(&self.instance));
-                    return Ok((self.take_off(pass, now), turn));
+                    return Ok(Permit { breaker: self, pass: Some(pass), turn });
                 }
                 Admission::Refuse(retry_at) => {
                     self.observe(&Event::Refused);
@@ -144,20 +140,21 @@ impl<S: Store, H: Host> Breaker<S, H> {
                     let claimed = self.perform(duty).await;
                     drop(turn);
                     if let Some(id) = claimed {
-                        return Ok((self.take_off(Pass::Probe { id }, self.host.now()), None));
+                        let pass = Some(Pass::Probe { id });
+                        return Ok(Permit { breaker: self, pass, turn: None });
                     }
                 }
             }
         }
     }
 
-    fn take_off(&self, pass: Pass, now: Timestamp) -> Flight<'_, S, H> {
+    fn take_off(&self, pass: Pass) -> Flight<'_, S, H> {
         match pass {
             Pass::Probe { .. } => self.observe(&Event::Probing { is_elected: true }),
             Pass::Local { .. } => self.observe(&Event::Probing { is_elected: false }),
             Pass::Counted { .. } | Pass::Free => {}
         }
-        Flight { breaker: self, pass: Some(pass), since: now }
+        Flight { breaker: self, pass: Some(pass), since: self.host.now() }
     }
 
     /// Makes the call, and reads the state meanwhile.
@@ -272,6 +269,7 @@ impl<S: Store, H: Host> Breaker<S, H> {
 }
 
 /// A turn at the store. It ends whatever becomes of it, so that a dropped call does not keep others away.
+#[derive(Debug)]
 struct Turn<'a>(&'a Mutex<Instance>);
 
 impl Drop for Turn<'_> {
@@ -280,7 +278,49 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// A call under way. If it is dropped before it has answered, it has failed.
+/// Leave for one call. If it is dropped before the call is made, it says nothing of whoever would have been called.
+#[derive(Debug)]
+#[must_use = "the call is still to be made"]
+pub struct Permit<'a, S: Store, H: Host> {
+    breaker: &'a Breaker<S, H>,
+    pass: Option<Pass>,
+    /// The turn at the store, if the state is to be read beside the call.
+    turn: Option<Turn<'a>>,
+}
+
+impl<S: Store, H: Host> Permit<'_, S, H> {
+    /// Makes the call; what becomes of one that is dropped is told at [`Breaker::call`].
+    pub async fn run<T>(
+        mut self,
+        classify: impl FnOnce(&T) -> Outcome,
+        call: impl Future<Output = T>,
+    ) -> T {
+        let (breaker, turn) = (self.breaker, self.turn.take());
+        // A permit is made with a pass, and gives it away here alone.
+        let mut flight = breaker.take_off(self.pass.take().unwrap_or(Pass::Free));
+        drop(self);
+        let answer = match turn {
+            None => call.await,
+            Some(turn) => breaker.beside(turn, call).await,
+        };
+        if let Some(duty) = flight.land(classify(&answer)) {
+            breaker.settle(duty).await;
+        }
+        answer
+    }
+}
+
+impl<S: Store, H: Host> Drop for Permit<'_, S, H> {
+    fn drop(&mut self) {
+        let Some(pass) = self.pass.take() else { return };
+        let (breaker, now) = (self.breaker, self.breaker.host.now());
+        let luck = || breaker.host.random();
+        // It was ignored, so the gate can't have been opened by it.
+        breaker.lock().record(&breaker.settings, pass, Outcome::Ignored, 0, now, luck);
+    }
+}
+
+/// A call under way. If it is dropped before it has answered, it may have failed.
 struct Flight<'a, S: Store, H: Host> {
     breaker: &'a Breaker<S, H>,
     pass: Option<Pass>,
@@ -315,10 +355,14 @@ impl<S: Store, H: Host> Drop for Flight<'_, S, H> {
         let now = breaker.host.now();
         let elapsed_ms = ms_from(self.since, now);
         let luck = || breaker.host.random();
+        let outcome = match elapsed_ms >= breaker.settings.slow_call_ms {
+            true => Outcome::Failure,
+            false => Outcome::Ignored,
+        };
         // Nothing can be waited for here: what is to be done at the store is left to the next call.
         let mut instance = breaker.lock();
         let has_tripped =
-            instance.record(&breaker.settings, pass, Outcome::Failure, elapsed_ms, now, luck);
+            instance.record(&breaker.settings, pass, outcome, elapsed_ms, now, luck);
         drop(instance);
         if has_tripped {
             breaker.observe(&Event::Tripped);

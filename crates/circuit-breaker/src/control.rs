@@ -1,17 +1,17 @@
 //! What an operator sees of a circuit, and says to it.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::breaker::{Asker, Question, Shared, Stand, State, Transition, Word};
+use crate::breaker::{Asker, Question, Reason, Shared, Stand, State, Transition, Word};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError, Swapped};
 
 /// Who loses a race tries again; a breaker is written a few times a minute.
 const TRIES_MAX: usize = 16;
 
-/// How a circuit stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// How a circuit stands, for people and as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The breaker.
@@ -21,20 +21,81 @@ pub struct Status {
     /// The share of failures that it was opened for; 0 while closed, since a healthy instance reports nothing.
     pub failures_permille: u32,
     /// When it was opened, if it is not closed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
     /// When a probe is due, or the one under way is given up.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_until: Option<Timestamp>,
     /// An operator's word, if one stands.
-    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "override", default, skip_serializing_if = "Option::is_none")]
     pub forced: Option<Word>,
     /// The last transitions, oldest first.
-    pub history: Vec<Transition>,
+    pub history: Vec<Step>,
+}
+
+/// A transition, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// When, by the clock of whoever wrote it.
+    pub at: Timestamp,
+    /// What it was before.
+    pub from: Stand,
+    /// What it is since.
+    pub to: Stand,
+    /// Why.
+    pub reason: Reason,
+    /// The operator, or the instance.
+    pub by: String,
+}
+
+impl From<Transition> for Step {
+    fn from(Transition { at, from, to, reason, by }: Transition) -> Self {
+        Self { at, from, to, reason, by }
+    }
+}
+
+/// What can be asked of a control, as JSON: for whoever is not let at the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum Order {
+    /// How does it stand?
+    Show {
+        /// The breaker.
+        breaker: String,
+    },
+    /// A word for the whole fleet.
+    Force {
+        /// The breaker.
+        breaker: String,
+        /// The word.
+        word: Word,
+        /// Whose.
+        by: String,
+    },
+    /// Every word is taken back, and the circuit closed.
+    Reset {
+        /// The breaker.
+        breaker: String,
+        /// By whom.
+        by: String,
+    },
+}
+
+impl Order {
+    /// The breaker that it is for.
+    #[must_use]
+    pub fn breaker(&self) -> &str {
+        match self {
+            Self::Show { breaker } | Self::Force { breaker, .. } | Self::Reset { breaker, .. } => {
+                breaker
+            }
+        }
+    }
 }
 
 /// What callers meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shown {
     /// Calls pass.
@@ -73,7 +134,7 @@ impl Status {
             opened_at,
             open_until,
             forced: shared.forced.map(|it| it.word),
-            history: shared.history,
+            history: shared.history.into_iter().map(Step::from).collect(),
         }
     }
 }
@@ -120,6 +181,26 @@ impl<S: Store> Control<S> {
     /// Fails when the store cannot be written; the same call may be made again.
     pub async fn reset(&self, name: &str, asker: Asker<'_>) -> Result<Status, StoreError> {
         self.say(name, &Question::Reset, asker).await
+    }
+
+    /// Carries out an order. `write` is a fresh random number.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be reached; the same order may be given again.
+    pub async fn carry_out(
+        &self,
+        order: &Order,
+        write: u64,
+        now: Timestamp,
+    ) -> Result<Status, StoreError> {
+        match order {
+            Order::Show { breaker } => self.status(breaker).await,
+            Order::Force { breaker, word, by } => {
+                self.force(breaker, *word, Asker { by, write, now }).await
+            }
+            Order::Reset { breaker, by } => self.reset(breaker, Asker { by, write, now }).await,
+        }
     }
 
     async fn say(

@@ -1,7 +1,12 @@
 //! What a breaker can be told; the same for all instances of a fleet.
 
+use serde::Deserialize;
+
 /// How a breaker behaves. Times are in milliseconds, rates in thousandths.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// As JSON, what is not said is as by default.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// How far back an instance looks at its own calls.
     pub window_ms: u64,
@@ -40,7 +45,8 @@ pub struct Settings {
 }
 
 /// When an instance looks at the shared state while its circuit is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Watch {
     /// After a failed or slow call of its own: nothing at all while healthy.
     ///

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod breaker;
 pub mod env;
 pub mod metrics;
 
@@ -25,6 +26,16 @@ pub fn now() -> Timestamp {
 #[must_use]
 pub fn new_id() -> Uuid {
     Uuid::now_v7()
+}
+
+/// A random number, for what need not be a secret: who waits how long, or what a write is called.
+///
+/// # Panics
+///
+/// If the system has no random numbers.
+#[must_use]
+pub fn random() -> u64 {
+    getrandom::u64().expect("the system has random numbers")
 }
 
 /// A secret that nobody guesses: 256 random bits, in letters that stand anywhere.

@@ -1,5 +1,6 @@
 //! Metrics: a line of the log that CloudWatch reads as numbers (embedded metric format).
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,6 +38,16 @@ struct Ignored<'a> {
     consumer: &'a str,
     #[serde(rename = "Ignored")]
     ignored: u64,
+}
+
+#[derive(Serialize)]
+struct Counted<'a> {
+    #[serde(rename = "_aws")]
+    aws: Directive,
+    #[serde(rename = "Breaker")]
+    breaker: &'a str,
+    #[serde(flatten)]
+    counts: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Serialize)]
@@ -81,6 +92,26 @@ pub fn ignored(consumer: &str, now: Timestamp) {
     print(|| ignored_line(consumer, now));
 }
 
+/// What has happened to a circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Circuit {
+    /// Calls are refused from now on.
+    Opened,
+    /// One call has been elected to try.
+    HalfOpened,
+    /// Calls pass again.
+    Closed,
+    /// A call was refused.
+    Refused,
+    /// A call is made to find out whether others may be.
+    Probing,
+}
+
+/// Counts what has happened to a breaker, once [`telemetry`](crate::telemetry) has been called.
+pub fn circuit(breaker: &str, what: Circuit, now: Timestamp) {
+    print(|| circuit_line(breaker, what, now));
+}
+
 fn print(line: impl FnOnce() -> String) {
     if TOLD.load(Ordering::Relaxed) {
         // A number that is lost is no reason to fail.
@@ -100,6 +131,27 @@ fn lag_line(name: &str, lag_seconds: u64, iterator_age_ms: u64, now: Timestamp) 
 fn ignored_line(consumer: &str, now: Timestamp) -> String {
     const METRICS: &[Metric] = &[Metric { name: "Ignored", unit: "Count" }];
     json(&Ignored { aws: Directive::new("Consumer", METRICS, now), consumer, ignored: 1 })
+}
+
+fn circuit_line(breaker: &str, what: Circuit, now: Timestamp) -> String {
+    const fn count(name: &'static str) -> Metric {
+        Metric { name, unit: "Count" }
+    }
+    const OPENED: &[Metric] = &[count("Opened")];
+    const HALF_OPENED: &[Metric] = &[count("HalfOpened")];
+    const CLOSED: &[Metric] = &[count("Closed")];
+    const REFUSED: &[Metric] = &[count("Refused")];
+    const PROBING: &[Metric] = &[count("Probing")];
+    let metrics = match what {
+        Circuit::Opened => OPENED,
+        Circuit::HalfOpened => HALF_OPENED,
+        Circuit::Closed => CLOSED,
+        Circuit::Refused => REFUSED,
+        Circuit::Probing => PROBING,
+    };
+    let aws = Directive::new("Breaker", metrics, now);
+    let counts = metrics.iter().map(|it| (it.name, 1)).collect();
+    json(&Counted { aws, breaker, counts })
 }
 
 fn json(line: &impl Serialize) -> String {
@@ -139,5 +191,24 @@ mod tests {
         assert_eq!(directive["Dimensions"], json!([["Consumer"]]));
         assert_eq!(directive["Metrics"], json!([{"Name": "Ignored", "Unit": "Count"}]));
         assert_eq!((&line["Consumer"], &line["Ignored"]), (&json!("orders-react"), &json!(1)));
+    }
+
+    #[test]
+    fn what_happens_to_a_breaker_counts_as_one_of_its_kind() {
+        let now = Timestamp::from_second(1_767_268_800).unwrap();
+        for (what, name) in [
+            (Circuit::Opened, "Opened"),
+            (Circuit::HalfOpened, "HalfOpened"),
+            (Circuit::Closed, "Closed"),
+            (Circuit::Refused, "Refused"),
+            (Circuit::Probing, "Probing"),
+        ] {
+            let line: Value =
+                serde_json::from_str(&circuit_line("payment-provider", what, now)).unwrap();
+            let directive = &line["_aws"]["CloudWatchMetrics"][0];
+            assert_eq!(directive["Dimensions"], json!([["Breaker"]]));
+            assert_eq!(directive["Metrics"], json!([{"Name": name, "Unit": "Count"}]));
+            assert_eq!((&line["Breaker"], &line[name]), (&json!("payment-provider"), &json!(1)));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that the environment tells this service, read once at cold start.
 
+use circuit_breaker::settings::Settings;
 use contracts::money::{InvalidMoney, Money};
 use function::env::{ConfigError, parsed, required};
 use jiff::SignedDuration;
@@ -15,6 +16,17 @@ pub struct DeskConfig {
     pub provider_url: String,
     /// What billing shows to the provider.
     pub provider_key: String,
+    /// Table of the circuit breaker around the provider.
+    pub breakers_table: String,
+    /// How the breaker behaves.
+    pub breaker: Settings,
+}
+
+/// Settings of `billing-breaker`.
+#[derive(Clone, Debug)]
+pub struct BreakerConfig {
+    /// Table of the circuit breaker around the provider.
+    pub breakers_table: String,
 }
 
 /// Settings of `billing-query`.
@@ -71,7 +83,20 @@ impl DeskConfig {
             total: parsed("BILL_TOTAL", total)?,
             provider_url: required("PAYMENT_PROVIDER_URL")?,
             provider_key: required("PAYMENT_PROVIDER_KEY")?,
+            breakers_table: required("BILLING_BREAKERS_TABLE")?,
+            breaker: parsed("PROVIDER_BREAKER", |text| serde_json::from_str(text))?,
         })
+    }
+}
+
+impl BreakerConfig {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// Names the first variable that is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self { breakers_table: required("BILLING_BREAKERS_TABLE")? })
     }
 }
 

@@ -5,6 +5,7 @@
 //! | dies after                     | the bill says        | a repeat, or the sweep                              |
 //! | ------------------------------ | -------------------- | --------------------------------------------------- |
 //! | nothing                        | as before            | begins                                              |
+//! | leave to charge is had         | as before            | begins                                              |
 //! | the wish is stored             | payment requested    | charges under the same key                          |
 //! | the provider has charged       | payment requested    | charges again; the provider gives the first answer  |
 //! | the answer is stored           | captured or declined | answers                                             |
@@ -14,6 +15,9 @@
 //!
 //! A charge that is on its way while the bill is closed meets the refund at the provider, which orders the two by their
 //! key: either the charge was first, and goes back; or the refund was, and the charge is refused.
+//!
+//! A provider that does not answer is left alone for a while. Who is refused leave for that reason finds the bill as it was:
+//! no wish is stored that would have to be undone by the very provider that does not answer. Refunds need no leave.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -110,6 +114,9 @@ impl From<DeskError> for Failure {
             }
             DeskError::Provider(error @ ProviderError::NoAnswer(_)) => {
                 Self::transient("the payment provider does not answer", error)
+            }
+            DeskError::Provider(error @ ProviderError::LeftAlone(_)) => {
+                Self::transient("the payment provider has not answered lately", error)
             }
             DeskError::Store(error @ StoreError::Corrupt(_)) => Self::broken(error),
             DeskError::Provider(error @ ProviderError::NotUnderstood(_)) => Self::broken(error),
@@ -243,7 +250,7 @@ where
         for payment in stuck.iter().filter(|it| it.is_stuck(now)) {
             // One that is never answered must not hold up the others.
             if stored.bill.is_open() {
-                match self.charge(stored.clone(), payment, None, deadline).await {
+                match self.charge(stored.clone(), payment, None, None, deadline).await {
                     Ok(charged) => stored = charged,
                     Err(error) => unanswered = Some(error),
                 }
@@ -318,19 +325,25 @@ where
         deadline: Deadline,
     ) -> Result<Stored, DeskError> {
         let stored = self.load(reference).await?;
+        let wished = decide(&stored.bill, wish, (self.now)())?.bill;
+        let leave = match wished.requested().any(|it| it.id == payment_id) {
+            true => Some(self.provider.leave().await?),
+            false => None,
+        };
         let mut stored = self.change(stored, wish, cause).await?;
         let requested = stored.bill.requested().find(|it| it.id == payment_id).cloned();
         if let Some(payment) = requested {
-            stored = self.charge(stored, &payment, cause, deadline).await?;
+            stored = self.charge(stored, &payment, leave, cause, deadline).await?;
             decide(&stored.bill, wish, (self.now)())?;
         }
         Ok(stored)
     }
 
-    async fn charge(
-        &self,
+    async fn charge<'a>(
+        &'a self,
         stored: Stored,
         payment: &Payment,
+        mut leave: Option<P::Leave<'a>>,
         cause: Option<Uuid>,
         deadline: Deadline,
     ) -> Result<Stored, DeskError> {
@@ -340,7 +353,14 @@ where
             amount: payment.amount,
             token: payment.token.clone(),
         };
-        let outcome = insist(deadline, async || self.provider.charge(&charge).await).await?;
+        let outcome = insist(deadline, async || {
+            let leave = match leave.take() {
+                Some(leave) => leave,
+                None => self.provider.leave().await?,
+            };
+            self.provider.charge(leave, &charge).await
+        })
+        .await?;
         let settle = BillCommand::Settle { payment_id: payment.id, outcome };
         self.change(stored, &settle, cause).await
     }
@@ -370,7 +390,7 @@ where
 /// Asks the provider until it answers, within bounds. What stays unanswered is unknown, never refused.
 async fn insist<T>(
     deadline: Deadline,
-    ask: impl AsyncFn() -> Result<T, ProviderError>,
+    mut ask: impl AsyncFnMut() -> Result<T, ProviderError>,
 ) -> Result<T, ProviderError> {
     if !deadline.leaves(ATTEMPT_TIMEOUT) {
         return Err(ProviderError::NoAnswer("no time is left to ask".into()));

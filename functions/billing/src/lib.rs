@@ -7,6 +7,7 @@ pub mod domain;
 
 pub mod contract;
 pub mod desk;
+pub mod guarded;
 pub mod memory;
 pub mod ports;
 pub mod view;

@@ -95,7 +95,13 @@ impl MemoryProvider {
 }
 
 impl Provider for MemoryProvider {
-    async fn charge(&self, charge: &Charge) -> Result<Outcome, ProviderError> {
+    type Leave<'a> = ();
+
+    async fn leave(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn charge(&self, (): (), charge: &Charge) -> Result<Outcome, ProviderError> {
         if charge.token == "tok_slow" {
             sleep(SLOW).await;
         }

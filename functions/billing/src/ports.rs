@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use circuit_breaker::call::Refused;
 use contracts::id::{BillReference, PaymentId};
 use contracts::money::Money;
 use outbox::publish::BusError;
@@ -31,15 +32,29 @@ pub struct Charge {
 /// - order the charge and the refund of one key: what was charged before goes back, what comes after is
 ///   [`Outcome::Voided`];
 /// - answer a repeated refund as it answered the first;
+/// - refuse leave only while it has not asked: whoever is refused has charged nothing;
 /// - say [`ProviderError::NoAnswer`] whenever it cannot tell what has happened, and within [`ATTEMPT_TIMEOUT`].
 pub trait Provider {
+    /// Leave to ask for a charge once. It may be dropped unused.
+    type Leave<'a>: Send
+    where
+        Self: 'a;
+
+    /// Asks for leave to charge. Who has it before the wish to charge is stored stores none that would have to be undone.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError::LeftAlone`] if the provider is not to be asked.
+    fn leave(&self) -> impl Future<Output = Result<Self::Leave<'_>, ProviderError>> + Send;
+
     /// Charges a payment.
     ///
     /// # Errors
     ///
     /// Whatever it is, it does not say that nothing was charged.
-    fn charge(
-        &self,
+    fn charge<'a>(
+        &'a self,
+        leave: Self::Leave<'a>,
         charge: &Charge,
     ) -> impl Future<Output = Result<Outcome, ProviderError>> + Send;
 
@@ -64,6 +79,9 @@ pub enum ProviderError {
     /// It was too busy, too slow, or out of reach: what has happened is unknown. Ask again under the same key.
     #[error("payment provider did not answer")]
     NoAnswer(#[source] Box<dyn StdError + Send + Sync>),
+    /// It has not answered others lately, so it was not asked.
+    #[error("payment provider is left alone")]
+    LeftAlone(#[source] Refused),
     /// It does not understand us, so that asking again is pointless; a person has to look at it.
     #[error("payment provider does not take the request")]
     NotUnderstood(#[source] Box<dyn StdError + Send + Sync>),

@@ -121,7 +121,13 @@ impl HttpProvider {
 }
 
 impl Provider for HttpProvider {
-    async fn charge(&self, charge: &Charge) -> Result<Outcome, ProviderError> {
+    type Leave<'a> = ();
+
+    async fn leave(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn charge(&self, (): (), charge: &Charge) -> Result<Outcome, ProviderError> {
         let (status, body) = self.post("charges", charge.key, &charge_body(charge)).await?;
         charged(status, &body)
     }

@@ -170,7 +170,9 @@ fn done_or_left_to_the_sweep(
 ) -> Result<Handled, ReactError> {
     match done {
         Ok(()) => Ok(Handled::Done),
-        Err(ReactError::Desk(DeskError::Provider(error @ ProviderError::NoAnswer(_)))) => {
+        Err(ReactError::Desk(DeskError::Provider(
+            error @ (ProviderError::NoAnswer(_) | ProviderError::LeftAlone(_)),
+        ))) => {
             tracing::warn!(%reference, error = &error as &dyn StdError, "left to the sweep");
             Ok(Handled::Done)
         }

@@ -85,13 +85,13 @@ fn charge() -> Charge {
 
 async fn charged(status: u16, body: &str) -> Result<Outcome, ProviderError> {
     let server = Server::saying(&[(status, body)]).await;
-    server.provider().charge(&charge()).await
+    server.provider().charge((), &charge()).await
 }
 
 #[tokio::test]
 async fn a_charge_carries_its_key_and_the_clients() {
     let server = Server::saying(&[(201, r#"{"status":"charged"}"#)]).await;
-    assert_eq!(server.provider().charge(&charge()).await.unwrap(), Outcome::Captured);
+    assert_eq!(server.provider().charge((), &charge()).await.unwrap(), Outcome::Captured);
     let requests = server.requests();
     let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /v1/charges HTTP/1.1"), "{head}");
@@ -150,7 +150,7 @@ async fn whatever_else_is_said_leaves_the_outcome_unknown() {
 async fn silence_is_an_unknown_outcome_and_so_is_nobody() {
     let server = Server::saying(&[]).await;
     let provider = server.provider();
-    let answer = tokio::time::timeout(Duration::from_secs(5), provider.charge(&charge())).await;
+    let answer = tokio::time::timeout(Duration::from_secs(5), provider.charge((), &charge())).await;
     let answer = answer.expect("the client has a deadline of its own");
     assert!(matches!(answer, Err(ProviderError::NoAnswer(_))), "{answer:?}");
 
@@ -176,7 +176,7 @@ async fn a_refund_says_how_much_went_back() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let server = Server::saying(&[(307, ""), (201, "{}")]).await;
-    assert!(server.provider().charge(&charge()).await.is_err());
+    assert!(server.provider().charge((), &charge()).await.is_err());
     assert_eq!(server.requests().len(), 1);
 }
 

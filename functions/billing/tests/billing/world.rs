@@ -310,8 +310,17 @@ fn no_answer() -> ProviderError {
 }
 
 impl Provider for Wired<'_, MemoryProvider> {
-    async fn charge(&self, charge: &Charge) -> Result<Outcome, ProviderError> {
-        self.line.carry(self.to.charge(charge), no_answer, no_answer).await
+    type Leave<'a>
+        = ()
+    where
+        Self: 'a;
+
+    async fn leave(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn charge(&self, (): (), charge: &Charge) -> Result<Outcome, ProviderError> {
+        self.line.carry(self.to.charge((), charge), no_answer, no_answer).await
     }
 
     async fn refund(

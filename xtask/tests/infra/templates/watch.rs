@@ -182,8 +182,8 @@ fn names(platform: &Platform) -> BTreeSet<String> {
         .chain(named(API, "StageName"))
         .chain(platform.all(STATE_MACHINE).filter_map(Resource::arn))
         .collect();
-    // The functions' own metrics: a projection by its view, a consumer by its binary.
-    names.extend(["bookings", "slots"].map(str::to_owned));
+    // The functions' own metrics: a projection by its view, a breaker by its name, a consumer by its binary.
+    names.extend(["bookings", "slots", "payment-provider"].map(str::to_owned));
     names.extend(
         platform.all(FUNCTION).map(|it| it.binary().to_owned()).filter(|it| it.ends_with("-react")),
     );
