@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod compose;
+pub mod guarded;
 pub mod invoke;
 pub mod kept;
 pub mod memory;

@@ -110,6 +110,14 @@ impl Failure {
         self.kind
     }
 
+    /// Whether nobody has answered: the call was lost, its time ran out, the function died of it.
+    ///
+    /// A function that says itself that it can't do its work just now has answered.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        self.kind == FailureKind::Transient && self.source.is_some()
+    }
+
     /// The name that callers may rely on.
     #[must_use]
     pub fn slug(&self) -> &str {
@@ -140,6 +148,17 @@ impl From<Failure> for lambda_runtime::Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silence_is_what_nobody_has_said() {
+        let said = Failure::transient("not now", "cause").wire_message();
+        assert!(!Failure::from_wire("Transient", &said).is_silence());
+        assert!(!Failure::from_wire("Rejected", &said).is_silence());
+        assert!(Failure::from_wire("Runtime.ExitError", "killed").is_silence());
+        assert!(Failure::from_wire("Transient", "").is_silence());
+        assert!(Failure::transient("no answer", "connection was lost").is_silence());
+        assert!(!Failure::broken("odd").is_silence());
+    }
 
     #[test]
     fn a_foreign_error_is_never_a_refusal() {
