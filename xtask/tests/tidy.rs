@@ -9,8 +9,17 @@ use serde_json::Value;
 
 /// Roles of functions: a closed list. What answers a client or stands in for another company is whole in itself,
 /// and its one binary is named after its package.
-const ROLES: [&str; 9] =
-    ["command", "query", "project", "publish", "react", "rebuild", "resume", "authorize", "breaker"];
+const ROLES: [&str; 9] = [
+    "command",
+    "query",
+    "project",
+    "publish",
+    "react",
+    "rebuild",
+    "resume",
+    "authorize",
+    "breaker",
+];
 /// Wiring, and nothing else.
 const BIN_LINES_MAX: usize = 30;
 /// Long enough to say what a file is for.

@@ -174,8 +174,10 @@ mod tests {
             let deadline = Deadline::after(Duration::from_secs(1));
             let composition = Composition::partial(deadline);
             let parts = tokio::try_join!(
-                composition.required("one", ask::<_, Value>(&guarded, "good-function", &1, deadline)),
-                composition.required("two", ask::<_, Value>(&guarded, "bad-function", &1, deadline)),
+                composition
+                    .required("one", ask::<_, Value>(&guarded, "good-function", &1, deadline)),
+                composition
+                    .required("two", ask::<_, Value>(&guarded, "bad-function", &1, deadline)),
             );
             parts.unwrap_err();
         }

@@ -31,6 +31,24 @@ pub trait Invoke: Sync {
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
+impl<I: Invoke> Invoke for &I {
+    fn invoke(
+        &self,
+        function: &str,
+        request: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, Failure>> + Send {
+        (**self).invoke(function, request)
+    }
+
+    fn start(
+        &self,
+        function: &str,
+        request: Vec<u8>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
+        (**self).start(function, request)
+    }
+}
+
 /// When an answer is of no use any more.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);

@@ -361,8 +361,7 @@ impl<S: Store, H: Host> Drop for Flight<'_, S, H> {
         };
         // Nothing can be waited for here: what is to be done at the store is left to the next call.
         let mut instance = breaker.lock();
-        let has_tripped =
-            instance.record(&breaker.settings, pass, outcome, elapsed_ms, now, luck);
+        let has_tripped = instance.record(&breaker.settings, pass, outcome, elapsed_ms, now, luck);
         drop(instance);
         if has_tripped {
             breaker.observe(&Event::Tripped);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::{Asker, Question, Reason, Shared, Stand, State, Transition, Word};
+use crate::call::{Event, Host};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError, Swapped};
 
@@ -141,14 +142,15 @@ impl Status {
 
 /// An operator's hand on the breakers of a store.
 #[derive(Clone, Debug)]
-pub struct Control<S> {
+pub struct Control<S, H> {
     store: S,
+    host: H,
 }
 
-impl<S: Store> Control<S> {
+impl<S: Store, H: Host> Control<S, H> {
     /// Over the breakers of this store.
-    pub fn new(store: S) -> Self {
-        Self { store }
+    pub fn new(store: S, host: H) -> Self {
+        Self { store, host }
     }
 
     /// How a breaker stands.
@@ -165,13 +167,8 @@ impl<S: Store> Control<S> {
     /// # Errors
     ///
     /// Fails when the store cannot be written; the same call may be made again.
-    pub async fn force(
-        &self,
-        name: &str,
-        word: Word,
-        asker: Asker<'_>,
-    ) -> Result<Status, StoreError> {
-        self.say(name, &Question::Force(word), asker).await
+    pub async fn force(&self, name: &str, word: Word, by: &str) -> Result<Status, StoreError> {
+        self.say(name, &Question::Force(word), by).await
     }
 
     /// Takes every word back and closes the circuit, as if nothing had been.
@@ -179,43 +176,37 @@ impl<S: Store> Control<S> {
     /// # Errors
     ///
     /// Fails when the store cannot be written; the same call may be made again.
-    pub async fn reset(&self, name: &str, asker: Asker<'_>) -> Result<Status, StoreError> {
-        self.say(name, &Question::Reset, asker).await
+    pub async fn reset(&self, name: &str, by: &str) -> Result<Status, StoreError> {
+        self.say(name, &Question::Reset, by).await
     }
 
-    /// Carries out an order. `write` is a fresh random number.
+    /// Carries out an order.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be reached; the same order may be given again.
-    pub async fn carry_out(
-        &self,
-        order: &Order,
-        write: u64,
-        now: Timestamp,
-    ) -> Result<Status, StoreError> {
+    pub async fn carry_out(&self, order: &Order) -> Result<Status, StoreError> {
         match order {
             Order::Show { breaker } => self.status(breaker).await,
-            Order::Force { breaker, word, by } => {
-                self.force(breaker, *word, Asker { by, write, now }).await
-            }
-            Order::Reset { breaker, by } => self.reset(breaker, Asker { by, write, now }).await,
+            Order::Force { breaker, word, by } => self.force(breaker, *word, by).await,
+            Order::Reset { breaker, by } => self.reset(breaker, by).await,
         }
     }
 
-    async fn say(
-        &self,
-        name: &str,
-        question: &Question,
-        asker: Asker<'_>,
-    ) -> Result<Status, StoreError> {
+    async fn say(&self, name: &str, question: &Question, by: &str) -> Result<Status, StoreError> {
         // Only the answers to instances depend on them.
         let settings = Settings::default();
+        let asker = Asker { by, write: self.host.random(), now: self.host.now() };
         let mut shared = self.store.load(name).await?.unwrap_or_default();
         for _ in 0..TRIES_MAX {
             let Some(next) = shared.answer(question, &asker, &settings) else { break };
             match self.store.swap(name, shared.version, &next).await? {
-                Swapped::Done => return Ok(Status::new(name, Some(next))),
+                Swapped::Done => {
+                    if let Some(step) = next.history.last() {
+                        self.host.observe(name, &Event::Stepped(step));
+                    }
+                    return Ok(Status::new(name, Some(next)));
+                }
                 Swapped::Lost(winner) => shared = *winner,
             }
         }

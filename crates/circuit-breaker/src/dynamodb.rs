@@ -49,12 +49,7 @@ impl Store for DynamoStore {
         got.map_err(failed)?.item.as_ref().map(read).transpose()
     }
 
-    async fn swap(
-        &self,
-        name: &str,
-        expected: u64,
-        next: &Shared,
-    ) -> Result<Swapped, StoreError> {
+    async fn swap(&self, name: &str, expected: u64, next: &Shared) -> Result<Swapped, StoreError> {
         let put = self
             .client
             .put_item()

@@ -181,10 +181,8 @@ impl Instance {
             },
             Standing::Local => self.admit_locally(settings, now, can_ask),
         };
-        self.is_busy |= matches!(
-            admission,
-            Admission::First(_) | Admission::Pass { is_read: true, .. }
-        );
+        self.is_busy |=
+            matches!(admission, Admission::First(_) | Admission::Pass { is_read: true, .. });
         admission
     }
 
@@ -197,9 +195,8 @@ impl Instance {
         match self.gate {
             Gate::Closed => {
                 let generation = self.generation();
-                let is_read = settings.watch == Watch::Beside
-                    && can_ask
-                    && self.is_stale(settings, now);
+                let is_read =
+                    settings.watch == Watch::Beside && can_ask && self.is_stale(settings, now);
                 Admission::Pass { pass: Pass::Counted { generation }, is_read }
             }
             Gate::Open { until } if now < until => Admission::Refuse(Some(until)),

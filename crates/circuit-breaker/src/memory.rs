@@ -23,12 +23,7 @@ impl Store for MemoryStore {
         Ok(self.lock().get(name).cloned())
     }
 
-    async fn swap(
-        &self,
-        name: &str,
-        expected: u64,
-        next: &Shared,
-    ) -> Result<Swapped, StoreError> {
+    async fn swap(&self, name: &str, expected: u64, next: &Shared) -> Result<Swapped, StoreError> {
         let mut breakers = self.lock();
         let stored = breakers.get(name).cloned().unwrap_or_default();
         if stored.version == expected {

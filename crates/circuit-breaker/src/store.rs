@@ -21,8 +21,7 @@ pub trait Store {
     /// # Errors
     ///
     /// Fails when the store cannot be read.
-    fn load(&self, name: &str)
-    -> impl Future<Output = Result<Option<Shared>, StoreError>> + Send;
+    fn load(&self, name: &str) -> impl Future<Output = Result<Option<Shared>, StoreError>> + Send;
 
     /// Writes the state of a breaker if it is still at the expected version.
     ///
@@ -67,10 +66,7 @@ pub enum StoreError {
 }
 
 impl<S: Store> Store for &S {
-    fn load(
-        &self,
-        name: &str,
-    ) -> impl Future<Output = Result<Option<Shared>, StoreError>> + Send {
+    fn load(&self, name: &str) -> impl Future<Output = Result<Option<Shared>, StoreError>> + Send {
         (**self).load(name)
     }
 

@@ -42,8 +42,7 @@ impl Window {
     /// Counts a call.
     pub fn count(&mut self, now_ms: i64, is_failure: bool, is_slow: bool) {
         self.advance(now_ms);
-        let call =
-            Tally { calls: 1, failures: u32::from(is_failure), slow: u32::from(is_slow) };
+        let call = Tally { calls: 1, failures: u32::from(is_failure), slow: u32::from(is_slow) };
         self.buckets[slot(self.newest)].add(call);
         self.total.add(call);
     }

@@ -1,7 +1,8 @@
 //! Everything that the environment tells this backend, read once at cold start.
 
 use bff::Origins;
-use function::env::{ConfigError, required};
+use circuit_breaker::settings::Settings;
+use function::env::{ConfigError, parsed, required};
 
 /// Settings of the backend.
 #[derive(Clone, Debug)]
@@ -10,6 +11,10 @@ pub struct Config {
     pub services: Services,
     /// Whose pages may call.
     pub origins: Origins,
+    /// Table of the circuit breakers around the services.
+    pub breakers_table: String,
+    /// How the breakers behave.
+    pub breaker: Settings,
 }
 
 /// The functions that are asked.
@@ -29,6 +34,21 @@ pub struct Services {
     pub billing_query: String,
 }
 
+impl Services {
+    /// Each function, under the name of its circuit breaker.
+    #[must_use]
+    pub fn guarded(&self) -> [(&'static str, &str); 6] {
+        [
+            ("booking-command", &self.booking_command),
+            ("booking-query", &self.booking_query),
+            ("parking-command", &self.parking_command),
+            ("parking-query", &self.parking_query),
+            ("billing-command", &self.billing_command),
+            ("billing-query", &self.billing_query),
+        ]
+    }
+}
+
 impl Config {
     /// Reads the settings.
     ///
@@ -46,6 +66,8 @@ impl Config {
                 billing_query: required("BILLING_QUERY_FUNCTION")?,
             },
             origins: Origins::from_list(&required("ALLOWED_ORIGINS")?),
+            breakers_table: required("EDGE_BREAKERS_TABLE")?,
+            breaker: parsed("SERVICE_BREAKER", |text| serde_json::from_str(text))?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that the environment tells this backend, read once at cold start.
 
 use bff::Origins;
+use circuit_breaker::settings::Settings;
 use function::env::{ConfigError, parsed, required};
 
 use crate::adapters::sfn::Machine;
@@ -19,6 +20,10 @@ pub struct Config {
     pub booking_saga_undo: Machine,
     /// All queues.
     pub queues: Vec<Watched>,
+    /// Table of the circuit breakers around the services.
+    pub breakers_table: String,
+    /// How the breakers behave.
+    pub breaker: Settings,
 }
 
 /// The functions that are asked.
@@ -36,6 +41,25 @@ pub struct Services {
     pub parking_query: String,
     /// Makes the view of slots anew.
     pub parking_rebuild: String,
+    /// Shows and sets the circuit breaker of the payment provider.
+    pub billing_breaker: String,
+}
+
+impl Services {
+    /// Each function that is guarded, under the name of its circuit breaker.
+    ///
+    /// Not the one by which an operator reaches breakers: it must not be in the way when it is needed.
+    #[must_use]
+    pub fn guarded(&self) -> [(&'static str, &str); 6] {
+        [
+            ("booking-command", &self.booking_command),
+            ("booking-query", &self.booking_query),
+            ("booking-rebuild", &self.booking_rebuild),
+            ("parking-command", &self.parking_command),
+            ("parking-query", &self.parking_query),
+            ("parking-rebuild", &self.parking_rebuild),
+        ]
+    }
 }
 
 impl Config {
@@ -53,11 +77,14 @@ impl Config {
                 parking_command: required("PARKING_COMMAND_FUNCTION")?,
                 parking_query: required("PARKING_QUERY_FUNCTION")?,
                 parking_rebuild: required("PARKING_REBUILD_FUNCTION")?,
+                billing_breaker: required("BILLING_BREAKER_FUNCTION")?,
             },
             origins: Origins::from_list(&required("ALLOWED_ORIGINS")?),
             booking_saga: parsed("BOOKING_SAGA_ARN", str::parse)?,
             booking_saga_undo: parsed("BOOKING_SAGA_UNDO_ARN", str::parse)?,
             queues: queues()?,
+            breakers_table: required("EDGE_BREAKERS_TABLE")?,
+            breaker: parsed("SERVICE_BREAKER", |text| serde_json::from_str(text))?,
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bff::compose::{Part, Report};
+use circuit_breaker::control::Status;
 use contracts::booking::{Booking, BookingStatus, FailureReason, History, PaymentMode, Standing};
 use contracts::id::{BookingId, CustomerId, SlotId};
 use contracts::projection::{Overview, Projection};
@@ -78,6 +79,59 @@ pub struct DeadLettersShown {
     /// Queues that could not be looked at, and why.
     #[serde(flatten)]
     pub troubles: Report,
+}
+
+/// Whose a circuit breaker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerOwner {
+    /// Billing's, around the payment provider.
+    Billing,
+    /// The backends', around the services.
+    Edge,
+}
+
+/// A circuit breaker.
+#[derive(Debug, Serialize)]
+pub struct BreakerShown {
+    /// Whose it is.
+    pub owner: BreakerOwner,
+    /// How it stands.
+    #[serde(flatten)]
+    pub status: Status,
+}
+
+/// All circuit breakers.
+#[derive(Debug, Serialize)]
+pub struct BreakersShown {
+    /// The breakers.
+    pub items: Vec<BreakerShown>,
+    /// Those that could not be looked at, and why.
+    #[serde(flatten)]
+    pub troubles: Report,
+}
+
+/// What a circuit breaker is to do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WishForBreaker {
+    /// The operator's word.
+    #[serde(rename = "override")]
+    pub forced: Override,
+}
+
+/// An operator's word for a circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Override {
+    /// Every call is refused.
+    Open,
+    /// Every call passes.
+    Closed,
+    /// Every call passes, and none is counted.
+    Disabled,
+    /// The word is taken back, and the circuit closed.
+    None,
 }
 
 /// A queue, and about how much is in it.

@@ -5,6 +5,7 @@ use api_gateway::issuer::Issuer;
 use api_gateway::token::Expectations;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use circuit_breaker::settings::Settings;
 use function::env::{ConfigError, parsed, required};
 
 use crate::session::Cookies;
@@ -23,6 +24,10 @@ pub struct Config {
     pub keys: Source,
     /// What of a session is the same for all.
     pub door: Door,
+    /// Table of the circuit breakers around the services.
+    pub breakers_table: String,
+    /// How the breakers behave.
+    pub breaker: Settings,
 }
 
 /// Who may come in, and how they get their token.
@@ -73,6 +78,20 @@ pub struct Services {
     pub billing_query: String,
 }
 
+impl Services {
+    /// Each function, under the name of its circuit breaker.
+    #[must_use]
+    pub fn guarded(&self) -> [(&'static str, &str); 5] {
+        [
+            ("booking-command", &self.booking_command),
+            ("booking-query", &self.booking_query),
+            ("parking-query", &self.parking_query),
+            ("billing-command", &self.billing_command),
+            ("billing-query", &self.billing_query),
+        ]
+    }
+}
+
 impl Config {
     /// Reads the settings.
     ///
@@ -104,6 +123,8 @@ impl Config {
             },
             keys: parsed("JWKS", Source::from_setting)?,
             door: Door { expectations, cookies, sign_in },
+            breakers_table: required("EDGE_BREAKERS_TABLE")?,
+            breaker: parsed("SERVICE_BREAKER", |text| serde_json::from_str(text))?,
         })
     }
 }

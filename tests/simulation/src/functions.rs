@@ -1,13 +1,16 @@
 //! The functions as they are deployed: every handler with its ports, as its binary wires it.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use api_gateway::token::Expectations;
 use api_gateway::verifier::{Inline, Verifier};
 use bff::Origins;
 use billing::desk::Desk;
 use billing::domain::Bill;
+use billing::guarded::Guarded;
 use booking::source::Bookings;
+use circuit_breaker::control::Control;
 use contracts::money::Money;
 use cqrs::cursor::Cursors;
 use jiff::SignedDuration;
@@ -24,8 +27,9 @@ use web_bff::recollection::Recollection;
 use web_bff::session::Cookies;
 
 use crate::lambda::{Environment, Failed};
+use crate::ports::breakers::{self, Breakers, Told};
 use crate::ports::events::Events;
-use crate::ports::far::{Far, Ledger, Services};
+use crate::ports::far::{Far, Ledger};
 use crate::ports::messages::{Bus, DeadLetters, Reminders, Wishes};
 use crate::ports::states::{Committed, States};
 use crate::ports::views::BillView;
@@ -125,8 +129,15 @@ pub(crate) async fn handle(
         }
         "billing-command" => {
             use billing::handlers::command;
-            let desk = Desk { store: States(line), provider: far, now, new_id, total: total() };
+            let provider = Guarded { provider: far, breaker: Arc::clone(&environment.breaker) };
+            let desk = Desk { store: States(line), provider, now, new_id, total: total() };
             answer(command::handle(&desk, read(payload)?).await)
+        }
+        "billing-breaker" => {
+            use billing::handlers::breaker;
+            let breakers = Breakers(Arc::clone(line));
+            let control = Control::new(breakers, Told(Arc::clone(line)));
+            answer(breaker::handle(&control, read(payload)?).await)
         }
         "billing-query" => {
             use billing::handlers::query;
@@ -145,7 +156,8 @@ pub(crate) async fn handle(
         }
         "billing-react" => {
             use billing::handlers::react;
-            let desk = Desk { store: States(line), provider: far, now, new_id, total: total() };
+            let provider = Guarded { provider: far, breaker: Arc::clone(&environment.breaker) };
+            let desk = Desk { store: States(line), provider, now, new_id, total: total() };
             let due_after = SignedDuration::try_from(line.world.plan.bill_due)
                 .unwrap_or(SignedDuration::from_secs(900));
             let reminders = Reminders { line, queue: BILLING_QUEUE };
@@ -162,21 +174,21 @@ pub(crate) async fn handle(
             write(&provider.handle(&read(payload)?, now()).await)
         }
         "mobile-bff" => {
-            let services = Services(line);
-            let event = read(payload)?;
-            write(&mobile_bff::handlers::bff::handle(&services, &mobile(), event, new_id).await)
+            let (services, event) = (&environment.services, read(payload)?);
+            write(&mobile_bff::handlers::bff::handle(services, &mobile(), event, new_id).await)
         }
         "web-bff" => {
-            let front = web(Services(line));
+            let front = web(&environment.services);
             let secret = || line.new_id().to_string();
             let fresh = web_bff::handlers::bff::Fresh { now: now(), id: new_id, secret };
             write(&front.handle(read(payload)?, fresh).await)
         }
         "operator-bff" => {
-            let services = Services(line);
+            let (services, breakers) = (&environment.services, Breakers(Arc::clone(line)));
+            let breakers = Control::new(breakers, Told(Arc::clone(line)));
             let (config, event) = (operator(&line.world.platform.wiring), read(payload)?);
             let handle = operator_bff::handlers::bff::handle;
-            write(&handle(&services, &far, &far, &config, event, new_id).await)
+            write(&handle(services, &far, &far, &breakers, &config, event, new_id).await)
         }
         other => Err(Failed::new("ResourceNotFoundException", other)),
     }
@@ -193,6 +205,19 @@ fn mobile() -> mobile_bff::config::Config {
             billing_query: "billing-query".to_owned(),
         },
         origins: Origins::Any,
+        breakers_table: String::new(),
+        breaker: breakers::settings(5_000),
+    }
+}
+
+/// The functions that a backend leaves alone when they do not answer, by the names of their breakers.
+pub(crate) fn guarded(function: &str) -> Vec<(&'static str, String)> {
+    let owned = |(name, at): (&'static str, &str)| (name, at.to_owned());
+    match function {
+        "mobile-bff" => mobile().services.guarded().map(owned).into(),
+        "web-bff" => web_services().guarded().map(owned).into(),
+        "operator-bff" => operator_services().guarded().map(owned).into(),
+        _ => Vec::new(),
     }
 }
 
@@ -203,17 +228,33 @@ fn web<S>(services: S) -> Front<S, Inline, OneToken> {
     let keys = Inline("{\"keys\":[]}".to_owned());
     Front {
         services,
-        at: web_bff::config::Services {
-            booking_command: "booking-command".to_owned(),
-            booking_query: "booking-query".to_owned(),
-            parking_query: "parking-query".to_owned(),
-            billing_command: "billing-command".to_owned(),
-            billing_query: "billing-query".to_owned(),
-        },
+        at: web_services(),
         verifier: Verifier::new(keys, expectations.clone()),
         provider: OneToken::default(),
         door: Door { expectations, cookies: Cookies::Secure, sign_in: SignIn::Nowhere },
         remembered: Recollection::default(),
+    }
+}
+
+fn web_services() -> web_bff::config::Services {
+    web_bff::config::Services {
+        booking_command: "booking-command".to_owned(),
+        booking_query: "booking-query".to_owned(),
+        parking_query: "parking-query".to_owned(),
+        billing_command: "billing-command".to_owned(),
+        billing_query: "billing-query".to_owned(),
+    }
+}
+
+fn operator_services() -> operator_bff::config::Services {
+    operator_bff::config::Services {
+        booking_command: "booking-command".to_owned(),
+        booking_query: "booking-query".to_owned(),
+        booking_rebuild: "booking-rebuild".to_owned(),
+        parking_command: "parking-command".to_owned(),
+        parking_query: "parking-query".to_owned(),
+        parking_rebuild: "parking-rebuild".to_owned(),
+        billing_breaker: "billing-breaker".to_owned(),
     }
 }
 
@@ -233,18 +274,13 @@ fn operator(wiring: &Wiring) -> operator_bff::config::Config {
         dead_letters_url: String::new(),
     });
     operator_bff::config::Config {
-        services: operator_bff::config::Services {
-            booking_command: "booking-command".to_owned(),
-            booking_query: "booking-query".to_owned(),
-            booking_rebuild: "booking-rebuild".to_owned(),
-            parking_command: "parking-command".to_owned(),
-            parking_query: "parking-query".to_owned(),
-            parking_rebuild: "parking-rebuild".to_owned(),
-        },
+        services: operator_services(),
         origins: Origins::Any,
         booking_saga: machine("booking-saga"),
         booking_saga_undo: machine("booking-saga-undo"),
         queues: queues.collect(),
+        breakers_table: String::new(),
+        breaker: breakers::settings(5_000),
     }
 }
 

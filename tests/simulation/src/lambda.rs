@@ -6,7 +6,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ::bff::guarded::Guarded;
+use billing::guarded::BREAKER;
 use booking::view::BookingRow;
+use circuit_breaker::call::Breaker;
 use cqrs::lag::Gauge;
 use cqrs::live::Live;
 use futures::FutureExt as _;
@@ -19,6 +22,8 @@ use tokio::time::{sleep, timeout};
 use crate::asl::TaskError;
 use crate::functions;
 use crate::line::Line;
+use crate::ports::breakers::{self, Breakers, Told};
+use crate::ports::far::Services;
 use crate::ports::views::Views;
 use crate::world::World;
 
@@ -31,6 +36,10 @@ pub(crate) struct Environment {
     pub(crate) bookings: Live<Views<BookingRow>, Clock>,
     pub(crate) slots: Live<Views<SlotRow>, Clock>,
     pub(crate) gauge: Gauge,
+    /// Around the payment provider.
+    pub(crate) breaker: Arc<Breaker<Breakers, Told>>,
+    /// The functions that it calls, of which a backend leaves some alone.
+    pub(crate) services: Guarded<Services, Breakers, Told>,
 }
 
 /// The clock of one process.
@@ -94,6 +103,19 @@ impl Environment {
             bookings: Live::new(Views::new(&line), clock(&line)),
             slots: Live::new(Views::new(&line), clock(&line)),
             gauge: Gauge::default(),
+            breaker: Arc::new(Breaker::new(
+                BREAKER,
+                breakers::settings(10_000),
+                Breakers(Arc::clone(&line)),
+                Told(Arc::clone(&line)),
+            )),
+            services: Guarded::new(
+                Services(Arc::clone(&line)),
+                functions::guarded(function).iter().map(|(name, at)| (*name, at.as_str())),
+                &breakers::settings(5_000),
+                &Breakers(Arc::clone(&line)),
+                &Told(Arc::clone(&line)),
+            ),
             line,
         }
     }

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use billing::domain::Bill;
 use booking::domain::{Booking, BookingEvent};
+use circuit_breaker::breaker::{Shared, State};
 use contracts::booking::{BookingStatus, FailureReason, PaymentMode};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::money::Money;
@@ -32,6 +34,8 @@ struct Inner {
     broken: Vec<String>,
     faults: BTreeMap<String, u64>,
     redriven: u64,
+    circuits: BTreeMap<String, u64>,
+    refused: BTreeMap<String, u64>,
     forgotten: u64,
     bookings: BTreeMap<BookingId, Booking>,
     completed: BTreeMap<SlotId, BTreeSet<BookingId>>,
@@ -71,6 +75,45 @@ impl Laws {
 
     pub(crate) fn count_fault(&self, fate: Fate) {
         *self.lock().faults.entry(format!("{fate:?}")).or_default() += 1;
+    }
+
+    /// A call was refused by a breaker.
+    pub(crate) fn count_refusal(&self, breaker: &str) {
+        *self.lock().refused.entry(breaker.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn has_refused(&self, breaker: &str) -> bool {
+        self.lock().refused.contains_key(breaker)
+    }
+
+    /// Somebody has written how a circuit stands.
+    pub(crate) fn circuit_moved(&self, world: &World, name: &str, before: &Shared, after: &Shared) {
+        if let (
+            State::HalfOpen { probe: Some(old), .. },
+            State::HalfOpen { probe: Some(new), .. },
+        ) = (&before.state, &after.state)
+        {
+            // Whoever claims it may be ahead of whoever has, by twice the most that a clock is wrong.
+            let skew = Duration::from_millis(2 * world.plan.skew_ms);
+            self.hold(new.since + skew >= old.until, || {
+                format!("circuit {name} has two probes at once: {old:?}, {new:?}")
+            });
+        }
+        if before.stand() != after.stand() {
+            let step = format!("{:?}", after.stand());
+            *self.lock().circuits.entry(step).or_default() += 1;
+        }
+    }
+
+    /// How often circuits have taken which step, and how many calls were refused.
+    pub(crate) fn circuits(&self) -> BTreeMap<String, u64> {
+        let inner = self.lock();
+        let mut circuits = inner.circuits.clone();
+        let refused: u64 = inner.refused.values().sum();
+        if refused > 0 {
+            circuits.insert("Refused".to_owned(), refused);
+        }
+        circuits
     }
 
     pub(crate) fn count_outage(&self) {

@@ -83,6 +83,8 @@ pub struct Report {
     pub states: BTreeMap<String, u64>,
     /// The faults that befell, by kind.
     pub faults: BTreeMap<String, u64>,
+    /// How often circuits have come to stand how, and how many calls they refused.
+    pub circuits: BTreeMap<String, u64>,
     /// Messages that an operator had to bring back.
     pub redriven: u64,
     /// Sagas that wanted an operator, and were taken up.
@@ -179,6 +181,7 @@ fn report(world: &World, seed: u64) -> Report {
     let mut report = Report {
         seed,
         faults: world.laws.faults(),
+        circuits: world.laws.circuits(),
         redriven: world.laws.redriven(),
         taken_up: world.executions.taken_up(),
         broken: world.laws.all_broken(),

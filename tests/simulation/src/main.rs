@@ -48,6 +48,7 @@ struct Summary {
     taken_up: u64,
     states: BTreeMap<String, u64>,
     faults: BTreeMap<String, u64>,
+    circuits: BTreeMap<String, u64>,
     broken_days: u64,
     broken: Vec<Report>,
 }
@@ -71,6 +72,7 @@ fn tell(report: &Report) -> std::io::Result<bool> {
     write!(out, "{}", report.story)?;
     writeln!(out, "\n{} bookings: {}", report.bookings, counted(&report.states))?;
     writeln!(out, "faults: {}", counted(&report.faults))?;
+    writeln!(out, "circuits: {}", counted(&report.circuits))?;
     for law in &report.broken {
         writeln!(out, "broken: {law}")?;
     }
@@ -160,6 +162,9 @@ impl Summary {
         for (fault, count) in &report.faults {
             *self.faults.entry(fault.clone()).or_default() += count;
         }
+        for (step, count) in &report.circuits {
+            *self.circuits.entry(step.clone()).or_default() += count;
+        }
         if !report.broken.is_empty() {
             self.broken_days += 1;
             if self.broken.len() < KEPT_MAX {
@@ -181,6 +186,7 @@ impl Summary {
         writeln!(out, "  {} bookings, {rate} a second", self.bookings)?;
         writeln!(out, "  states   {}", counted(&self.states))?;
         writeln!(out, "  faults   {}", counted(&self.faults))?;
+        writeln!(out, "  circuits {}", counted(&self.circuits))?;
         writeln!(out, "  redriven {} messages, {} sagas", self.redriven, self.taken_up)?;
         if self.broken_days == 0 {
             writeln!(out, "Every law holds")?;

@@ -76,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) redrives: u64,
     /// How often one has events published once more.
     pub(crate) republishes: u64,
+    /// How often an operator has a word with a circuit breaker.
+    pub(crate) words: u64,
     /// What an invoice's bill is given.
     pub(crate) bill_due: Duration,
 }
@@ -166,6 +168,7 @@ impl Plan {
             rebuilds: *dice.one_of(&[0, 1, 5]),
             redrives: if is_ill { 3 } else { *dice.one_of(&[0, 2]) },
             republishes: *dice.one_of(&[0, 0, 2]),
+            words: if is_fine { 0 } else { *dice.one_of(&[0, 0, 3]) },
             bill_due: Duration::from_secs(*dice.one_of(&[20, 90, 900])),
         }
     }
@@ -184,6 +187,9 @@ impl Plan {
             self.twice,
             self.delayed,
         ];
-        rates.iter().all(|rate| *rate == 0) && self.provider_down.is_empty() && self.sick.is_empty()
+        rates.iter().all(|rate| *rate == 0)
+            && self.provider_down.is_empty()
+            && self.sick.is_empty()
+            && self.words == 0
     }
 }

@@ -1,9 +1,13 @@
 //! What must be true once the faults have stopped and all is quiet.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use billing::contract::public;
+use billing::guarded::BREAKER;
 use booking::domain::Booking;
+use circuit_breaker::breaker::State;
+use circuit_breaker::store::Store as _;
 use contracts::billing::BillStatus;
 use contracts::booking::{BookingStatus, FailureReason, Payment, PaymentMode};
 use contracts::id::{BillReference, BookingId, SlotId};
@@ -13,11 +17,13 @@ use cqrs::memory::MemoryGenerations;
 use cqrs::view::{Row, Versioned};
 use event_sourcing::store::{EventStore as _, Streams as _};
 use futures::FutureExt as _;
+use operator_bff::handlers::breakers::BREAKERS;
 use parking::domain::Standing;
 
 use crate::asl::Ended;
 use crate::functions::total;
 use crate::laws::held;
+use crate::ports::breakers::settings;
 use crate::sagas::{SAGA, UNDO};
 use crate::world::World;
 
@@ -26,6 +32,7 @@ pub(crate) fn check(world: &World) {
     let bookings = world.laws.bookings();
     every_booking_is_final_and_paid_exactly(world, &bookings);
     every_slot_is_free_or_rightly_held(world, &bookings);
+    no_circuit_is_held_for_ever(world);
     no_money_is_without_a_booking(world, &bookings);
     every_saga_has_ended(world, &bookings);
     every_event_was_published(world);
@@ -70,6 +77,27 @@ fn every_booking_is_final_and_paid_exactly(world: &World, bookings: &BTreeMap<Bo
     }
 }
 
+/// What is not closed lets a probe pass before long, and no word of an operator's was left behind.
+fn no_circuit_is_held_for_ever(world: &World) {
+    let skew = Duration::from_millis(2 * world.plan.skew_ms);
+    let latest = world.now() + Duration::from_millis(settings(0).open_max_ms) + skew;
+    for (name, _) in BREAKERS {
+        let stored = world.breakers.load(name).now_or_never().expect("memory does not wait");
+        let Ok(Some(circuit)) = stored else { continue };
+        world.laws.hold(circuit.forced.is_none(), || {
+            format!("circuit {name} is forced after the day: {:?}", circuit.forced)
+        });
+        let until = match &circuit.state {
+            State::Closed | State::Suspected { .. } | State::HalfOpen { probe: None, .. } => None,
+            State::Open { until, .. } => Some(*until),
+            State::HalfOpen { probe: Some(probe), .. } => Some(probe.until),
+        };
+        world.laws.hold(until.is_none_or(|it| it <= latest), || {
+            format!("circuit {name} is held until {until:?}")
+        });
+    }
+}
+
 /// A declined card is never called unreachable, and a card that works never declined.
 fn reason_is_possible(world: &World, payment: &Payment, reason: FailureReason) -> bool {
     let token = match payment {
@@ -82,7 +110,8 @@ fn reason_is_possible(world: &World, payment: &Payment, reason: FailureReason) -
         FailureReason::SlotUnavailable => true,
         FailureReason::PaymentDeclined => is_declined,
         FailureReason::PaymentUnavailable => {
-            token == Some("tok_down") || token.is_some() && !is_fine
+            let is_left_alone = world.laws.has_refused(BREAKER);
+            token == Some("tok_down") || token.is_some() && (!is_fine || is_left_alone)
         }
         FailureReason::PaymentOverdue => token.is_none(),
         FailureReason::SagaTimeout => token.is_some() && !is_fine,

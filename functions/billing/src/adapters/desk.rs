@@ -17,12 +17,8 @@ use crate::guarded::{BREAKER, Guarded};
 use crate::ports::ATTEMPT_TIMEOUT;
 
 /// A desk at which real money is taken.
-pub type RealDesk = Desk<
-    DynamoStore,
-    Guarded<HttpProvider, BreakerStore, Told>,
-    fn() -> Timestamp,
-    fn() -> Uuid,
->;
+pub type RealDesk =
+    Desk<DynamoStore, Guarded<HttpProvider, BreakerStore, Told>, fn() -> Timestamp, fn() -> Uuid>;
 
 /// Makes the one desk of this process.
 ///

@@ -1,22 +1,20 @@
 //! `billing-breaker`: shows the circuit breaker of the payment provider to operators, and does as they say.
 
+use circuit_breaker::call::Host;
 use circuit_breaker::control::{Control, Order, Status};
 use circuit_breaker::store::{Store, StoreError};
-use jiff::Timestamp;
 use saga::Failure;
 
 use crate::guarded::BREAKER;
 
-/// Carries out one order; `write` is a fresh random number.
+/// Carries out one order.
 ///
 /// # Errors
 ///
 /// `Rejected` for a breaker that is not billing's; `Transient` if it is to be asked again; `Broken` if a person must look.
 pub async fn handle(
-    control: &Control<impl Store>,
+    control: &Control<impl Store, impl Host>,
     order: Order,
-    write: u64,
-    now: Timestamp,
 ) -> Result<Status, Failure> {
     if order.breaker() != BREAKER {
         return Err(Failure::rejected("not-found", "billing has no such circuit breaker"));
@@ -24,7 +22,7 @@ pub async fn handle(
     if !matches!(order, Order::Show { .. }) {
         tracing::info!(?order, "an operator's word");
     }
-    control.carry_out(&order, write, now).await.map_err(|error| match error {
+    control.carry_out(&order).await.map_err(|error| match error {
         StoreError::Corrupt(_) => Failure::broken(error),
         StoreError::Throttled(_)
         | StoreError::Unavailable(_)

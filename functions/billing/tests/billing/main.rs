@@ -2,6 +2,7 @@
 
 mod dynamodb;
 mod faults;
+mod guarded;
 mod handlers;
 mod http;
 mod provider;

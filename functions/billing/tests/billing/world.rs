@@ -283,8 +283,8 @@ impl Line {
 /// Something at the other end of a line.
 #[derive(Debug)]
 pub(crate) struct Wired<'a, T> {
-    to: &'a T,
-    line: &'a Line,
+    pub(crate) to: &'a T,
+    pub(crate) line: &'a Line,
 }
 
 fn unavailable() -> StoreError {

@@ -5,6 +5,7 @@ use std::future::Future;
 use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::Origins;
 use bff::invoke::Invoke;
+use circuit_breaker::settings::Settings;
 use mobile_bff::config::{Config, Services};
 use mobile_bff::handlers::bff::handle;
 use serde_json::{Value, json};
@@ -84,6 +85,8 @@ pub(crate) fn config() -> Config {
             billing_query: "billing-query".to_owned(),
         },
         origins: Origins::Any,
+        breakers_table: "breakers".to_owned(),
+        breaker: Settings::default(),
     }
 }
 

@@ -3,10 +3,13 @@
 use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::invoke::{Deadline, Invoke};
 use bff::{Answer, Edge, Problem, ProblemKind, Request};
+use circuit_breaker::call::Host;
+use circuit_breaker::control::Control;
+use circuit_breaker::store::Store;
 use contracts::id::SlotId;
 use uuid::Uuid;
 
-use super::{Errand, LIMIT, bookings, projections, queues, slots};
+use super::{Errand, LIMIT, bookings, breakers, projections, queues, slots};
 use crate::config::Config;
 use crate::queues::Queues;
 use crate::workflow::Workflow;
@@ -19,12 +22,14 @@ pub async fn handle(
     services: &impl Invoke,
     workflow: &impl Workflow,
     queues: &impl Queues,
+    edge_breakers: &Control<impl Store + Sync, impl Host + Sync>,
     config: &Config,
     event: ProxyEvent,
     new_id: impl Fn() -> Uuid,
 ) -> ProxyAnswer {
     let edge = Edge { problems: PROBLEMS, origins: config.origins.clone() };
-    let answer = |request| answer(services, workflow, queues, config, request, &new_id);
+    let answer =
+        |request| answer(services, workflow, queues, edge_breakers, config, request, &new_id);
     edge.serve(event, new_id(), answer).await
 }
 
@@ -33,6 +38,7 @@ async fn answer(
     services: &impl Invoke,
     workflow: &impl Workflow,
     letters: &impl Queues,
+    edge_breakers: &Control<impl Store + Sync, impl Host + Sync>,
     config: &Config,
     request: Request,
     new_id: impl Fn() -> Uuid,
@@ -66,6 +72,10 @@ async fn answer(
         }
         ("POST", "/operator/services/{service}/republish") => {
             queues::republish(&errand, letters, &config.queues).await
+        }
+        ("GET", "/operator/circuit-breakers") => breakers::list(&errand, edge_breakers).await,
+        ("POST", "/operator/circuit-breakers/{name}") => {
+            breakers::set(&errand, edge_breakers).await
         }
         ("GET", "/operator/projections/{name}") => projections::read(&errand).await,
         ("POST", "/operator/projections/{name}/rebuild") => projections::rebuild(&errand).await,

@@ -2,6 +2,8 @@
 
 pub mod bff;
 
+pub mod breakers;
+
 mod bookings;
 mod projections;
 mod queues;

@@ -5,6 +5,10 @@ use std::sync::Mutex;
 use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::Origins;
 use bff::invoke::Invoke;
+use circuit_breaker::control::Control;
+use circuit_breaker::memory::MemoryStore;
+use circuit_breaker::settings::Settings;
+use function::breaker::Told;
 use operator_bff::config::{Config, Services};
 use operator_bff::handlers::bff::handle;
 use operator_bff::queues::{Depth, FoundLetter, Queues, Watched};
@@ -83,7 +87,8 @@ impl Sent {
         queues: &impl Queues,
     ) -> ProxyAnswer {
         let event: ProxyEvent = serde_json::from_value(self.0).expect("an event");
-        handle(services, workflow, queues, &config(), event, function::new_id).await
+        let breakers = Control::new(MemoryStore::default(), Told);
+        handle(services, workflow, queues, &breakers, &config(), event, function::new_id).await
     }
 }
 
@@ -144,8 +149,11 @@ pub(crate) fn config() -> Config {
             parking_command: "parking-command".to_owned(),
             parking_query: "parking-query".to_owned(),
             parking_rebuild: "parking-rebuild".to_owned(),
+            billing_breaker: "billing-breaker".to_owned(),
         },
         origins: Origins::Any,
+        breakers_table: "breakers".to_owned(),
+        breaker: Settings::default(),
         booking_saga: MACHINE.parse().expect("an ARN"),
         booking_saga_undo: MACHINE.parse().expect("an ARN"),
         queues: QUEUES.map(watched).to_vec(),

@@ -137,7 +137,16 @@ impl DueBills for Far<'_> {
 }
 
 impl billing::ports::Provider for Far<'_> {
-    async fn charge(&self, charge: &Charge) -> Result<Outcome, ProviderError> {
+    type Leave<'a>
+        = ()
+    where
+        Self: 'a;
+
+    async fn leave(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn charge(&self, (): (), charge: &Charge) -> Result<Outcome, ProviderError> {
         let body = http::charge_body(charge);
         let (status, body) = post(self.0, "/charges", charge.key, &body).await?;
         http::charged(status, body.as_bytes())
@@ -266,10 +275,10 @@ impl LedgerPort for Ledger {
 }
 
 /// Other functions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Services<'a>(pub(crate) &'a Arc<Line>);
+#[derive(Clone, Debug)]
+pub(crate) struct Services(pub(crate) Arc<Line>);
 
-impl Services<'_> {
+impl Services {
     fn worded(&self, function: &str, request: Vec<u8>) -> Vec<u8> {
         if self.0.is_later { lambda::with_more(function, request) } else { request }
     }
@@ -296,7 +305,7 @@ impl Services<'_> {
     }
 }
 
-impl Invoke for Services<'_> {
+impl Invoke for Services {
     async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let fate = self.reach(function).await?;
         let request = self.worded(function, request);

@@ -1,5 +1,6 @@
 //! Every port of the handlers, at the near end of a line.
 
+pub(crate) mod breakers;
 pub(crate) mod events;
 pub(crate) mod far;
 pub(crate) mod messages;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use contracts::id::SlotId;
 use cqrs::generation::Controls as _;
 use futures::FutureExt as _;
+use operator_bff::handlers::breakers::BREAKERS;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -39,7 +40,26 @@ pub(super) async fn work(world: &World, slots: &[SlotId]) {
         redrive(world),
         republish(world, slots),
         look(world),
+        have_words(world),
     );
+}
+
+/// Forces circuits for a while, and takes the word back in the end.
+async fn have_words(world: &World) {
+    let client = operator(world);
+    for _ in 0..world.plan.words {
+        until(world, world.plan.calm_from).await;
+        let (breaker, _) = world.dice.one_of(&BREAKERS);
+        for word in [*world.dice.one_of(&["open", "closed", "disabled"]), "none"] {
+            let ask = Ask::new("POST", "/operator/circuit-breakers/{name}").with("name", breaker);
+            let ask = ask.body(json!({ "override": word }));
+            let Some(heard) = client.insist(&ask).await else { continue };
+            if heard.status != 200 || heard.body["name"] != *breaker {
+                client.wrong(&ask, &heard);
+            }
+            sleep(world.dice.millis(0..=20_000)).await;
+        }
+    }
 }
 
 async fn until(world: &World, at_most: Duration) {
@@ -159,6 +179,7 @@ async fn look(world: &World) {
             "/operator/overview",
             "/operator/bookings",
             "/operator/slots",
+            "/operator/circuit-breakers",
             "/operator/projections/{name}",
         ]);
         let ask = Ask::new("GET", resource).with("name", "bookings");

@@ -182,10 +182,8 @@ fn names(platform: &Platform) -> BTreeSet<String> {
         .chain(named(API, "StageName"))
         .chain(platform.all(STATE_MACHINE).filter_map(Resource::arn))
         .collect();
-    // The functions' own metrics: a projection by its view, a breaker by its name, a consumer by its binary.
+    // The functions' own metrics: a projection by its view, a consumer by its binary, a breaker by what it is around.
     names.extend(["bookings", "slots", "payment-provider"].map(str::to_owned));
-    names.extend(
-        platform.all(FUNCTION).map(|it| it.binary().to_owned()).filter(|it| it.ends_with("-react")),
-    );
+    names.extend(platform.all(FUNCTION).map(|it| it.binary().to_owned()));
     names
 }

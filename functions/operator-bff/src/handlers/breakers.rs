@@ -1,0 +1,93 @@
+//! Circuit breakers: how they stand, and an operator's word for the whole fleet.
+
+use bff::compose::Composition;
+use bff::invoke::{Invoke, ask};
+use bff::{Answer, Problem};
+use circuit_breaker::breaker::Word;
+use circuit_breaker::call::Host;
+use circuit_breaker::control::{Control, Order, Status};
+use circuit_breaker::store::{Store, StoreError};
+use futures::future::try_join_all;
+use saga::Failure;
+use tokio::time::timeout;
+
+use super::Errand;
+use super::queues::QUEUE_LIMIT;
+use crate::shape::{BreakerOwner, BreakerShown, BreakersShown, Override, WishForBreaker};
+
+/// Every breaker, and whose it is: those around the functions of the services are shared by all backends.
+pub const BREAKERS: [(&str, BreakerOwner); 9] = [
+    ("payment-provider", BreakerOwner::Billing),
+    ("booking-command", BreakerOwner::Edge),
+    ("booking-query", BreakerOwner::Edge),
+    ("booking-rebuild", BreakerOwner::Edge),
+    ("parking-command", BreakerOwner::Edge),
+    ("parking-query", BreakerOwner::Edge),
+    ("parking-rebuild", BreakerOwner::Edge),
+    ("billing-command", BreakerOwner::Edge),
+    ("billing-query", BreakerOwner::Edge),
+];
+
+/// `GET /operator/circuit-breakers`.
+pub(super) async fn list(
+    errand: &Errand<'_, impl Invoke>,
+    edge: &Control<impl Store + Sync, impl Host + Sync>,
+) -> Result<Answer, Problem> {
+    errand.request.query(&[])?;
+    let composition = Composition::partial(errand.deadline);
+    let looks = BREAKERS.map(async |(name, owner)| {
+        let order = Order::Show { breaker: name.to_owned() };
+        let status = carry_out(errand, edge, owner, &order);
+        let status = composition.optional_within(name.to_owned(), QUEUE_LIMIT, status).await?;
+        Ok::<_, Failure>(status.into_value().map(|status| BreakerShown { owner, status }))
+    });
+    let items = try_join_all(looks).await?.into_iter().flatten().collect();
+    let troubles = composition.report().troubles();
+    Ok(Answer::json(200, &BreakersShown { items, troubles }))
+}
+
+/// `POST /operator/circuit-breakers/{name}`.
+pub(super) async fn set(
+    errand: &Errand<'_, impl Invoke>,
+    edge: &Control<impl Store + Sync, impl Host + Sync>,
+) -> Result<Answer, Problem> {
+    let name: String = errand.request.path("name")?;
+    errand.request.query(&[])?;
+    let WishForBreaker { forced } = errand.request.body()?;
+    let owner = BREAKERS.into_iter().find(|(known, _)| *known == name).map(|it| it.1);
+    let owner = owner.ok_or_else(|| Problem::not_found("there is no such circuit breaker"))?;
+    let (breaker, by) = (name, errand.request.caller()?.subject);
+    let order = match forced {
+        Override::Open => Order::Force { breaker, word: Word::Open, by },
+        Override::Closed => Order::Force { breaker, word: Word::Closed, by },
+        Override::Disabled => Order::Force { breaker, word: Word::Disabled, by },
+        Override::None => Order::Reset { breaker, by },
+    };
+    let status = carry_out(errand, edge, owner, &order).await?;
+    Ok(Answer::json(200, &BreakerShown { owner, status }))
+}
+
+async fn carry_out(
+    errand: &Errand<'_, impl Invoke>,
+    edge: &Control<impl Store, impl Host>,
+    owner: BreakerOwner,
+    order: &Order,
+) -> Result<Status, Failure> {
+    match owner {
+        BreakerOwner::Billing => {
+            ask(errand.services, &errand.at.billing_breaker, order, errand.deadline).await
+        }
+        BreakerOwner::Edge => {
+            let carried_out = timeout(QUEUE_LIMIT, edge.carry_out(order)).await;
+            carried_out.unwrap_or(Err(StoreError::Late)).map_err(|error| match error {
+                StoreError::Corrupt(_) => Failure::broken(error),
+                StoreError::Throttled(_)
+                | StoreError::Unavailable(_)
+                | StoreError::Late
+                | StoreError::Contended => {
+                    Failure::transient("the breaker can't be reached", error)
+                }
+            })
+        }
+    }
+}
