@@ -1,0 +1,73 @@
+//! Both stores do what every store must, and a fleet can rely on either; what a network leaves unknown is called unknown.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+
+use circuit_breaker::breaker::Shared;
+use circuit_breaker::conformance;
+use circuit_breaker::dynamodb::DynamoStore;
+use circuit_breaker::memory::MemoryStore;
+use circuit_breaker::store::{Store as _, StoreError, Swapped};
+use dynoxide_client::{DynamoDb, Fault};
+
+/// Keys as in the templates.
+const CREATE_TABLE: &str = r#"{
+    "TableName": "breakers",
+    "BillingMode": "PAY_PER_REQUEST",
+    "AttributeDefinitions": [{"AttributeName": "name", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "name", "KeyType": "HASH"}]
+}"#;
+
+fn table() -> DynamoDb {
+    let dynamodb = DynamoDb::new();
+    dynamodb.create_table(CREATE_TABLE);
+    dynamodb
+}
+
+fn first() -> Shared {
+    Shared { version: 1, write: u64::MAX, ..Shared::default() }
+}
+
+#[tokio::test]
+async fn memory_is_a_store() {
+    conformance::store(&MemoryStore::default(), "it").await;
+}
+
+#[tokio::test]
+async fn dynamodb_is_a_store() {
+    conformance::store(&DynamoStore::new(table().client(), "breakers"), "it").await;
+}
+
+#[tokio::test]
+async fn a_fleet_shares_a_breaker_in_memory() {
+    conformance::fleet(MemoryStore::default(), "it").await;
+}
+
+#[tokio::test]
+async fn a_fleet_shares_a_breaker_in_dynamodb() {
+    conformance::fleet(DynamoStore::new(table().client(), "breakers"), "it").await;
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_has_not_lost_against_itself() {
+    let table = table();
+    let store = DynamoStore::new(table.client(), "breakers");
+    table.order("PutItem", Fault::AnswerLost);
+    assert_eq!(store.swap("it", 0, &first()).await.unwrap(), Swapped::Done);
+}
+
+#[tokio::test]
+async fn what_a_fault_leaves_unknown_is_no_lost_race() {
+    let table = table().without_retries();
+    let store = DynamoStore::new(table.client(), "breakers");
+    for (fault, is_throttled) in
+        [(Fault::Throttled, true), (Fault::RequestLost, false), (Fault::AnswerLost, false)]
+    {
+        table.order("PutItem", fault);
+        let error = store.swap("it", 0, &first()).await.unwrap_err();
+        assert_eq!(matches!(error, StoreError::Throttled(_)), is_throttled, "{error:?}");
+        table.order("GetItem", fault);
+        let error = store.load("it").await.unwrap_err();
+        assert_eq!(matches!(error, StoreError::Throttled(_)), is_throttled, "{error:?}");
+    }
+    assert_eq!(store.load("it").await.unwrap(), Some(first()), "the last one took effect");
+}
