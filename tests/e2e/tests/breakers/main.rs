@@ -8,13 +8,18 @@
 #[expect(dead_code, reason = "the other tests use the rest of it")]
 mod platform;
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
+use circuit_breaker::conformance;
+use circuit_breaker::dynamodb::DynamoStore;
+use futures::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use platform::{Caller, Platform, eventually, within};
 
@@ -27,6 +32,19 @@ async fn circuit(platform: &Platform, name: &str) -> Value {
     let shown = platform.operator().await.get("/operator/circuit-breakers").await.expect(200);
     assert_eq!(shown.get("degraded"), None, "{shown}");
     shown["items"].as_array().unwrap().iter().find(|it| it["name"] == name).unwrap().clone()
+}
+
+/// Does something under an operator's word, which is taken back whatever comes of it.
+async fn forced<T>(
+    platform: &Platform,
+    name: &str,
+    word: &str,
+    deed: impl Future<Output = T>,
+) -> T {
+    platform.set_circuit(name, word).await;
+    let done = AssertUnwindSafe(deed).catch_unwind().await;
+    platform.set_circuit(name, "none").await;
+    done.unwrap_or_else(|failed| resume_unwind(failed))
 }
 
 async fn becomes(platform: &Platform, name: &str, state: &str) -> Value {
@@ -109,17 +127,20 @@ async fn an_operators_word_stands_until_it_is_taken_back() {
     let customer = platform.customer().await;
     // So that all who are to hear of it are there.
     is_booked(&platform, &customer).await;
-    let forced = platform.set_circuit(PROVIDER, "open").await;
-    assert_eq!((&forced["state"], &forced["override"]), (&json!("open"), &json!("open")));
-    assert_eq!(forced["history"].as_array().unwrap().last().unwrap()["by"], "olga");
-    // Each instance hears of it beside a call, and obeys from the next one on.
-    within(Duration::from_secs(20), "the word is heard", async || {
-        let (.., settled) = book(&platform, &customer, "tok_visa").await;
-        (settled["status"] == "failed").then_some(())
+    forced(&platform, PROVIDER, "open", async {
+        let shown = circuit(&platform, PROVIDER).await;
+        assert_eq!((&shown["state"], &shown["override"]), (&json!("open"), &json!("open")));
+        assert_eq!(shown["history"].as_array().unwrap().last().unwrap()["by"], "olga");
+        // Each instance hears of it beside a call, and obeys from the next one on.
+        within(Duration::from_secs(20), "the word is heard", async || {
+            let (.., settled) = book(&platform, &customer, "tok_visa").await;
+            (settled["status"] == "failed").then_some(())
+        })
+        .await;
+        fails_fast(&platform, &customer).await;
     })
     .await;
-    fails_fast(&platform, &customer).await;
-    let reset = platform.set_circuit(PROVIDER, "none").await;
+    let reset = circuit(&platform, PROVIDER).await;
     assert_eq!((&reset["state"], reset.get("override")), (&json!("closed"), None));
     within(Duration::from_secs(20), "the reset is heard", async || {
         let (.., settled) = book(&platform, &customer, "tok_visa").await;
@@ -135,15 +156,16 @@ async fn a_service_that_is_left_alone_is_missing_from_the_answer_at_once() {
     let slot = platform.slot().await;
     let booking = customer.book_invoice(&slot).await;
     customer.bill_becomes(&booking, "pending").await;
-    platform.set_circuit("billing-query", "open").await;
     let path = format!("/mobile/bookings/{booking}");
-    let shown = within(Duration::from_secs(10), "the word is heard", async || {
-        let shown = customer.get(&path).await.expect(200);
-        (shown["degraded"] == json!(["bill"])).then_some(shown)
+    let shown = forced(&platform, "billing-query", "open", async {
+        within(Duration::from_secs(10), "the word is heard", async || {
+            let shown = customer.get(&path).await.expect(200);
+            (shown["degraded"] == json!(["billing"])).then_some(shown)
+        })
+        .await
     })
     .await;
     assert_eq!((&shown["bookingId"], shown.get("bill")), (&json!(booking), None), "{shown}");
-    platform.set_circuit("billing-query", "none").await;
     within(Duration::from_secs(10), "the reset is heard", async || {
         let shown = customer.get(&path).await.expect(200);
         shown.get("degraded").is_none().then_some(())
@@ -163,7 +185,7 @@ async fn without_the_table_of_the_breaker_bookings_go_on() {
     );
     let third = book(&platform, &customer, "tok_visa").await;
     // Before anything is said of it: whoever comes next wants the table.
-    make_table(&tables).await;
+    make_table(&tables, TABLE).await;
     for (slot, booking, settled) in [first, second, third] {
         assert_eq!(settled["status"], "completed", "{settled}");
         assert_eq!(platform.net(&format!("{slot}:{booking}")).await, 10_000);
@@ -171,11 +193,22 @@ async fn without_the_table_of_the_breaker_bookings_go_on() {
     becomes(&platform, PROVIDER, "closed").await;
 }
 
+#[tokio::test]
+async fn a_fleet_shares_a_breaker_here_too() {
+    let tables = Platform::up().dynamodb();
+    let table = format!("conformance-{}", Uuid::now_v7());
+    make_table(&tables, &table).await;
+    let store = DynamoStore::new(tables.clone(), &table);
+    conformance::store(&store, "it").await;
+    conformance::fleet(store, "fleet").await;
+    tables.delete_table().table_name(&table).send().await.unwrap();
+}
+
 /// The table as the stack makes it, in so far as the breaker depends on it.
-async fn make_table(tables: &aws_sdk_dynamodb::Client) {
+async fn make_table(tables: &aws_sdk_dynamodb::Client, table: &str) {
     let name = AttributeDefinition::builder().attribute_name("name");
     let key = KeySchemaElement::builder().attribute_name("name").key_type(KeyType::Hash);
-    let made = tables.create_table().table_name(TABLE).billing_mode(BillingMode::PayPerRequest);
+    let made = tables.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
     let made = made
         .attribute_definitions(name.attribute_type(ScalarAttributeType::S).build().unwrap())
         .key_schema(key.build().unwrap());
