@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::asl::TaskError;
 use crate::functions;
-use crate::line::Line;
+use crate::line::{Line, PROVIDER};
 use crate::ports::breakers::{self, Breakers, Told};
 use crate::ports::far::Services;
 use crate::ports::views::Views;
@@ -198,6 +198,9 @@ pub(crate) fn start(world: &World, function: &str, payload: Vec<u8>) {
 
 async fn run(world: &World, function: &str, payload: &[u8]) -> (Result<Vec<u8>, Failed>, bool) {
     sleep(world.latency()).await;
+    if function != PROVIDER {
+        world.count("invocation");
+    }
     let limit = world.platform.wiring.functions[function].timeout;
     let environment = world.environments.take(world, function);
     let line = Arc::clone(&environment.line);

@@ -2,6 +2,7 @@
 //! hand. See `docs/simulation.md`.
 
 pub mod asl;
+pub mod compare;
 pub mod wiring;
 
 mod dice;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use simulation::Report;
+use simulation::compare::{self, Prices};
 
 /// Of the story of a broken day so much is shown at once: what came last.
 const STORY_LINES: usize = 30;
@@ -33,6 +34,9 @@ struct Arguments {
     /// How many days at once; as many as there are processors if it is not given.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// Play the same scenarios over both sagas, and tell what each takes.
+    #[arg(long, conflicts_with_all = ["seeds", "from", "seed"])]
+    compare: bool,
     /// Stop at the first day on which a law is broken.
     #[arg(long)]
     fail_fast: bool,
@@ -56,6 +60,7 @@ struct Summary {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let said = match arguments.seed {
+        None if arguments.compare => compared(),
         Some(seed) => tell(&simulation::run(seed, true)),
         None => many(&arguments),
     };
@@ -64,6 +69,17 @@ fn main() -> ExitCode {
         // Nobody reads any more.
         Ok(false) | Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// The table of both sagas, or what was wrong.
+fn compared() -> std::io::Result<bool> {
+    let played = compare::compare();
+    let mut out = std::io::stdout().lock();
+    for it in played.iter().filter(|it| !it.broken.is_empty()) {
+        writeln!(out, "{}{}, {}: {:#?}", it.story, it.scenario, it.saga, it.broken)?;
+    }
+    write!(out, "{}", compare::table(&played, &Prices::listed()))?;
+    Ok(played.iter().all(|it| it.broken.is_empty()))
 }
 
 /// The story of a day, and what was wrong with it.

@@ -91,6 +91,44 @@ pub(crate) struct Sick {
 }
 
 impl Plan {
+    /// A day on which nothing fails and nobody comes by themselves, with one slot.
+    pub(crate) fn calm() -> Self {
+        Self {
+            lost: 0,
+            answer_lost: 0,
+            late: 0,
+            dies: 0,
+            dies_after: 0,
+            throttled: 0,
+            conflict: 0,
+            slow: 0,
+            twice: 0,
+            delayed: 0,
+            reordered: 0,
+            forgotten: 0,
+            cold: 0,
+            later: 0,
+            skew_ms: 0,
+            storms: Vec::new(),
+            sick: Vec::new(),
+            provider_down: Vec::new(),
+            calm_from: Duration::ZERO,
+            bookings: 0,
+            slots: 1,
+            arrivals: Duration::ZERO,
+            instant: 0,
+            good_cards: 1_000,
+            cancels: 0,
+            repeats: 0,
+            closures: 0,
+            rebuilds: 0,
+            redrives: 0,
+            republishes: 0,
+            words: 0,
+            bill_due: Duration::from_secs(20),
+        }
+    }
+
     /// The day of this seed. One in eight is a fine one, on which nothing fails.
     pub(crate) fn draw(dice: &Dice, wiring: &Wiring) -> Self {
         let is_fine = dice.below(8) == 0;

@@ -67,6 +67,7 @@ impl Queues {
 
     /// `PutEvents`, one entry of it; a later release says more than this one reads.
     pub(crate) fn publish(&self, world: &World, entry: &Entry, is_later: bool) {
+        world.count("event");
         let mut detail: Value = serde_json::from_str(&entry.detail).expect("an envelope is JSON");
         if let Some(id) = detail["id"].as_str().and_then(|id| id.parse().ok()) {
             self.lock().published.insert(id);
@@ -111,6 +112,7 @@ impl Queues {
 
     /// `SendMessage`, visible after a while.
     pub(crate) fn send(&self, world: &World, queue: &str, body: String, after: Duration) {
+        world.count("message");
         let id = {
             let mut inner = self.lock();
             inner.number += 1;
@@ -145,6 +147,7 @@ impl Queues {
         if batch.is_empty() {
             return;
         }
+        world.count("batch");
         let records: Vec<Value> = batch.iter().map(|it| record(queue, it)).collect();
         let payload = json!({ "Records": records }).to_string();
         let (answer, had_faults) =

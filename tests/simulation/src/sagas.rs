@@ -171,6 +171,9 @@ impl Host for Running<'_> {
     fn note(&self, what: Happening<'_>) {
         let world = self.world;
         world.story.tell(world.elapsed(), "saga", || format!("{} {what:?}", self.name));
+        if matches!(what, Happening::Entered { .. } | Happening::Retries { .. }) {
+            world.count("transition");
+        }
         let what = match what {
             Happening::Entered { state, is_task: true } => {
                 workflow::Happening::StepEntered { name: state.to_owned() }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use billing::domain::Bill;
@@ -55,6 +55,7 @@ pub(crate) struct World {
     is_over: AtomicBool,
     is_at_rest: AtomicBool,
     calls: AtomicUsize,
+    counts: Mutex<BTreeMap<String, u64>>,
     pub(crate) platform: &'static Platform,
     pub(crate) dice: Dice,
     pub(crate) plan: Plan,
@@ -89,8 +90,18 @@ impl Drop for Busy {
 impl World {
     /// The day of a seed, just begun; to be made on a paused clock.
     pub(crate) fn new(platform: &'static Platform, seed: u64, story: Story) -> Arc<Self> {
+        Self::with(platform, seed, story, |dice| Plan::draw(dice, &platform.wiring))
+    }
+
+    /// A day of this plan.
+    pub(crate) fn with(
+        platform: &'static Platform,
+        seed: u64,
+        story: Story,
+        plan: impl FnOnce(&Dice) -> Plan,
+    ) -> Arc<Self> {
         let dice = Dice::new(seed);
-        let plan = Plan::draw(&dice, &platform.wiring);
+        let plan = plan(&dice);
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             began: Instant::now(),
@@ -98,6 +109,7 @@ impl World {
             is_over: AtomicBool::new(false),
             is_at_rest: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
+            counts: Mutex::default(),
             platform,
             dice,
             plan,
@@ -149,6 +161,24 @@ impl World {
         if self.calls.fetch_add(1, Ordering::Relaxed) == CALLS_MAX {
             self.laws.broken("the platform works without end");
         }
+    }
+
+    /// Counts what costs something, by what it is.
+    pub(crate) fn count(&self, what: &str) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.get_mut(what) {
+            Some(count) => *count += 1,
+            None => drop(counts.insert(what.to_owned(), 1)),
+        }
+    }
+
+    /// What was counted since it was forgotten last.
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn forget_counts(&self) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Whether the faults have stopped.

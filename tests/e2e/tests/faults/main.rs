@@ -134,6 +134,7 @@ async fn live_through(platform: &Platform, machine: &Substituted, case: &Case) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_fails_in_every_way_and_nothing_remains() {
     let platform = Platform::up();
+    platform.hold_provider_circuit().await;
     let machine = Substituted::deploy(&platform).await;
     let cases = cases(machine.tasks());
     assert!(cases.len() > 70, "{} cases", cases.len());
@@ -146,6 +147,7 @@ async fn every_step_fails_in_every_way_and_nothing_remains() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_cancels_at_any_step_wins_or_loses_cleanly() {
     let platform = Platform::up();
+    platform.hold_provider_circuit().await;
     let machine = Substituted::deploy(&platform).await;
     let dos: Vec<&Task> = machine.tasks().iter().filter(|task| task.undo.is_some()).collect();
     let (last, before_last) = (dos[dos.len() - 1].name.clone(), dos[dos.len() - 2].name.clone());
@@ -189,6 +191,7 @@ async fn whoever_cancels_at_any_step_wins_or_loses_cleanly() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_version_of_the_machine_leaves_alone_what_runs() {
     let platform = Platform::up();
+    platform.hold_provider_circuit().await;
     let machine = Substituted::deploy(&platform).await;
     let (operator, customer) = (platform.operator().await, platform.customer().await);
     let slot = platform.slot().await;

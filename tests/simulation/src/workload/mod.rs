@@ -12,7 +12,7 @@ use crate::lambda;
 use crate::world::World;
 
 pub(crate) use customer::cancel_pending;
-pub(crate) use operator::{finish_rebuilds, redrive_all, republish_all};
+pub(crate) use operator::{finish_rebuilds, open, redrive_all, republish_all};
 
 /// How often a client asks once all is calm, about every two seconds: a circuit may stay open for two minutes.
 const PATIENCE: u32 = 100;
@@ -21,7 +21,7 @@ const GATEWAY_TIMEOUT: Duration = Duration::from_secs(29);
 
 /// Somebody with a token.
 #[derive(Clone, Debug)]
-struct Client<'a> {
+pub(crate) struct Client<'a> {
     world: &'a World,
     subject: String,
     role: &'static str,
@@ -29,7 +29,7 @@ struct Client<'a> {
 
 /// A request, as it comes to the gateway.
 #[derive(Clone, Debug)]
-struct Ask {
+pub(crate) struct Ask {
     method: &'static str,
     resource: &'static str,
     parameters: Map<String, Value>,
@@ -40,18 +40,18 @@ struct Ask {
 
 /// What a client hears.
 #[derive(Clone, Debug)]
-struct Heard {
-    status: u16,
-    body: Value,
+pub(crate) struct Heard {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 impl Ask {
-    fn new(method: &'static str, resource: &'static str) -> Self {
+    pub(crate) fn new(method: &'static str, resource: &'static str) -> Self {
         let (parameters, query) = (Map::new(), Map::new());
         Self { method, resource, parameters, query, key: None, body: None }
     }
 
-    fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.parameters.insert(name.to_owned(), json!(value.to_string()));
         self
     }
@@ -61,12 +61,12 @@ impl Ask {
         self
     }
 
-    fn key(mut self, key: &str) -> Self {
+    pub(crate) fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
         self
     }
 
-    fn body(mut self, body: Value) -> Self {
+    pub(crate) fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
     }
@@ -103,14 +103,19 @@ impl Ask {
     }
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
+    pub(crate) fn new(world: &'a World, subject: &str, role: &'static str) -> Self {
+        Self { world, subject: subject.to_owned(), role }
+    }
+
     /// Sends a request once; nothing if no answer comes, and then nobody knows what it has done.
-    async fn send(&self, ask: &Ask) -> Option<Heard> {
+    pub(crate) async fn send(&self, ask: &Ask) -> Option<Heard> {
         let world = self.world;
         let function = if self.role == "operator" { "operator-bff" } else { "mobile-bff" };
         world.story.tell(world.elapsed(), &self.subject, || {
             format!("{} {} {:?} {:?}", ask.method, ask.resource, ask.parameters, ask.body)
         });
+        world.count("request");
         let payload = ask.event(self).to_string().into_bytes();
         if world.befalls(world.plan.lost) {
             return None;

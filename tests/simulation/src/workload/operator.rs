@@ -18,7 +18,7 @@ fn operator(world: &World) -> Client<'_> {
 }
 
 /// Opens the slots of the day.
-pub(super) async fn open(world: &World) -> Vec<SlotId> {
+pub(crate) async fn open(world: &World) -> Vec<SlotId> {
     let client = operator(world);
     let mut slots = Vec::new();
     for number in 0..world.plan.slots {
