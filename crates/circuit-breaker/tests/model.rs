@@ -506,8 +506,9 @@ fn explore_all(scopes: &[(i64, u8)], scope: &Scope, shared: &Shared, stands: &[S
     let mut seen = HashSet::new();
     for (ticks, faults) in scopes {
         let scope = Scope { ticks: *ticks, faults: *faults, ..scope.clone() };
-        // They know it, or have yet to see it.
-        let starts = [true, false].map(|is_known| World::new(&scope, shared.clone(), is_known));
+        // They know it, or have yet to see it; the latter is too much where faults are.
+        let starts =
+            [true, *faults > 0].map(|is_known| World::new(&scope, shared.clone(), is_known));
         seen.extend(explore(&scope, starts.into()));
     }
     for stand in stands {
