@@ -250,6 +250,8 @@ pub(crate) enum Bench {
     },
     /// The rules of a booking, and folding: pure functions, by criterion
     Rules,
+    /// A call through a closed circuit, beside other breakers, by criterion
+    Breaker,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -112,7 +112,9 @@ impl<S: Store, H: Host> Breaker<S, H> {
         classify: impl FnOnce(&T) -> Outcome,
         call: impl Future<Output = T>,
     ) -> Result<T, Refused> {
-        Ok(self.enter().await?.run(classify, call).await)
+        let permit = self.enter().await?;
+        let since = permit.since;
+        Ok(permit.run_since(since, classify, call).await)
     }
 
     /// Leave for one call, to be had before something is done that would have to be undone if the call could not be made.
@@ -129,7 +131,7 @@ impl<S: Store, H: Host> Breaker<S, H> {
             match admission {
                 Admission::Pass { pass, is_read } => {
                     let turn = is_read.then(|| Turn(&self.instance));
-                    return Ok(Permit { breaker: self, pass: Some(pass), turn });
+                    return Ok(Permit { breaker: self, pass: Some(pass), turn, since: now });
                 }
                 Admission::Refuse(retry_at) => {
                     self.observe(&Event::Refused);
@@ -140,21 +142,21 @@ impl<S: Store, H: Host> Breaker<S, H> {
                     let claimed = self.perform(duty).await;
                     drop(turn);
                     if let Some(id) = claimed {
-                        let pass = Some(Pass::Probe { id });
-                        return Ok(Permit { breaker: self, pass, turn: None });
+                        let (pass, since) = (Some(Pass::Probe { id }), self.host.now());
+                        return Ok(Permit { breaker: self, pass, turn: None, since });
                     }
                 }
             }
         }
     }
 
-    fn take_off(&self, pass: Pass) -> Flight<'_, S, H> {
+    fn take_off(&self, pass: Pass, since: Timestamp) -> Flight<'_, S, H> {
         match pass {
             Pass::Probe { .. } => self.observe(&Event::Probing { is_elected: true }),
             Pass::Local { .. } => self.observe(&Event::Probing { is_elected: false }),
             Pass::Counted { .. } | Pass::Free => {}
         }
-        Flight { breaker: self, pass: Some(pass), since: self.host.now() }
+        Flight { breaker: self, pass: Some(pass), since }
     }
 
     /// Makes the call, and reads the state meanwhile.
@@ -286,18 +288,29 @@ pub struct Permit<'a, S: Store, H: Host> {
     pass: Option<Pass>,
     /// The turn at the store, if the state is to be read beside the call.
     turn: Option<Turn<'a>>,
+    since: Timestamp,
 }
 
 impl<S: Store, H: Host> Permit<'_, S, H> {
     /// Makes the call; what becomes of one that is dropped is told at [`Breaker::call`].
     pub async fn run<T>(
+        self,
+        classify: impl FnOnce(&T) -> Outcome,
+        call: impl Future<Output = T>,
+    ) -> T {
+        let since = self.breaker.host.now();
+        self.run_since(since, classify, call).await
+    }
+
+    async fn run_since<T>(
         mut self,
+        since: Timestamp,
         classify: impl FnOnce(&T) -> Outcome,
         call: impl Future<Output = T>,
     ) -> T {
         let (breaker, turn) = (self.breaker, self.turn.take());
         // A permit is made with a pass, and gives it away here alone.
-        let mut flight = breaker.take_off(self.pass.take().unwrap_or(Pass::Free));
+        let mut flight = breaker.take_off(self.pass.take().unwrap_or(Pass::Free), since);
         drop(self);
         let answer = match turn {
             None => call.await,

@@ -1,497 +1,192 @@
-//! What every store of breakers must do, and a fleet over it, as tests: call [`all`] from a test of the store.
+//! What every store must do, and what a fleet must be able to rely on with it.
 //!
-//! ```
-//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-//! use circuit_breaker::conformance;
-//! use circuit_breaker::memory::MemoryStore;
-//!
-//! conformance::all(&MemoryStore::default(), 1).await;
-//! # });
-//! ```
+//! A suite fails by a panic that says which rule is broken.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::breaker::{Asker, Probe, Question, Reason, Shared, Stand, State, Transition, Word};
-use crate::call::{Breaker, Event, Host, Outcome, Refused};
-use crate::control::Control;
-use crate::settings::{Settings, Watch};
+use crate::breaker::{Shared, Stand};
+use crate::call::{Breaker, Event, Host, Outcome};
+use crate::settings::Settings;
 use crate::store::{Store, StoreError, Swapped};
 
-/// So many instances make the fleet.
-pub const FLEET: usize = 50;
+/// So many instances make a fleet.
+const FLEET: usize = 50;
 
-/// Any time will do, since the fleet's clock is moved by hand.
-const BEGIN_MS: i64 = 1_767_268_800_000;
+/// A state as somebody has written it.
+fn written(version: u64, write: u64) -> Shared {
+    Shared { version, write, ..Shared::default() }
+}
 
-/// Runs the whole suite. `seed` makes the names and the luck, so that runs with different seeds can share a table.
+/// Holds a store to its rules; the names begin with `prefix` and must never have been used.
 ///
 /// # Panics
 ///
-/// When the store does not do what it must.
-pub async fn all(store: &(impl Store + Sync), seed: u64) {
-    let name = |test: &str| format!("{test}-{seed:016x}");
-    what_was_never_written_is_nothing(store, &name("nothing")).await;
-    what_was_written_is_loaded_at_once(store, &name("at-once")).await;
-    the_longest_state_comes_back_whole(store, &name("whole")).await;
-    a_version_that_is_not_the_current_one_loses_to_it(store, &name("loses")).await;
-    the_same_write_again_has_not_lost(store, &name("again")).await;
-    the_same_write_again_has_lost_once_another_has_followed(store, &name("followed")).await;
-    of_32_writers_of_one_version_one_wins(store, &name("race")).await;
-    racing_writers_lose_nothing(store, &name("racing")).await;
-    names_do_not_mix(store, &name("one"), &name("other")).await;
-    a_fleet_agrees(store, &name("fleet"), seed).await;
-}
+/// If it breaks one.
+pub async fn store(store: &impl Store, prefix: &str) {
+    let (one, other) = (format!("{prefix}-one"), format!("{prefix}-other"));
+    let load = async |name: &str| store.load(name).await.expect("it answers");
+    let swap = async |name: &str, expected, next: &Shared| {
+        store.swap(name, expected, next).await.expect("it answers")
+    };
+    assert_eq!(load(&one).await, None, "nobody has written it");
 
-/// No breaker is made before it is in trouble.
-pub async fn what_was_never_written_is_nothing(store: &impl Store, name: &str) {
-    assert_eq!(load(store, name).await, None);
-    let lost = swap(store, name, 3, &next(&Shared::default(), 1)).await;
-    assert_eq!(lost, Swapped::Lost(Box::default()), "something is expected of nothing");
-    assert_eq!(load(store, name).await, None);
-}
+    let first = written(1, 11);
+    assert_eq!(swap(&one, 0, &first).await, Swapped::Done);
+    assert_eq!(load(&one).await, Some(first.clone()), "what was written is shown");
+    assert_eq!(load(&other).await, None, "names are kept apart");
 
-/// An operator's word is seen by whoever looks next.
-pub async fn what_was_written_is_loaded_at_once(store: &impl Store, name: &str) {
-    let mut shared = Shared::default();
-    for write in 1..=20 {
-        let before = shared.version;
-        shared = next(&shared, write);
-        assert_eq!(swap(store, name, before, &shared).await, Swapped::Done);
-        assert_eq!(load(store, name).await.as_ref(), Some(&shared));
+    let lost = Swapped::Lost(Box::new(first.clone()));
+    assert_eq!(swap(&one, 0, &written(1, 12)).await, lost, "the first write was another's");
+    assert_eq!(swap(&one, 7, &written(8, 13)).await, lost, "nobody has written version 7");
+    assert_eq!(load(&one).await, Some(first), "who has lost changes nothing");
+
+    let second = written(2, 21);
+    assert_eq!(swap(&one, 1, &second).await, Swapped::Done);
+    assert_eq!(swap(&one, 1, &second).await, Swapped::Done, "a repeat is no lost race");
+    let lost = Swapped::Lost(Box::new(second));
+    assert_eq!(swap(&one, 1, &written(2, 22)).await, lost, "the winner is shown");
+
+    let rivals: Vec<Shared> = (0..8).map(|rival| written(3, 30 + rival)).collect();
+    let swapped = join_all(rivals.iter().map(|rival| swap(&one, 2, rival))).await;
+    let winners = swapped.iter().filter(|it| **it == Swapped::Done).count();
+    assert_eq!(winners, 1, "of writers at once one wins");
+    let stored = load(&one).await.expect("somebody has won");
+    for (rival, swapped) in rivals.iter().zip(&swapped) {
+        let is_winner = rival.write == stored.write;
+        assert_eq!(is_winner, *swapped == Swapped::Done, "{swapped:?}, but {stored:?} is stored");
     }
 }
 
-/// With the largest numbers, votes and a full history.
-pub async fn the_longest_state_comes_back_whole(store: &impl Store, name: &str) {
-    let settings = Settings { quorum: 100, window_ms: u64::MAX, ..Settings::default() };
-    let mut shared = Shared::default();
-    for write in 0..60 {
-        shared = next(&shared, u64::MAX - write);
-    }
-    shared = answer(&shared, &Question::Reset, u64::MAX, &settings);
-    for instance in 0..60 {
-        let vote = Question::Vote { instance: u64::MAX - instance, failures_permille: u32::MAX };
-        shared = answer(&shared, &vote, u64::MAX - instance, &settings);
-    }
-    shared.version = 1;
-    assert_eq!(swap(store, name, 0, &shared).await, Swapped::Done);
-    assert_eq!(load(store, name).await, Some(shared));
-}
-
-/// Whoever loses need not read.
-pub async fn a_version_that_is_not_the_current_one_loses_to_it(store: &impl Store, name: &str) {
-    let first = next(&Shared::default(), 1);
-    let second = next(&first, 2);
-    assert_eq!(swap(store, name, 0, &first).await, Swapped::Done);
-    assert_eq!(swap(store, name, 1, &second).await, Swapped::Done);
-    for expected in [0, 1, 3] {
-        let lost = swap(store, name, expected, &next(&first, 3)).await;
-        assert_eq!(lost, Swapped::Lost(Box::new(second.clone())), "expected {expected}");
-    }
-    assert_eq!(load(store, name).await, Some(second));
-}
-
-/// Its answer was lost, and it is sent again.
-pub async fn the_same_write_again_has_not_lost(store: &impl Store, name: &str) {
-    let first = next(&Shared::default(), 1);
-    let second = next(&first, 2);
-    for _ in 0..3 {
-        assert_eq!(swap(store, name, 0, &first).await, Swapped::Done);
-    }
-    for _ in 0..3 {
-        assert_eq!(swap(store, name, 1, &second).await, Swapped::Done);
-    }
-    assert_eq!(load(store, name).await, Some(second));
-}
-
-/// It was heeded, but is not how things stand.
-pub async fn the_same_write_again_has_lost_once_another_has_followed(
-    store: &impl Store,
-    name: &str,
-) {
-    let first = next(&Shared::default(), 1);
-    let second = next(&first, 2);
-    assert_eq!(swap(store, name, 0, &first).await, Swapped::Done);
-    assert_eq!(swap(store, name, 1, &second).await, Swapped::Done);
-    let lost = swap(store, name, 0, &first).await;
-    assert_eq!(lost, Swapped::Lost(Box::new(second)));
-}
-
-/// From nothing, and from something; each loser is shown the winner.
-pub async fn of_32_writers_of_one_version_one_wins(store: &impl Store, name: &str) {
-    let mut shared = Shared::default();
-    for round in 0..2 {
-        let all: Vec<_> = (1..=32).map(|it| next(&shared, round * 100 + it)).collect();
-        let swaps = all.iter().map(|next| swap(store, name, shared.version, next));
-        let swapped = join_all(swaps).await;
-        let stored = load(store, name).await.expect("one has won");
-        for (next, swapped) in all.iter().zip(swapped) {
-            let expected = match *next == stored {
-                true => Swapped::Done,
-                false => Swapped::Lost(Box::new(stored.clone())),
-            };
-            assert_eq!(swapped, expected);
-        }
-        shared = stored;
-    }
-}
-
-/// Each version follows from the one before.
-pub async fn racing_writers_lose_nothing(store: &impl Store, name: &str) {
-    let writers = (1..=8_u64).map(|writer| async move {
-        for round in 0..4 {
-            let mut known = Shared::default();
-            loop {
-                let next = next(&known, writer * 100 + round);
-                match swap(store, name, known.version, &next).await {
-                    Swapped::Done => break,
-                    Swapped::Lost(winner) => known = *winner,
-                }
-            }
-        }
-    });
-    join_all(writers).await;
-    let stored = load(store, name).await.expect("it was written");
-    assert_eq!((stored.version, stored.generation), (32, 32), "a write is lost");
-}
-
-/// What is said of one says nothing of another.
-pub async fn names_do_not_mix(store: &impl Store, one: &str, other: &str) {
-    let first = next(&Shared::default(), 1);
-    assert_eq!(swap(store, one, 0, &first).await, Swapped::Done);
-    assert_eq!(load(store, other).await, None);
-    let second = next(&Shared::default(), 2);
-    assert_eq!(swap(store, other, 0, &second).await, Swapped::Done);
-    assert_eq!(load(store, one).await, Some(first));
-}
-
-/// Fifty instances live through an outage: the store is not asked anything while all is well, no transition is written
-/// twice, and no period has two probes.
-pub async fn a_fleet_agrees(store: &(impl Store + Sync), name: &str, seed: u64) {
-    for watch in [Watch::OnTrouble, Watch::Beside] {
-        let name = format!("{name}-{watch:?}");
-        let fleet = Fleet::new(store, &name, watch, seed);
-        fleet.live_through_an_outage().await;
-    }
-}
-
-struct Fleet<'a, S: Store> {
-    world: Arc<World>,
-    store: Counted<'a, S>,
-    name: &'a str,
-    watch: Watch,
-    breakers: Vec<Breaker<Counted<'a, S>, Arc<World>>>,
-}
-
-impl<'a, S: Store + Sync> Fleet<'a, S> {
-    fn new(store: &'a S, name: &'a str, watch: Watch, seed: u64) -> Self {
-        let settings = Settings {
-            watch,
-            window_ms: 10_000,
-            calls_min: 5,
-            quorum: 3,
-            open_ms: 10_000,
-            lease_ms: 5_000,
-            // Real time, which a fleet over a local cloud on a busy machine needs more of than one in a function.
-            store_deadline_ms: 5_000,
-            ..Settings::default()
-        };
-        let world = Arc::new(World::new(seed));
-        let store = Counted { store, spent: Arc::default() };
-        let breakers = (0..FLEET)
-            .map(|_| Breaker::new(name, settings.clone(), store.clone(), Arc::clone(&world)));
-        let breakers = breakers.collect();
-        Self { world, store, name, watch, breakers }
-    }
-
-    async fn live_through_an_outage(&self) {
-        // A day begins.
-        let healthy = self.calls(100, Outcome::Success).await;
-        assert_eq!(healthy.refused, 0);
-        let spent = self.store.spent();
-        assert_eq!((spent.writes.len(), spent.lost), (0, 0), "all is well");
-        match self.watch {
-            Watch::OnTrouble => assert_eq!(spent.loads, 0, "nobody asks while all is well"),
-            // Five seconds, each of which everybody looks in once.
-            Watch::Beside => assert!(spent.loads <= 6 * FLEET, "{}", spent.loads),
-        }
-
-        // Nobody answers any more, and what was well before is soon out of sight. Each instance finds out, or hears of it.
-        self.world.go_on(10_000);
-        let begun = self.calls(8, Outcome::Failure).await;
-        assert_eq!(self.load().await.stand(), Stand::Open);
-        assert!(begun.made <= 8 * FLEET);
-        let refused = self.calls(3, Outcome::Failure).await;
-        assert_eq!(refused.made, 0, "somebody has not heard of it");
-
-        // It is probed until somebody answers.
-        for _ in 0..3 {
-            let until = self.until(open_until).await;
-            self.world.set(until + 1_100);
-            let probing = self.calls(3, Outcome::Failure).await;
-            assert_eq!(probing.made, 1, "one probe for a period");
-            assert_eq!(self.load().await.stand(), Stand::Open);
-        }
-
-        // A probe dies with its instance, and is replaced once its lease is over.
-        let until = self.until(open_until).await;
-        self.world.set(until + 1_100);
-        let permits = join_all(self.breakers.iter().map(Breaker::enter)).await;
-        let mut probes: Vec<_> = permits.into_iter().flatten().collect();
-        assert_eq!(probes.len(), 1, "one probe for a period");
-        assert_eq!(self.calls(3, Outcome::Success).await.made, 0, "its lease is not over");
-        let until = self.until(lease_until).await;
-        self.world.set(until + 1_100);
-        let closing = self.calls(1, Outcome::Success).await;
-        assert!(closing.made >= 1);
-        assert_eq!(self.load().await.stand(), Stand::Closed);
-        // What the dead one would have said is of no account.
-        if let Some(probe) = probes.pop() {
-            probe.run(|_| Outcome::Failure, async {}).await;
-        }
-        assert_eq!(self.load().await.stand(), Stand::Closed);
-        self.world.go_on(1_100);
-        assert_eq!(self.calls(10, Outcome::Success).await.refused, 0, "it is closed for all");
-
-        // One is sick alone: the others doubt it, if they look.
-        if self.watch == Watch::Beside {
-            let before = self.load().await.history.len();
-            for _ in 0..30 {
-                self.world.go_on(500);
-                let [sick, well @ ..] = self.breakers.as_slice() else { return };
-                call(sick, Outcome::Failure).await.unwrap_or(());
-                for breaker in well {
-                    assert_eq!(
-                        call(breaker, Outcome::Success).await,
-                        Ok(()),
-                        "one opens it for all"
-                    );
-                }
-            }
-            assert_eq!(self.load().await.history.len(), before);
-        }
-
-        // An operator speaks, and is heard by all who look.
-        if self.watch == Watch::Beside {
-            let control = Control::new(&self.store, Arc::clone(&self.world));
-            for (word, is_refused) in [(Word::Open, true), (Word::Disabled, false)] {
-                control.force(self.name, word, "operator").await.expect("it is written");
-                self.world.go_on(1_100);
-                // Each looks beside its first call.
-                self.calls(1, Outcome::Success).await;
-                let after = self.calls(1, Outcome::Success).await;
-                assert_eq!(after.refused == FLEET, is_refused, "{word:?}");
-            }
-            control.reset(self.name, "operator").await.expect("it is written");
-            self.world.go_on(1_100);
-            self.calls(1, Outcome::Success).await;
-            assert_eq!(self.calls(1, Outcome::Success).await.refused, 0);
-        }
-        self.check_writes().await;
-    }
-
-    /// One write a transition, each told of once, and one probe a period.
-    async fn check_writes(&self) {
-        let shared = self.load().await;
-        let mut written = self.store.spent().writes;
-        written.sort_by_key(|it| it.version);
-        let versions: Vec<_> = written.iter().map(|it| it.version).collect();
-        let all: Vec<_> = (1..=shared.version).collect();
-        assert_eq!(versions, all, "a write for each version, and none lost");
-        let mut steps: Vec<&Transition> = Vec::new();
-        for write in &written {
-            steps.extend(write.history.last().filter(|it| steps.last() != Some(it)));
-        }
-        let history: Vec<_> = shared.history.iter().collect();
-        assert!(steps.ends_with(&history), "the history is of what was written");
-        let told = self.world.told();
-        assert_eq!(told.len(), steps.len());
-        assert!(steps.iter().all(|it| told.contains(it)), "each step is told of once");
-        assert_eq!(self.world.failures.load(Ordering::Relaxed), 0, "the store has failed");
-        // No more probes than claims, and of two claims of one period the first was lost.
-        let claims = steps.iter().filter(|it| it.to == Stand::HalfOpen).count();
-        assert_eq!(self.world.probes(), claims);
-        let lost = steps.iter().filter(|it| it.reason == Reason::ProbeLost).count();
-        assert_eq!(lost, 1);
-    }
-
-    /// All instances at once, several times.
-    async fn calls(&self, times: usize, outcome: Outcome) -> Calls {
-        let mut calls = Calls::default();
-        for _ in 0..times {
-            self.world.go_on(50);
-            for result in join_all(self.breakers.iter().map(|it| call(it, outcome))).await {
-                match result {
-                    Ok(()) => calls.made += 1,
-                    Err(_) => calls.refused += 1,
-                }
-            }
-        }
-        calls
-    }
-
-    async fn load(&self) -> Shared {
-        load(self.store.store, self.name).await.unwrap_or_default()
-    }
-
-    async fn until(&self, of: fn(&State) -> Option<Timestamp>) -> i64 {
-        let shared = self.load().await;
-        of(&shared.state).expect("it is in that state").as_millisecond()
-    }
-}
-
-#[derive(Debug, Default)]
-struct Calls {
-    made: usize,
-    refused: usize,
-}
-
-async fn call<S: Store, H: Host>(breaker: &Breaker<S, H>, outcome: Outcome) -> Result<(), Refused> {
-    breaker.call(|()| outcome, async {}).await
-}
-
-fn open_until(state: &State) -> Option<Timestamp> {
-    let State::Open { until, .. } = state else { return None };
-    Some(*until)
-}
-
-fn lease_until(state: &State) -> Option<Timestamp> {
-    let State::HalfOpen { probe: Some(Probe { until, .. }), .. } = state else { return None };
-    Some(*until)
-}
-
-async fn load(store: &impl Store, name: &str) -> Option<Shared> {
-    store.load(name).await.expect("store can be read")
-}
-
-async fn swap(store: &impl Store, name: &str, expected: u64, next: &Shared) -> Swapped {
-    store.swap(name, expected, next).await.expect("store can be written")
-}
-
-/// Another version, by a question that is never moot.
-fn next(shared: &Shared, write: u64) -> Shared {
-    answer(shared, &Question::Reset, write, &Settings::default())
-}
-
-fn answer(shared: &Shared, question: &Question, write: u64, settings: &Settings) -> Shared {
-    let now = Timestamp::from_millisecond(BEGIN_MS).unwrap_or_default();
-    let asker = Asker { by: "conformance", write, now };
-    shared.answer(question, &asker, settings).expect("not moot")
-}
-
-/// A store whose requests are counted.
-#[derive(Debug)]
-struct Counted<'a, S> {
-    store: &'a S,
-    spent: Arc<Mutex<Spent>>,
-}
-
+/// The clock of all instances, moved by hand; counts what happens.
 #[derive(Clone, Debug, Default)]
-struct Spent {
-    loads: usize,
-    writes: Vec<Shared>,
-    lost: usize,
+struct World {
+    now: Arc<AtomicI64>,
+    random: Arc<AtomicU64>,
+    steps: Arc<AtomicUsize>,
+    probes: Arc<AtomicUsize>,
 }
 
-impl<S> Counted<'_, S> {
-    fn spent(&self) -> Spent {
-        lock(&self.spent).clone()
+impl World {
+    fn pass(&self, ms: u64) {
+        self.now.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 }
 
-impl<S> Clone for Counted<'_, S> {
-    fn clone(&self) -> Self {
-        Self { store: self.store, spent: Arc::clone(&self.spent) }
+impl Host for World {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.now.load(Ordering::SeqCst)).unwrap_or_default()
+    }
+
+    fn random(&self) -> u64 {
+        self.random.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn observe(&self, _: &str, event: &Event<'_>) {
+        match event {
+            Event::Stepped(_) => self.steps.fetch_add(1, Ordering::SeqCst),
+            Event::Probing { is_elected: true } => self.probes.fetch_add(1, Ordering::SeqCst),
+            Event::Probing { is_elected: false }
+            | Event::Tripped
+            | Event::Refused
+            | Event::StoreFailed(_) => 0,
+        };
     }
 }
 
-impl<S: Store + Sync> Store for Counted<'_, S> {
+/// Counts the calls of a store, and the writes that took effect.
+#[derive(Clone, Debug)]
+struct Counted<S> {
+    store: S,
+    calls: Arc<AtomicUsize>,
+    writes: Arc<AtomicUsize>,
+}
+
+impl<S: Store + Sync> Store for Counted<S> {
     async fn load(&self, name: &str) -> Result<Option<Shared>, StoreError> {
-        lock(&self.spent).loads += 1;
+        self.calls.fetch_add(1, Ordering::SeqCst);
         self.store.load(name).await
     }
 
     async fn swap(&self, name: &str, expected: u64, next: &Shared) -> Result<Swapped, StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         let swapped = self.store.swap(name, expected, next).await?;
-        let mut spent = lock(&self.spent);
-        match &swapped {
-            Swapped::Done => spent.writes.push(next.clone()),
-            Swapped::Lost(_) => spent.lost += 1,
+        if swapped == Swapped::Done {
+            self.writes.fetch_add(1, Ordering::SeqCst);
         }
         Ok(swapped)
     }
 }
 
-/// A clock that is moved by hand, dice that fall the same each time, and what was observed.
-#[derive(Debug)]
-struct World {
-    now_ms: AtomicI64,
-    dice: AtomicU64,
-    told: Mutex<Vec<Transition>>,
-    probes: AtomicUsize,
-    failures: AtomicUsize,
-}
+/// Lets fifty instances share a breaker of this name, which must never have been used: the table costs nothing while all is
+/// well, a step is one write however many see it, and one instance at most probes in a period.
+///
+/// # Panics
+///
+/// If it is otherwise.
+pub async fn fleet(store: impl Store + Clone + Sync, name: &str) {
+    let settings = Settings {
+        calls_min: 2,
+        // The fleet comes at once, and the store is to be heard, however slow it is.
+        store_deadline_ms: 30_000,
+        lease_ms: 60_000,
+        ..Settings::default()
+    };
+    let world = World::default();
+    world.pass(1_000_000);
+    let (calls, writes) = (Arc::default(), Arc::default());
+    let store = Counted { store, calls, writes };
+    let instances: Vec<_> = (0..FLEET)
+        .map(|_| Breaker::new(name, settings.clone(), store.clone(), world.clone()))
+        .collect();
+    let all = async |outcome: Outcome| {
+        let calls = instances.iter().map(|it| it.call(|_| outcome, async {}));
+        join_all(calls).await.iter().filter(|it| it.is_ok()).count()
+    };
+    let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
+    let stored =
+        async || store.store.load(name).await.expect("it answers").expect("it was written");
 
-impl World {
-    fn new(seed: u64) -> Self {
-        Self {
-            now_ms: AtomicI64::new(BEGIN_MS),
-            dice: AtomicU64::new(seed),
-            told: Mutex::default(),
-            probes: AtomicUsize::new(0),
-            failures: AtomicUsize::new(0),
-        }
+    for _ in 0..20 {
+        assert_eq!(all(Outcome::Success).await, FLEET);
+        world.pass(700);
     }
+    assert_eq!(count(&store.calls), 0, "a healthy call costs nothing");
 
-    fn set(&self, now_ms: i64) {
-        self.now_ms.store(now_ms, Ordering::Relaxed);
+    world.pass(settings.window_ms * 2);
+    for _ in 0..4 {
+        all(Outcome::Failure).await;
+        world.pass(10);
     }
+    assert_eq!(stored().await.stand(), Stand::Open);
+    assert_eq!(stored().await.history.len(), 1, "it was opened once");
+    assert!(count(&store.writes) <= settings.quorum, "{} writes opened it", count(&store.writes));
+    assert_eq!(all(Outcome::Success).await, 0, "an open circuit refuses every call");
 
-    fn go_on(&self, ms: i64) {
-        self.now_ms.fetch_add(ms, Ordering::Relaxed);
+    // A probe that fails, and one that succeeds.
+    for (period, (outcome, stand)) in
+        [(Outcome::Failure, Stand::Open), (Outcome::Success, Stand::Closed)].into_iter().enumerate()
+    {
+        let (before, probes) = (count(&store.writes), count(&world.probes));
+        // Long enough for the second time, which is twice as long; then patience runs out for all.
+        world.pass(settings.open_ms * 2 + settings.cache_ms);
+        let passed = all(outcome).await;
+        assert_eq!(count(&world.probes) - probes, 1, "one probe a period");
+        let steps = &stored().await.history[1 + 2 * period..];
+        let steps: Vec<_> = steps.iter().map(|it| it.to).collect();
+        assert_eq!(steps, [Stand::HalfOpen, stand]);
+        assert_eq!(count(&store.writes) - before, 2, "two steps, two writes");
+        // Whoever comes after the probe's answer may pass as well.
+        assert!(stand == Stand::Closed || passed == 1, "{passed} calls passed");
     }
-
-    fn told(&self) -> Vec<Transition> {
-        lock(&self.told).clone()
+    world.pass(settings.cache_ms * 2);
+    for _ in 0..3 {
+        all(Outcome::Success).await;
+        world.pass(settings.cache_ms * 2);
     }
-
-    fn probes(&self) -> usize {
-        self.probes.load(Ordering::Relaxed)
-    }
-}
-
-impl Host for Arc<World> {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.now_ms.load(Ordering::Relaxed)).unwrap_or_default()
-    }
-
-    /// `SplitMix64`.
-    fn random(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let seed = self.dice.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn observe(&self, _: &str, event: &Event<'_>) {
-        match event {
-            Event::Stepped(step) => lock(&self.told).push((*step).clone()),
-            Event::Probing { is_elected: true } => {
-                self.probes.fetch_add(1, Ordering::Relaxed);
-            }
-            Event::StoreFailed(_) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-            }
-            Event::Probing { is_elected: false } | Event::Refused | Event::Tripped => {}
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    assert_eq!(all(Outcome::Success).await, FLEET, "all have heard that it is closed");
+    assert_eq!(count(&world.steps), stored().await.history.len(), "each step was told once");
 }

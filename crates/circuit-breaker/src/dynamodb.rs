@@ -37,8 +37,8 @@ impl DynamoStore {
     ///
     /// Let the client make one attempt, or few: a call waits for it no longer than the store's deadline anyway.
     #[must_use]
-    pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
     }
 }
 

@@ -185,10 +185,14 @@ impl Instance {
     }
 
     fn admit_locally(&mut self, settings: &Settings, now: Timestamp, can_ask: bool) -> Admission {
-        if self.gate != Gate::Closed
-            && let Some(duty) = self.duty_at(settings, now, can_ask)
-        {
-            return Admission::First(duty);
+        if self.gate != Gate::Closed {
+            if let Some(duty) = self.duty_at(settings, now, can_ask) {
+                return Admission::First(duty);
+            }
+            // The fleet may have agreed on something meanwhile, or an operator have spoken.
+            if can_ask && self.is_stale(settings, now) {
+                return Admission::First(Duty::Read);
+            }
         }
         match self.gate {
             Gate::Closed => {

@@ -442,6 +442,79 @@ async fn the_dead_letters_of_one_queue_are_moved_back() {
     }
 }
 
+/// Billing's breaker, as `billing-breaker` shows it.
+fn provider_breaker(state: &str) -> Value {
+    json!({
+        "name": "payment-provider", "state": state, "failuresPermille": 600, "history": [{
+            "at": AT, "from": "closed", "to": "open", "reason": "quorum", "by": "00000000000000ff",
+        }],
+    })
+}
+
+fn set_breaker(name: &'static str, body: &Value) -> Sent {
+    Sent::new("POST", "/operator/circuit-breakers/{name}", &[("name", name)]).body(body)
+}
+
+#[tokio::test]
+async fn circuit_breakers_are_shown_and_those_out_of_reach_are_named() {
+    for (is_billing_up, count, degraded) in
+        [(true, 9, Value::Null), (false, 8, json!(["payment-provider"]))]
+    {
+        let services = Memory::new(|function, _| match function {
+            "billing-breaker" if is_billing_up => Reply::Answer(provider_breaker("open")),
+            _ => down(),
+        });
+        let sent = Sent::new("GET", "/operator/circuit-breakers", &[]);
+        let answer = sent.to(&services, &SAGAS).await;
+        assert_eq!(answer.status_code, 200, "{}", answer.body);
+        let shown = json_of(&answer);
+        let items = shown["items"].as_array().unwrap();
+        assert_eq!((items.len(), &shown["degraded"]), (count, &degraded));
+        let known = |name: &str| items.iter().find(|it| it["name"] == name);
+        let expected = json!({
+            "owner": "edge", "name": "booking-query", "state": "closed", "failuresPermille": 0, "history": [],
+        });
+        assert_eq!(known("booking-query"), Some(&expected));
+        if is_billing_up {
+            let provider = known("payment-provider").unwrap();
+            assert_eq!(
+                (&provider["owner"], &provider["state"]),
+                (&json!("billing"), &json!("open"))
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_operators_word_goes_to_whose_the_breaker_is() {
+    let services = Memory::new(|_, _| Reply::Answer(provider_breaker("closed")));
+    let answer =
+        set_breaker("payment-provider", &json!({"override": "none"})).to(&services, &SAGAS).await;
+    assert_eq!(answer.status_code, 200, "{}", answer.body);
+    let order = json!({"order": "reset", "breaker": "payment-provider", "by": "olga"});
+    assert_eq!(services.asked(), [("billing-breaker".to_owned(), order)]);
+
+    let nobody = Memory::new(|_, _| down());
+    for (word, state) in [("open", "open"), ("closed", "closed"), ("disabled", "closed")] {
+        let answer =
+            set_breaker("parking-query", &json!({"override": word})).to(&nobody, &SAGAS).await;
+        assert_eq!(answer.status_code, 200, "{}", answer.body);
+        let shown = json_of(&answer);
+        assert_eq!((&shown["state"], &shown["override"]), (&json!(state), &json!(word)));
+        assert_eq!(shown["history"][0]["by"], "olga");
+    }
+    assert!(nobody.asked().is_empty());
+    for (name, body, expected) in [
+        ("cars", json!({"override": "open"}), (404, "not-found")),
+        ("parking-query", json!({"override": "ajar"}), (400, "validation")),
+        ("parking-query", json!({}), (400, "validation")),
+        ("payment-provider", json!({"override": "open"}), (503, "service-unavailable")),
+    ] {
+        let answer = set_breaker(name, &body).to(&nobody, &SAGAS).await;
+        assert_eq!(problem(&answer), (expected.0, expected.1.to_owned()), "{name} {body}");
+    }
+}
+
 #[tokio::test]
 async fn events_are_published_once_more_by_their_own_service() {
     let nobody = Memory::new(|_, _| down());

@@ -34,7 +34,7 @@ use crate::wiring::Wiring;
 const MIDNIGHT: i64 = 1_767_225_600;
 
 /// A day has some thousands.
-const CALLS_MAX: usize = 40_000;
+const CALLS_MAX: usize = 80_000;
 /// Even in a storm some of it comes through.
 const STORM_MAX: u64 = 500;
 

@@ -15,13 +15,17 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &BenchArgs) -> Outco
     std::fs::create_dir_all(&kept).context(|| format!("cannot make {}", layout.shown(&kept)))?;
     match arguments.what {
         Bench::Store { against } => store(layout, ui, &kept, against).await?,
-        Bench::Rules => {
-            let samples = kept.join("rules");
-            apart(layout, "rules").env("CRITERION_HOME", &samples).run().await?;
-            ui.say(format!("Every sample is in {}", layout.shown(&samples)));
-        }
+        Bench::Rules => by_criterion(layout, ui, &kept, "rules").await?,
+        Bench::Breaker => by_criterion(layout, ui, &kept, "breaker").await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn by_criterion(layout: &Layout, ui: Ui, kept: &Path, bench: &str) -> Outcome {
+    let samples = kept.join(bench);
+    apart(layout, bench).env("CRITERION_HOME", &samples).run().await?;
+    ui.say(format!("Every sample is in {}", layout.shown(&samples)));
+    Ok(())
 }
 
 async fn store(layout: &Layout, ui: Ui, kept: &Path, against: Option<Against>) -> Outcome {

@@ -24,7 +24,7 @@ const STEPS: [(&str, &str); 9] = [
 ];
 
 /// The test programs that want the cloud.
-const E2E: [&str; 3] = ["e2e", "faults", "chaos"];
+const E2E: [&str; 4] = ["e2e", "breakers", "faults", "chaos"];
 /// Bills of the tests fall due while one waits.
 const BILL_DUE_SECONDS: &str = "25";
 /// What cargo is told, so that functions, tests and this program share what they are made of.

@@ -7,17 +7,19 @@ use std::time::Duration;
 use billing::desk::{Deadline, Desk, DeskError};
 use billing::domain::Bill;
 use billing::guarded::{BREAKER, Guarded};
+use billing::handlers::breaker;
 use billing::memory::MemoryProvider;
 use billing::ports::ProviderError;
 use circuit_breaker::breaker::Word;
 use circuit_breaker::call::{Breaker, Event, Host};
-use circuit_breaker::control::{Control, Shown};
+use circuit_breaker::control::{Control, Order, Shown};
 use circuit_breaker::memory::MemoryStore as Breakers;
 use circuit_breaker::settings::{Settings, Watch};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::money::Money;
 use jiff::Timestamp;
 use outbox::memory::MemoryStore;
+use saga::FailureKind;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -212,4 +214,25 @@ async fn while_all_is_well_the_breaker_is_never_written() {
     }
     let control = Control::new(world.breakers.clone(), world.clock.clone());
     assert_eq!(control.status(BREAKER).await.unwrap().history, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_reaches_the_breaker_of_billing_and_no_other() {
+    let world = World::new();
+    let control = Control::new(world.breakers.clone(), world.clock.clone());
+    let order: Order =
+        serde_json::from_str(include_str!("../../events/billing-breaker.json")).unwrap();
+    let shown = breaker::handle(&control, order).await.unwrap();
+    assert_eq!((shown.name.as_str(), shown.state), (BREAKER, Shown::Closed));
+    let (name, by) = (BREAKER.to_owned(), "olga".to_owned());
+    let force = Order::Force { breaker: name.clone(), word: Word::Open, by: by.clone() };
+    let shown = breaker::handle(&control, force).await.unwrap();
+    assert_eq!((shown.state, shown.forced), (Shown::Open, Some(Word::Open)));
+    assert_eq!(shown.history[0].by, "olga");
+    let reset = Order::Reset { breaker: name, by };
+    let shown = breaker::handle(&control, reset).await.unwrap();
+    assert_eq!((shown.state, shown.forced), (Shown::Closed, None));
+    let other = Order::Show { breaker: "booking-query".to_owned() };
+    let failure = breaker::handle(&control, other).await.unwrap_err();
+    assert_eq!((failure.kind(), failure.slug()), (FailureKind::Rejected, "not-found"));
 }

@@ -6,10 +6,8 @@ use api_gateway::verifier::Verifier;
 use circuit_breaker::dynamodb::DynamoStore;
 use function::breaker::Told;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use web_bff::adapters::https::Https;
-use web_bff::config::Config;
 use web_bff::handlers::bff::{Fresh, Front};
-use web_bff::recollection::Recollection;
+use web_bff::{adapters::https::Https, config::Config, recollection::Recollection};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -72,6 +72,7 @@ async fn committed(changes: &Changes, catcher: &Catcher) -> BTreeMap<String, Com
 
 async fn run(seed: u64, progress: Arc<Progress>) {
     let platform = Platform::up();
+    platform.hold_provider_circuit().await;
     let letters = dead_letters(&platform).await;
     // Before the first slot, whose events are to be heard too.
     let catcher = Catcher::begin(&platform).await;

@@ -232,6 +232,21 @@ impl Platform {
         charges.iter().sum::<i64>() - refunds.iter().sum::<i64>()
     }
 
+    /// Whatever the provider does not answer from now on, it is not left alone: the cards of one test are no business of
+    /// another's. Those that open circuits on purpose run by themselves.
+    pub(crate) async fn hold_provider_circuit(&self) {
+        self.set_circuit("payment-provider", "closed").await;
+    }
+
+    /// An operator's word for a circuit breaker; `none` takes it back.
+    pub(crate) async fn set_circuit(&self, name: &str, word: &str) -> Value {
+        let path = format!("/operator/circuit-breakers/{name}");
+        let set = self.operator().await.post(&path, &json!({ "override": word })).await;
+        // Until everybody has heard of it.
+        sleep(Duration::from_millis(1_200)).await;
+        set.expect(200)
+    }
+
     /// A new slot, ready to be booked.
     pub(crate) async fn slot(&self) -> String {
         let operator = self.operator().await;

@@ -73,6 +73,7 @@ async fn the_same_key_pays_once() {
 
 #[tokio::test]
 async fn a_payment_of_unknown_outcome_charges_once() {
+    Platform::up().hold_provider_circuit().await;
     for token in ["tok_timeout", "tok_flaky", "tok_slow"] {
         let (platform, customer, _, booking, reference) = booked().await;
         let paid = customer.pay(&reference, "100.00", token).await.expect(201);

@@ -14,6 +14,8 @@ use crate::world::World;
 pub(crate) use customer::cancel_pending;
 pub(crate) use operator::{finish_rebuilds, redrive_all, republish_all};
 
+/// How often a client asks once all is calm, about every two seconds: a circuit may stay open for two minutes.
+const PATIENCE: u32 = 100;
 /// API Gateway waits no longer.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(29);
 
@@ -131,7 +133,7 @@ impl Client<'_> {
     async fn insist(&self, ask: &Ask) -> Option<Heard> {
         let world = self.world;
         let mut attempts_when_calm = 0;
-        while attempts_when_calm < 20 {
+        while attempts_when_calm < PATIENCE {
             match self.send(ask).await {
                 Some(heard) if heard.status < 500 => return Some(heard),
                 Some(_) | None => {}
