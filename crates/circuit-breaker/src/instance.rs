@@ -159,6 +159,8 @@ impl Instance {
     pub fn admit(&mut self, settings: &Settings, now: Timestamp, is_patient: bool) -> Admission {
         self.notice(settings, now);
         let can_ask = is_patient && !self.is_busy && !self.is_resting(now);
+        // What was just read must count as fresh, however long the reading took.
+        let fresh_ms = settings.cache_ms.max(settings.store_deadline_ms);
         let admission = match self.standing(settings, now) {
             Standing::Free(pass) => {
                 Admission::Pass { pass, is_read: can_ask && self.is_stale(settings, now) }
@@ -172,7 +174,7 @@ impl Instance {
                 Some(duty) => Admission::First(duty),
                 None if !can_ask => Admission::Refuse(None),
                 // Others may have claimed it meanwhile, and a look costs less than a write that is refused.
-                None if !self.is_read_since(since) || self.is_old(fresh_ms(settings), now) => {
+                None if !self.is_read_since(since) || self.is_old(fresh_ms, now) => {
                     Admission::First(Duty::Read)
                 }
                 None => Admission::First(Duty::Ask(Question::Claim)),
@@ -203,10 +205,6 @@ impl Instance {
             }
             Gate::Open { until } if now < until => Admission::Refuse(Some(until)),
             Gate::Probing { .. } => Admission::Refuse(None),
-            // Its vote may have been heard since, and the fleet has a probe of its own.
-            Gate::Open { .. } if can_ask && self.is_old(fresh_ms(settings), now) => {
-                Admission::First(Duty::Read)
-            }
             Gate::Open { .. } => {
                 self.local_probes += 1;
                 let number = self.local_probes;
@@ -547,11 +545,6 @@ impl Pass {
             Self::Counted { .. } | Self::Free | Self::Probe { .. } => 0,
         }
     }
-}
-
-/// What was just read must count as fresh, however long the reading took.
-fn fresh_ms(settings: &Settings) -> u64 {
-    settings.cache_ms.max(settings.store_deadline_ms)
 }
 
 fn is_probe(shared: &Shared, id: u64) -> bool {
