@@ -213,9 +213,9 @@ fn several_probes_pass_one_after_the_other_before_it_closes() {
 #[test]
 fn it_stays_open_longer_each_time_until_it_was_closed_for_long() {
     let settings = Settings { quorum: 1, forget_ms: 60_000, ..settings() };
-    let until = |shared: &Shared| match shared.state {
-        State::Open { since, until, .. } => until.duration_since(since).as_millis(),
-        _ => panic!("{shared:?}"),
+    let until = |shared: &Shared| {
+        let State::Open { since, until, .. } = shared.state else { unreachable!("{shared:?}") };
+        until.duration_since(since).as_millis()
     };
     let mut shared = ask(&Shared::default(), &votes(), &settings).unwrap();
     for expected in [5_000, 10_000, 20_000] {

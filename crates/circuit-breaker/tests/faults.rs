@@ -156,7 +156,7 @@ impl World {
         match new {
             [] => assert_eq!(before, after, "a step that the history does not tell of"),
             [step] => assert_eq!((step.from, step.to), (before, after)),
-            more => panic!("{more:?}"),
+            more => unreachable!("{more:?}"),
         }
         if after == Stand::HalfOpen && before != Stand::HalfOpen {
             self.period += 1;
@@ -212,7 +212,7 @@ impl World {
                 it.instance.adopt(stored, settings, now, 0);
                 if is_done && question == Question::Claim {
                     let State::HalfOpen { probe: Some(probe), .. } = next.state else {
-                        panic!("a claim of {next:?}");
+                        unreachable!("a claim of {next:?}");
                     };
                     let elected = Some((period, probe.until.as_millisecond()));
                     it.calls.push(Call { pass: Pass::Probe { id: write }, elected });

@@ -1,7 +1,5 @@
 //! Both stores do what every store must, and a fleet can rely on either; what a network leaves unknown is called unknown.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
-
 use circuit_breaker::breaker::Shared;
 use circuit_breaker::conformance::{self, outage};
 use circuit_breaker::dynamodb::DynamoStore;
