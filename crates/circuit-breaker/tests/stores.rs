@@ -1,9 +1,7 @@
 //! Both stores do what every store must, and a fleet can rely on either; what a network leaves unknown is called unknown.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
-
 use circuit_breaker::breaker::Shared;
-use circuit_breaker::conformance;
+use circuit_breaker::conformance::{self, outage};
 use circuit_breaker::dynamodb::DynamoStore;
 use circuit_breaker::memory::MemoryStore;
 use circuit_breaker::store::{Store as _, StoreError, Swapped};
@@ -70,4 +68,12 @@ async fn what_a_fault_leaves_unknown_is_no_lost_race() {
         assert_eq!(matches!(error, StoreError::Throttled(_)), is_throttled, "{error:?}");
     }
     assert_eq!(store.load("it").await.unwrap(), Some(first()), "the last one took effect");
+}
+
+#[tokio::test]
+async fn a_fleet_lives_through_an_outage_whatever_its_luck() {
+    for seed in 0..20 {
+        outage::all(&MemoryStore::default(), seed).await;
+    }
+    outage::all(&DynamoStore::new(table().client(), "breakers".to_owned()), 1).await;
 }

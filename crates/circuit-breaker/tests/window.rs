@@ -1,66 +1,119 @@
-//! The window against a list of calls that is counted anew each time.
+//! The window counts what a list of all calls would count, and is exact to a tenth of its length.
 
 use circuit_breaker::window::{Tally, Window};
 use proptest::prelude::*;
 
-const WINDOW_MS: i64 = 1_000;
-const BUCKET_MS: i64 = 100;
+/// A call that was counted: when, whether it failed, whether it was slow.
+type Call = (i64, bool, bool);
+
+fn tally<'a>(calls: impl Iterator<Item = &'a Call>) -> Tally {
+    calls.fold(Tally::default(), |tally, (_, is_failure, is_slow)| Tally {
+        calls: tally.calls + 1,
+        failures: tally.failures + u32::from(*is_failure),
+        slow: tally.slow + u32::from(*is_slow),
+    })
+}
+
+/// A list of all calls, looked through each time.
+struct Naive {
+    bucket_ms: i64,
+    newest: i64,
+    /// By the bucket.
+    calls: Vec<Call>,
+}
+
+impl Naive {
+    fn advance(&mut self, now_ms: i64) {
+        let now = now_ms.div_euclid(self.bucket_ms);
+        if now <= self.newest - 10 {
+            self.calls.clear();
+            self.newest = now;
+        }
+        self.newest = self.newest.max(now);
+    }
+
+    fn tally(&mut self, now_ms: i64) -> Tally {
+        self.advance(now_ms);
+        tally(self.calls.iter().filter(|(bucket, ..)| *bucket > self.newest - 10))
+    }
+}
 
 #[derive(Clone, Debug)]
 enum Step {
-    Pass(i64),
-    Call { is_failure: bool, is_slow: bool },
+    Count { later_ms: i64, is_failure: bool, is_slow: bool },
+    Look { later_ms: i64 },
+    ForgetUntil { ago_ms: i64 },
     Clear,
-    ForgetUntilNow,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        4 => (0..400_i64).prop_map(Step::Pass),
-        1 => (900..3_000_i64).prop_map(Step::Pass),
-        8 => any::<(bool, bool)>().prop_map(|(is_failure, is_slow)| Step::Call { is_failure, is_slow }),
+/// Mostly a little later, at times much later, or back.
+fn later() -> impl Strategy<Value = i64> {
+    prop_oneof![8 => 0..40_i64, 2 => 0..400_i64, 1 => -60..0_i64, 1 => -5_000..5_000_i64]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => (later(), any::<bool>(), any::<bool>())
+            .prop_map(|(later_ms, is_failure, is_slow)| Step::Count { later_ms, is_failure, is_slow }),
+        4 => later().prop_map(|later_ms| Step::Look { later_ms }),
+        2 => (-50..400_i64).prop_map(|ago_ms| Step::ForgetUntil { ago_ms }),
         1 => Just(Step::Clear),
-        1 => Just(Step::ForgetUntilNow),
-    ]
+    ];
+    prop::collection::vec(step, 1..120)
 }
 
 proptest! {
     #[test]
-    fn it_holds_the_calls_of_the_last_ten_buckets_and_no_others(
-        // Around zero the clock would go back a little from where a new window begins.
-        begin in prop_oneof![-50_000..-2_000_i64, 2_000..50_000_i64],
-        steps in prop::collection::vec(step(), 0..60),
+    fn a_window_counts_what_a_list_of_all_calls_would(
+        steps in steps(),
+        window_ms in 1..300_u64,
+        begin_ms in -1_000..2_000_000_000_000_i64,
     ) {
-        let mut window = Window::new(WINDOW_MS.unsigned_abs());
-        let (mut now, mut calls) = (begin, Vec::new());
-        // A new window begins at no time at all.
-        window.tally(now);
+        let mut window = Window::new(window_ms);
+        let bucket_ms = i64::try_from(window_ms / 10).unwrap_or(i64::MAX).max(1);
+        let mut naive = Naive { bucket_ms, newest: 0, calls: Vec::new() };
+        let mut now_ms = begin_ms;
         for step in steps {
             match step {
-                Step::Pass(ms) => now += ms,
-                Step::Call { is_failure, is_slow } => {
-                    window.count(now, is_failure, is_slow);
-                    calls.push((now.div_euclid(BUCKET_MS), is_failure, is_slow));
+                Step::Count { later_ms, is_failure, is_slow } => {
+                    now_ms += later_ms;
+                    window.count(now_ms, is_failure, is_slow);
+                    naive.advance(now_ms);
+                    naive.calls.push((naive.newest, is_failure, is_slow));
+                }
+                Step::Look { later_ms } => now_ms += later_ms,
+                Step::ForgetUntil { ago_ms } => {
+                    let last = (now_ms - ago_ms).div_euclid(bucket_ms);
+                    window.forget_until(now_ms - ago_ms);
+                    naive.calls.retain(|(bucket, ..)| *bucket > last);
                 }
                 Step::Clear => {
                     window.clear();
-                    calls.clear();
-                }
-                Step::ForgetUntilNow => {
-                    window.tally(now);
-                    window.forget_until(now);
-                    calls.clear();
+                    naive.calls.clear();
                 }
             }
-            let oldest = now.div_euclid(BUCKET_MS) - WINDOW_MS / BUCKET_MS;
-            let kept = || calls.iter().filter(|(bucket, ..)| *bucket > oldest);
-            let count = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
-            let expected = Tally {
-                calls: count(kept().count()),
-                failures: count(kept().filter(|it| it.1).count()),
-                slow: count(kept().filter(|it| it.2).count()),
-            };
-            prop_assert_eq!(window.tally(now), expected);
+            prop_assert_eq!(window.tally(now_ms), naive.tally(now_ms));
+        }
+    }
+
+    #[test]
+    fn while_time_goes_on_it_is_exact_to_a_tenth(
+        calls in prop::collection::vec((0..300_i64, any::<bool>(), any::<bool>()), 1..200),
+        begin_ms in 0..2_000_000_000_000_i64,
+    ) {
+        let mut window = Window::new(1_000);
+        let mut all: Vec<Call> = Vec::new();
+        let mut now_ms = begin_ms;
+        for (later_ms, is_failure, is_slow) in calls {
+            now_ms += later_ms;
+            window.count(now_ms, is_failure, is_slow);
+            all.push((now_ms, is_failure, is_slow));
+            let seen = window.tally(now_ms);
+            let within = |ms: i64| tally(all.iter().filter(|(at, ..)| now_ms - at < ms));
+            let (least, most) = (within(900), within(1_000));
+            prop_assert!((least.calls..=most.calls).contains(&seen.calls));
+            prop_assert!((least.failures..=most.failures).contains(&seen.failures));
+            prop_assert!((least.slow..=most.slow).contains(&seen.slow));
         }
     }
 
@@ -68,7 +121,7 @@ proptest! {
     fn a_clock_that_jumps_never_makes_it_hold_more_than_was_counted(
         times in prop::collection::vec(any::<i32>(), 1..40),
     ) {
-        let mut window = Window::new(WINDOW_MS.unsigned_abs());
+        let mut window = Window::new(1_000);
         for (counted, time) in (1..).zip(times) {
             window.count(i64::from(time), true, false);
             let tally = window.tally(i64::from(time));
@@ -76,4 +129,11 @@ proptest! {
             prop_assert_eq!(tally.failures_permille(), 1000);
         }
     }
+}
+
+#[test]
+fn a_share_of_nothing_is_nothing_and_of_many_is_no_overflow() {
+    assert_eq!(Tally::default().failures_permille(), 0);
+    let many = Tally { calls: u32::MAX, failures: u32::MAX, slow: u32::MAX / 2 };
+    assert_eq!((many.failures_permille(), many.slow_permille()), (1_000, 499));
 }

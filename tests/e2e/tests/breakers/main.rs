@@ -14,7 +14,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use circuit_breaker::conformance;
+use circuit_breaker::conformance::{self, outage};
 use circuit_breaker::dynamodb::DynamoStore;
 use futures::FutureExt as _;
 use serde_json::{Value, json};
@@ -200,6 +200,7 @@ async fn a_fleet_shares_a_breaker_here_too() {
     make_table(&tables, &table).await;
     let store = DynamoStore::new(tables.clone(), &table);
     conformance::store(&store, "it").await;
+    outage::all(&store, 1).await;
     conformance::fleet(store, "fleet").await;
     tables.delete_table().table_name(&table).send().await.unwrap();
 }

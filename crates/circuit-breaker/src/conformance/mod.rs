@@ -2,6 +2,8 @@
 //!
 //! A suite fails by a panic that says which rule is broken.
 
+pub mod outage;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
