@@ -127,6 +127,7 @@ exits with 1. docs/simulation.md says how it works, and what it does not prove.
 Examples:
   cargo xtask simulate --seeds 10000          as many days, from a seed that is drawn
   cargo xtask simulate --seed 42              the story of one day
+  cargo xtask simulate --compare              both sagas through the same scenarios, and what each takes
   cargo xtask simulate --planted-faults       whether faults planted in a copy of the code are found")]
     Simulate(SimulateArgs),
 
@@ -282,8 +283,12 @@ pub(crate) struct SimulateArgs {
     #[arg(long)]
     pub(crate) release: bool,
 
+    /// Play the same scenarios over both sagas, and tell what each takes, as a table
+    #[arg(long, conflicts_with_all = ["seeds", "from", "seed", "jobs"])]
+    pub(crate) compare: bool,
+
     /// Plant faults in a copy of the code, and see whether each is found
-    #[arg(long, conflicts_with_all = ["seeds", "from", "seed", "jobs", "release"])]
+    #[arg(long, conflicts_with_all = ["seeds", "from", "seed", "jobs", "compare", "release"])]
     pub(crate) planted_faults: bool,
 }
 

@@ -6,7 +6,12 @@ use simulation::compare::{Prices, compare, table};
 fn every_scenario_ends_as_it_must_over_both_sagas() {
     for played in compare() {
         let (scenario, saga) = (played.scenario, played.saga);
-        assert!(played.broken.is_empty(), "{}{scenario}, {saga}: {:#?}", played.story, played.broken);
+        assert!(
+            played.broken.is_empty(),
+            "{}{scenario}, {saga}: {:#?}",
+            played.story,
+            played.broken
+        );
     }
 }
 

@@ -57,6 +57,9 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &SimulateArgs) -> Ou
             simulate = simulate.arg(name).arg(value.to_string());
         }
     }
+    if arguments.compare {
+        simulate = simulate.arg("--compare");
+    }
     simulate
         .run()
         .await

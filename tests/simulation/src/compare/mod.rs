@@ -95,14 +95,31 @@ fn kind(label: &str) -> Option<Kind> {
         "event" => Kind::Event,
         "message" => Kind::Queue(1),
         "batch" => Kind::Queue(2),
-        "append to a booking" | "advance a row" | "advance a bill's row" | "put a state"
-        | "put a bar" | "move a version" | "put a mark" | "put a control" | "put a breaker" => {
-            Kind::Write
-        }
-        "load a booking" | "load a booking's end" | "get events" | "get a state" | "get a bar"
-        | "get a row" | "get a bill's row" | "get a control" | "get a breaker"
-        | "list an index" | "list commits" | "list events" | "list states" | "list rows"
-        | "list bookings" | "list bills" => Kind::Read,
+        "append to a booking"
+        | "advance a row"
+        | "advance a bill's row"
+        | "put a state"
+        | "put a bar"
+        | "move a version"
+        | "put a mark"
+        | "put a control"
+        | "put a breaker" => Kind::Write,
+        "load a booking"
+        | "load a booking's end"
+        | "get events"
+        | "get a state"
+        | "get a bar"
+        | "get a row"
+        | "get a bill's row"
+        | "get a control"
+        | "get a breaker"
+        | "list an index"
+        | "list commits"
+        | "list events"
+        | "list states"
+        | "list rows"
+        | "list bookings"
+        | "list bills" => Kind::Read,
         "ask the provider" => Kind::Provider,
         "put events" | "start a saga" | "start undos" | "send a reminder" | "send a wish" => {
             Kind::Elsewhere

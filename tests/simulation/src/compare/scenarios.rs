@@ -58,12 +58,8 @@ struct Expected {
     kept: Money,
 }
 
-const COMPLETED: fn() -> Expected = || Expected {
-    status: BookingStatus::Completed,
-    reason: None,
-    has_slot: true,
-    kept: total(),
-};
+const COMPLETED: fn() -> Expected =
+    || Expected { status: BookingStatus::Completed, reason: None, has_slot: true, kept: total() };
 
 fn failed(reason: FailureReason) -> Expected {
     let status = BookingStatus::Failed;
@@ -94,8 +90,7 @@ async fn slot_taken(stage: &Stage<'_>) -> End {
 async fn declined(stage: &Stage<'_>) -> End {
     let began = Instant::now();
     let booking = stage.book("ann", "tok_declined").await;
-    let reason =
-        stage.either(FailureReason::PaymentDeclined, FailureReason::PaymentOverdue);
+    let reason = stage.either(FailureReason::PaymentDeclined, FailureReason::PaymentOverdue);
     stage.ends(booking, began, &failed(reason)).await
 }
 
@@ -103,8 +98,7 @@ async fn declined(stage: &Stage<'_>) -> End {
 async fn provider_down(stage: &Stage<'_>) -> End {
     let began = Instant::now();
     let booking = stage.book("ann", "tok_down").await;
-    let reason =
-        stage.either(FailureReason::PaymentUnavailable, FailureReason::PaymentOverdue);
+    let reason = stage.either(FailureReason::PaymentUnavailable, FailureReason::PaymentOverdue);
     stage.ends(booking, began, &failed(reason)).await
 }
 
@@ -140,15 +134,10 @@ async fn cancel_race(stage: &Stage<'_>) -> End {
 /// Every request comes twice at once.
 async fn duplicate_request(stage: &Stage<'_>) -> End {
     let began = Instant::now();
-    let (booking, again) = tokio::join!(
-        stage.wish("ann", "tok_visa", "wish"),
-        stage.wish("ann", "tok_visa", "wish")
-    );
+    let (booking, again) =
+        tokio::join!(stage.wish("ann", "tok_visa", "wish"), stage.wish("ann", "tok_visa", "wish"));
     stage.world.laws.hold(booking == again, || format!("one wish led to {booking} and {again}"));
-    tokio::join!(
-        stage.pays("ann", booking, "tok_visa"),
-        stage.pays("ann", booking, "tok_visa")
-    );
+    tokio::join!(stage.pays("ann", booking, "tok_visa"), stage.pays("ann", booking, "tok_visa"));
     let end = stage.ends(booking, began, &COMPLETED()).await;
     let bookings = stage.world.laws.bookings().len();
     stage.world.laws.hold(bookings == 1, || format!("there are {bookings} bookings"));
@@ -195,8 +184,8 @@ impl<'a> Stage<'a> {
 
     /// Wishes for the slot.
     async fn wish(&self, who: &str, card: &str, key: &str) -> BookingId {
-        let payment = self
-            .either(json!({ "mode": "instant", "token": card }), json!({ "mode": "invoice" }));
+        let payment =
+            self.either(json!({ "mode": "instant", "token": card }), json!({ "mode": "invoice" }));
         let ask = Ask::new("POST", "/mobile/bookings").key(key);
         let ask = ask.body(json!({ "slotId": self.slot_id, "payment": payment }));
         let heard = self.client(who).send(&ask).await.expect("a calm day has its answers");
