@@ -40,6 +40,7 @@ fn every_function_is_found_with_its_time_out() {
     let platform = platform();
     let found = platform.functions.iter().map(|(name, it)| (name.as_str(), it.timeout.as_secs()));
     let expected = [
+        ("billing-breaker", 6),
         ("billing-command", 10),
         ("billing-project", 6),
         ("billing-publish", 30),
