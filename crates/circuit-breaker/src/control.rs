@@ -19,7 +19,9 @@ pub struct Status {
     pub name: String,
     /// What callers meet.
     pub state: Shown,
-    /// The share of failures that it was opened for; 0 while closed, since a healthy instance reports nothing.
+    /// The share of failures that it was opened for, in thousandths, and as JSON between 0 and 1; 0 while closed, since a
+    /// healthy instance reports nothing.
+    #[serde(rename = "failureRate", with = "rate")]
     pub failures_permille: u32,
     /// When it was opened, if it is not closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,5 +213,25 @@ impl<S: Store, H: Host> Control<S, H> {
             }
         }
         Err(StoreError::Contended)
+    }
+}
+
+/// Thousandths as people read them.
+mod rate {
+    #![expect(clippy::float_arithmetic, reason = "a rate is no money")]
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    pub(super) fn serialize<S: Serializer>(permille: &u32, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(f64::from(*permille) / 1_000.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+        let permille = (f64::deserialize(from)? * 1_000.0).round().clamp(0.0, 1_000.0);
+        // Thousandths from 0 to 1000, each of which an `f64` holds to the letter.
+        (0..=1_000)
+            .find(|it| f64::from(*it) >= permille)
+            .ok_or_else(|| serde::de::Error::custom("a rate is a number from 0 to 1"))
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use bff::compose::{Part, Report};
-use circuit_breaker::control::Status;
+use circuit_breaker::breaker::Word;
+use circuit_breaker::control::{Shown, Status};
 use contracts::booking::{Booking, BookingStatus, FailureReason, History, PaymentMode, Standing};
 use contracts::id::{BookingId, CustomerId, SlotId};
 use contracts::projection::{Overview, Projection};
@@ -101,6 +102,19 @@ pub struct BreakerShown {
     pub status: Status,
 }
 
+/// A circuit breaker at one glance.
+#[derive(Debug, Serialize)]
+pub struct BreakerInBrief {
+    name: String,
+    state: Shown,
+}
+
+impl From<BreakerShown> for BreakerInBrief {
+    fn from(BreakerShown { status, .. }: BreakerShown) -> Self {
+        Self { name: status.name, state: status.state }
+    }
+}
+
 /// All circuit breakers.
 #[derive(Debug, Serialize)]
 pub struct BreakersShown {
@@ -117,21 +131,7 @@ pub struct BreakersShown {
 pub struct WishForBreaker {
     /// The operator's word.
     #[serde(rename = "override")]
-    pub forced: Override,
-}
-
-/// An operator's word for a circuit breaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Override {
-    /// Every call is refused.
-    Open,
-    /// Every call passes.
-    Closed,
-    /// Every call passes, and none is counted.
-    Disabled,
-    /// The word is taken back, and the circuit closed.
-    None,
+    pub word: Word,
 }
 
 /// A queue, and about how much is in it.
@@ -172,6 +172,7 @@ pub struct OverviewShown {
     counted_up_to: u64,
     projections: [ProjectionShown; 2],
     queues: Vec<QueueShown>,
+    breakers: Vec<BreakerInBrief>,
     #[serde(flatten)]
     troubles: Report,
 }
@@ -183,10 +184,12 @@ impl OverviewShown {
         bookings: Overview,
         slots: Overview,
         queues: Part<Vec<QueueShown>>,
+        breakers: Vec<BreakerShown>,
         report: Report,
     ) -> Self {
         Self {
             troubles: report.troubles(),
+            breakers: breakers.into_iter().map(BreakerInBrief::from).collect(),
             queues: queues.into_value().unwrap_or_default(),
             bookings: bookings.counts,
             slots: slots.counts,

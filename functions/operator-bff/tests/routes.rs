@@ -53,6 +53,7 @@ fn well(function: &str, request: &Value) -> Reply {
         ("parking-command", _) | ("parking-query", Some("slot")) => slot(),
         ("parking-query", Some("slots")) => json!({"items": [slot()], "nextCursor": "c2"}),
         ("booking-query" | "parking-query", Some("projection")) => projection("live"),
+        ("billing-breaker", _) => provider_breaker("half_open"),
         ("booking-query", Some("overview")) => {
             json!({"counts": {"pending": 3}, "countedUpTo": 1000, "projection": projection("live")})
         }
@@ -377,6 +378,9 @@ async fn the_overview_shows_queues_and_does_without_them() {
     let services = Memory::new(well);
     let overview = || Sent::new("GET", "/operator/overview", &[]);
     let answer = json_of(&overview().reaching(&services, &SAGAS, &queues).await);
+    let breakers = answer["breakers"].as_array().unwrap();
+    assert_eq!(breakers.len(), 9);
+    assert_eq!(breakers[0], json!({"name": "payment-provider", "state": "half_open"}));
     assert_eq!(answer["queues"][0], json!({"name": "booking", "messages": 3, "deadLetters": 1}));
     assert_eq!(answer["queues"].as_array().unwrap().len(), QUEUES.len());
     assert_eq!(answer.get("degraded"), None);
@@ -445,10 +449,14 @@ async fn the_dead_letters_of_one_queue_are_moved_back() {
 /// Billing's breaker, as `billing-breaker` shows it.
 fn provider_breaker(state: &str) -> Value {
     json!({
-        "name": "payment-provider", "state": state, "failuresPermille": 600, "history": [{
+        "name": "payment-provider", "state": state, "failureRate": 0.6, "history": [{
             "at": AT, "from": "closed", "to": "open", "reason": "quorum", "by": "00000000000000ff",
         }],
     })
+}
+
+fn reset_breaker(name: &'static str) -> Sent {
+    Sent::new("POST", "/operator/circuit-breakers/{name}/reset", &[("name", name)])
 }
 
 fn set_breaker(name: &'static str, body: &Value) -> Sent {
@@ -472,7 +480,7 @@ async fn circuit_breakers_are_shown_and_those_out_of_reach_are_named() {
         assert_eq!((items.len(), &shown["degraded"]), (count, &degraded));
         let known = |name: &str| items.iter().find(|it| it["name"] == name);
         let expected = json!({
-            "owner": "edge", "name": "booking-query", "state": "closed", "failuresPermille": 0, "history": [],
+            "owner": "edge", "name": "booking-query", "state": "closed", "failureRate": 0.0, "history": [],
         });
         assert_eq!(known("booking-query"), Some(&expected));
         if is_billing_up {
@@ -481,6 +489,7 @@ async fn circuit_breakers_are_shown_and_those_out_of_reach_are_named() {
                 (&provider["owner"], &provider["state"]),
                 (&json!("billing"), &json!("open"))
             );
+            assert_eq!(provider["failureRate"], json!(0.6));
         }
     }
 }
@@ -488,8 +497,7 @@ async fn circuit_breakers_are_shown_and_those_out_of_reach_are_named() {
 #[tokio::test]
 async fn an_operators_word_goes_to_whose_the_breaker_is() {
     let services = Memory::new(|_, _| Reply::Answer(provider_breaker("closed")));
-    let answer =
-        set_breaker("payment-provider", &json!({"override": "none"})).to(&services, &SAGAS).await;
+    let answer = reset_breaker("payment-provider").to(&services, &SAGAS).await;
     assert_eq!(answer.status_code, 200, "{}", answer.body);
     let order = json!({"order": "reset", "breaker": "payment-provider", "by": "olga"});
     assert_eq!(services.asked(), [("billing-breaker".to_owned(), order)]);
@@ -504,10 +512,15 @@ async fn an_operators_word_goes_to_whose_the_breaker_is() {
         assert_eq!(shown["history"][0]["by"], "olga");
     }
     assert!(nobody.asked().is_empty());
+    let answer = reset_breaker("parking-query").to(&nobody, &SAGAS).await;
+    assert_eq!((answer.status_code, &json_of(&answer)["state"]), (200, &json!("closed")));
+    let body = reset_breaker("parking-query").body(&json!({"why": "rain"}));
+    assert_eq!(problem(&body.to(&nobody, &SAGAS).await), (400, "validation".to_owned()));
     for (name, body, expected) in [
         ("cars", json!({"override": "open"}), (404, "not-found")),
         ("parking-query", json!({"override": "ajar"}), (400, "validation")),
         ("parking-query", json!({}), (400, "validation")),
+        ("parking-query", json!({"override": "none"}), (400, "validation")),
         ("payment-provider", json!({"override": "open"}), (503, "service-unavailable")),
     ] {
         let answer = set_breaker(name, &body).to(&nobody, &SAGAS).await;

@@ -62,7 +62,7 @@ async fn answer(
         ("GET", "/operator/bookings/{bookingId}/events") => bookings::history(&errand).await,
         ("GET", "/operator/bookings/{bookingId}/saga") => bookings::saga(&errand, workflow).await,
         ("GET", "/operator/overview") => {
-            projections::overview(&errand, letters, &config.queues).await
+            projections::overview(&errand, letters, &config.queues, edge_breakers).await
         }
         ("GET", "/operator/dead-letters") => {
             queues::letters(&errand, letters, &config.queues).await
@@ -75,7 +75,10 @@ async fn answer(
         }
         ("GET", "/operator/circuit-breakers") => breakers::list(&errand, edge_breakers).await,
         ("POST", "/operator/circuit-breakers/{name}") => {
-            breakers::set(&errand, edge_breakers).await
+            breakers::force(&errand, edge_breakers).await
+        }
+        ("POST", "/operator/circuit-breakers/{name}/reset") => {
+            breakers::reset(&errand, edge_breakers).await
         }
         ("GET", "/operator/projections/{name}") => projections::read(&errand).await,
         ("POST", "/operator/projections/{name}/rebuild") => projections::rebuild(&errand).await,

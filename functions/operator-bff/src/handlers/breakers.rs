@@ -3,7 +3,6 @@
 use bff::compose::Composition;
 use bff::invoke::{Invoke, ask};
 use bff::{Answer, Problem};
-use circuit_breaker::breaker::Word;
 use circuit_breaker::call::Host;
 use circuit_breaker::control::{Control, Order, Status};
 use circuit_breaker::store::{Store, StoreError};
@@ -13,7 +12,7 @@ use tokio::time::timeout;
 
 use super::Errand;
 use super::queues::QUEUE_LIMIT;
-use crate::shape::{BreakerOwner, BreakerShown, BreakersShown, Override, WishForBreaker};
+use crate::shape::{BreakerOwner, BreakerShown, BreakersShown, WishForBreaker};
 
 /// Every breaker, and whose it is: those around the functions of the services are shared by all backends.
 pub const BREAKERS: [(&str, BreakerOwner); 9] = [
@@ -35,34 +34,55 @@ pub(super) async fn list(
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     let composition = Composition::partial(errand.deadline);
+    let items = all(errand, edge, &composition).await?;
+    let troubles = composition.report().troubles();
+    Ok(Answer::json(200, &BreakersShown { items, troubles }))
+}
+
+/// How every breaker stands that can be reached; the composition names the others.
+pub(super) async fn all(
+    errand: &Errand<'_, impl Invoke>,
+    edge: &Control<impl Store + Sync, impl Host + Sync>,
+    composition: &Composition,
+) -> Result<Vec<BreakerShown>, Failure> {
     let looks = BREAKERS.map(async |(name, owner)| {
         let order = Order::Show { breaker: name.to_owned() };
         let status = carry_out(errand, edge, owner, &order);
         let status = composition.optional_within(name.to_owned(), QUEUE_LIMIT, status).await?;
         Ok::<_, Failure>(status.into_value().map(|status| BreakerShown { owner, status }))
     });
-    let items = try_join_all(looks).await?.into_iter().flatten().collect();
-    let troubles = composition.report().troubles();
-    Ok(Answer::json(200, &BreakersShown { items, troubles }))
+    Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 
 /// `POST /operator/circuit-breakers/{name}`.
-pub(super) async fn set(
+pub(super) async fn force(
     errand: &Errand<'_, impl Invoke>,
     edge: &Control<impl Store + Sync, impl Host + Sync>,
 ) -> Result<Answer, Problem> {
-    let name: String = errand.request.path("name")?;
     errand.request.query(&[])?;
-    let WishForBreaker { forced } = errand.request.body()?;
+    let WishForBreaker { word } = errand.request.body()?;
+    say(errand, edge, |breaker, by| Order::Force { breaker, word, by }).await
+}
+
+/// `POST /operator/circuit-breakers/{name}/reset`.
+pub(super) async fn reset(
+    errand: &Errand<'_, impl Invoke>,
+    edge: &Control<impl Store + Sync, impl Host + Sync>,
+) -> Result<Answer, Problem> {
+    errand.request.query(&[])?;
+    errand.request.no_body()?;
+    say(errand, edge, |breaker, by| Order::Reset { breaker, by }).await
+}
+
+async fn say(
+    errand: &Errand<'_, impl Invoke>,
+    edge: &Control<impl Store + Sync, impl Host + Sync>,
+    order: impl FnOnce(String, String) -> Order,
+) -> Result<Answer, Problem> {
+    let name: String = errand.request.path("name")?;
     let owner = BREAKERS.into_iter().find(|(known, _)| *known == name).map(|it| it.1);
     let owner = owner.ok_or_else(|| Problem::not_found("there is no such circuit breaker"))?;
-    let (breaker, by) = (name, errand.request.caller()?.subject);
-    let order = match forced {
-        Override::Open => Order::Force { breaker, word: Word::Open, by },
-        Override::Closed => Order::Force { breaker, word: Word::Closed, by },
-        Override::Disabled => Order::Force { breaker, word: Word::Disabled, by },
-        Override::None => Order::Reset { breaker, by },
-    };
+    let order = order(name, errand.request.caller()?.subject);
     let status = carry_out(errand, edge, owner, &order).await?;
     Ok(Answer::json(200, &BreakerShown { owner, status }))
 }

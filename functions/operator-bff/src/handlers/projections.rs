@@ -5,14 +5,17 @@ use std::str::FromStr;
 use bff::compose::Composition;
 use bff::invoke::{Invoke, ask, start};
 use bff::{Answer, Problem};
+use circuit_breaker::call::Host;
+use circuit_breaker::control::Control;
+use circuit_breaker::store::Store;
 use contracts::message::Request;
 use contracts::projection::{Command, Overview, Projection};
 use contracts::{booking, parking};
 use futures::future::try_join_all;
 use saga::Failure;
 
-use super::Errand;
 use super::queues::QUEUE_LIMIT;
+use super::{Errand, breakers};
 use crate::config::Services;
 use crate::queues::{Queues, Watched};
 use crate::shape::{OverviewShown, ProjectionShown, QueueShown, RollBack};
@@ -100,13 +103,14 @@ pub(super) async fn overview(
     errand: &Errand<'_, impl Invoke>,
     queues: &impl Queues,
     watched: &[Watched],
+    edge_breakers: &Control<impl Store + Sync, impl Host + Sync>,
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     let (services, at, deadline) = (errand.services, errand.at, errand.deadline);
     let bookings = Request::from(booking::Query::Overview {});
     let slots = Request::from(parking::Query::Overview {});
     let composition = Composition::partial(deadline);
-    let (bookings, slots, depths) = tokio::try_join!(
+    let (bookings, slots, depths, breakers) = tokio::try_join!(
         composition.required(
             "bookings",
             ask::<_, Overview>(services, &at.booking_query, &bookings, deadline)
@@ -114,8 +118,9 @@ pub(super) async fn overview(
         composition
             .required("slots", ask::<_, Overview>(services, &at.parking_query, &slots, deadline)),
         composition.optional_within("queues", QUEUE_LIMIT, depths(queues, watched)),
+        breakers::all(errand, edge_breakers, &composition),
     )?;
-    let shown = OverviewShown::new(bookings, slots, depths, composition.report());
+    let shown = OverviewShown::new(bookings, slots, depths, breakers, composition.report());
     Ok(Answer::json(200, &shown))
 }
 

@@ -43,7 +43,7 @@ async fn forced<T>(
 ) -> T {
     platform.set_circuit(name, word).await;
     let done = AssertUnwindSafe(deed).catch_unwind().await;
-    platform.set_circuit(name, "none").await;
+    platform.reset_circuit(name).await;
     done.unwrap_or_else(|failed| resume_unwind(failed))
 }
 
@@ -92,7 +92,7 @@ fn steps(circuit: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn a_provider_that_is_down_is_left_alone_and_found_again_by_one_probe() {
     let platform = Platform::up();
-    platform.set_circuit(PROVIDER, "none").await;
+    platform.reset_circuit(PROVIDER).await;
     let customer = platform.customer().await;
     is_booked(&platform, &customer).await;
     let opened = within(Duration::from_secs(60), "the circuit opens", async || {
@@ -102,7 +102,7 @@ async fn a_provider_that_is_down_is_left_alone_and_found_again_by_one_probe() {
     })
     .await;
     assert_eq!(steps(&opened), ["open"], "{opened}");
-    assert!(opened["failuresPermille"].as_u64().unwrap() >= 500, "{opened}");
+    assert!(opened["failureRate"].as_f64().unwrap() >= 0.5, "{opened}");
     fails_fast(&platform, &customer).await;
     // An invoice is refused as well, and not called declined: it can be paid later.
     let slot = platform.slot().await;
@@ -118,7 +118,7 @@ async fn a_provider_that_is_down_is_left_alone_and_found_again_by_one_probe() {
     .await;
     let closed = becomes(&platform, PROVIDER, "closed").await;
     assert_eq!(steps(&closed), ["open", "half_open", "closed"], "{closed}");
-    platform.set_circuit(PROVIDER, "none").await;
+    platform.reset_circuit(PROVIDER).await;
 }
 
 #[tokio::test]

@@ -238,10 +238,19 @@ impl Platform {
         self.set_circuit("payment-provider", "closed").await;
     }
 
-    /// An operator's word for a circuit breaker; `none` takes it back.
+    /// An operator's word for a circuit breaker.
     pub(crate) async fn set_circuit(&self, name: &str, word: &str) -> Value {
         let path = format!("/operator/circuit-breakers/{name}");
         let set = self.operator().await.post(&path, &json!({ "override": word })).await;
+        // Until everybody has heard of it.
+        sleep(Duration::from_millis(1_200)).await;
+        set.expect(200)
+    }
+
+    /// Takes every word back.
+    pub(crate) async fn reset_circuit(&self, name: &str) -> Value {
+        let path = format!("/operator/circuit-breakers/{name}/reset");
+        let set = self.operator().await.send(Method::POST, &path, &[], None).await;
         // Until everybody has heard of it.
         sleep(Duration::from_millis(1_200)).await;
         set.expect(200)

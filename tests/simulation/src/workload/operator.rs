@@ -50,9 +50,12 @@ async fn have_words(world: &World) {
     for _ in 0..world.plan.words {
         until(world, world.plan.calm_from).await;
         let (breaker, _) = world.dice.one_of(&BREAKERS);
-        for word in [*world.dice.one_of(&["open", "closed", "disabled"]), "none"] {
-            let ask = Ask::new("POST", "/operator/circuit-breakers/{name}").with("name", breaker);
-            let ask = ask.body(json!({ "override": word }));
+        let word = *world.dice.one_of(&["open", "closed", "disabled"]);
+        for ask in [
+            Ask::new("POST", "/operator/circuit-breakers/{name}").body(json!({ "override": word })),
+            Ask::new("POST", "/operator/circuit-breakers/{name}/reset"),
+        ] {
+            let ask = ask.with("name", breaker);
             let Some(heard) = client.insist(&ask).await else { continue };
             if heard.status != 200 || heard.body["name"] != *breaker {
                 client.wrong(&ask, &heard);
