@@ -14,8 +14,9 @@ use crate::world::World;
 pub(crate) use customer::cancel_pending;
 pub(crate) use operator::{finish_rebuilds, open, redrive_all, republish_all};
 
-/// How often a client asks once all is calm, about every two seconds: a circuit may stay open for two minutes.
-const PATIENCE: u32 = 100;
+/// How often a client asks once all is calm, about every two seconds. A circuit may stay open for two minutes, and where no
+/// other calls come, a card that works at the third try is its probe three times.
+const PATIENCE: u32 = 300;
 /// API Gateway waits no longer.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(29);
 
