@@ -45,11 +45,14 @@ pub(super) async fn all(
     edge: &Control<impl Store + Sync, impl Host + Sync>,
     composition: &Composition,
 ) -> Result<Vec<BreakerShown>, Failure> {
-    let looks = BREAKERS.map(async |(name, owner)| {
-        let order = Order::Show { breaker: name.to_owned() };
-        let status = carry_out(errand, edge, owner, &order);
-        let status = composition.optional_within(name.to_owned(), QUEUE_LIMIT, status).await?;
-        Ok::<_, Failure>(status.into_value().map(|status| BreakerShown { owner, status }))
+    // Boxed: a call of AWS is some ten kilobytes of state, and a thread's stack holds few times nine of them.
+    let looks = BREAKERS.map(|(name, owner)| {
+        Box::pin(async move {
+            let order = Order::Show { breaker: name.to_owned() };
+            let status = Box::pin(carry_out(errand, edge, owner, &order));
+            let status = composition.optional_within(name.to_owned(), QUEUE_LIMIT, status).await?;
+            Ok::<_, Failure>(status.into_value().map(|status| BreakerShown { owner, status }))
+        })
     });
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }

@@ -118,7 +118,7 @@ pub(super) async fn overview(
         composition
             .required("slots", ask::<_, Overview>(services, &at.parking_query, &slots, deadline)),
         composition.optional_within("queues", QUEUE_LIMIT, depths(queues, watched)),
-        breakers::all(errand, edge_breakers, &composition),
+        Box::pin(breakers::all(errand, edge_breakers, &composition)),
     )?;
     let shown = OverviewShown::new(bookings, slots, depths, breakers, composition.report());
     Ok(Answer::json(200, &shown))
