@@ -160,7 +160,7 @@ def test_a_record_reaches_its_function_at_once(cloud):
     def arrived(number):
         return next((s["at"] for s in cloud.seen(function) if f'"r{number}"' in json.dumps(s)), None)
 
-    assert median(latencies(lambda n: put(cloud, table, f"r{n}"), arrived, 9)) < 150
+    assert median(latencies(lambda n: put(cloud, table, f"r{n}"), arrived, 9)) < 45
 
 
 @pytest.mark.guards("polling")
@@ -177,7 +177,7 @@ def test_a_message_reaches_its_function_at_once(cloud):
 
     send("warm")
     eventually(lambda: cloud.seen(function))
-    assert median(latencies(send, arrived, 9)) < 150
+    assert median(latencies(send, arrived, 9)) < 100
 
 
 @pytest.mark.guards("polling")
