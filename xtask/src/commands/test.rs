@@ -1,6 +1,6 @@
 //! `test`: everything, from a fresh clone, in the order in which a mistake costs least.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::{TestArgs, UpArgs};
@@ -38,6 +38,9 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcom
         return Ok(ExitCode::SUCCESS);
     }
     let chosen = choose(arguments)?;
+    // Asked before anything is built: cargo may put a new program in this one's place, and the system then says of this
+    // one that it is deleted.
+    let program = std::env::current_exe().context(|| "cannot find this program".into())?;
     let begun = clock::start();
     let mut times = Vec::new();
     for (name, what) in STEPS {
@@ -54,7 +57,7 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcom
             "docs" => docs(layout).await?,
             "templates" => templates(layout, ui).await?,
             "localstack" => localstack(layout, ui).await?,
-            _ => e2e(layout, ui, arguments).await?,
+            _ => e2e(layout, ui, arguments, &program).await?,
         }
         times.push((name, step.done("")));
     }
@@ -137,7 +140,9 @@ async fn localstack(layout: &Layout, ui: Ui) -> Outcome {
 }
 
 /// A cloud of the tests' own, on a free port and with a state of its own, so that one that is up stays as it is.
-async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome {
+///
+/// `program` is this one, which the tests call.
+async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> Outcome {
     // Built first: a cloud that waits for a compiler only takes memory.
     cargo(layout, &["test"])
         .args(PROFILE)
@@ -153,7 +158,6 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome {
     settings.extend(arguments.settings.iter().cloned());
     let up = UpArgs { port: Some(cloud::free_port()?), settings };
     let platform = super::up::bring_up(&own, ui, &up).await?;
-    let program = std::env::current_exe().context(|| "cannot find this program".into())?;
     let mut passed = Ok(());
     // One after the other: what runs beside those that substitute the state machine would be theirs.
     for name in E2E {
@@ -166,7 +170,7 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcome {
             // The whole workspace and not `-p e2e`: for one package alone, cargo would compile half of the rest anew.
             .args(["--workspace", "--test", name, "--locked"])
             .env("PARKADE_OUTPUTS", own.outputs())
-            .env("PARKADE_XTASK", &program)
+            .env("PARKADE_XTASK", program)
             .env("PARKADE_LOCAL", &own.state)
             .run()
             .await;
