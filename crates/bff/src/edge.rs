@@ -12,6 +12,7 @@ use crate::correlation;
 use crate::origins::Origins;
 use crate::problem::Problem;
 use crate::request::Request;
+use crate::trace;
 
 /// Turns events into requests, and what becomes of them into answers.
 #[derive(Clone, Debug)]
@@ -65,12 +66,13 @@ impl Edge {
             correlation::taken_over(event.header(correlation::HEADER), fresh);
         let origin = event.header("Origin").map(str::to_owned);
         let route = format!("{} {}", event.http_method, event.resource.as_deref().unwrap_or("-"));
+        let traceparent = event.header(trace::HEADER).map(str::to_owned);
         let answer = if event.http_method == "OPTIONS" {
             let mut answer = Answer::empty(204);
             answer.headers = self.origins.preflight(origin.as_deref());
             answer
         } else {
-            match handle(Request::new(event, id)).await {
+            match trace::within(traceparent.as_deref(), handle(Request::new(event, id))).await {
                 Ok(answer) => answer,
                 Err(problem) => {
                     log(&route, &correlation_id, &problem);

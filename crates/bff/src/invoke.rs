@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
+use crate::trace;
+
 /// Calls functions of other services.
 ///
 /// An implementation must
@@ -92,7 +94,7 @@ where
     A: Serialize + Sync,
     R: DeserializeOwned,
 {
-    let request = serde_json::to_vec(request).map_err(Failure::broken)?;
+    let request = trace::with_trace(request).map_err(Failure::broken)?;
     let answer = timeout_at(deadline.0, services.invoke(function, request))
         .await
         .map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))??;
@@ -110,7 +112,7 @@ pub async fn start<A: Serialize + Sync>(
     request: &A,
     deadline: Deadline,
 ) -> Result<(), Failure> {
-    let request = serde_json::to_vec(request).map_err(Failure::broken)?;
+    let request = trace::with_trace(request).map_err(Failure::broken)?;
     timeout_at(deadline.0, services.start(function, request))
         .await
         .map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))?

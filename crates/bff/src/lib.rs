@@ -5,6 +5,8 @@ pub mod guarded;
 pub mod invoke;
 pub mod kept;
 pub mod memory;
+#[cfg(feature = "pages")]
+pub mod pages;
 
 mod answer;
 mod correlation;
@@ -16,6 +18,7 @@ mod origins;
 mod problem;
 mod query;
 mod request;
+mod trace;
 
 pub use answer::Answer;
 pub use edge::Edge;

@@ -2,7 +2,8 @@
 
 /// What a page may send beyond what every page may.
 const METHODS: &str = "GET,POST";
-const HEADERS: &str = "Authorization,Content-Type,Idempotency-Key,If-None-Match,X-Correlation-Id";
+const HEADERS: &str =
+    "Authorization,Content-Type,Idempotency-Key,If-None-Match,X-Correlation-Id,traceparent";
 const EXPOSED: &str = "ETag,Location,Retry-After,X-Correlation-Id";
 /// Chrome forgets after two hours, whatever it is told.
 const MAX_AGE_SECONDS: &str = "7200";

@@ -2,15 +2,11 @@
 //!
 //! A page is a composition of what the services say, and is shown whatever of it is missing. The gateway lets everybody in
 //! here, for a person who has not signed in is to be shown where to; so the token, which comes in a cookie or as a bearer
-//! token, is verified here, by the same code and the same settings as the authoriser's.
+//! token, is verified by `bff::pages`, with the same code and the same settings as the authoriser's.
 
-pub mod adapters;
 pub mod config;
 pub mod handlers;
-pub mod memory;
 pub mod pages;
-pub mod provider;
 pub mod recollection;
-pub mod session;
 pub mod shape;
 pub mod story;

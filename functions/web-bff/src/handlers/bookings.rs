@@ -2,6 +2,7 @@
 
 use bff::compose::{Composition, Part};
 use bff::invoke::Invoke;
+use bff::pages::troubled;
 use bff::{Answer, Problem};
 use contracts::billing::{Bill, Query as BillingQuery};
 use contracts::booking::{Booking, Command, History, Query};
@@ -11,7 +12,7 @@ use contracts::parking::{Query as ParkingQuery, Slot};
 use saga::Failure;
 use tokio::sync::watch;
 
-use super::{Errand, or_none, troubled};
+use super::{Errand, or_none};
 use crate::pages::booking::{Trouble, render};
 use crate::pages::bookings;
 use crate::shape::{Whole, WholeShown, timeline};

@@ -4,13 +4,12 @@ pub mod bff;
 
 mod bookings;
 mod forms;
-mod sign_in;
 mod slots;
 
 use std::time::Duration;
 
+use ::bff::Request;
 use ::bff::invoke::{Deadline, Invoke, ask};
-use ::bff::{Answer, Problem, Request};
 use contracts::id::CustomerId;
 use jiff::Timestamp;
 use saga::{Failure, FailureKind};
@@ -60,7 +59,7 @@ impl<'a, S: Invoke> Errand<'a, S> {
         R: DeserializeOwned,
     {
         let cause = Some(self.request.correlation_id());
-        let request = contracts::message::Request { ask: what, cause };
+        let request = contracts::message::Request { cause, ..what.into() };
         ask(self.services, function, &request, deadline).await
     }
 }
@@ -76,21 +75,5 @@ fn or_none<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
         Ok(found) => Ok(Some(found)),
         Err(failure) if is_not_found(&failure) => Ok(None),
         Err(failure) => Err(failure),
-    }
-}
-
-/// A page that says itself what went wrong: told to the log as any other problem is.
-fn troubled(problem: &Problem, page: String) -> Answer {
-    let (reason, status) = (problem.kind().slug(), problem.kind().status());
-    if status >= 500 {
-        let cause = problem.cause().and_then(std::error::Error::source).map(ToString::to_string);
-        tracing::error!(reason, detail = problem.detail(), cause, "failed");
-    } else {
-        tracing::info!(reason, "refused");
-    }
-    let answer = Answer::html(status, page);
-    match problem.retry_after() {
-        Some(wait) => answer.with("Retry-After", wait.as_secs().to_string()),
-        None => answer,
     }
 }

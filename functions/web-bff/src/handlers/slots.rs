@@ -2,13 +2,14 @@
 
 use bff::compose::Composition;
 use bff::invoke::Invoke;
+use bff::pages::troubled;
 use bff::{Answer, Problem};
 use contracts::booking::{Booking, Query as BookingQuery};
 use contracts::message::{Page, PageRequest};
 use contracts::parking::{Query, Slot, SlotStatus};
 use saga::Failure;
 
-use super::{Errand, troubled};
+use super::Errand;
 use crate::pages::slots::{Slots, Trouble, render};
 
 /// Enough to choose from, and not too many forms for one page.

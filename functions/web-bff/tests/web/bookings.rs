@@ -40,7 +40,7 @@ async fn a_slot_is_booked_by_card_or_by_invoice_and_seen_at_once() {
         let world = World::new(Memory::new(well));
         let form = Sent::new("POST", "/web/bookings", &[]);
         let answer = world.form(form, &book_fields(pay, "tok_visa")).await;
-        let (function, asked) = world.front.services.asked().remove(0);
+        let (function, asked) = world.web.services.asked().remove(0);
         assert_eq!(function, "booking-command");
         let id = asked["bookingId"].as_str().unwrap();
         assert_eq!(sent_to(&answer), format!("./bookings/{id}?minVersion=2"));
@@ -64,7 +64,7 @@ async fn a_form_that_is_sent_twice_books_once() {
         [("key", "another"), ("slot", SLOT), ("pay", "card"), ("token", "tok_visa")],
     ] {
         world.form(Sent::new("POST", "/web/bookings", &[]), &fields).await;
-        ids.push(world.front.services.asked().pop().unwrap().1["bookingId"].clone());
+        ids.push(world.web.services.asked().pop().unwrap().1["bookingId"].clone());
     }
     assert_eq!(ids[0], ids[1]);
     assert_ne!(ids[0], ids[2]);
@@ -108,7 +108,7 @@ async fn a_form_that_our_pages_do_not_make_is_400() {
         let answer = world.form(Sent::new("POST", "/web/bookings", &[]), &fields).await;
         assert_eq!(answer.status_code, 400, "{fields:?}");
     }
-    assert!(world.front.services.asked().is_empty());
+    assert!(world.web.services.asked().is_empty());
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn bookings_are_listed_newest_first_page_by_page() {
     let page = world.by_ada(Sent::get("/web/bookings").query("cursor", "b1")).await.body;
     assert!(page.contains(&format!("./bookings/{BOOKING}")), "{page}");
     assert!(page.contains("Under way") && page.contains("./bookings?cursor=b2"));
-    let (_, asked) = world.front.services.asked().remove(0);
+    let (_, asked) = world.web.services.asked().remove(0);
     assert_eq!((&asked["customer"], &asked["cursor"]), (&json!("ada"), &json!("b1")));
     let none = World::new(Memory::new(|_: &str, _: &Value| Reply::Answer(json!({"items": []}))));
     let page = none.by_ada(Sent::get("/web/bookings")).await.body;
@@ -235,7 +235,7 @@ async fn anothers_booking_is_not_found_and_tells_nothing() {
 async fn a_view_that_is_behind_is_waited_for() {
     let world = World::new(Memory::new(well));
     world.by_ada(Sent::booking("GET", "").query("minVersion", "2")).await;
-    let asked = world.front.services.asked();
+    let asked = world.web.services.asked();
     let asked = asked.iter().find(|(function, _)| function == "booking-query").unwrap();
     assert_eq!((&asked.1["minVersion"], &asked.1["customer"]), (&json!(2), &json!("ada")));
     let behind = World::new(Memory::new(|function: &str, request: &Value| match function {
@@ -294,7 +294,7 @@ async fn a_bill_is_paid_in_parts_and_shown_when_it_is() {
     let world = World::new(Memory::new(well));
     let answer = pay(&world, "40").await;
     assert_eq!(sent_to(&answer), format!("../{BOOKING}"));
-    let asked = world.front.services.asked();
+    let asked = world.web.services.asked();
     let (function, asked) = &asked[0];
     assert_eq!(function, "billing-command");
     assert_eq!(
@@ -320,7 +320,7 @@ async fn a_payment_is_not_shown_before_the_view_knows_of_it_but_not_waited_for_f
         });
         let world = World::new(services);
         assert_eq!(pay(&world, "40.00").await.status_code, 303);
-        let asked = world.front.services.asked();
+        let asked = world.web.services.asked();
         let seen = asked.iter().filter(|(function, _)| function == "billing-query").count();
         assert_eq!(seen, queries);
     }
@@ -375,7 +375,7 @@ async fn an_amount_that_is_none_reaches_nobody_who_could_charge_it() {
     let answer = pay(&world, "forty").await;
     assert_eq!(answer.status_code, 400);
     assert!(answer.body.contains("Write an amount such as 40"), "{}", answer.body);
-    let asked = world.front.services.asked();
+    let asked = world.web.services.asked();
     assert!(asked.iter().all(|(function, _)| function != "billing-command"));
 }
 
@@ -385,7 +385,7 @@ async fn a_booking_is_cancelled_and_checked_out() {
         let world = World::new(Memory::new(well));
         let answer = world.form(Sent::booking("POST", what), &[]).await;
         assert_eq!(sent_to(&answer), format!("../{BOOKING}?minVersion=2"));
-        let (_, asked) = world.front.services.asked().remove(0);
+        let (_, asked) = world.web.services.asked().remove(0);
         assert_eq!((&asked["command"], &asked["customer"]), (&json!(command), &json!("ada")));
     }
 }

@@ -5,8 +5,8 @@ use crate::support::{
     sent_to, slot, token, well,
 };
 use bff::memory::{Memory, Reply};
+use bff::pages::session::Proof;
 use serde_json::{Value, json};
-use web_bff::session::Proof;
 
 const FORMS: [&str; 3] = ["/payments", "/cancel", "/check-out"];
 
@@ -24,7 +24,7 @@ async fn the_first_page_shows_free_slots_with_a_form_for_each() {
     assert_eq!(fields["slot"], SLOT);
     assert_eq!(fields["key"], format!("{FRESH}.{SLOT}"));
     assert!(Proof(&world.ada()).is_of_form(&fields["proof"]));
-    let asked = world.front.services.asked();
+    let asked = world.web.services.asked();
     let slots = asked.iter().find(|(function, _)| function == "parking-query").unwrap();
     assert_eq!(slots.1["status"], "available");
 }
@@ -35,7 +35,7 @@ async fn the_first_page_goes_on_by_cursor_and_shows_all_slots_on_demand() {
     let sent = Sent::get("/web").query("show", "all").query("cursor", "c1");
     let page = world.by_ada(sent).await.body;
     assert!(page.contains("?show=all&amp;cursor=c2"), "{page}");
-    let asked = world.front.services.asked();
+    let asked = world.web.services.asked();
     let slots = asked.iter().find(|(function, _)| function == "parking-query").unwrap();
     assert_eq!((&slots.1["status"], &slots.1["cursor"]), (&Value::Null, &json!("c1")));
     for (name, value) in [("show", "some"), ("colour", "red"), ("cursor", "")] {
@@ -81,7 +81,7 @@ async fn who_has_not_signed_in_is_shown_where_to_and_comes_back() {
     ] {
         assert_eq!(sent_to(&world.send(sent).await), expected);
     }
-    assert!(world.front.services.asked().is_empty());
+    assert!(world.web.services.asked().is_empty());
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_token_that_is_not_good_opens_nothing() {
     let other = World::new(Memory::new(|_: &str, _: &Value| down()));
     let late = token(&world.issuer, "ada", "customer", -1);
     for bad in [late, other.ada(), "a.b.c".to_owned(), String::new()] {
-        let sent = Sent::get("/web/bookings").cookie(world.session(), &bad);
+        let sent = Sent::get("/web/bookings").cookie(&world.session(), &bad);
         assert_eq!(sent_to(&world.send(sent).await), "./sign-in?back=bookings");
         let sent = Sent::booking("GET", "").json();
         let sent = sent.header("Authorization", &format!("Bearer {bad}"));
@@ -100,7 +100,7 @@ async fn a_token_that_is_not_good_opens_nothing() {
     // A program that names no media type is no person.
     let answer = world.send(Sent::get("/web").header("Accept", "*/*")).await;
     assert_eq!(problem(&answer), (401, "unauthenticated".to_owned()));
-    assert!(world.front.services.asked().is_empty());
+    assert!(world.web.services.asked().is_empty());
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_bearer_token_opens_what_a_cookie_does_and_goes_before_it() {
 async fn operators_have_a_door_of_their_own() {
     let world = World::new(Memory::new(|_: &str, _: &Value| down()));
     let operator = token(&world.issuer, "olga", "operator", 60);
-    let sent = || Sent::get("/web").cookie(world.session(), &operator);
+    let sent = || Sent::get("/web").cookie(&world.session(), &operator);
     let page = world.send(sent()).await;
     assert_eq!(page.status_code, 403);
     assert!(page.body.contains("This is not for you"));
@@ -196,7 +196,7 @@ async fn a_form_that_is_not_our_pages_changes_nothing() {
         let json = form.header("Content-Type", "text/plain");
         assert_eq!(world.by_ada(json).await.status_code, 400);
     }
-    assert!(world.front.services.asked().is_empty());
+    assert!(world.web.services.asked().is_empty());
 }
 
 #[tokio::test]

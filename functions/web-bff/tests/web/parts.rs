@@ -154,7 +154,7 @@ async fn what_was_seen_before_stands_in_and_says_how_old_it_is() {
         let world = World::new(services(&shared));
         let sent = || {
             let sent = Sent::booking("GET", "");
-            sent.cookie(world.session(), &world.ada())
+            sent.cookie(&world.session(), &world.ada())
         };
         world.send(sent()).await;
         *shared.lock().unwrap() = fates;
@@ -211,7 +211,7 @@ async fn of_a_booking_that_has_gone_on_an_earlier_history_says_so() {
     assert_eq!(shown["booking"]["status"], "completed");
     assert_eq!(shown["parts"]["timeline"]["status"], "stale");
     assert_eq!(shown["timeline"].as_array().unwrap().len(), 1);
-    let asked = world.front.services.asked();
+    let asked = world.web.services.asked();
     assert_eq!(asked.iter().filter(|(function, _)| function == "booking-command").count(), 2);
 }
 
@@ -229,7 +229,7 @@ async fn what_somebody_else_has_seen_stands_in_for_nobody() {
     assert_eq!(world.by_ada(Sent::booking("GET", "")).await.status_code, 200);
     *shared.lock().unwrap() = [Fate::Well, Fate::Failing, Fate::Failing, Fate::Failing];
     let bob = crate::support::token(&world.issuer, "bob", "customer", 60);
-    let sent = Sent::booking("GET", "").json().cookie(world.session(), &bob);
+    let sent = Sent::booking("GET", "").json().cookie(&world.session(), &bob);
     let answer = world.send(sent).await;
     assert_eq!(answer.status_code, 404);
     assert!(!answer.body.contains("40.00"), "{}", answer.body);

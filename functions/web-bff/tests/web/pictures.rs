@@ -2,13 +2,14 @@
 
 use crate::support::{AT, BOOKING, Sent, World, bill, booking, down, event, not_found, slot, well};
 use bff::memory::{Memory, Reply};
+use bff::pages::assets::{ICON, SCRIPT};
 use serde_json::{Value, json};
-use web_bff::pages::assets::{ICON, SCRIPT, STYLE};
+use web_bff::pages::STYLE;
 
 /// The page, one tag a line, without what no two pages share.
 async fn page<S: bff::invoke::Invoke>(world: &World<S>, sent: Sent) -> String {
     let answer = world.by_ada(sent).await;
-    let proof = web_bff::session::Proof(&world.ada()).of_form();
+    let proof = bff::pages::session::Proof(&world.ada()).of_form();
     // Nor what its files are called: how they look is not for this test.
     let body = [(&*STYLE, "STYLE"), (&*SCRIPT, "SCRIPT"), (&*ICON, "ICON")]
         .into_iter()

@@ -2,17 +2,14 @@
 
 use crate::support::{Entrance, SECRET, Sent, World, hidden_fields, sent_to, well};
 use bff::memory::Memory;
-use web_bff::memory::OneToken;
-use web_bff::session::Proof;
+use bff::pages::provider::OneToken;
+use bff::pages::session::Proof;
 
 /// What the sign-in page gives a browser: its cookie, and what belongs in the form.
 async fn at_the_door<S: bff::invoke::Invoke>(world: &World<S>) -> String {
     let page = world.send(Sent::get("/web/sign-in").query("back", "bookings")).await;
     assert_eq!(page.status_code, 200, "{}", page.body);
-    let cookie = format!(
-        "{}={SECRET}; Max-Age=900; HttpOnly; SameSite=Lax",
-        world.front.door.cookies.signing_in()
-    );
+    let cookie = format!("{}={SECRET}; Max-Age=900; HttpOnly; SameSite=Lax", world.signing_in());
     assert!(page.headers["Set-Cookie"].starts_with(&cookie), "{}", page.headers["Set-Cookie"]);
     let fields = hidden_fields(&page.body, "./sign-in");
     assert_eq!(fields["back"], "bookings");
@@ -21,7 +18,7 @@ async fn at_the_door<S: bff::invoke::Invoke>(world: &World<S>) -> String {
 
 fn signing_in<S: bff::invoke::Invoke>(world: &World<S>, fields: &[(&str, &str)]) -> Sent {
     let sent = Sent::new("POST", "/web/sign-in", &[]);
-    sent.cookie(world.front.door.cookies.signing_in(), SECRET).fields(fields)
+    sent.cookie(&world.signing_in(), SECRET).fields(fields)
 }
 
 #[tokio::test]
@@ -34,7 +31,7 @@ async fn on_a_local_cloud_a_button_signs_anybody_in() {
     let cookie = &answer.headers["Set-Cookie"];
     assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
     let token = cookie.split(['=', ';']).nth(1).unwrap();
-    let page = world.send(Sent::get("/web/bookings").cookie(world.session(), token)).await;
+    let page = world.send(Sent::get("/web/bookings").cookie(&world.session(), token)).await;
     assert!(page.status_code == 200 && page.body.contains("grace"), "{}", page.body);
 }
 
@@ -106,14 +103,14 @@ async fn a_provider_signs_people_in_and_sends_them_back() {
     }
     assert!(!to.contains(SECRET) && !to.contains(&Proof(SECRET).verifier()));
     let state = to.split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
-    let back = Sent::get("/web/signed-in").cookie(world.front.door.cookies.signing_in(), SECRET);
+    let back = Sent::get("/web/signed-in").cookie(&world.signing_in(), SECRET);
     let back = back.query("code", "c1").query("state", &state).query("session_state", "any");
     let answer = world.send(back).await;
     assert_eq!(sent_to(&answer), "./bookings");
     let cookie = &answer.headers["Set-Cookie"];
     assert!(cookie.starts_with("__Host-parkade-session=") && cookie.contains("Max-Age=600"));
     let token = cookie.split(['=', ';']).nth(1).unwrap();
-    let page = world.send(Sent::get("/web").cookie(world.session(), token)).await;
+    let page = world.send(Sent::get("/web").cookie(&world.session(), token)).await;
     assert_eq!(page.status_code, 200);
 }
 
@@ -129,15 +126,14 @@ async fn who_comes_back_with_something_else_is_not_signed_in() {
         ("", state.as_str(), SECRET, 401),
     ] {
         let world = World::with(Memory::new(well), provider("c1", "good"));
-        let sent =
-            Sent::get("/web/signed-in").cookie(world.front.door.cookies.signing_in(), cookie);
+        let sent = Sent::get("/web/signed-in").cookie(&world.signing_in(), cookie);
         let answer = world.send(sent.query("code", code).query("state", state)).await;
         assert_eq!(answer.status_code, status, "{code} {state} {cookie}");
         assert!(!answer.headers.contains_key("Set-Cookie"));
     }
     // A token that the provider gave, but that opens nothing here.
     let world = World::with(Memory::new(well), provider("c1", "not a token"));
-    let sent = Sent::get("/web/signed-in").cookie(world.front.door.cookies.signing_in(), SECRET);
+    let sent = Sent::get("/web/signed-in").cookie(&world.signing_in(), SECRET);
     let answer = world.send(sent.query("code", "c1").query("state", &state)).await;
     assert_eq!(answer.status_code, 401);
     assert!(answer.body.contains("does not open these pages"));

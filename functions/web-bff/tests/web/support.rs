@@ -8,15 +8,18 @@ use api_gateway::token::Expectations;
 use api_gateway::verifier::{Inline, Verifier};
 use bff::invoke::Invoke;
 use bff::memory::Reply;
+use bff::pages::provider::OneToken;
+use bff::pages::session::Proof;
+use bff::pages::sign_in::{Door, OpenId, SignIn};
+use bff::pages::{Fresh, Front, encoded};
 use jiff::Timestamp;
 use saga::Failure;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use web_bff::config::{Door, OpenId, Services, SignIn};
-use web_bff::handlers::bff::{Fresh, Front};
-use web_bff::memory::OneToken;
+use web_bff::config::Services;
+use web_bff::handlers::bff::{PROBLEMS, Web};
+use web_bff::pages::SITE;
 use web_bff::recollection::Recollection;
-use web_bff::session::{Cookies, Proof};
 
 pub(crate) const SLOT: &str = "0191f7a4-0000-7000-8000-000000000001";
 pub(crate) const BOOKING: &str = "0191f7a4-0000-8000-8000-000000000002";
@@ -36,7 +39,7 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) struct World<S> {
     pub(crate) issuer: Issuer,
     ada: String,
-    pub(crate) front: Front<S, Inline, OneToken>,
+    pub(crate) web: Web<S, Inline, OneToken>,
 }
 
 /// How people sign in.
@@ -60,10 +63,10 @@ impl<S: Invoke> World<S> {
             roles: vec!["customer".to_owned(), "operator".to_owned()],
         };
         let verifier = Verifier::new(Inline(issuer().jwks()), expectations.clone());
-        let (sign_in, cookies, mut provider) = match door {
-            Entrance::Local => (SignIn::Local(issuer()), Cookies::Local, OneToken::default()),
-            Entrance::Provider(provider) => (SignIn::OpenId(open_id()), Cookies::Secure, provider),
-            Entrance::Closed => (SignIn::Nowhere, Cookies::Secure, OneToken::default()),
+        let (sign_in, stage, mut provider) = match door {
+            Entrance::Local => (SignIn::Local(issuer()), "local", OneToken::default()),
+            Entrance::Provider(provider) => (SignIn::OpenId(open_id()), "prod", provider),
+            Entrance::Closed => (SignIn::Nowhere, "prod", OneToken::default()),
         };
         if provider.token == "good" {
             provider.token = token(&issuer(), "ada", "openid customer", 600);
@@ -75,11 +78,11 @@ impl<S: Invoke> World<S> {
             billing_command: "billing-command".to_owned(),
             billing_query: "billing-query".to_owned(),
         };
-        let door = Door { expectations, cookies, sign_in };
-        let remembered = Recollection::default();
-        let front = Front { services, at, verifier, provider, door, remembered };
+        let door = Door::new(&SITE, stage, expectations, sign_in);
+        let front = Front { site: &SITE, problems: PROBLEMS, verifier, provider, door };
+        let web = Web { services, at, front, remembered: Recollection::default() };
         let ada = token(&issuer(), "ada", "customer", 600);
-        Self { issuer: issuer(), ada, front }
+        Self { issuer: issuer(), ada, web }
     }
 
     /// Sends a request as it is.
@@ -95,12 +98,12 @@ impl<S: Invoke> World<S> {
             id: || Uuid::try_parse(FRESH).expect("an id"),
             secret: || SECRET.to_owned(),
         };
-        self.front.handle(event, fresh).await
+        self.web.handle(event, fresh).await
     }
 
     /// Sends it as ada, who is signed in.
     pub(crate) async fn by_ada(&self, sent: Sent) -> ProxyAnswer {
-        self.send(sent.cookie(self.session(), &self.ada())).await
+        self.send(sent.cookie(&self.session(), &self.ada())).await
     }
 
     /// Sends a form as one of the pages would.
@@ -109,11 +112,15 @@ impl<S: Invoke> World<S> {
         let proof = Proof(&token).of_form();
         let mut all = vec![("proof", proof.as_str())];
         all.extend(fields);
-        self.send(sent.cookie(self.session(), &token).fields(&all)).await
+        self.send(sent.cookie(&self.session(), &token).fields(&all)).await
     }
 
-    pub(crate) fn session(&self) -> &'static str {
-        self.front.door.cookies.session()
+    pub(crate) fn session(&self) -> String {
+        self.web.front.door.cookies.session()
+    }
+
+    pub(crate) fn signing_in(&self) -> String {
+        self.web.front.door.cookies.signing_in()
     }
 
     /// Her one token: no two signatures are the same.
@@ -194,9 +201,9 @@ impl Sent {
     }
 
     pub(crate) fn fields(mut self, fields: &[(&str, &str)]) -> Self {
-        let written = fields.iter().map(|(name, value)| {
-            format!("{name}={}", web_bff::pages::encoded(value).replace("%20", "+"))
-        });
+        let written = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encoded(value).replace("%20", "+")));
         self.0["body"] = json!(written.collect::<Vec<_>>().join("&"));
         self.header("Content-Type", "application/x-www-form-urlencoded")
     }

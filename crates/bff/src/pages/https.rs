@@ -7,8 +7,9 @@ use reqwest::redirect::Policy;
 use saga::Failure;
 use serde::Deserialize;
 
-use crate::config::OpenId;
-use crate::provider::Provider;
+use super::encoded;
+use super::provider::Provider;
+use super::sign_in::OpenId;
 
 /// The function has fifteen seconds, and a person not that much patience.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,7 +77,6 @@ impl Provider for Https {
 }
 
 fn form(fields: &[(&str, &str)]) -> String {
-    let fields =
-        fields.iter().map(|(name, value)| format!("{name}={}", crate::pages::encoded(value)));
+    let fields = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
     fields.collect::<Vec<_>>().join("&")
 }

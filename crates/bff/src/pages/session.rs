@@ -5,63 +5,71 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
+use super::Site;
+
 /// How long somebody may take to sign in.
 const SIGNING_IN_SECONDS: i64 = 900;
 
 /// Which cookies there are, and how they are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cookies {
-    /// Over https, for this host alone.
-    Secure,
-    /// The local cloud speaks http.
-    Local,
+pub struct Cookies {
+    session: &'static str,
+    signing_in: &'static str,
+    is_secure: bool,
 }
 
 impl Cookies {
-    /// The cookie with the token.
+    /// The cookies of a site: over https for this host alone, or over http on a local cloud.
     #[must_use]
-    pub fn session(self) -> &'static str {
-        match self {
-            Self::Secure => "__Host-parkade-session",
-            Self::Local => "parkade-session",
-        }
+    pub fn of(site: &Site, is_secure: bool) -> Self {
+        Self { session: site.session, signing_in: site.signing_in, is_secure }
     }
 
-    /// The cookie of somebody who is about to sign in.
+    /// Whether they are for https alone.
     #[must_use]
-    pub fn signing_in(self) -> &'static str {
-        match self {
-            Self::Secure => "__Host-parkade-signing-in",
-            Self::Local => "parkade-signing-in",
-        }
+    pub fn are_secure(self) -> bool {
+        self.is_secure
+    }
+
+    /// Name of the cookie with the token.
+    #[must_use]
+    pub fn session(self) -> String {
+        self.named(self.session)
+    }
+
+    /// Name of the cookie of somebody who is about to sign in.
+    #[must_use]
+    pub fn signing_in(self) -> String {
+        self.named(self.signing_in)
+    }
+
+    fn named(self, name: &str) -> String {
+        if self.is_secure { format!("__Host-{name}") } else { name.to_owned() }
     }
 
     /// Keeps a token for as long as it is good.
     #[must_use]
     pub fn keep_session(self, token: &str, seconds: i64) -> String {
-        self.set(self.session(), token, seconds)
+        self.set(&self.session(), token, seconds)
     }
 
     /// Keeps the secret of somebody who is about to sign in.
     #[must_use]
     pub fn keep_signing_in(self, secret: &str) -> String {
-        self.set(self.signing_in(), secret, SIGNING_IN_SECONDS)
+        self.set(&self.signing_in(), secret, SIGNING_IN_SECONDS)
     }
 
     /// Forgets the token.
     #[must_use]
     pub fn forget_session(self) -> String {
-        self.set(self.session(), "", 0)
+        self.set(&self.session(), "", 0)
     }
 
     /// `Lax`, for somebody who follows a link from elsewhere is still signed in; what changes something is a form, and a
     /// form has its own proof.
     fn set(self, name: &str, value: &str, seconds: i64) -> String {
         // The prefix `__Host-` wants the whole host. Without a path, the local cookie is for what lies beside the sign-in.
-        let of_the_host = match self {
-            Self::Secure => "; Path=/; Secure",
-            Self::Local => "",
-        };
+        let of_the_host = if self.is_secure { "; Path=/; Secure" } else { "" };
         format!("{name}={value}; Max-Age={seconds}; HttpOnly; SameSite=Lax{of_the_host}")
     }
 }
@@ -139,27 +147,19 @@ pub fn is_foreign(site: Option<&str>, origin: Option<&str>, host: Option<&str>) 
     foreign_site || foreign_origin
 }
 
-/// Where to go after signing in: one of our own pages, as seen from the first one, and nothing else.
-#[must_use]
-pub fn safe_back(asked: &str) -> &str {
-    let is_booking = |rest: &str| rest.parse::<contracts::id::BookingId>().is_ok();
-    let own = asked == "bookings" || asked.strip_prefix("bookings/").is_some_and(is_booking);
-    if own { asked } else { "" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pages::tests::SITE;
 
     #[test]
     fn outside_the_local_cloud_a_cookie_is_for_https_and_this_host_alone() {
-        let kept = Cookies::Secure.keep_session("t", 60);
-        let expected =
-            "__Host-parkade-session=t; Max-Age=60; HttpOnly; SameSite=Lax; Path=/; Secure";
-        assert_eq!(kept, expected);
-        let local = Cookies::Local.keep_session("t", 60);
-        assert!(local.contains("HttpOnly; SameSite=Lax") && !local.contains("Secure"));
-        assert!(Cookies::Secure.forget_session().contains("=; Max-Age=0;"));
+        let secure = Cookies::of(&SITE, true);
+        let expected = "__Host-shop-session=t; Max-Age=60; HttpOnly; SameSite=Lax; Path=/; Secure";
+        assert_eq!(secure.keep_session("t", 60), expected);
+        assert!(secure.forget_session().contains("=; Max-Age=0;"));
+        let local = Cookies::of(&SITE, false).keep_session("t", 60);
+        assert_eq!(local, "shop-session=t; Max-Age=60; HttpOnly; SameSite=Lax");
     }
 
     #[test]
@@ -175,8 +175,8 @@ mod tests {
 
     #[test]
     fn a_state_is_only_good_for_the_browser_that_asked() {
-        let state = Proof("a").of_state("bookings");
-        assert_eq!(Proof("a").back_of_state(&state).as_deref(), Some("bookings"));
+        let state = Proof("a").of_state("orders");
+        assert_eq!(Proof("a").back_of_state(&state).as_deref(), Some("orders"));
         assert_eq!(Proof("b").back_of_state(&state), None);
         let (tag, _) = state.split_once('.').unwrap();
         let elsewhere = URL_SAFE_NO_PAD.encode("//evil.example");
@@ -207,17 +207,6 @@ mod tests {
             (None, Some("null"), true),
         ] {
             assert_eq!(is_foreign(site, origin, host), foreign, "{site:?} {origin:?}");
-        }
-    }
-
-    #[test]
-    fn the_way_back_leads_to_a_page_of_ours() {
-        let booking = "bookings/0191f7a4-0000-8000-8000-000000000002";
-        for good in ["", "bookings", booking] {
-            assert_eq!(safe_back(good), good);
-        }
-        for bad in ["//evil.example", "https://evil.example", "bookings/../x", "/x", "sign-out"] {
-            assert_eq!(safe_back(bad), "");
         }
     }
 }

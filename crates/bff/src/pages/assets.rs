@@ -5,18 +5,17 @@ use std::sync::LazyLock;
 
 use sha2::{Digest as _, Sha256};
 
-/// How the pages look.
-pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("style", "css", "text/css; charset=utf-8", include_str!("../assets/style.css"))
-});
-/// What makes them better where there is a script.
+/// How all pages look; a site adds what is its own.
+pub const STYLE: &str = include_str!("files/style.css");
+
+/// What makes pages better where there is a script.
 pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     let media_type = "text/javascript; charset=utf-8";
-    Asset::new("script", "js", media_type, include_str!("../assets/script.js"))
+    Asset::new("script", "js", media_type, include_str!("files/script.js").to_owned())
 });
 /// What stands beside their title.
 pub static ICON: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg"))
+    Asset::new("icon", "svg", "image/svg+xml", include_str!("files/icon.svg").to_owned())
 });
 
 /// A file that never changes under its name.
@@ -26,13 +25,19 @@ pub struct Asset {
     /// What it is.
     pub media_type: &'static str,
     /// What is in it.
-    pub content: &'static str,
+    pub content: String,
 }
 
 impl Asset {
-    fn new(name: &str, ending: &str, media_type: &'static str, content: &'static str) -> Self {
+    /// How the pages of a site look: as all do, and what is its own.
+    #[must_use]
+    pub fn style(own: &str) -> Self {
+        Self::new("style", "css", "text/css; charset=utf-8", format!("{STYLE}{own}"))
+    }
+
+    fn new(name: &str, ending: &str, media_type: &'static str, content: String) -> Self {
         let mut path = format!("assets/{name}.");
-        for byte in Sha256::digest(content).iter().take(6) {
+        for byte in Sha256::digest(&content).iter().take(6) {
             write!(path, "{byte:02x}").expect("a text grows");
         }
         path.push('.');
@@ -44,12 +49,5 @@ impl Asset {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
-    }
-
-    /// The file of this name.
-    #[must_use]
-    pub fn find(name: &str) -> Option<&'static Self> {
-        let all: [&Self; 3] = [&STYLE, &SCRIPT, &ICON];
-        all.into_iter().find(|it| it.path.strip_prefix("assets/") == Some(name))
     }
 }
