@@ -13,11 +13,14 @@ pub struct Request<T> {
     /// What set it off: a request's correlation id, or the id of an event. Becomes the causation id of events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Uuid>,
+    /// The trace that the caller follows, as W3C Trace Context writes it; the edge passes it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 impl<T> From<T> for Request<T> {
     fn from(ask: T) -> Self {
-        Self { ask, cause: None }
+        Self { ask, cause: None, traceparent: None }
     }
 }
 

@@ -22,6 +22,13 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// Says in the log to which trace a request belongs (`traceparent` of W3C Trace Context), if its caller follows one.
+pub fn follow(traceparent: Option<&str>) {
+    if let Some(traceparent) = traceparent {
+        tracing::info!(traceparent, "asked");
+    }
+}
+
 /// A fresh identifier (UUIDv7): later ones sort after earlier ones.
 #[must_use]
 pub fn new_id() -> Uuid {

@@ -1,10 +1,14 @@
 //! Everything that the environment tells this backend, read once at cold start.
 
+use api_gateway::https::Source;
+use api_gateway::token::Expectations;
 use bff::Origins;
+use bff::pages::sign_in::{Door, Entrance, SignIn};
 use circuit_breaker::settings::Settings;
 use function::env::{ConfigError, parsed, required};
 
 use crate::adapters::sfn::Machine;
+use crate::pages::SITE;
 use crate::queues::Watched;
 
 /// Settings of the backend.
@@ -41,6 +45,8 @@ pub struct Services {
     pub parking_query: String,
     /// Makes the view of slots anew.
     pub parking_rebuild: String,
+    /// Shows bills.
+    pub billing_query: String,
     /// Shows and sets the circuit breaker of the payment provider.
     pub billing_breaker: String,
 }
@@ -50,7 +56,7 @@ impl Services {
     ///
     /// Not the one by which an operator reaches breakers: it must not be in the way when it is needed.
     #[must_use]
-    pub fn guarded(&self) -> [(&'static str, &str); 6] {
+    pub fn guarded(&self) -> [(&'static str, &str); 7] {
         [
             ("booking-command", &self.booking_command),
             ("booking-query", &self.booking_query),
@@ -58,11 +64,18 @@ impl Services {
             ("parking-command", &self.parking_command),
             ("parking-query", &self.parking_query),
             ("parking-rebuild", &self.parking_rebuild),
+            ("billing-query", &self.billing_query),
         ]
     }
 }
 
 impl Config {
+    /// The state machines of instant bookings: the saga, and its undos.
+    #[must_use]
+    pub fn machines(&self) -> [&Machine; 2] {
+        [&self.booking_saga, &self.booking_saga_undo]
+    }
+
     /// Reads the settings.
     ///
     /// # Errors
@@ -77,6 +90,7 @@ impl Config {
                 parking_command: required("PARKING_COMMAND_FUNCTION")?,
                 parking_query: required("PARKING_QUERY_FUNCTION")?,
                 parking_rebuild: required("PARKING_REBUILD_FUNCTION")?,
+                billing_query: required("BILLING_QUERY_FUNCTION")?,
                 billing_breaker: required("BILLING_BREAKER_FUNCTION")?,
             },
             origins: Origins::from_list(&required("ALLOWED_ORIGINS")?),
@@ -86,6 +100,25 @@ impl Config {
             breakers_table: required("EDGE_BREAKERS_TABLE")?,
             breaker: parsed("SERVICE_BREAKER", |text| serde_json::from_str(text))?,
         })
+    }
+
+    /// Who sees the pages of the control room.
+    ///
+    /// # Errors
+    ///
+    /// Names the first variable that is missing or unusable.
+    pub fn entrance() -> Result<Entrance, ConfigError> {
+        let stage = required("STAGE")?;
+        let expectations = Expectations {
+            issuer: required("JWT_ISSUER")?,
+            audience: required("JWT_AUDIENCE")?,
+            roles: vec!["customer".to_owned(), "operator".to_owned()],
+        };
+        let here = parsed("LOCAL_SIGNING_KEY", |it| SignIn::local(it, &stage))?;
+        let there = parsed("OPEN_ID", SignIn::open_id)?;
+        let sign_in = here.or(there).unwrap_or(SignIn::Nowhere);
+        let keys = parsed("JWKS", Source::from_setting)?;
+        Ok(Entrance { keys, door: Door::new(&SITE, &stage, expectations, sign_in) })
     }
 }
 

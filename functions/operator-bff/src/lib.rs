@@ -1,8 +1,11 @@
-//! Backend for the control room: all slots, all bookings, what has happened to them and how their sagas went.
+//! Backend for the control room: all slots, all bookings, what has happened to them and how their sagas went; as JSON for
+//! programs, and as pages for people.
 //!
-//! Read `workflow` for how an execution's history becomes steps, and `queues` for dead letters; everything else carries requests to the services.
+//! Read `workflow` for how an execution's history becomes steps, `queues` for dead letters, and `pages` for what is seen;
+//! everything else carries requests to the services.
 
 pub mod config;
+pub mod pages;
 pub mod queues;
 pub mod shape;
 pub mod workflow;

@@ -92,11 +92,11 @@ pub struct Depth {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LetterShown {
-    queue: String,
-    message_id: String,
-    reason: String,
-    body: String,
-    received_at: Timestamp,
+    pub(crate) queue: String,
+    pub(crate) message_id: String,
+    pub(crate) reason: String,
+    pub(crate) body: String,
+    pub(crate) received_at: Timestamp,
 }
 
 impl Watched {

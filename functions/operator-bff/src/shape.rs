@@ -138,9 +138,9 @@ pub struct WishForBreaker {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueShown {
-    name: String,
-    messages: u64,
-    dead_letters: u64,
+    pub(crate) name: String,
+    pub(crate) messages: u64,
+    pub(crate) dead_letters: u64,
 }
 
 impl QueueShown {

@@ -145,29 +145,29 @@ pub enum Happening {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SagaShown {
-    status: ExecutionStatus,
-    steps: Vec<Step>,
+    pub(crate) status: ExecutionStatus,
+    pub(crate) steps: Vec<Step>,
     /// What it failed of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub(crate) error: Option<String>,
     /// What the machine says of that.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
+    pub(crate) cause: Option<String>,
 }
 
 /// One step: a command to a service, or its undo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
-    name: String,
-    status: StepStatus,
-    started_at: Timestamp,
+    pub(crate) name: String,
+    pub(crate) status: StepStatus,
+    pub(crate) started_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<Timestamp>,
-    attempts: u32,
+    pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) attempts: u32,
     /// Why the last attempt came to nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// The states of a step.

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use api_gateway::token::Expectations;
 use api_gateway::verifier::{Inline, Verifier};
 use bff::Origins;
+use bff::pages::provider::OneToken;
+use bff::pages::sign_in::{Door, SignIn};
+use bff::pages::{Fresh, Front, Site};
 use billing::desk::Desk;
 use billing::domain::Bill;
 use billing::guarded::Guarded;
@@ -14,17 +17,15 @@ use circuit_breaker::control::Control;
 use contracts::money::Money;
 use cqrs::cursor::Cursors;
 use jiff::SignedDuration;
+use operator_bff::handlers::bff::Backend;
 use operator_bff::queues::Watched;
 use parking::domain::Slot;
 use parking::source::Slots;
 use payment_provider::handlers::provider::{Delays, Provider};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use web_bff::config::{Door, SignIn};
-use web_bff::handlers::bff::Front;
-use web_bff::memory::OneToken;
+use web_bff::handlers::bff::{PROBLEMS, Web};
 use web_bff::recollection::Recollection;
-use web_bff::session::Cookies;
 
 use crate::lambda::{Environment, Failed};
 use crate::ports::breakers::{self, Breakers, Told};
@@ -178,17 +179,19 @@ pub(crate) async fn handle(
             write(&mobile_bff::handlers::bff::handle(services, &mobile(), event, new_id).await)
         }
         "web-bff" => {
-            let front = web(&environment.services);
             let secret = || line.new_id().to_string();
-            let fresh = web_bff::handlers::bff::Fresh { now: now(), id: new_id, secret };
-            write(&front.handle(read(payload)?, fresh).await)
+            let fresh = Fresh { now: now(), id: new_id, secret };
+            write(&web(&environment.services).handle(read(payload)?, fresh).await)
         }
         "operator-bff" => {
             let (services, breakers) = (&environment.services, Breakers(Arc::clone(line)));
             let breakers = Control::new(breakers, Told(Arc::clone(line)));
             let (config, event) = (operator(&line.world.platform.wiring), read(payload)?);
-            let handle = operator_bff::handlers::bff::handle;
-            write(&handle(services, &far, &far, &breakers, &config, event, new_id).await)
+            let (breakers, config, workflow, queues) = (&breakers, &config, &far, &far);
+            let backend = Backend { services, workflow, queues, breakers, config };
+            let secret = || line.new_id().to_string();
+            let fresh = Fresh { now: now(), id: new_id, secret };
+            write(&backend.handle(&front(&operator_bff::pages::SITE), event, fresh).await)
         }
         other => Err(Failed::new("ResourceNotFoundException", other)),
     }
@@ -222,18 +225,18 @@ pub(crate) fn guarded(function: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Without a provider, as on a stage that nobody has told of one: bearer tokens are all that opens it.
-fn web<S>(services: S) -> Front<S, Inline, OneToken> {
+fn web<S>(services: S) -> Web<S, Inline, OneToken> {
+    let front = front(&web_bff::pages::SITE);
+    Web { services, at: web_services(), front, remembered: Recollection::default() }
+}
+
+fn front(site: &'static Site) -> Front<Inline, OneToken> {
     let (issuer, audience) = ("nobody".to_owned(), "nobody".to_owned());
     let expectations = Expectations { issuer, audience, roles: Vec::new() };
     let keys = Inline("{\"keys\":[]}".to_owned());
-    Front {
-        services,
-        at: web_services(),
-        verifier: Verifier::new(keys, expectations.clone()),
-        provider: OneToken::default(),
-        door: Door { expectations, cookies: Cookies::Secure, sign_in: SignIn::Nowhere },
-        remembered: Recollection::default(),
-    }
+    let verifier = Verifier::new(keys, expectations.clone());
+    let door = Door::new(site, "prod", expectations, SignIn::Nowhere);
+    Front { site, problems: PROBLEMS, verifier, provider: OneToken::default(), door }
 }
 
 fn web_services() -> web_bff::config::Services {
@@ -254,6 +257,7 @@ fn operator_services() -> operator_bff::config::Services {
         parking_command: "parking-command".to_owned(),
         parking_query: "parking-query".to_owned(),
         parking_rebuild: "parking-rebuild".to_owned(),
+        billing_query: "billing-query".to_owned(),
         billing_breaker: "billing-breaker".to_owned(),
     }
 }

@@ -22,7 +22,8 @@ pub async fn handle(
     desk: &Desk<impl StateStore<Bill>, impl Provider, impl Fn() -> Timestamp, impl Fn() -> Uuid>,
     request: Request<Command>,
 ) -> Result<Option<PublicBill>, Failure> {
-    let Request { ask, cause } = request;
+    let Request { ask, cause, traceparent } = request;
+    function::follow(traceparent.as_deref());
     let deadline = Deadline::of_invocation();
     let (command, reference, done) = match ask {
         Command::AuthorisePayment { slot_id, booking_id, customer, token } => {

@@ -13,6 +13,7 @@ use crate::view::BillRow;
 ///
 /// `Rejected` if there is no such bill, `Transient` if the view can't be read.
 pub async fn handle(view: &impl View<BillRow>, request: Request<Query>) -> Result<Bill, Failure> {
+    function::follow(request.traceparent.as_deref());
     let Query::Bill { reference } = request.ask;
     match view.get(&reference.to_string()).await {
         Ok(Some(found)) => Ok(found.row.0),

@@ -40,6 +40,7 @@ pub async fn handle(
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
 ) -> Result<Answer, Failure> {
+    function::follow(request.traceparent.as_deref());
     let (booking_id, command) = match request.ask {
         Command::CreateBooking { booking_id, customer, slot_id, payment } => {
             (booking_id, BookingCommand::Create { customer, slot_id, payment })

@@ -52,6 +52,7 @@ pub async fn handle(
     request: Request<Query>,
     now: Timestamp,
 ) -> Result<Answer, Failure> {
+    function::follow(request.traceparent.as_deref());
     match request.ask {
         Query::Booking { booking_id, customer, min_version } => {
             let patience = Patience {

@@ -45,8 +45,8 @@ pub struct StepFunctions {
 impl StepFunctions {
     /// Looks at the executions of the saga, and of its undos.
     #[must_use]
-    pub fn new(client: Client, saga: Machine, undo: Machine) -> Self {
-        Self { client, saga, undo }
+    pub fn new(client: Client, [saga, undo]: [&Machine; 2]) -> Self {
+        Self { client, saga: saga.clone(), undo: undo.clone() }
     }
 }
 

@@ -82,12 +82,22 @@ async fn say(
     edge: &Control<impl Store + Sync, impl Host + Sync>,
     order: impl FnOnce(String, String) -> Order,
 ) -> Result<Answer, Problem> {
+    let by = errand.request.caller()?.subject;
+    Ok(Answer::json(200, &said(errand, edge, by, order).await?))
+}
+
+/// How the breaker of the request's path stands once somebody's order is carried out.
+pub(super) async fn said(
+    errand: &Errand<'_, impl Invoke>,
+    edge: &Control<impl Store + Sync, impl Host + Sync>,
+    by: String,
+    order: impl FnOnce(String, String) -> Order,
+) -> Result<BreakerShown, Problem> {
     let name: String = errand.request.path("name")?;
     let owner = BREAKERS.into_iter().find(|(known, _)| *known == name).map(|it| it.1);
     let owner = owner.ok_or_else(|| Problem::not_found("there is no such circuit breaker"))?;
-    let order = order(name, errand.request.caller()?.subject);
-    let status = carry_out(errand, edge, owner, &order).await?;
-    Ok(Answer::json(200, &BreakerShown { owner, status }))
+    let status = carry_out(errand, edge, owner, &order(name, by)).await?;
+    Ok(BreakerShown { owner, status })
 }
 
 async fn carry_out(

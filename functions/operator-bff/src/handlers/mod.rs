@@ -7,6 +7,7 @@ pub mod breakers;
 mod bookings;
 mod projections;
 mod queues;
+mod room;
 mod slots;
 
 use std::time::Duration;

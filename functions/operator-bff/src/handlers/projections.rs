@@ -22,7 +22,7 @@ use crate::shape::{OverviewShown, ProjectionShown, QueueShown, RollBack};
 
 /// A projection, by its name.
 #[derive(Clone, Copy)]
-enum Named {
+pub(super) enum Named {
     Bookings,
     Slots,
 }
@@ -60,6 +60,14 @@ impl Named {
 pub(super) async fn read(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
     let named: Named = errand.request.path("name")?;
     errand.request.query(&[])?;
+    Ok(Answer::json(200, &fares(errand, named).await?))
+}
+
+/// How a projection fares.
+pub(super) async fn fares(
+    errand: &Errand<'_, impl Invoke>,
+    named: Named,
+) -> Result<ProjectionShown, Failure> {
     let (services, deadline) = (errand.services, errand.deadline);
     let projection = match named {
         Named::Bookings => {
@@ -71,7 +79,7 @@ pub(super) async fn read(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
             ask(services, &errand.at.parking_query, &question, deadline).await?
         }
     };
-    Ok(Answer::json(200, &named.shown(projection)))
+    Ok(named.shown(projection))
 }
 
 /// `POST /operator/projections/{name}/rebuild`.
@@ -79,12 +87,20 @@ pub(super) async fn rebuild(errand: &Errand<'_, impl Invoke>) -> Result<Answer, 
     let named: Named = errand.request.path("name")?;
     errand.request.query(&[])?;
     errand.request.no_body()?;
+    Ok(Answer::json(202, &begin(errand, named).await?))
+}
+
+/// Begins to make a projection anew, or takes up a rebuild that was given up.
+pub(super) async fn begin(
+    errand: &Errand<'_, impl Invoke>,
+    named: Named,
+) -> Result<ProjectionShown, Failure> {
     let function = named.rebuild(errand.at);
     let begun = Command::BeginRebuild {};
     let projection = ask(errand.services, function, &begun, errand.deadline).await?;
     // Also if it was begun by somebody else, who may not have come to this. One worker works, whoever is called.
     start(errand.services, function, &Command::WorkOnRebuild {}, errand.deadline).await?;
-    Ok(Answer::json(202, &named.shown(projection)))
+    Ok(named.shown(projection))
 }
 
 /// `POST /operator/projections/{name}/rollback`.
@@ -92,10 +108,19 @@ pub(super) async fn roll_back(errand: &Errand<'_, impl Invoke>) -> Result<Answer
     let named: Named = errand.request.path("name")?;
     errand.request.query(&[])?;
     let RollBack { generation } = errand.request.body()?;
+    Ok(Answer::json(200, &point_back(errand, named, generation).await?))
+}
+
+/// Makes an earlier generation of a projection live again.
+pub(super) async fn point_back(
+    errand: &Errand<'_, impl Invoke>,
+    named: Named,
+    generation: u64,
+) -> Result<ProjectionShown, Failure> {
     let command = Command::RollBack { generation };
     let projection =
         ask(errand.services, named.rebuild(errand.at), &command, errand.deadline).await?;
-    Ok(Answer::json(200, &named.shown(projection)))
+    Ok(named.shown(projection))
 }
 
 /// `GET /operator/overview`.
@@ -106,17 +131,10 @@ pub(super) async fn overview(
     edge_breakers: &Control<impl Store + Sync, impl Host + Sync>,
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
-    let (services, at, deadline) = (errand.services, errand.at, errand.deadline);
-    let bookings = Request::from(booking::Query::Overview {});
-    let slots = Request::from(parking::Query::Overview {});
-    let composition = Composition::partial(deadline);
+    let composition = Composition::partial(errand.deadline);
     let (bookings, slots, depths, breakers) = tokio::try_join!(
-        composition.required(
-            "bookings",
-            ask::<_, Overview>(services, &at.booking_query, &bookings, deadline)
-        ),
-        composition
-            .required("slots", ask::<_, Overview>(services, &at.parking_query, &slots, deadline)),
+        composition.required("bookings", held(errand, Named::Bookings)),
+        composition.required("slots", held(errand, Named::Slots)),
         composition.optional_within("queues", QUEUE_LIMIT, depths(queues, watched)),
         Box::pin(breakers::all(errand, edge_breakers, &composition)),
     )?;
@@ -124,7 +142,29 @@ pub(super) async fn overview(
     Ok(Answer::json(200, &shown))
 }
 
-async fn depths(queues: &impl Queues, watched: &[Watched]) -> Result<Vec<QueueShown>, Failure> {
+/// What a projection holds.
+pub(super) async fn held(
+    errand: &Errand<'_, impl Invoke>,
+    named: Named,
+) -> Result<Overview, Failure> {
+    let (services, at, deadline) = (errand.services, errand.at, errand.deadline);
+    match named {
+        Named::Bookings => {
+            let question = Request::from(booking::Query::Overview {});
+            ask(services, &at.booking_query, &question, deadline).await
+        }
+        Named::Slots => {
+            let question = Request::from(parking::Query::Overview {});
+            ask(services, &at.parking_query, &question, deadline).await
+        }
+    }
+}
+
+/// About how much is in every queue.
+pub(super) async fn depths(
+    queues: &impl Queues,
+    watched: &[Watched],
+) -> Result<Vec<QueueShown>, Failure> {
     let depths = watched
         .iter()
         .map(async |queue| queues.depth(queue).await.map(|depth| QueueShown::new(queue, depth)));

@@ -26,6 +26,17 @@ pub(super) async fn letters(
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     let composition = Composition::partial(errand.deadline);
+    let items = all(queues, watched, &composition).await?;
+    let troubles = composition.report().troubles();
+    Ok(Answer::json(200, &DeadLettersShown { items, troubles }))
+}
+
+/// The letters of every queue that can be looked at; the composition names the others.
+pub(super) async fn all(
+    queues: &impl Queues,
+    watched: &[Watched],
+    composition: &Composition,
+) -> Result<Vec<LetterShown>, Failure> {
     let looks = watched.iter().map(async |queue| {
         let found = queues.letters(queue);
         let found = composition.optional_within(queue.name.clone(), QUEUE_LIMIT, found).await?;
@@ -36,8 +47,7 @@ pub(super) async fn letters(
         let found = found.into_value().into_iter().flatten();
         items.extend(found.map(|it| LetterShown::new(queue, it)));
     }
-    let troubles = composition.report().troubles();
-    Ok(Answer::json(200, &DeadLettersShown { items, troubles }))
+    Ok(items)
 }
 
 /// `POST /operator/dead-letters/{queue}/redrive`.
@@ -49,9 +59,17 @@ pub(super) async fn redrive(
     let name: String = errand.request.path("queue")?;
     errand.request.query(&[])?;
     errand.request.no_body()?;
-    let queue = named(watched, &name)?;
-    let messages = within_limit(queues.redrive(queue)).await?;
+    let messages = move_back(queues, watched, &name).await?;
     Ok(Answer::json(202, &Redriven { queue: name, messages }))
+}
+
+/// Begins to move the letters of a queue back to it; answers about how many there are.
+pub(super) async fn move_back(
+    queues: &impl Queues,
+    watched: &[Watched],
+    name: &str,
+) -> Result<u64, Problem> {
+    Ok(within_limit(queues.redrive(named(watched, name)?)).await?)
 }
 
 /// A service that publishes.

@@ -51,8 +51,11 @@ fn meant(errand: &Errand<'_, impl Invoke>) -> Result<SlotId, Problem> {
 }
 
 /// Carries out a command, and waits for the view, so that an operator reads what they have written.
-async fn command(errand: &Errand<'_, impl Invoke>, command: Command) -> Result<Slot, Failure> {
-    let request = Request { ask: command, cause: Some(errand.request.correlation_id()) };
+pub(super) async fn command(
+    errand: &Errand<'_, impl Invoke>,
+    command: Command,
+) -> Result<Slot, Failure> {
+    let request = Request { cause: Some(errand.request.correlation_id()), ..command.into() };
     let slot: Slot =
         ask(errand.services, &errand.at.parking_command, &request, errand.deadline).await?;
     let seen = Query::Slot { slot_id: slot.slot_id, min_version: Some(slot.version) };
@@ -79,7 +82,7 @@ pub(super) async fn read(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
     Ok(Answer::json(200, &slot))
 }
 
-async fn query<R: serde::de::DeserializeOwned>(
+pub(super) async fn query<R: serde::de::DeserializeOwned>(
     errand: &Errand<'_, impl Invoke>,
     query: Query,
     deadline: bff::invoke::Deadline,

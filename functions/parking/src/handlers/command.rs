@@ -46,6 +46,7 @@ pub async fn handle(
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
 ) -> Result<Option<PublishedSlot>, Failure> {
+    function::follow(request.traceparent.as_deref());
     let cause = request.cause;
     let (slot_id, booking_id, command) = match request.ask {
         Command::CreateSlot { slot_id, name } => (slot_id, None, SlotCommand::Create { name }),

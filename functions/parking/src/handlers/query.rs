@@ -51,6 +51,7 @@ pub async fn handle(
     request: Request<Query>,
     now: Timestamp,
 ) -> Result<Answer, Failure> {
+    function::follow(request.traceparent.as_deref());
     match request.ask {
         Query::Slot { slot_id, min_version } => {
             let patience = Patience {

@@ -54,6 +54,7 @@ fn every_function_is_found_with_its_time_out() {
         ("booking-rebuild", 900),
         ("booking-resume", 6),
         ("gateway-authorize", 6),
+        ("gateway-docs", 6),
         ("mobile-bff", 15),
         ("operator-bff", 15),
         ("parking-command", 6),

@@ -1,16 +1,27 @@
 //! Events of the gateway, and the configuration they meet.
 
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
+use api_gateway::issuer::Issuer;
 use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
+use api_gateway::token::Expectations;
+use api_gateway::verifier::{Inline, Verifier};
 use bff::Origins;
 use bff::invoke::Invoke;
+use bff::pages::provider::OneToken;
+use bff::pages::session::Proof;
+use bff::pages::sign_in::{Door, SignIn};
+use bff::pages::{Fresh, Front, encoded};
+use circuit_breaker::call::Host;
 use circuit_breaker::control::Control;
 use circuit_breaker::memory::MemoryStore;
 use circuit_breaker::settings::Settings;
+use circuit_breaker::store::Store;
 use function::breaker::Told;
+use jiff::Timestamp;
 use operator_bff::config::{Config, Services};
-use operator_bff::handlers::bff::handle;
+use operator_bff::handlers::bff::{Backend, PROBLEMS};
+use operator_bff::pages::SITE;
 use operator_bff::queues::{Depth, FoundLetter, Queues, Watched};
 use operator_bff::workflow::Workflow;
 use saga::Failure;
@@ -32,6 +43,7 @@ fn watched(name: &str) -> Watched {
 }
 
 /// A request of olga's, as API Gateway hands it over.
+#[derive(Clone)]
 pub(crate) struct Sent(Value);
 
 impl Sent {
@@ -42,6 +54,8 @@ impl Sent {
         let path = parameters.iter().fold(resource.to_owned(), |path, (name, value)| {
             path.replace(&format!("{{{name}}}"), value)
         });
+        // As a browser asks for the first page.
+        let path = if path == "/operator" { "/operator/".to_owned() } else { path };
         event["httpMethod"] = json!(method);
         event["resource"] = json!(resource);
         event["path"] = json!(path);
@@ -71,6 +85,29 @@ impl Sent {
         self.header("Content-Type", "application/json")
     }
 
+    /// As a page sends it, with the proof that belongs to the session.
+    pub(crate) fn form(mut self, session: &str, fields: &[(&str, &str)]) -> Self {
+        let proof = Proof(session).of_form();
+        let all = [("proof", proof.as_str())].into_iter().chain(fields.iter().copied());
+        let written = all.map(|(name, value)| format!("{name}={}", encoded(value)));
+        self.0["body"] = json!(written.collect::<Vec<_>>().join("&"));
+        self.header("Content-Type", "application/x-www-form-urlencoded").signed_in(session)
+    }
+
+    /// From a browser that holds this token.
+    pub(crate) fn signed_in(self, session: &str) -> Self {
+        self.browser().header("Cookie", &format!("theme=dark; parkade-operator={session}"))
+    }
+
+    /// From a browser, past no authoriser.
+    pub(crate) fn browser(mut self) -> Self {
+        for headers in ["headers", "multiValueHeaders"] {
+            let headers = self.0[headers].as_object_mut().expect("headers");
+            headers.retain(|name, _| !name.eq_ignore_ascii_case("authorization"));
+        }
+        self.caller(Value::Null).header("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+    }
+
     pub(crate) fn caller(mut self, authorizer: Value) -> Self {
         self.0["requestContext"]["authorizer"] = authorizer;
         self
@@ -86,10 +123,61 @@ impl Sent {
         workflow: &impl Workflow,
         queues: &impl Queues,
     ) -> ProxyAnswer {
-        let event: ProxyEvent = serde_json::from_value(self.0).expect("an event");
         let breakers = Control::new(MemoryStore::default(), Told);
-        handle(services, workflow, queues, &breakers, &config(), event, function::new_id).await
+        let backend =
+            Backend { services, workflow, queues, breakers: &breakers, config: &config() };
+        self.at(&backend, &front()).await
     }
+
+    /// Meets this backend, behind these pages' door.
+    pub(crate) async fn at<S, W, Q, B, H>(
+        self,
+        backend: &Backend<'_, S, W, Q, B, H>,
+        front: &Front<Inline, OneToken>,
+    ) -> ProxyAnswer
+    where
+        S: Invoke,
+        W: Workflow,
+        Q: Queues,
+        B: Store + Sync,
+        H: Host + Sync,
+    {
+        let event: ProxyEvent = serde_json::from_value(self.0).expect("an event");
+        let (id, secret) = (function::new_id, || SECRET.to_owned());
+        backend.handle(front, event, Fresh { now: now(), id, secret }).await
+    }
+}
+
+/// A secret of somebody who is about to sign in.
+pub(crate) const SECRET: &str = "a-secret-of-43-letters";
+
+/// A minute after what has happened.
+pub(crate) fn now() -> Timestamp {
+    "2025-03-12T19:47:25Z".parse().expect("a time")
+}
+
+static ISSUER: LazyLock<Issuer> =
+    LazyLock::new(|| Issuer::from_pkcs8(&Issuer::generate().expect("a key")).expect("a key"));
+
+/// A token that the pages know.
+pub(crate) fn token(subject: &str, scope: &str) -> String {
+    let claims = json!({
+        "iss": "https://issuer.example", "aud": "parkade", "sub": subject, "scope": scope,
+        "exp": now().as_second() + 600,
+    });
+    ISSUER.sign(&claims).expect("signed")
+}
+
+/// The door of the pages on a local cloud.
+pub(crate) fn front() -> Front<Inline, OneToken> {
+    let expectations = Expectations {
+        issuer: "https://issuer.example".to_owned(),
+        audience: "parkade".to_owned(),
+        roles: vec!["customer".to_owned(), "operator".to_owned()],
+    };
+    let verifier = Verifier::new(Inline(ISSUER.jwks()), expectations.clone());
+    let door = Door::new(&SITE, "local", expectations, SignIn::Nowhere);
+    Front { site: &SITE, problems: PROBLEMS, verifier, provider: OneToken::default(), door }
 }
 
 /// Queues with letters in them, of which some cannot be reached.
@@ -149,6 +237,7 @@ pub(crate) fn config() -> Config {
             parking_command: "parking-command".to_owned(),
             parking_query: "parking-query".to_owned(),
             parking_rebuild: "parking-rebuild".to_owned(),
+            billing_query: "billing-query".to_owned(),
             billing_breaker: "billing-breaker".to_owned(),
         },
         origins: Origins::Any,

@@ -71,7 +71,7 @@ async fn told(recorded: &str, booking: &str) -> Option<Value> {
         .http_client(Recorded(serde_json::from_str(recorded).expect("JSON")))
         .build();
     let machine: Machine = MACHINE.parse().expect("an ARN");
-    let workflow = StepFunctions::new(Client::from_conf(config), machine.clone(), machine);
+    let workflow = StepFunctions::new(Client::from_conf(config), [&machine; 2]);
     let execution = workflow.execution(workflow::Machine::Saga, booking).await.expect("reachable");
     execution.map(|it| serde_json::to_value(SagaShown::from(it)).expect("JSON"))
 }

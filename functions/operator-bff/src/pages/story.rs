@@ -1,0 +1,282 @@
+//! A booking's story: what has happened, how its saga went, how it stood, where its money is, and what was left unhandled.
+
+use bff::compose::{Part, Report};
+use bff::pages::words::{badge, money, short, time, until};
+use bff::pages::{Page, Place};
+use contracts::billing::Bill;
+use contracts::booking::{Booking, BookingStatus, History, HistoryEvent, PaymentMode, Standing};
+use contracts::id::BookingId;
+use contracts::parking::Slot;
+use jiff::Timestamp;
+use maud::{Markup, PreEscaped, html};
+
+use super::{letters, troubles, words};
+use crate::queues::LetterShown;
+use crate::workflow::{SagaShown, Step, StepStatus};
+
+/// Under way, it changes by the second; later, money may still be on its way back.
+const AGAIN_AFTER: (u32, u32) = (1, 5);
+/// Width of the picture, in its own units.
+const WIDTH: i64 = 1_000;
+/// What is shorter can still be seen.
+const BAR_MIN: i64 = 8;
+
+/// What the page shows, as far as it is known.
+#[derive(Debug)]
+pub struct Story<'a> {
+    /// The booking.
+    pub booking_id: BookingId,
+    /// As its view has it.
+    pub booking: Option<&'a Booking>,
+    /// All that has happened.
+    pub history: Option<&'a History>,
+    /// The version that is asked about.
+    pub version: Option<u64>,
+    /// How it stood then.
+    pub standing: Option<&'a Standing>,
+    /// Its saga, or the word that there is none.
+    pub saga: &'a Part<Option<SagaShown>>,
+    /// Its slot.
+    pub slot: Option<&'a Slot>,
+    /// Its bill, or the word that there is none.
+    pub bill: &'a Part<Option<Bill>>,
+    /// Dead letters that name it.
+    pub letters: &'a [LetterShown],
+    /// How all of these have come.
+    pub report: &'a Report,
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+/// The page.
+#[must_use]
+pub fn render(place: &Place, story: &Story<'_>) -> String {
+    let id = story.booking_id.to_string();
+    let title = format!("Booking …{}", short(&id));
+    let status = story.booking.map(|it| it.status);
+    let main = html! {
+        p .crumb { a href=(place.link("room/bookings")) { "Bookings" } }
+        div .head { h1 { (title) } @if let Some(status) = status { (words::badge(words::booking(status))) } }
+        (troubles(story.report))
+        (facts(story))
+        @if let Some(Some(saga)) = story.saga.value() { (picture(saga, story.now)) }
+        @if let Some(history) = story.history { (events(place, &id, story, history)) }
+        (bill(story))
+        @if !story.letters.is_empty() {
+            section aria-labelledby="letters" {
+                h2 #letters { "Dead letters that name it" }
+                @for letter in story.letters { (letters::letter(letter)) }
+                p { a href=(place.link("room/dead-letters")) { "To all dead letters" } }
+            }
+        }
+    };
+    let is_live = status.is_none_or(|it| it == BookingStatus::Pending);
+    let again_after = Some(if is_live { AGAIN_AFTER.0 } else { AGAIN_AFTER.1 });
+    Page { place, title: &title, again_after, main }.render()
+}
+
+fn facts(story: &Story<'_>) -> Markup {
+    html! {
+        dl .card {
+            dt { "Id" } dd { code { (story.booking_id) } }
+            @if let Some(booking) = story.booking {
+                dt { "Customer" } dd { (booking.customer.0) }
+                dt { "Paid by" } dd { (words::mode(booking.mode)) }
+                @if let Some(reason) = booking.reason { dt { "Reason" } dd { (words::reason(reason)) } }
+                dt { "Slot" }
+                dd {
+                    @if let Some(slot) = story.slot { (slot.name) " " (words::badge(words::slot(slot.status))) }
+                    @else { code { (booking.slot_id) } }
+                }
+                dt { "Made" } dd { (time(booking.created_at)) }
+                dt { "Last change" } dd { (time(booking.updated_at)) ", version " (booking.version) }
+            }
+        }
+    }
+}
+
+/// The saga's steps on one line of time.
+fn picture(saga: &SagaShown, now: Timestamp) -> Markup {
+    let begin = saga.steps.first().map_or(now, |it| it.started_at);
+    let end = saga.steps.iter().map(|it| it.ended_at.unwrap_or(now)).max().unwrap_or(now);
+    let whole = end.duration_since(begin);
+    html! {
+        section aria-labelledby="saga" {
+            div .head {
+                h2 #saga { "Saga" } (badge(words::execution(saga.status)))
+                span .hint { (saga.steps.len()) " steps in " (words::took(whole)) }
+            }
+            table .list.saga {
+                thead { tr {
+                    th scope="col" { "Step" } th scope="col" { "Outcome" } th scope="col" { "Took" } th scope="col" { "When" }
+                } }
+                tbody { @for step in &saga.steps { (row(step, begin, end, now)) } }
+            }
+            @if let Some(error) = &saga.error {
+                p { "Ended with " strong { (error) } @if let Some(cause) = &saga.cause { ": " (cause) } }
+            }
+        }
+    }
+}
+
+fn row(step: &Step, begin: Timestamp, end: Timestamp, now: Timestamp) -> Markup {
+    let ended = step.ended_at.unwrap_or(now);
+    let from = step.started_at.duration_since(begin);
+    let took = ended.duration_since(step.started_at);
+    html! {
+        tr {
+            td { (step.name) }
+            td {
+                (badge(words::step(step.status)))
+                @if step.attempts > 1 { " " span .hint { (step.attempts) " tries" } }
+                @if let Some(error) = &step.error { div .hint { (error) } }
+            }
+            td { (words::took(took)) }
+            td { (bar(step.status, begin, end, step.started_at, ended, &words::took(from))) }
+        }
+    }
+}
+
+/// A bar from a step's beginning to its end, on the time of the whole saga.
+fn bar(
+    status: StepStatus,
+    begin: Timestamp,
+    end: Timestamp,
+    from: Timestamp,
+    to: Timestamp,
+    after: &str,
+) -> Markup {
+    let whole = end.duration_since(begin).as_millis().max(1);
+    let at = |time: Timestamp| {
+        let passed = time.duration_since(begin).as_millis().max(0);
+        i64::try_from(passed * i128::from(WIDTH) / whole).unwrap_or(WIDTH).min(WIDTH)
+    };
+    let x = at(from).min(WIDTH - BAR_MIN);
+    let width = (at(to) - x).max(BAR_MIN);
+    let kind = match status {
+        StepStatus::Running => "running",
+        StepStatus::Succeeded => "succeeded",
+        StepStatus::Failed => "failed",
+    };
+    // All of it is numbers and words of ours.
+    html! {
+        svg .bar viewBox=(format!("0 0 {WIDTH} 10")) preserveAspectRatio="none" role="img" aria-label=(format!("began after {after}")) {
+            (PreEscaped(format!(
+                "<rect class=\"track\" width=\"{WIDTH}\" height=\"10\"/><rect class=\"{kind}\" x=\"{x}\" width=\"{width}\" height=\"10\"/>"
+            )))
+        }
+    }
+}
+
+fn events(place: &Place, id: &str, story: &Story<'_>, history: &History) -> Markup {
+    let last = history.events.last().map_or(0, |it| it.version);
+    let page = place.link(&format!("room/bookings/{id}"));
+    let chosen = story.version.unwrap_or(last);
+    html! {
+        section aria-labelledby="events" {
+            h2 #events { "Events" }
+            p .hint { "Each is a message too: published under its id, once it was written." }
+            table .list {
+                thead { tr {
+                    th scope="col" { "Version" } th scope="col" { "Event" } th scope="col" { "What is known" } th scope="col" { "When" }
+                } }
+                tbody { @for event in &history.events { (self::event(&page, event, chosen)) } }
+            }
+            @if last > 0 {
+                form .inline method="get" action=(page) {
+                    div {
+                        label for="version" { "How it stood at version" }
+                        input #version type="range" name="version" min="1" max=(last) step="1" value=(chosen) list="versions";
+                        datalist #versions { @for event in &history.events { option value=(event.version) label=(event.version) {} } }
+                    }
+                    button .quiet type="submit" { "Show" }
+                }
+            }
+            (standing(story))
+        }
+    }
+}
+
+fn event(page: &str, event: &HistoryEvent, chosen: u64) -> Markup {
+    let is_chosen = event.version == chosen;
+    html! {
+        tr {
+            td { a href=(format!("{page}?version={}", event.version)) aria-current=[is_chosen.then_some("true")] { (event.version) } }
+            td { strong { (event.kind) } }
+            td {
+                details { summary { "Data" span .sr { " of version " (event.version) } }
+                    dl {
+                        @if let Some(data) = event.data.as_object() {
+                            @for (name, value) in data { dt { (name) } dd { code { (plain(value)) } } }
+                        }
+                        dt { "id" } dd { code { (event.id) } }
+                        dt { "set off by" } dd { code { (event.causation_id) } }
+                        dt { "belongs to" } dd { code { (event.correlation_id) } }
+                    }
+                }
+            }
+            td { (time(event.occurred_at)) }
+        }
+    }
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn standing(story: &Story<'_>) -> Markup {
+    let Some(version) = story.version else { return html! {} };
+    html! {
+        div .card role="status" {
+            h3 { "At version " (version) }
+            @if let Some(standing) = story.standing {
+                dl {
+                    dt { "State" } dd { (words::badge(words::booking(standing.status))) }
+                    dt { "Paid by" } dd { (words::mode(standing.mode)) }
+                    @if let Some(reason) = standing.reason { dt { "Reason" } dd { (words::reason(reason)) } }
+                }
+            } @else { p { "It never had such a version." } }
+        }
+    }
+}
+
+fn bill(story: &Story<'_>) -> Markup {
+    let is_instant = story.booking.is_some_and(|it| it.mode == PaymentMode::Instant);
+    html! {
+        section aria-labelledby="money" {
+            h2 #money { "Money" }
+            @match story.bill.value() {
+                None => p { "Billing does not answer just now." },
+                Some(None) => p {
+                    @if is_instant { "No bill was made: the saga did not come that far." } @else { "No bill is known yet." }
+                },
+                Some(Some(bill)) => {
+                    dl .card {
+                        dt { "Bill" } dd { (badge(words::bill(bill.status))) }
+                        dt { "Total" } dd { (money(&bill.total.to_string())) }
+                        dt { "Paid, and not given back" } dd { (money(&bill.paid.to_string())) }
+                        @if let Some(due) = bill.due_at { dt { "Due" } dd { (until(due, story.now)) } }
+                    }
+                    @if !bill.payments.is_empty() {
+                        table .list {
+                            thead { tr {
+                                th scope="col" { "Payment" } th scope="col" { "Outcome" } th scope="col" { "Amount" } th scope="col" { "Asked for" }
+                            } }
+                            tbody { @for payment in &bill.payments {
+                                tr {
+                                    td { code { "…" (short(&payment.payment_id.to_string())) } }
+                                    td {
+                                        (badge(words::payment(payment.status)))
+                                        @if let Some(reason) = &payment.reason { " " span .hint { (reason) } }
+                                    }
+                                    td { (money(&payment.amount.to_string())) }
+                                    td { (time(payment.requested_at)) }
+                                }
+                            } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Words and forms for what operators see.
+
+use circuit_breaker::breaker::{Stand, Word};
+use circuit_breaker::control::Shown;
+use contracts::billing::{BillStatus, PaymentStatus};
+use contracts::booking::{BookingStatus, FailureReason, PaymentMode};
+use contracts::parking::SlotStatus;
+use contracts::projection::ProjectionStatus;
+use jiff::SignedDuration;
+
+use crate::workflow::{ExecutionStatus, StepStatus};
+
+/// All states of a booking.
+pub(super) const BOOKINGS: [BookingStatus; 5] = [
+    BookingStatus::Pending,
+    BookingStatus::Completed,
+    BookingStatus::Failed,
+    BookingStatus::Cancelled,
+    BookingStatus::CheckedOut,
+];
+/// All states of a slot.
+pub(super) const SLOTS: [SlotStatus; 4] =
+    [SlotStatus::Available, SlotStatus::Blocked, SlotStatus::Reserved, SlotStatus::Closed];
+
+/// A state: what the services call it, what people do, and which kind it is.
+pub(super) type State = (&'static str, &'static str, &'static str);
+
+pub(super) fn booking(status: BookingStatus) -> State {
+    match status {
+        BookingStatus::Pending => ("pending", "Pending", "busy"),
+        BookingStatus::Completed => ("completed", "Completed", "good"),
+        BookingStatus::Failed => ("failed", "Failed", "bad"),
+        BookingStatus::Cancelled => ("cancelled", "Cancelled", "muted"),
+        BookingStatus::CheckedOut => ("checked_out", "Checked out", "muted"),
+    }
+}
+
+pub(super) fn slot(status: SlotStatus) -> State {
+    match status {
+        SlotStatus::Available => ("available", "Available", "good"),
+        SlotStatus::Blocked => ("blocked", "Blocked", "busy"),
+        SlotStatus::Reserved => ("reserved", "Reserved", "muted"),
+        SlotStatus::Closed => ("closed", "Closed", "bad"),
+    }
+}
+
+pub(super) fn badge((_, word, kind): State) -> maud::Markup {
+    bff::pages::words::badge((word, kind))
+}
+
+pub(super) fn bill(status: BillStatus) -> (&'static str, &'static str) {
+    match status {
+        BillStatus::Pending => ("Pending", "busy"),
+        BillStatus::Paid => ("Paid", "good"),
+        BillStatus::Refunded => ("Refunded", "muted"),
+        BillStatus::Expired => ("Expired", "muted"),
+    }
+}
+
+pub(super) fn payment(status: PaymentStatus) -> (&'static str, &'static str) {
+    match status {
+        PaymentStatus::Pending => ("Outcome not known", "busy"),
+        PaymentStatus::Captured => ("Captured", "good"),
+        PaymentStatus::Declined => ("Declined", "bad"),
+        PaymentStatus::Refunded => ("Refunded", "muted"),
+        PaymentStatus::Withdrawn => ("Withdrawn", "muted"),
+    }
+}
+
+pub(super) fn execution(status: ExecutionStatus) -> (&'static str, &'static str) {
+    match status {
+        ExecutionStatus::Running => ("Running", "busy"),
+        ExecutionStatus::Succeeded => ("Succeeded", "good"),
+        ExecutionStatus::Failed => ("Failed", "bad"),
+        ExecutionStatus::TimedOut => ("Timed out", "bad"),
+        ExecutionStatus::Aborted => ("Stopped", "bad"),
+        ExecutionStatus::PendingRedrive => ("To go on", "busy"),
+    }
+}
+
+pub(super) fn step(status: StepStatus) -> (&'static str, &'static str) {
+    match status {
+        StepStatus::Running => ("Running", "busy"),
+        StepStatus::Succeeded => ("Done", "good"),
+        StepStatus::Failed => ("Given up", "bad"),
+    }
+}
+
+pub(super) fn breaker(state: Shown) -> (&'static str, &'static str) {
+    match state {
+        Shown::Closed => ("Closed", "good"),
+        Shown::Open => ("Open", "bad"),
+        Shown::HalfOpen => ("Half open", "busy"),
+    }
+}
+
+pub(super) fn stand(stand: Stand) -> &'static str {
+    match stand {
+        Stand::Closed => "closed",
+        Stand::Open => "open",
+        Stand::HalfOpen => "half open",
+        Stand::ForcedOpen => "forced open",
+        Stand::ForcedClosed => "forced closed",
+        Stand::Disabled => "disabled",
+    }
+}
+
+/// An operator's words, as the form sends them and as people read them.
+pub(super) const WORDS: [(Word, &str, &str); 3] = [
+    (Word::Open, "open", "Force open: refuse every call"),
+    (Word::Closed, "closed", "Force closed: let every call pass"),
+    (Word::Disabled, "disabled", "Disable: let every call pass, and count nothing"),
+];
+
+pub(super) fn projection(status: ProjectionStatus) -> (&'static str, &'static str) {
+    match status {
+        ProjectionStatus::Live => ("Live", "good"),
+        ProjectionStatus::Rebuilding => ("Rebuilding", "busy"),
+        ProjectionStatus::Failed => ("Rebuild came to a halt", "bad"),
+    }
+}
+
+pub(super) fn mode(mode: PaymentMode) -> &'static str {
+    match mode {
+        PaymentMode::Instant => "Card, orchestrated",
+        PaymentMode::Invoice => "Invoice, choreographed",
+    }
+}
+
+pub(super) fn reason(reason: FailureReason) -> &'static str {
+    match reason {
+        FailureReason::SlotUnavailable => "slot unavailable",
+        FailureReason::PaymentDeclined => "payment declined",
+        FailureReason::PaymentUnavailable => "payment unavailable",
+        FailureReason::PaymentOverdue => "payment overdue",
+        FailureReason::Cancelled => "cancelled meanwhile",
+        FailureReason::SagaTimeout => "saga took too long",
+    }
+}
+
+/// How long something took that may be short.
+pub(super) fn took(span: SignedDuration) -> String {
+    let millis = span.as_millis().max(0);
+    match millis {
+        0..1_000 => format!("{millis} ms"),
+        1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
+        _ => bff::pages::words::duration(span.as_secs().unsigned_abs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_short_is_told_in_milliseconds() {
+        for (millis, text) in
+            [(-3, "0 ms"), (0, "0 ms"), (999, "999 ms"), (1_250, "1.2 s"), (75_000, "1 min 15 s")]
+        {
+            assert_eq!(took(SignedDuration::from_millis(millis)), text);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The backend for operators, with events as the gateway sends them.
+
+mod queues;
+mod room;
+mod routes;
+mod saga;
+mod support;
