@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Roles of functions: a closed list. What answers a client or stands in for another company is whole in itself,
 /// and its one binary is named after its package.
-const ROLES: [&str; 9] = [
+const ROLES: [&str; 10] = [
     "command",
     "query",
     "project",
@@ -19,6 +19,7 @@ const ROLES: [&str; 9] = [
     "resume",
     "authorize",
     "breaker",
+    "docs",
 ];
 /// Wiring, and nothing else.
 const BIN_LINES_MAX: usize = 30;

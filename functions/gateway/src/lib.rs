@@ -1,4 +1,6 @@
-//! The gateway's authoriser: says who a bearer token speaks for, and which paths that opens.
+//! The gateway's own functions: the authoriser, and the document of all routes, for programs and for people.
+//!
+//! The authoriser says who a bearer token speaks for, and which paths that opens.
 //!
 //! A customer may call what is under `/mobile`, an operator what is under `/operator`; whose bookings those are is for the
 //! services to ask. What is under `/web` is open at the gateway: its function verifies the token with the same code and the
@@ -7,4 +9,5 @@
 //! this crate carries a token that nobody has signed, so its answer is `Unauthorized`.
 
 pub mod config;
+pub mod document;
 pub mod handlers;

@@ -1,3 +1,4 @@
 //! One module per binary in `bin/`: from an AWS event to the rules and back.
 
 pub mod authorize;
+pub mod docs;

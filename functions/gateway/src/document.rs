@@ -1,0 +1,254 @@
+//! The document of all routes: without what only the gateway needs, and as a page.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bff::pages::assets;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+const SOURCE: &str = include_str!("../../../contracts/openapi.yaml");
+/// What only the gateway reads: where requests go, and what it says by itself.
+const PRIVATE: &str = "x-amazon-apigateway-";
+/// What only this page has.
+const STYLE: &str = include_str!("assets/style.css");
+
+/// The document, in both its forms.
+#[derive(Debug)]
+pub struct Document {
+    json: String,
+    page: String,
+    policy: String,
+}
+
+impl Document {
+    /// The document that the stack imports.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is not YAML, of which tests make sure that it is.
+    pub fn of_the_platform() -> Result<Self, serde_yaml_ng::Error> {
+        let document = public(serde_yaml_ng::from_str(SOURCE)?);
+        let style = format!("{}{STYLE}", assets::STYLE);
+        let hash = STANDARD.encode(Sha256::digest(&style));
+        Ok(Self {
+            json: document.to_string(),
+            page: page(&document, &style).into_string(),
+            policy: format!(
+                "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'"
+            ),
+        })
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// As a page.
+    #[must_use]
+    pub fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// What a browser may do with the page: show it, in its own style.
+    #[must_use]
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+}
+
+/// The same without what is private.
+fn public(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.into_iter().filter(|(name, _)| !name.starts_with(PRIVATE));
+            Value::Object(members.map(|(name, value)| (name, public(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(public).collect()),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
+    }
+}
+
+// ---- The page ------------------------------------------------------------------------------------------------------
+
+fn page(document: &Value, style: &str) -> Markup {
+    let info = &document["info"];
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (text(&info["title"])) " · API" }
+                style { (PreEscaped(style)) }
+            }
+            body {
+                header .top { a .brand href="docs" { span .mark aria-hidden="true" { "P" } "arkade API" } }
+                main #main {
+                    h1 { (text(&info["title"])) " API, version " (text(&info["version"])) }
+                    p { (text(&info["description"])) " " a href="openapi.json" { "The same as JSON" } "." }
+                    @for tag in tags(document) {
+                        section aria-label=(tag) {
+                            h2 { (tag) }
+                            @for (path, method, operation) in operations(document, &tag) {
+                                (self::operation(document, path, method, operation))
+                            }
+                        }
+                    }
+                    section aria-label="Schemas" {
+                        h2 { "Schemas" }
+                        @for (name, schema) in members(&document["components"]["schemas"]) {
+                            (self::schema(name, schema))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn operation(document: &Value, path: &str, method: &str, operation: &Value) -> Markup {
+    let id = text(&operation["operationId"]);
+    let is_open = operation["security"].as_array().is_some_and(Vec::is_empty);
+    let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let body = resolved(document, &operation["requestBody"]);
+    html! {
+        details .card #(id) {
+            summary { strong .(method) { (method.to_uppercase()) } " " code { (path) } " " span { (text(&operation["summary"])) } }
+            p .hint { @if is_open { "Open to everybody at the gateway." } @else { "Wants a bearer token." } }
+            @if !parameters.is_empty() {
+                h3 { "Parameters" }
+                dl { @for it in parameters { (parameter(resolved(document, it))) } }
+            }
+            @if body.is_object() {
+                h3 { "Body" }
+                (content(&body["content"]))
+            }
+            h3 { "Answers" }
+            dl {
+                @for (status, answer) in members(&operation["responses"]) {
+                    @let answer = resolved(document, answer);
+                    dt { code { (status) } }
+                    dd { (text(&answer["description"])) (content(&answer["content"])) }
+                }
+            }
+        }
+    }
+}
+
+fn parameter(it: &Value) -> Markup {
+    html! {
+        dt { code { (text(&it["name"])) } }
+        dd {
+            (kind(&it["schema"])) ", in the " (text(&it["in"]))
+            @if it["required"] == true { ", " strong { "required" } }
+            @if let Some(said) = it["description"].as_str() { ". " (said) }
+        }
+    }
+}
+
+fn content(content: &Value) -> Markup {
+    html! {
+        @for (media_type, it) in members(content) {
+            div { code { (media_type) } ": " (kind(&it["schema"])) }
+            @if !it["example"].is_null() { (example(&it["example"])) }
+            @for (_, named) in members(&it["examples"]) { (example(&named["value"])) }
+        }
+    }
+}
+
+fn example(value: &Value) -> Markup {
+    html! { pre tabindex="0" { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
+}
+
+fn schema(name: &str, schema: &Value) -> Markup {
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    html! {
+        details .card #(format!("schema-{name}")) {
+            summary { code { (name) } }
+            p { (kind(schema)) @if let Some(said) = schema["description"].as_str() { ". " (said) } }
+            @if schema["properties"].is_object() {
+                dl {
+                    @for (property, it) in members(&schema["properties"]) {
+                        dt { code { (property) } }
+                        dd {
+                            (kind(it))
+                            @if required.contains(&property.as_str()) { ", " strong { "required" } }
+                            @if let Some(said) = it["description"].as_str() { ". " (said) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a schema lets through, in one line.
+fn kind(schema: &Value) -> Markup {
+    if let Some(name) = schema["$ref"].as_str().and_then(|it| it.rsplit('/').next()) {
+        return html! { a href=(format!("#schema-{name}")) { (name) } };
+    }
+    for (word, between) in [("oneOf", " or "), ("anyOf", " or "), ("allOf", " and ")] {
+        if let Some(all) = schema[word].as_array() {
+            return html! {
+                @for (at, it) in all.iter().enumerate() { @if at > 0 { (between) } (kind(it)) }
+            };
+        }
+    }
+    let bounds: Vec<String> = ["format", "pattern", "minLength", "maxLength", "minimum", "maximum"]
+        .iter()
+        .filter(|it| !schema[**it].is_null())
+        .map(|it| format!("{it} {}", text(&schema[*it])))
+        .collect();
+    html! {
+        @if schema["type"] == "array" { "array of " (kind(&schema["items"])) }
+        @else if let Some(values) = schema["enum"].as_array() {
+            @for (at, it) in values.iter().enumerate() { @if at > 0 { " | " } code { (text(it)) } }
+        }
+        @else { (schema["type"].as_str().unwrap_or("anything")) }
+        @if !bounds.is_empty() { " (" (bounds.join(", ")) ")" }
+    }
+}
+
+/// The tags, in the order in which the document comes upon them.
+fn tags(document: &Value) -> Vec<String> {
+    let mut tags = Vec::new();
+    for (_, item) in members(&document["paths"]) {
+        for (_, operation) in members(item) {
+            let tag = text(&operation["tags"][0]);
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+    }
+    tags
+}
+
+fn operations<'a>(
+    document: &'a Value,
+    tag: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a str, &'a Value)> {
+    members(&document["paths"]).flat_map(move |(path, item)| {
+        let ours = members(item).filter(move |(_, it)| text(&it["tags"][0]) == tag);
+        ours.map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+    })
+}
+
+/// What a reference stands for.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    let target = value["$ref"].as_str().and_then(|it| it.strip_prefix('#'));
+    target.and_then(|it| document.pointer(it)).unwrap_or(value)
+}
+
+fn members(value: &Value) -> serde_json::map::Iter<'_> {
+    static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+    value.as_object().unwrap_or(&NONE).iter()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
