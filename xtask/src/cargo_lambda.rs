@@ -58,7 +58,7 @@ async fn fetch(layout: &Layout, ui: Ui, name: &str, size: &str) -> Outcome<PathB
     if is_installed(&folder, &wanted) {
         return Ok(folder);
     }
-    let interpreter = python::ensure(layout, ui).await?;
+    let interpreter = python::ensure(layout, ui, &python::LOCAL_CLOUD).await?;
     let step = ui.step(format!("Fetch {name}"));
     step.at(size);
     files::remove(&folder)?;

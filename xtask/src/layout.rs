@@ -49,11 +49,6 @@ impl Layout {
         self.target().join("lambda")
     }
 
-    /// The virtual environment of the local cloud.
-    pub(crate) fn venv(&self) -> PathBuf {
-        self.tools.join("venv")
-    }
-
     /// The signing keys and secrets of the local cloud.
     pub(crate) fn keys(&self) -> PathBuf {
         self.state.join("keys")

@@ -1,4 +1,4 @@
-//! The local cloud's Python: found on the machine, with its packages in a virtual environment of their own.
+//! Python: found on the machine, with the packages of the local cloud and of the fuzzer in virtual environments of their own.
 
 use std::path::{Path, PathBuf};
 
@@ -26,17 +26,36 @@ struct Python {
     version: String,
 }
 
+/// Packages that are installed together.
+#[derive(Debug)]
+pub(crate) struct Packages {
+    /// Whose they are.
+    what: &'static str,
+    /// The virtual environment, among the tools.
+    venv: &'static str,
+    /// Names them all, with their hashes.
+    lock: &'static str,
+}
+
+/// What the local cloud runs on.
+pub(crate) const LOCAL_CLOUD: Packages =
+    Packages { what: "the local cloud's", venv: "venv", lock: "localstack/requirements.lock" };
+/// What fuzzes the contract.
+pub(crate) const FUZZER: Packages =
+    Packages { what: "the fuzzer's", venv: "fuzzer", lock: "tests/contract/requirements.lock" };
+
 /// The interpreter of the virtual environment, which is made or brought up to date first.
-pub(crate) async fn ensure(layout: &Layout, ui: Ui) -> Outcome<PathBuf> {
-    let venv = layout.venv();
+pub(crate) async fn ensure(layout: &Layout, ui: Ui, packages: &Packages) -> Outcome<PathBuf> {
+    let venv = layout.tools.join(packages.venv);
     let interpreter = venv.join("bin/python");
-    let lock = layout.root.join("localstack/requirements.lock");
+    let lock = layout.root.join(packages.lock);
     let wanted = files::hash(files::read_text(&lock)?.as_bytes());
     if installed(&venv).as_deref() == Some(&wanted) && interpreter.exists() {
         return Ok(interpreter);
     }
     let python = find(&layout.root).await?;
-    let step = ui.step(format!("Install the local cloud's packages for Python {}", python.version));
+    let what = format!("Install {} packages for Python {}", packages.what, python.version);
+    let step = ui.step(what);
     files::remove(&venv)?;
     files::make_folder(&layout.tools)?;
     let uv = on_path("uv");

@@ -1,12 +1,17 @@
 //! `test`: everything, from a fresh clone, in the order in which a mistake costs least.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::{TestArgs, UpArgs};
 use crate::command::Program;
+use crate::deploy::Outputs;
+use crate::deploy::settings::Settings;
 use crate::failure::{Context as _, Failure, Outcome};
+use crate::keys::Keys;
 use crate::layout::Layout;
+use crate::token::{self, Scope};
 use crate::ui::Ui;
 use crate::{clock, cloud, files, proc, python};
 
@@ -23,8 +28,24 @@ const STEPS: [(&str, &str); 9] = [
     ("e2e", "the platform keeps its promises through the front door, whatever fails or dies"),
 ];
 
-/// The test programs that want the cloud.
-const E2E: [&str; 4] = ["e2e", "breakers", "faults", "chaos"];
+/// The test programs that want the cloud. The pages come first, while there are few slots to leaf through.
+const E2E: [&str; 5] = [BROWSER, "e2e", "breakers", "faults", "chaos"];
+/// The one that wants a browser besides.
+const BROWSER: &str = "browser";
+/// Who asks what the contract's fuzzer asks: a customer and an operator, each the routes that they may call.
+const FUZZED: [(Scope, &str); 2] =
+    [(Scope::Customer, "^/(mobile|web|health|docs|openapi.json)"), (Scope::Operator, "^/operator")];
+/// What it must not choose by itself.
+const FUZZ_CONFIG: &str = "tests/contract/schemathesis.toml";
+/// Requests of each kind for an operation: thousands in all.
+const FUZZ_EXAMPLES: &str = "30";
+/// The same questions each time, so that a failure is one of the change at hand. Other seeds find more.
+const FUZZ_SEED: &str = "20261127";
+/// A run takes a minute or two.
+const FUZZ_TTL: i64 = 3_600;
+/// What must hold of every answer.
+const FUZZ_CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+    response_headers_conformance,response_schema_conformance";
 /// Bills of the tests fall due while one waits.
 const BILL_DUE_SECONDS: &str = "25";
 /// What cargo is told, so that functions, tests and this program share what they are made of.
@@ -123,14 +144,14 @@ async fn docs(layout: &Layout) -> Outcome {
 }
 
 async fn templates(layout: &Layout, ui: Ui) -> Outcome {
-    let interpreter = python::ensure(layout, ui).await?;
+    let interpreter = python::ensure(layout, ui, &python::LOCAL_CLOUD).await?;
     let linter = interpreter.with_file_name("cfn-lint");
     // It finds the files itself: there is no shell here to do so.
     Program::new(linter, &layout.root).arg("infra/*.yaml").run().await
 }
 
 async fn localstack(layout: &Layout, ui: Ui) -> Outcome {
-    let interpreter = python::ensure(layout, ui).await?;
+    let interpreter = python::ensure(layout, ui, &python::LOCAL_CLOUD).await?;
     Program::new(interpreter, &layout.root)
         .args(["-m", "pytest", "localstack/tests", "-q", "-p", "no:cacheprovider"])
         .env("PYTHONPATH", python::package_path(layout)?)
@@ -161,6 +182,11 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> O
     let mut passed = Ok(());
     // One after the other: what runs beside those that substitute the state machine would be theirs.
     for name in E2E {
+        if name == BROWSER && !has_browser() {
+            ui.say("  the tests of the pages are left out: they want chromedriver and Chromium on PATH");
+            ui.say("  (Debian, Ubuntu: apt install chromium chromium-driver)");
+            continue;
+        }
         let tests = Program::cargo(&layout.root);
         let tests = match python::on_path("cargo-nextest") {
             Some(_) => tests.args(["nextest", "run", "--cargo-profile", "local"]).args(["-j", "4"]),
@@ -177,6 +203,9 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> O
         if passed.is_err() {
             break;
         }
+    }
+    if passed.is_ok() {
+        passed = fuzz(layout, ui, &own).await;
     }
     let record = platform.cloud.record.clone();
     if passed.is_err() {
@@ -196,6 +225,36 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> O
         return Err(Failure::new("the tests' cloud has left something").because(left.join("\n")));
     }
     files::remove(&own.state)
+}
+
+fn has_browser() -> bool {
+    let is_there = |name| python::on_path(name).is_some();
+    is_there("chromedriver")
+        && ["chromium", "chromium-browser", "google-chrome"].into_iter().any(is_there)
+}
+
+/// Asks the running platform what its document allows and what it does not; no answer may be one that it does not name.
+async fn fuzz(layout: &Layout, ui: Ui, own: &Layout) -> Outcome {
+    let interpreter = python::ensure(layout, ui, &python::FUZZER).await?;
+    let outputs = Outputs::load(own)?.ok_or_else(|| Failure::new("the platform is not up"))?;
+    let api = outputs.api_url.trim_end_matches('/');
+    let keys = Keys::ensure(own)?;
+    let issuer = Settings::local(own, &keys, &BTreeMap::new()).issuer();
+    for (scope, paths) in FUZZED {
+        let token = token::issue(&keys, &issuer, scope, "fuzzer", FUZZ_TTL, clock::now())?;
+        Program::new(&interpreter, &layout.root)
+            .args(["-m", "schemathesis.cli", "--config-file", FUZZ_CONFIG, "run"])
+            .args(["--no-color", "--max-redirects", "0"])
+            .args(["--include-path-regex", paths, "--max-examples", FUZZ_EXAMPLES])
+            .args(["--seed", FUZZ_SEED, "--generation-database", "none", "--workers", "1"])
+            .args(["--phases", "examples,coverage,fuzzing", "--warnings", "off"])
+            .args(["--checks", FUZZ_CHECKS, "--continue-on-failure", "--url", api])
+            .args(["--header", &format!("Authorization: Bearer {}", token)])
+            .arg(format!("{api}/openapi.json"))
+            .run()
+            .await?;
+    }
+    Ok(())
 }
 
 /// What the functions and the cloud printed outlives the cloud if a test has failed.

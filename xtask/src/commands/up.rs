@@ -45,6 +45,8 @@ pub(crate) fn show(ui: Ui, cloud: &Cloud, outputs: &Outputs) -> Outcome {
     let name = |it: &str| ui.paint_out.name(format!("{it:<17}"));
     ui.print(format!("  {} {}", name("front door"), outputs.api_url))?;
     ui.print(format!("  {} {}/web/", name("pages"), outputs.api_url))?;
+    ui.print(format!("  {} {}/operator/", name("control room"), outputs.api_url))?;
+    ui.print(format!("  {} {}/docs", name("all routes"), outputs.api_url))?;
     ui.print(format!("  {} {}", name("payment provider"), outputs.payment_provider_url))?;
     ui.print(format!("  {} {}", name("local cloud"), outputs.cloud_url))?;
     for (setting, value) in &cloud.record.settings {
@@ -64,7 +66,7 @@ pub(crate) async fn bring_up(layout: &Layout, ui: Ui, arguments: &UpArgs) -> Out
         None => cloud::require_free(arguments.port_or_default())?,
     }
     let keys = Keys::ensure(layout)?;
-    let interpreter = python::ensure(layout, ui).await?;
+    let interpreter = python::ensure(layout, ui, &python::LOCAL_CLOUD).await?;
     let built = build::functions(layout, ui, Profile::Local).await?;
     let (cloud, started) = match running {
         Some(mut cloud) => {

@@ -6,13 +6,28 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::platform::Platform;
+use crate::platform::{Platform, eventually, xtask};
 
 #[tokio::test]
 async fn health_needs_no_token() {
     let health = Platform::up().send(Method::GET, "/health", &[], None).await.expect(200);
     assert_eq!(health["status"], "ok");
     assert!(health["version"].is_string());
+}
+
+#[tokio::test]
+async fn the_document_of_all_routes_is_for_everybody() {
+    let platform = Platform::up();
+    let told = platform.send(Method::GET, "/openapi.json", &[], None).await;
+    let tag = told.header("etag").unwrap();
+    let document = told.expect(200);
+    assert!(document["paths"]["/mobile/bookings"]["post"].is_object());
+    let again = [("if-none-match", tag.as_str())];
+    assert_eq!(platform.send(Method::GET, "/openapi.json", &again, None).await.status, 304);
+    let page = platform.send(Method::GET, "/docs", &[], None).await;
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-type").unwrap().starts_with("text/html"));
+    assert!(page.text.contains("/mobile/bookings"));
 }
 
 #[tokio::test]
@@ -28,6 +43,8 @@ async fn every_other_route_wants_a_token() {
         "/mobile/slots".to_owned(),
         "/mobile/bookings".to_owned(),
         format!("/mobile/bookings/{id}"),
+        "/operator/".to_owned(),
+        "/operator/room/bookings".to_owned(),
         "/web/".to_owned(),
         "/web/bookings".to_owned(),
         format!("/web/bookings/{id}"),
@@ -231,4 +248,19 @@ async fn a_correlation_id_that_comes_in_well_formed_comes_out_again() {
         let fresh = fresh.header("x-correlation-id").unwrap();
         assert!(Uuid::parse_str(&fresh).is_ok(), "{fresh}");
     }
+}
+
+#[tokio::test]
+async fn whoever_follows_a_trace_finds_it_in_the_log_of_the_service_that_was_asked() {
+    let platform = Platform::up();
+    let customer = platform.customer().await;
+    let hex = |digits: usize| Uuid::new_v4().simple().to_string()[..digits].to_owned();
+    let trace = format!("00-{}-{}-01", hex(32), hex(16));
+    let sent = [("traceparent", trace.as_str())];
+    customer.send(Method::GET, "/mobile/slots", &sent, None).await.expect(200);
+    eventually("the service has told of the trace", async || {
+        let told = xtask().args(["logs", "parking-query", "--since", "2m"]).output().await.unwrap();
+        String::from_utf8_lossy(&told.stdout).contains(&trace).then_some(())
+    })
+    .await;
 }

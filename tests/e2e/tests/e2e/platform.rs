@@ -138,6 +138,10 @@ impl Platform {
         aws_sdk_eventbridge::Client::from_conf(config)
     }
 
+    pub(crate) fn api(&self) -> &str {
+        &self.api
+    }
+
     pub(crate) fn endpoint(&self) -> String {
         let (scheme, rest) = self.api.split_once("://").unwrap();
         format!("{scheme}://{}", rest.split('/').next().unwrap())

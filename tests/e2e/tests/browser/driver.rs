@@ -1,0 +1,235 @@
+//! A browser of the test's own: headless Chromium behind its driver.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::sleep;
+
+use crate::platform::{Platform, eventually, root, variable};
+use crate::webdriver::{Driver, Element};
+
+/// A phone and a wide screen: width and height in pixels of the page.
+pub(crate) const SCREENS: [(u32, u32); 2] = [(390, 844), (1_280, 900)];
+
+/// What a text must stand out by, by how large it is (WCAG 2.2, 1.4.3); and what every control must be called (4.1.2).
+const FINDINGS: &str = include_str!("findings.js");
+
+/// A window, and the processes behind it.
+pub(crate) struct Browser {
+    // Killed when dropped, and the browser with it: before the driver, which would else wait long for its farewell.
+    _process: Child,
+    pub(crate) driver: Driver,
+    api: String,
+}
+
+impl Browser {
+    /// Opens a window that nobody has signed in with.
+    pub(crate) async fn open(platform: &Platform) -> Self {
+        let mut process = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| {
+                unreachable!(
+                    "chromedriver: {error}; Debian's packages are chromium and chromium-driver"
+                )
+            });
+        let port = port_of(&mut process).await;
+        let arguments = [
+            "--headless=new",
+            // As root, which is who runs tests in a container; its pages are our own.
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+        ];
+        let driver = Driver::open(port, &arguments).await;
+        let browser = Self { _process: process, driver, api: platform.api().to_owned() };
+        browser.screen(SCREENS[1]).await;
+        browser
+    }
+
+    /// A page below the API's address.
+    pub(crate) async fn goto(&self, path: &str) {
+        self.driver.goto(&format!("{}{path}", self.api)).await.unwrap();
+    }
+
+    /// Signs in by the button, under this name.
+    pub(crate) async fn sign_in(&self, site: &str, name: &str) {
+        self.goto(&format!("{site}/")).await;
+        self.see("Sign in").await;
+        self.fill("#name", name).await;
+        self.click("form.card button").await;
+        self.see_in(".who", name).await;
+    }
+
+    /// Clicks once it is there; what changes by itself may take it away in between.
+    pub(crate) async fn click(&self, css: &str) {
+        eventually(&format!("{css} can be clicked"), async || {
+            // The driver scrolls to it by itself.
+            self.driver.find(css).await.ok()?.click().await.ok()
+        })
+        .await;
+    }
+
+    pub(crate) async fn fill(&self, css: &str, text: &str) {
+        let field = self.find(css).await;
+        field.clear().await.unwrap();
+        field.keys(text).await.unwrap();
+    }
+
+    /// Chooses an option of a list.
+    pub(crate) async fn choose(&self, css: &str, value: &str) {
+        self.click(&format!("{css} option[value='{value}']")).await;
+    }
+
+    pub(crate) async fn find(&self, css: &str) -> Element<'_> {
+        eventually(&format!("{css} is there"), async || self.driver.find(css).await.ok()).await
+    }
+
+    pub(crate) async fn is_there(&self, css: &str) -> bool {
+        self.driver.find(css).await.is_ok()
+    }
+
+    /// Waits until the page's content shows this text.
+    pub(crate) async fn see(&self, text: &str) {
+        self.see_in("main", text).await;
+    }
+
+    pub(crate) async fn see_in(&self, css: &str, text: &str) {
+        eventually(&format!("{css} shows: {text}"), async || {
+            self.text(css).await.contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// The text of what is shown there; empty if it is not.
+    pub(crate) async fn text(&self, css: &str) -> String {
+        match self.driver.find(css).await {
+            Ok(found) => found.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Marks the document, so that one that was loaded since is known to be another.
+    pub(crate) async fn mark(&self) {
+        self.run("document.documentElement.dataset.mark = 'it';").await;
+    }
+
+    pub(crate) async fn is_marked(&self) -> bool {
+        self.run("return document.documentElement.dataset.mark === 'it';").await == json!(true)
+    }
+
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.driver.run(script).await.unwrap()
+    }
+
+    /// Goes through the list of slots, page by page, to the one of this name; and opens its form.
+    pub(crate) async fn open_slot(&self, name: &str) {
+        let opener = format!(
+            "for (const slot of document.querySelectorAll('.slot')) {{
+                if (slot.querySelector('h2').textContent === '{name}') {{
+                    slot.id = 'wanted';
+                    slot.querySelector('details').open = true;
+                    return true;
+                }}
+            }}
+            return false;"
+        );
+        while self.run(&opener).await != json!(true) {
+            self.click("a[rel=next]").await;
+        }
+    }
+
+    pub(crate) async fn screen(&self, (width, height): (u32, u32)) {
+        let metrics = json!({
+            "width": width, "height": height, "screenWidth": width, "screenHeight": height,
+            "deviceScaleFactor": 1, "mobile": width < 600,
+        });
+        self.chromium("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    pub(crate) async fn scheme(&self, scheme: &str) {
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.chromium("Emulation.setEmulatedMedia", features).await;
+    }
+
+    async fn chromium(&self, method: &str, parameters: Value) -> Value {
+        self.driver.chromium(method, parameters).await.unwrap()
+    }
+
+    /// Looks at the page as a phone and as a wide screen, light and dark: whoever can't see well can read it, nothing is
+    /// wider than the screen, and every control says what it is. With `PARKADE_SCREENSHOTS`, keeps pictures in that folder.
+    pub(crate) async fn look(&self, name: &str) {
+        for screen in SCREENS {
+            self.screen(screen).await;
+            for scheme in ["light", "dark"] {
+                self.scheme(scheme).await;
+                let findings = self.run(FINDINGS).await;
+                assert_eq!(findings, json!([]), "{name}, {scheme}, {} px", screen.0);
+            }
+            self.scheme("light").await;
+            self.keep(&format!("{name}-{}", screen.0)).await;
+        }
+    }
+
+    async fn keep(&self, name: &str) {
+        let Some(folder) = variable("PARKADE_SCREENSHOTS") else { return };
+        let folder = root().join(folder);
+        // What is longer than that tells nothing more.
+        let size = "return [innerWidth, Math.min(document.documentElement.scrollHeight, 2000)];";
+        let size = self.run(size).await;
+        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 });
+        let wanted = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+        let taken = self.chromium("Page.captureScreenshot", wanted).await;
+        let png = {
+            use base64::Engine as _;
+            let text = taken["data"].as_str().unwrap();
+            base64::engine::general_purpose::STANDARD.decode(text).unwrap()
+        };
+        std::fs::create_dir_all(&folder).unwrap();
+        let path: PathBuf = folder.join(format!("{name}.png"));
+        std::fs::write(path, png).unwrap();
+    }
+
+    /// Closes the window; nothing that it complained of goes unsaid.
+    pub(crate) async fn close(self) {
+        let log = self.driver.log().await.unwrap();
+        // Problems are answers too, and the test that wants one looks at its page.
+        let is_answer = |it: &&Value| it.to_string().contains("Failed to load resource");
+        let complaints: Vec<_> =
+            log.as_array().unwrap().iter().filter(|it| !is_answer(it)).collect();
+        assert_eq!(complaints, [&Value::Null; 0]);
+        self.driver.close().await.unwrap();
+    }
+}
+
+async fn port_of(process: &mut Child) -> u16 {
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let told = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            // It first says that it wants port 0, which is any.
+            let told = line.split("successfully on port ").nth(1);
+            let port = told.and_then(|it| it.trim_end_matches('.').parse().ok());
+            if let Some(port) = port {
+                return port;
+            }
+        }
+        unreachable!("chromedriver has ended")
+    };
+    let port = tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
+    // Whatever it prints from now on must not fill its pipe.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    sleep(Duration::from_millis(50)).await;
+    port
+}

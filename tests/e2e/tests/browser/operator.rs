@@ -1,0 +1,185 @@
+//! What an operator sees and does in the control room.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::customer::{slot, somebody};
+use crate::driver::Browser;
+use crate::platform::{Platform, eventually};
+
+async fn room(platform: &Platform) -> Browser {
+    let browser = Browser::open(platform).await;
+    browser.sign_in("/operator", "olga").await;
+    browser
+}
+
+#[tokio::test]
+async fn an_operator_watches_bookings_go_by_and_reads_their_stories() {
+    let platform = Platform::up();
+    platform.hold_provider_circuit().await;
+    let customer = platform.caller("customer", &somebody(), &[]).await;
+    let (id, name) = slot(&platform).await;
+    let browser = room(&platform).await;
+    browser.see("Overview").await;
+    browser.mark().await;
+    let booking = customer.book_instant(&id, "tok_visa").await;
+    assert_eq!(customer.settled(&booking).await["status"], "completed");
+    let end = &booking[booking.len() - 8..];
+    browser.see(end).await;
+    assert!(browser.is_marked().await, "the page has changed without being loaded anew");
+    browser.look("control-room").await;
+    browser.click(&format!("a[href$='{booking}']")).await;
+    browser.see("AuthorisePayment").await;
+    for text in [&name, "BookingCreated", "BookingCompleted", "Captured", "$100.00"] {
+        browser.see(text).await;
+    }
+    browser.click("a[href$='version=1']").await;
+    browser.see("At version 1").await;
+    browser.see("Pending").await;
+    // The same by the slider.
+    browser.run("document.getElementById('version').value = 2;").await;
+    browser.click("form[method=get] button").await;
+    browser.see("At version 2").await;
+    browser.goto("/operator/room/bookings?status=completed").await;
+    browser.see(end).await;
+
+    // A provider that does not answer: a story of retries and undos.
+    let (id, _) = slot(&platform).await;
+    let lost = customer.book_instant(&id, "tok_down").await;
+    assert_eq!(customer.settled(&lost).await["status"], "failed");
+    browser.goto(&format!("/operator/room/bookings/{lost}")).await;
+    for text in ["Given up", "tries", "RefundPayment", "UnblockSlot", "payment unavailable"] {
+        browser.see(text).await;
+    }
+    browser.see_in("#saga + .badge", "Failed").await;
+    browser.look("story").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_operator_adds_closes_and_reopens_a_slot() {
+    let platform = Platform::up();
+    let browser = room(&platform).await;
+    browser.goto("/operator/room/slots").await;
+    let name = format!("Level 3, {}", &Uuid::new_v4().simple().to_string()[..6]);
+    browser.fill("#name", &name).await;
+    browser.click("form.inline button").await;
+    browser.see("The slot is there.").await;
+    browser.look("control-room-slots").await;
+    let slots = platform.operator().await;
+    let slot = eventually("the slot is listed", async || {
+        let mut page = slots.get("/operator/slots?limit=100").await.expect(200);
+        loop {
+            let found = page["items"].as_array().unwrap().iter().find(|it| it["name"] == name);
+            if let Some(found) = found {
+                return found["slotId"].as_str().map(str::to_owned);
+            }
+            let next = page["nextCursor"].as_str()?.to_owned();
+            page = slots.get(&format!("/operator/slots?limit=100&cursor={next}")).await.expect(200);
+        }
+    })
+    .await;
+    let form = |what: &str| format!("form[action$='{slot}/{what}'] button");
+    while !browser.is_there(&form("close")).await {
+        browser.click("a[rel=next]").await;
+    }
+    browser.click(&form("close")).await;
+    browser.see("The slot is closed.").await;
+    platform.slot_becomes(&slot, "closed").await;
+    browser.goto("/operator/room/slots?status=closed").await;
+    while !browser.is_there(&form("reopen")).await {
+        browser.click("a[rel=next]").await;
+    }
+    browser.click(&form("reopen")).await;
+    browser.see("The slot is open again.").await;
+    platform.slot_becomes(&slot, "available").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_operator_redrives_a_dead_letter() {
+    let platform = Platform::up();
+    let mark = Uuid::new_v4().to_string();
+    let letters = platform.sqs().get_queue_url().queue_name("parkade-local-booking-dead-letters");
+    let letters = letters.send().await.unwrap().queue_url.unwrap();
+    // A due reminder of a booking that does not exist: handled once more, it does nothing, and is gone.
+    let event = json!({
+        "version": "0", "id": Uuid::new_v4(), "detail-type": "NobodyKnowsThis", "source": "parkade.billing",
+        "account": "000000000000", "time": "2026-01-01T12:00:00Z", "region": "us-east-1", "resources": [],
+        "detail": {
+            "id": Uuid::now_v7(), "schemaVersion": 1, "occurredAt": "2026-01-01T12:00:00Z",
+            "correlationId": Uuid::now_v7(), "causationId": Uuid::now_v7(), "subject": mark, "sequence": 1,
+            "type": "NobodyKnowsThis", "data": {},
+        },
+    });
+    let put = platform.sqs().send_message().queue_url(letters).message_body(event.to_string());
+    put.send().await.unwrap();
+    let browser = room(&platform).await;
+    browser.goto("/operator/room/dead-letters").await;
+    browser.see("What is in it").await;
+    browser.look("dead-letters").await;
+    // Whoever looks at letters keeps them for a moment: until it has left.
+    eventually("the letter has left", async || {
+        browser.click("form[action$='/booking/redrive'] button").await;
+        browser.see("on their way back to their queue").await;
+        let shown = platform.operator().await.get("/operator/dead-letters").await.expect(200);
+        let is_ours = |it: &Value| it["body"].as_str().unwrap().contains(&mark);
+        let has_left = !shown["items"].as_array().unwrap().iter().any(is_ours);
+        has_left.then_some(())
+    })
+    .await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_operator_opens_a_circuit_and_resets_it() {
+    let platform = Platform::up();
+    let browser = room(&platform).await;
+    browser.goto("/operator/room/circuit-breakers").await;
+    // One that no other page needs.
+    let form = "form[action$='circuit-breakers/parking-rebuild']";
+    browser.choose(&format!("{form} select"), "open").await;
+    browser.click(&format!("{form} button")).await;
+    browser.see("The whole fleet hears your word").await;
+    browser.see("Force open: refuse every call").await;
+    browser.see("by olga").await;
+    browser.look("circuit-breakers").await;
+    browser.goto("/operator/").await;
+    browser.see("Circuit of parking-rebuild").await;
+    browser.goto("/operator/room/circuit-breakers").await;
+    browser.click("form[action$='circuit-breakers/parking-rebuild/reset'] button").await;
+    browser.see("The circuit is closed, and no word stands.").await;
+    browser.goto("/operator/").await;
+    eventually("the circuit is closed", async || {
+        (!browser.text("main").await.contains("Circuit of parking-rebuild")).then_some(())
+    })
+    .await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_operator_makes_a_projection_anew() {
+    let platform = Platform::up();
+    let browser = room(&platform).await;
+    browser.goto("/operator/room/projections").await;
+    browser.look("projections").await;
+    browser.click("form[action$='bookings/rebuild'] button").await;
+    browser.see("A new generation is being made").await;
+    browser.close().await;
+    let operator = platform.operator().await;
+    eventually("the rebuild is done", async || {
+        let shown = operator.get("/operator/projections/bookings").await.expect(200);
+        (shown["status"] == "live").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_customer_is_not_let_into_the_control_room_by_their_session() {
+    let platform = Platform::up();
+    let browser = Browser::open(&platform).await;
+    browser.sign_in("/web", &somebody()).await;
+    browser.goto("/operator/").await;
+    browser.see("you are that operator").await;
+    browser.close().await;
+}
