@@ -37,7 +37,7 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
     let customer = CustomerId(subject.clone());
     let command = Command::PayBill { reference, customer, payment_id, amount, token };
     let cause = Some(errand.request.correlation_id());
-    let bill = send(errand, reference, &Request { ask: command, cause }).await?;
+    let bill = send(errand, reference, &Request { cause, ..command.into() }).await?;
     Ok(Answer::json(201, &BillShown::from(bill)))
 }
 

@@ -148,7 +148,7 @@ fn mine(errand: &Errand<'_, impl Invoke>) -> Result<(BookingId, CustomerId), Pro
 async fn command(errand: &Errand<'_, impl Invoke>, command: Command) -> Result<Accepted, Failure> {
     let cause = Some(errand.request.correlation_id());
     let at = &errand.at.booking_command;
-    ask(errand.services, at, &Request { ask: command, cause }, errand.deadline).await
+    ask(errand.services, at, &Request { cause, ..command.into() }, errand.deadline).await
 }
 
 /// A service's word that there is no such thing; anything else leaves it open.
