@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use saga::Failure;
+use saga::{Failure, FailureKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
@@ -118,9 +118,27 @@ pub async fn start<A: Serialize + Sync>(
         .map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))?
 }
 
+/// A service's word that there is no such thing; any other failure leaves it open.
+#[must_use]
+pub fn is_not_found(failure: &Failure) -> bool {
+    failure.kind() == FailureKind::Rejected && failure.slug() == "not-found"
+}
+
+/// Nothing, where a service says that there is no such thing.
+///
+/// # Errors
+///
+/// Any other failure.
+pub fn or_none<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(failure) if is_not_found(&failure) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use saga::FailureKind;
     use serde_json::{Value, json};
 
     use super::*;

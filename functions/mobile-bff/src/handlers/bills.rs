@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bff::invoke::{Deadline, Invoke, ask};
+use bff::invoke::{Deadline, Invoke, ask, is_not_found};
 use bff::{Answer, Problem};
 use contracts::billing::{Bill, Command};
 use contracts::booking::{BookingStatus, PaymentMode};
@@ -11,7 +11,7 @@ use contracts::message::Request;
 use saga::Failure;
 
 use super::Errand;
-use super::bookings::{find, is_not_found};
+use super::bookings::find;
 use crate::shape::{BillShown, NewPayment, is_token};
 
 /// A card may take three seconds, and a provider that does not answer is asked again; the function has fifteen.

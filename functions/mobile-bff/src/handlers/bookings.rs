@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use bff::compose::Composition;
-use bff::invoke::{Invoke, ask};
+use bff::invoke::{Invoke, ask, is_not_found, or_none};
 use bff::{Answer, Problem, ProblemKind};
 use contracts::billing::{Bill, Query as BillingQuery};
 use contracts::booking::{Accepted, Booking, Command, History, Payment, Query};
 use contracts::id::{BillReference, BookingId, CustomerId, SlotId};
 use contracts::message::{Page, Request};
 use contracts::parking::{Command as ParkingCommand, Query as ParkingQuery, Slot};
-use saga::{Failure, FailureKind};
+use saga::Failure;
 
 use super::{Errand, page_request};
 use crate::shape::{BookingShown, NewBooking, is_token, page};
@@ -117,11 +117,7 @@ async fn bill_of(
     let reference = BillReference { slot_id: booking.slot_id, booking_id: booking.booking_id };
     let question = Request::from(BillingQuery::Bill { reference });
     let deadline = errand.deadline;
-    match ask(errand.services, &errand.at.billing_query, &question, deadline).await {
-        Ok(bill) => Ok(Some(bill)),
-        Err(failure) if is_not_found(&failure) => Ok(None),
-        Err(failure) => Err(failure),
-    }
+    or_none(ask(errand.services, &errand.at.billing_query, &question, deadline).await)
 }
 
 /// `POST /mobile/bookings/{bookingId}/cancel`.
@@ -149,9 +145,4 @@ async fn command(errand: &Errand<'_, impl Invoke>, command: Command) -> Result<A
     let cause = Some(errand.request.correlation_id());
     let at = &errand.at.booking_command;
     ask(errand.services, at, &Request { cause, ..command.into() }, errand.deadline).await
-}
-
-/// A service's word that there is no such thing; anything else leaves it open.
-pub(super) fn is_not_found(failure: &Failure) -> bool {
-    failure.kind() == FailureKind::Rejected && failure.slug() == "not-found"
 }

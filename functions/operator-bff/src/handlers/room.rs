@@ -1,7 +1,7 @@
 //! The control room: each page, and the forms on it.
 
 use bff::compose::{Composition, Part};
-use bff::invoke::{Invoke, ask};
+use bff::invoke::{Invoke, ask, or_none};
 use bff::pages::{Visitor, troubled};
 use bff::{Answer, Problem, ProblemKind};
 use circuit_breaker::breaker::Word;
@@ -14,7 +14,7 @@ use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::message::{Page, PageRequest, Request};
 use contracts::parking::{Command, Query as ParkingQuery, Slot};
 use jiff::Timestamp;
-use saga::{Failure, FailureKind};
+use saga::Failure;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -410,19 +410,6 @@ where
 
 fn shown(page: String) -> Answer {
     Answer::html(200, page)
-}
-
-/// Nothing, where a service says that there is no such thing.
-fn or_none<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(failure)
-            if failure.kind() == FailureKind::Rejected && failure.slug() == "not-found" =>
-        {
-            Ok(None)
-        }
-        Err(failure) => Err(failure),
-    }
 }
 
 /// The slot that a booking's first event names.

@@ -1,7 +1,7 @@
 //! Bookings: all of a customer's, and one with everything around it.
 
 use bff::compose::{Composition, Part};
-use bff::invoke::Invoke;
+use bff::invoke::{Invoke, or_none};
 use bff::pages::troubled;
 use bff::{Answer, Problem};
 use contracts::billing::{Bill, Query as BillingQuery};
@@ -12,7 +12,7 @@ use contracts::parking::{Query as ParkingQuery, Slot};
 use saga::Failure;
 use tokio::sync::watch;
 
-use super::{Errand, or_none};
+use super::Errand;
 use crate::pages::booking::{Trouble, render};
 use crate::pages::bookings;
 use crate::shape::{Whole, WholeShown, timeline};

@@ -12,7 +12,7 @@ use ::bff::Request;
 use ::bff::invoke::{Deadline, Invoke, ask};
 use contracts::id::CustomerId;
 use jiff::Timestamp;
-use saga::{Failure, FailureKind};
+use saga::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -61,19 +61,5 @@ impl<'a, S: Invoke> Errand<'a, S> {
         let cause = Some(self.request.correlation_id());
         let request = contracts::message::Request { cause, ..what.into() };
         ask(self.services, function, &request, deadline).await
-    }
-}
-
-/// A service's word that there is no such thing; anything else leaves it open.
-fn is_not_found(failure: &Failure) -> bool {
-    failure.kind() == FailureKind::Rejected && failure.slug() == "not-found"
-}
-
-/// Nothing, where a service says that there is no such thing.
-fn or_none<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(failure) if is_not_found(&failure) => Ok(None),
-        Err(failure) => Err(failure),
     }
 }
