@@ -28,10 +28,13 @@ const STEPS: [(&str, &str); 9] = [
     ("e2e", "the platform keeps its promises through the front door, whatever fails or dies"),
 ];
 
-/// The test programs that want the cloud. The pages come first, while there are few slots to leaf through.
-const E2E: [&str; 5] = [BROWSER, "e2e", "breakers", "faults", "chaos"];
+/// The test programs that want the cloud, and the fuzzer. The pages come first, while there are few slots to leaf through;
+/// the fuzzer before those that leave services alone, since it takes no 503 for an answer.
+const E2E: [&str; 6] = [BROWSER, "e2e", FUZZER, "breakers", "faults", "chaos"];
 /// The one that wants a browser besides.
 const BROWSER: &str = "browser";
+/// The one that is no program of ours.
+const FUZZER: &str = "fuzzer";
 /// Who asks what the contract's fuzzer asks: a customer and an operator, each the routes that they may call.
 const FUZZED: [(Scope, &str); 2] =
     [(Scope::Customer, "^/(mobile|web|health|docs|openapi.json)"), (Scope::Operator, "^/operator")];
@@ -168,7 +171,7 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> O
     cargo(layout, &["test"])
         .args(PROFILE)
         .args(["--workspace", "--locked", "--no-run"])
-        .args(E2E.iter().flat_map(|name| ["--test", name]))
+        .args(E2E.iter().filter(|it| **it != FUZZER).flat_map(|name| ["--test", name]))
         .run()
         .await?;
     let own = layout.with_state(layout.tools.join("test"));
@@ -182,30 +185,20 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> O
     let mut passed = Ok(());
     // One after the other: what runs beside those that substitute the state machine would be theirs.
     for name in E2E {
-        if name == BROWSER && !has_browser() {
-            ui.say("  the tests of the pages are left out: they want chromedriver and Chromium on PATH");
-            ui.say("  (Debian, Ubuntu: apt install chromium chromium-driver)");
-            continue;
-        }
-        let tests = Program::cargo(&layout.root);
-        let tests = match python::on_path("cargo-nextest") {
-            Some(_) => tests.args(["nextest", "run", "--cargo-profile", "local"]).args(["-j", "4"]),
-            None => tests.arg("test").args(PROFILE),
+        passed = match name {
+            BROWSER if !has_browser() => {
+                ui.say(
+                    "  the pages' tests are left out: they want chromedriver and Chromium on PATH",
+                );
+                ui.say("  (Debian, Ubuntu: apt install chromium chromium-driver)");
+                Ok(())
+            }
+            FUZZER => fuzz(layout, ui, &own).await,
+            name => run_tests(layout, &own, program, name).await,
         };
-        passed = tests
-            // The whole workspace and not `-p e2e`: for one package alone, cargo would compile half of the rest anew.
-            .args(["--workspace", "--test", name, "--locked"])
-            .env("PARKADE_OUTPUTS", own.outputs())
-            .env("PARKADE_XTASK", program)
-            .env("PARKADE_LOCAL", &own.state)
-            .run()
-            .await;
         if passed.is_err() {
             break;
         }
-    }
-    if passed.is_ok() {
-        passed = fuzz(layout, ui, &own).await;
     }
     let record = platform.cloud.record.clone();
     if passed.is_err() {
@@ -225,6 +218,23 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> O
         return Err(Failure::new("the tests' cloud has left something").because(left.join("\n")));
     }
     files::remove(&own.state)
+}
+
+/// Runs one test program over the cloud that is up; `xtask` is this one, which the tests call.
+async fn run_tests(layout: &Layout, own: &Layout, xtask: &Path, name: &str) -> Outcome {
+    let tests = Program::cargo(&layout.root);
+    let tests = match python::on_path("cargo-nextest") {
+        Some(_) => tests.args(["nextest", "run", "--cargo-profile", "local"]).args(["-j", "4"]),
+        None => tests.arg("test").args(PROFILE),
+    };
+    tests
+        // The whole workspace and not `-p e2e`: for one package alone, cargo would compile half of the rest anew.
+        .args(["--workspace", "--test", name, "--locked"])
+        .env("PARKADE_OUTPUTS", own.outputs())
+        .env("PARKADE_XTASK", xtask)
+        .env("PARKADE_LOCAL", &own.state)
+        .run()
+        .await
 }
 
 fn has_browser() -> bool {
