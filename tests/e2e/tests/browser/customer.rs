@@ -39,12 +39,16 @@ async fn a_customer_books_by_card_watches_it_happen_and_checks_out() {
     let platform = Platform::up();
     platform.hold_provider_circuit().await;
     let (_, name) = slot(&platform).await;
+    for _ in 0..4 {
+        // Something to choose from.
+        slot(&platform).await;
+    }
     let browser = Browser::open(&platform).await;
     browser.goto("/web/").await;
     browser.look("sign-in").await;
     browser.sign_in("/web", &somebody()).await;
-    browser.look("slots").await;
     browser.open_slot(&name).await;
+    browser.look("slots").await;
     // Slow enough to be watched.
     browser.choose("#wanted select", "tok_slow").await;
     browser.click("#wanted button[type=submit]").await;
