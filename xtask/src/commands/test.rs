@@ -252,8 +252,11 @@ async fn fuzz(layout: &Layout, ui: Ui, own: &Layout) -> Outcome {
     let issuer = Settings::local(own, &keys, &BTreeMap::new()).issuer();
     for (scope, paths) in FUZZED {
         let token = token::issue(&keys, &issuer, scope, "fuzzer", FUZZ_TTL, clock::now())?;
-        Program::new(&interpreter, &layout.root)
-            .args(["-m", "schemathesis.cli", "--config-file", FUZZ_CONFIG, "run"])
+        // It leaves what it has found where it runs.
+        Program::new(&interpreter, &own.state)
+            .args(["-m", "schemathesis.cli", "--config-file"])
+            .arg(layout.root.join(FUZZ_CONFIG))
+            .arg("run")
             .args(["--no-color", "--max-redirects", "0"])
             .args(["--include-path-regex", paths, "--max-examples", FUZZ_EXAMPLES])
             .args(["--seed", FUZZ_SEED, "--generation-database", "none", "--workers", "1"])
