@@ -10,51 +10,37 @@ use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
 use crate::platform::{Platform, eventually, root, variable};
-use crate::webdriver::{Driver, Element};
+use crate::webdriver::{Driver, Element, Refused};
 
 /// A phone and a wide screen: width and height in pixels of the page.
 pub(crate) const SCREENS: [(u32, u32); 2] = [(390, 844), (1_280, 900)];
+
+/// How often a browser that does not start is started again.
+const STARTS_MAX: usize = 3;
 
 /// What a text must stand out by, by how large it is (WCAG 2.2, 1.4.3); and what every control must be called (4.1.2).
 const FINDINGS: &str = include_str!("findings.js");
 
 /// A window, and the processes behind it.
 pub(crate) struct Browser {
-    // Killed when dropped, and the browser with it: before the driver, which would else wait long for its farewell.
-    _process: Child,
     pub(crate) driver: Driver,
     api: String,
+    // Killed when dropped, after the browser was closed through it.
+    _process: Child,
 }
 
 impl Browser {
     /// Opens a window that nobody has signed in with.
     pub(crate) async fn open(platform: &Platform) -> Self {
-        let mut process = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| {
-                unreachable!(
-                    "chromedriver: {error}; Debian's packages are chromium and chromium-driver"
-                )
-            });
-        let port = port_of(&mut process).await;
-        let arguments = [
-            "--headless=new",
-            // As root, which is who runs tests in a container; its pages are our own.
-            "--no-sandbox",
-            "--disable-dev-shm-usage",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--hide-scrollbars",
-        ];
-        let driver = Driver::open(port, &arguments).await;
-        let browser = Self { _process: process, driver, api: platform.api().to_owned() };
+        let mut refused = Vec::new();
+        let (driver, process) = loop {
+            match start().await {
+                Ok(started) => break started,
+                Err(why) if refused.len() < STARTS_MAX => refused.push(why),
+                Err(why) => unreachable!("no browser: {why}, after {refused:?}"),
+            }
+        };
+        let browser = Self { driver, api: platform.api().to_owned(), _process: process };
         browser.screen(SCREENS[1]).await;
         browser
     }
@@ -202,7 +188,7 @@ impl Browser {
         std::fs::write(path, png).unwrap();
     }
 
-    /// Closes the window; nothing that it complained of goes unsaid.
+    /// The end of a test: nothing that the browser complained of goes unsaid.
     pub(crate) async fn close(self) {
         let log = self.driver.log().await.unwrap();
         // Problems are answers too, and the test that wants one looks at its page.
@@ -210,26 +196,55 @@ impl Browser {
         let complaints: Vec<_> =
             log.as_array().unwrap().iter().filter(|it| !is_answer(it)).collect();
         assert_eq!(complaints, [&Value::Null; 0]);
-        self.driver.close().await.unwrap();
     }
 }
 
-async fn port_of(process: &mut Child) -> u16 {
+/// A driver, and a window that it has opened. Two that start at once may get into each other's way.
+async fn start() -> Result<(Driver, Child), Refused> {
+    let mut process = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| {
+            unreachable!(
+                "chromedriver: {error}; Debian's packages are chromium and chromium-driver"
+            )
+        });
+    let port = port_of(&mut process).await?;
+    let arguments = [
+        "--headless=new",
+        // As root, which is who runs tests in a container; its pages are our own.
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--hide-scrollbars",
+    ];
+    Ok((Driver::open(port, &arguments).await?, process))
+}
+
+async fn port_of(process: &mut Child) -> Result<u16, Refused> {
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let told = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
+        while let Some(line) = lines.next_line().await.map_err(|error| error.to_string())? {
             // It first says that it wants port 0, which is any.
             let told = line.split("successfully on port ").nth(1);
             let port = told.and_then(|it| it.trim_end_matches('.').parse().ok());
             if let Some(port) = port {
-                return port;
+                return Ok(port);
             }
         }
-        unreachable!("chromedriver has ended")
+        Err("chromedriver has ended".to_owned())
     };
-    let port = tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(20), told).await;
+    let port = told.unwrap_or_else(|late| Err(late.to_string()))?;
     // Whatever it prints from now on must not fill its pipe.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     sleep(Duration::from_millis(50)).await;
-    port
+    Ok(port)
 }

@@ -3,13 +3,19 @@
 //! The clients there are bring more than that: one a licence that is not permissive, another a feature of `serde_json`
 //! that would be built into every function of the workspace.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 /// What the specification calls the member that names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// One window.
+const CLOSES_WITHIN: Duration = Duration::from_secs(5);
+
+/// One window, which is closed when dropped.
 pub(crate) struct Driver {
     http: Client,
     session: String,
@@ -26,7 +32,7 @@ pub(crate) type Refused = String;
 
 impl Driver {
     /// Opens a window at the driver that listens there.
-    pub(crate) async fn open(port: u16, arguments: &[&str]) -> Self {
+    pub(crate) async fn open(port: u16, arguments: &[&str]) -> Result<Self, Refused> {
         let http = Client::new();
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
@@ -34,9 +40,9 @@ impl Driver {
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
         let root = format!("http://127.0.0.1:{port}/session");
-        let made = send(&http, Method::POST, &root, Some(wanted)).await.unwrap();
+        let made = send(&http, Method::POST, &root, Some(wanted)).await?;
         let session = format!("{root}/{}", made["sessionId"].as_str().unwrap());
-        Self { http, session }
+        Ok(Self { http, session })
     }
 
     async fn post(&self, command: &str, body: Value) -> Result<Value, Refused> {
@@ -75,9 +81,22 @@ impl Driver {
     pub(crate) async fn log(&self) -> Result<Value, Refused> {
         self.post("se/log", json!({ "type": "browser" })).await
     }
+}
 
-    pub(crate) async fn close(&self) -> Result<Value, Refused> {
-        send(&self.http, Method::DELETE, &self.session, None).await
+impl Drop for Driver {
+    /// Closes the window, also when a test has failed: a browser outlives its driver.
+    fn drop(&mut self) {
+        let close = || {
+            let (host, path) = self.session.strip_prefix("http://")?.split_once('/')?;
+            let mut driver = TcpStream::connect(host).ok()?;
+            driver.set_read_timeout(Some(CLOSES_WITHIN)).ok()?;
+            let request =
+                format!("DELETE /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            driver.write_all(request.as_bytes()).ok()?;
+            // It answers once the browser is gone; whatever it says, there is nobody left to tell.
+            driver.read(&mut [0; 64]).ok()
+        };
+        close();
     }
 }
 
