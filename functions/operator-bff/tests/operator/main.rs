@@ -1,5 +1,6 @@
 //! The backend for operators, with events as the gateway sends them.
 
+mod breakers;
 mod queues;
 mod room;
 mod routes;
