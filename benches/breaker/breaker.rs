@@ -53,15 +53,11 @@ fn closed(criterion: &mut Criterion) {
         backoff::constant(Duration::from_secs(10)),
     );
     let breaker = Config::new().failure_policy(policy).build();
-    group.bench_function("failsafe", |it| {
-        it.iter(|| block_on(breaker.call(call(black_box(7)))))
-    });
+    group.bench_function("failsafe", |it| it.iter(|| block_on(breaker.call(call(black_box(7))))));
 
     let layer = CircuitBreakerLayer::builder().failure_rate_threshold(0.5).sliding_window_size(100);
     let mut service = ServiceBuilder::new().layer(layer.build()).service(service_fn(call));
-    group.bench_function("tower-resilience", |it| {
-        it.iter(|| block_on(service.call(black_box(7))))
-    });
+    group.bench_function("tower-resilience", |it| it.iter(|| block_on(service.call(black_box(7)))));
 
     group.bench_function("no breaker", |it| it.iter(|| block_on(call(black_box(7)))));
     group.finish();

@@ -104,17 +104,33 @@ fn role(binary: &Path) -> Option<String> {
     )
 }
 
-/// `cargo metadata`, with all dependencies or with the workspace's own packages alone.
-fn metadata(extra: &[&str]) -> Value {
+/// `cargo metadata` of a workspace, with all dependencies or with its own packages alone.
+fn metadata(workspace: &str, extra: &[&str]) -> Value {
     let cargo = option_env!("CARGO").unwrap_or("cargo");
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .args(extra)
+        .current_dir(root().join(workspace))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// What cargo builds of others' packages, each with its features.
+fn built(extra: &[&str]) -> BTreeSet<String> {
+    let cargo = option_env!("CARGO").unwrap_or("cargo");
+    let output = Command::new(cargo)
+        .args(["tree", "--locked", "--prefix", "none", "--format", "{p} {f}"])
         .args(extra)
         .current_dir(root())
         .output()
         .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
+    let told = String::from_utf8(output.stdout).expect("cargo speaks UTF-8");
+    // Our own come with the folder that they lie in, and what was listed before with a star.
+    let lines = told.lines().filter(|it| !it.contains("(/"));
+    lines.map(|it| it.trim_end_matches(" (*)").to_owned()).collect()
 }
 
 /// The system that this is compiled on, as rustc spells it.
@@ -283,7 +299,7 @@ fn no_pattern_crate_knows_parking() {
 
 #[test]
 fn dependencies_point_one_way() {
-    let metadata = metadata(&["--no-deps"]);
+    let metadata = metadata(".", &["--no-deps"]);
     let packages = metadata["packages"].as_array().expect("packages");
     let folder = |package: &Value| {
         let manifest = package["manifest_path"].as_str().expect("a path");
@@ -321,6 +337,15 @@ fn dependencies_point_one_way() {
 }
 
 #[test]
+fn what_functions_tests_and_commands_share_is_compiled_once() {
+    let functions = built(&["--edges", "normal,build"]);
+    let tests = built(&["--workspace", "--edges", "normal,build,dev"]);
+    assert!(!functions.is_empty(), "there is something to share");
+    let twice: Vec<_> = functions.difference(&tests).collect();
+    assert!(twice.is_empty(), "with other features in tests than in functions: {twice:#?}");
+}
+
+#[test]
 fn versions_stand_in_the_root_manifest_alone() {
     for manifest in files(root(), "toml").into_iter().filter(|it| it.ends_with("Cargo.toml")) {
         if manifest.parent() == Some(root())
@@ -353,18 +378,23 @@ fn licences_are_those_that_deny_toml_allows() {
     let list =
         deny.split_once("allow = [").and_then(|(_, rest)| rest.split_once(']')).expect("a list").0;
     let allowed: Vec<_> = list.split('"').skip(1).step_by(2).collect();
-    // What other systems need has not been downloaded here; `cargo deny` looks at that.
-    let metadata = metadata(&["--filter-platform", &host()]);
-    for package in metadata["packages"].as_array().expect("packages") {
-        let name = &package["name"];
-        let licence =
-            package["license"].as_str().unwrap_or_else(|| unreachable!("{name} has no licence"));
-        // Old manifests write a slash for OR.
-        let parsed = spdx::Expression::parse_mode(licence, spdx::ParseMode::LAX);
-        let expression = parsed.unwrap_or_else(|error| unreachable!("{name}: {licence}: {error}"));
-        let is_allowed = expression
-            .evaluate(|wanted| wanted.license.id().is_some_and(|id| allowed.contains(&id.name)));
-        assert!(is_allowed, "{name} is under {licence}, which deny.toml does not allow");
+    // What other systems need is not downloaded for it; `cargo deny` looks at that.
+    let on_this = ["--filter-platform", &host()];
+    for workspace in [".", "tests/browser"] {
+        let metadata = metadata(workspace, &on_this);
+        for package in metadata["packages"].as_array().expect("packages") {
+            let name = &package["name"];
+            let licence = package["license"]
+                .as_str()
+                .unwrap_or_else(|| unreachable!("{name} has no licence"));
+            // Old manifests write a slash for OR.
+            let parsed = spdx::Expression::parse_mode(licence, spdx::ParseMode::LAX);
+            let expression =
+                parsed.unwrap_or_else(|error| unreachable!("{name}: {licence}: {error}"));
+            let is_allowed = expression
+                .evaluate(|it| it.license.id().is_some_and(|id| allowed.contains(&id.name)));
+            assert!(is_allowed, "{name} is under {licence}, which deny.toml does not allow");
+        }
     }
 }
 

@@ -31,8 +31,11 @@ const STEPS: [(&str, &str); 9] = [
 /// The test programs that want the cloud, and the fuzzer. The pages come first, while there are few slots to leaf through;
 /// the fuzzer before those that leave services alone, since it takes no 503 for an answer.
 const E2E: [&str; 6] = [BROWSER, "e2e", FUZZER, "breakers", "faults", "chaos"];
-/// The one that wants a browser besides.
+/// The one that wants a browser besides, and lies in a workspace of its own.
 const BROWSER: &str = "browser";
+const BROWSER_MANIFEST: &str = "tests/browser/Cargo.toml";
+/// The workspaces beside this one: what they need is built for nobody else.
+const APART: [&str; 2] = ["benches/Cargo.toml", BROWSER_MANIFEST];
 /// The one that is no program of ours.
 const FUZZER: &str = "fuzzer";
 /// Who asks what the contract's fuzzer asks: a customer and an operator, each the routes that they may call.
@@ -75,7 +78,7 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &TestArgs) -> Outcom
         }
         let step = ui.loud_step(format!("{name}: {what}"));
         match name {
-            "format" => cargo(layout, &["fmt", "--all", "--check"]).run().await?,
+            "format" => format(layout).await?,
             "lint" => lint(layout).await?,
             "unit" => unit(layout).await?,
             "faults" => super::simulate::planted_faults(layout, ui).await?,
@@ -114,12 +117,30 @@ fn cargo(layout: &Layout, arguments: &[&str]) -> Program {
     Program::cargo(&layout.root).args(arguments)
 }
 
+async fn format(layout: &Layout) -> Outcome {
+    cargo(layout, &["fmt", "--all", "--check"]).run().await?;
+    for manifest in APART {
+        cargo(layout, &["fmt", "--all", "--check", "--manifest-path", manifest]).run().await?;
+    }
+    Ok(())
+}
+
 async fn lint(layout: &Layout) -> Outcome {
-    cargo(layout, &["clippy"])
-        .args(PROFILE)
-        .args(["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
-        .run()
-        .await
+    for clippy in [cargo(layout, &["clippy", "--workspace"]), browser(layout, &["clippy"])] {
+        clippy
+            .args(PROFILE)
+            .args(["--all-targets", "--locked", "--", "-D", "warnings"])
+            .run()
+            .await?;
+    }
+    Ok(())
+}
+
+/// The same for the tests of the pages; the folder that cargo builds in is shared.
+fn browser(layout: &Layout, arguments: &[&str]) -> Program {
+    cargo(layout, arguments)
+        .args(["--manifest-path", BROWSER_MANIFEST, "--target-dir"])
+        .arg(layout.target())
 }
 
 async fn unit(layout: &Layout) -> Outcome {
@@ -172,9 +193,12 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> O
     cargo(layout, &["test"])
         .args(PROFILE)
         .args(["--workspace", "--locked", "--no-run"])
-        .args(E2E.iter().filter(|it| **it != FUZZER).flat_map(|name| ["--test", name]))
+        .args(E2E.iter().filter(|it| ![BROWSER, FUZZER].contains(it)).flat_map(|it| ["--test", it]))
         .run()
         .await?;
+    if has_browser() {
+        browser(layout, &["test"]).args(PROFILE).args(["--locked", "--no-run"]).run().await?;
+    }
     let own = layout.with_state(layout.tools.join("test"));
     if let Some(left) = cloud::Record::read(&own)? {
         cloud::stop(&own, &left)?;
@@ -223,14 +247,17 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> O
 
 /// Runs one test program over the cloud that is up; `xtask` is this one, which the tests call.
 async fn run_tests(layout: &Layout, own: &Layout, xtask: &Path, name: &str) -> Outcome {
-    let tests = Program::cargo(&layout.root);
-    let tests = match python::on_path("cargo-nextest") {
-        Some(_) => tests.args(["nextest", "run", "--cargo-profile", "local"]).args(["-j", "4"]),
-        None => tests.arg("test").args(PROFILE),
+    let command: &[&str] = match python::on_path("cargo-nextest") {
+        Some(_) => &["nextest", "run", "--cargo-profile", "local", "-j", "4"],
+        None => &["test", "--profile", "local"],
+    };
+    let tests = match name {
+        BROWSER => browser(layout, command),
+        // The whole workspace and not `-p e2e`: for one package alone, cargo would compile half of the rest anew.
+        _ => cargo(layout, command).args(["--workspace", "--test", name]),
     };
     tests
-        // The whole workspace and not `-p e2e`: for one package alone, cargo would compile half of the rest anew.
-        .args(["--workspace", "--test", name, "--locked"])
+        .arg("--locked")
         .env("PARKADE_OUTPUTS", own.outputs())
         .env("PARKADE_XTASK", xtask)
         .env("PARKADE_LOCAL", &own.state)

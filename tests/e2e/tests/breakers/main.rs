@@ -4,10 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
-#[path = "../e2e/platform.rs"]
-#[expect(dead_code, reason = "the other tests use the rest of it")]
-mod platform;
-
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
@@ -17,11 +13,10 @@ use aws_sdk_dynamodb::types::{
 use circuit_breaker::conformance::{self, outage};
 use circuit_breaker::dynamodb::DynamoStore;
 use futures::FutureExt as _;
+use platform::{Caller, Platform, eventually, within};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
-
-use platform::{Caller, Platform, eventually, within};
 
 const PROVIDER: &str = "payment-provider";
 /// A saga that is refused asks once more, within a second or two, and undoes what it has done.

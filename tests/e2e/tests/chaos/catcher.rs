@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
+use platform::Platform;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::BUS;
-use crate::platform::Platform;
 
 const TARGET: &str = "queue";
 /// More events than can be on their way at once.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use platform::Platform;
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::platform::Platform;
 use crate::truth::TABLES;
 
 /// The local cloud asks for a signature and looks at the service in it alone.

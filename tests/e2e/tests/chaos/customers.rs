@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures::future::{join, join_all};
+use platform::{Caller, Platform, Reply};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::mischief::Killer;
-use crate::platform::{Caller, Platform, Reply};
 use crate::progress::Progress;
 
 pub(crate) const BOOKINGS: usize = 100;

@@ -10,9 +10,6 @@ mod catcher;
 mod changes;
 mod customers;
 mod mischief;
-#[path = "../e2e/platform.rs"]
-#[expect(dead_code, reason = "the other tests use the rest of it")]
-mod platform;
 mod progress;
 mod rest;
 mod truth;
@@ -21,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use platform::{Platform, variable};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -30,7 +28,6 @@ use catcher::Catcher;
 use changes::{Changes, Committed};
 use customers::{BOOKINGS, Plan};
 use mischief::{Killer, Postman};
-use platform::{Platform, variable};
 use progress::Progress;
 use truth::Broken;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::Message;
 use fastrand::Rng;
+use platform::Platform;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -17,7 +18,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::catcher::{Catcher, Caught};
-use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::{BUS, queue_url};
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use aws_sdk_sfn::types::ExecutionStatus;
+use platform::Platform;
 use tokio::time::{Instant, sleep};
 
 use crate::catcher::Catcher;
 use crate::mischief::lying;
-use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::truth::Truth;
 

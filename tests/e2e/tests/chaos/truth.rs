@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::StreamExt as _;
+use platform::Platform;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::catcher::Caught;
 use crate::changes::Committed;
 use crate::customers::Booked;
-use crate::platform::Platform;
 
 /// The tables that are the truth; all others are made from them.
 pub(crate) const TABLES: [&str; 3] = ["bookings", "slots", "bills"];

@@ -1,10 +1,9 @@
 //! An alarm goes off, and whoever is subscribed to the topic hears of it.
 
+use platform::{Platform, eventually};
 use reqwest::Method;
 use serde_json::Value;
 use uuid::Uuid;
-
-use crate::platform::{Platform, eventually};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:parkade-local-alarms";
 const DEAD: &str = "parkade-local-billing-publish-dead-letters";

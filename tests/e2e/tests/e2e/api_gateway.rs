@@ -2,11 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use platform::{Platform, eventually, xtask};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-use crate::platform::{Platform, eventually, xtask};
 
 #[tokio::test]
 async fn health_needs_no_token() {

@@ -1,10 +1,9 @@
 //! What a customer may rely on, whichever way they pay.
 
+use platform::{Platform, eventually};
 use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
-
-use crate::platform::Platform;
 
 #[tokio::test]
 async fn the_same_key_gives_the_same_booking() {
@@ -120,7 +119,7 @@ async fn an_unchanged_booking_is_not_sent_again() {
     assert_eq!(second.status, 304);
     assert_eq!(second.text, "");
     customer.check_out(&booking).await.expect(202);
-    let changed = crate::platform::eventually("the tag no longer matches", async || {
+    let changed = eventually("the tag no longer matches", async || {
         let reply = customer.send(Method::GET, &path, &sent, None).await;
         (reply.status == 200).then_some(reply)
     });

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use platform::{root, within, xtask};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-
-use crate::platform::{root, within, xtask};
 
 /// The functions are built already, so cargo has only to see that.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);

@@ -1,8 +1,7 @@
 //! Reads come from views, and a client can read its own write.
 
+use platform::Platform;
 use serde_json::json;
-
-use crate::platform::Platform;
 
 #[tokio::test]
 async fn a_client_reads_its_own_write() {

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
+use platform::{Caller, Platform, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-use crate::platform::{Caller, Platform, eventually};
 
 /// The address of a queue of the platform.
 async fn url(platform: &Platform, name: &str) -> String {

@@ -8,9 +8,8 @@ use aws_sdk_dynamodb::types::{
 use event_sourcing::conformance;
 use event_sourcing::dynamodb::DynamoStore;
 use futures::FutureExt as _;
+use platform::{Platform, eventually};
 use uuid::Uuid;
-
-use crate::platform::{Platform, eventually};
 
 #[tokio::test]
 async fn the_event_store_does_here_too_what_every_store_must() {

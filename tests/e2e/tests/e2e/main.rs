@@ -12,8 +12,6 @@ mod cargo_lambda;
 mod cqrs;
 mod dead_letters;
 mod event_sourcing;
-#[expect(dead_code, reason = "the other test programs use the rest of it")]
-mod platform;
 mod projections;
 mod races;
 mod saga_choreographed;

@@ -4,9 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use platform::{Caller, Platform, eventually, within};
 use serde_json::{Value, json};
-
-use crate::platform::{Caller, Platform, eventually, within};
 
 /// A rebuild that ends a moment after another one waits until everybody has heard of that.
 const REBUILT_WITHIN: Duration = Duration::from_secs(90);

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use platform::{Platform, within};
 use tokio::time::sleep;
-
-use crate::platform::{Platform, within};
 
 const CUSTOMERS: u64 = 8;
 const ROUNDS: usize = 20;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use platform::{Caller, Platform, eventually, within};
 use serde_json::json;
 use uuid::Uuid;
-
-use crate::platform::{Caller, Platform, eventually, within};
 
 async fn booked() -> (Platform, Caller, String, String, String) {
     let platform = Platform::up();

@@ -1,9 +1,8 @@
 //! Instant bookings: the state machine books, or gives everything back.
 
+use platform::{Caller, Platform, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
-
-use crate::platform::{Caller, Platform, eventually};
 
 async fn book(token: &str) -> (Platform, Caller, String, String, Value) {
     let platform = Platform::up();

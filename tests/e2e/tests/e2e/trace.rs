@@ -2,10 +2,9 @@
 
 use std::process::Output;
 
+use platform::{Platform, eventually, xtask};
 use serde_json::json;
 use uuid::Uuid;
-
-use crate::platform::{Platform, eventually, xtask};
 
 async fn run(arguments: &[&str]) -> Output {
     xtask().args(arguments).output().await.unwrap()

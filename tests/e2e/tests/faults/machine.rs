@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use aws_sdk_lambda::types::{Environment, FunctionCode, Runtime};
 use aws_sdk_sfn::Client;
+use platform::{Platform, eventually};
 use serde_json::{Value, json};
-
-use crate::platform::{Platform, eventually};
 
 const MACHINE: &str =
     "arn:aws:states:us-east-1:000000000000:stateMachine:parkade-local-booking-saga";

@@ -6,18 +6,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
 mod machine;
-#[path = "../e2e/platform.rs"]
-#[expect(dead_code, reason = "the other tests use the rest of it")]
-mod platform;
 mod world;
 
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use platform::{Caller, Platform, eventually, within};
 use serde_json::{Value, json};
 
 use machine::{Substituted, Task};
-use platform::{Caller, Platform, eventually, within};
 use world::{Outcome, remains};
 
 /// So many bookings are on their way at once.

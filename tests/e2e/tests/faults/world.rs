@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use platform::{Caller, Platform, eventually};
 use serde_json::Value;
-
-use crate::platform::{Caller, Platform, eventually};
 
 /// How a booking ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

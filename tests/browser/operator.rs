@@ -1,11 +1,11 @@
 //! What an operator sees and does in the control room.
 
+use platform::{Platform, eventually};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::customer::{slot, somebody};
 use crate::driver::Browser;
-use crate::platform::{Platform, eventually};
 
 async fn room(platform: &Platform) -> Browser {
     let browser = Browser::open(platform).await;

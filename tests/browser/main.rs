@@ -2,13 +2,6 @@
 //!
 //! They want Chromium and its driver. With `PARKADE_SCREENSHOTS=docs/screens` they take the pictures that the docs show.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
-
-mod driver;
-#[path = "../e2e/platform.rs"]
-#[expect(dead_code, reason = "the other tests use the rest of it")]
-mod platform;
-
 mod customer;
+mod driver;
 mod operator;
-mod webdriver;

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use platform::{Platform, eventually, root, variable};
 use serde_json::{Value, json};
+use thirtyfour::common::log::LoggingPrefsLogLevel;
+use thirtyfour::prelude::*;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
-
-use crate::platform::{Platform, eventually, root, variable};
-use crate::webdriver::{Driver, Element, Refused};
 
 /// A phone and a wide screen: width and height in pixels of the page.
 pub(crate) const SCREENS: [(u32, u32); 2] = [(390, 844), (1_280, 900)];
@@ -23,9 +23,9 @@ const FINDINGS: &str = include_str!("findings.js");
 
 /// A window, and the processes behind it.
 pub(crate) struct Browser {
-    pub(crate) driver: Driver,
+    // Dropped first, which closes the window, also when a test has failed: a browser outlives its driver's process.
+    pub(crate) driver: WebDriver,
     api: String,
-    // Killed when dropped, after the browser was closed through it.
     _process: Child,
 }
 
@@ -63,7 +63,7 @@ impl Browser {
     pub(crate) async fn click(&self, css: &str) {
         eventually(&format!("{css} can be clicked"), async || {
             // The driver scrolls to it by itself.
-            self.driver.find(css).await.ok()?.click().await.ok()
+            self.driver.find(By::Css(css)).await.ok()?.click().await.ok()
         })
         .await;
     }
@@ -71,7 +71,7 @@ impl Browser {
     pub(crate) async fn fill(&self, css: &str, text: &str) {
         let field = self.find(css).await;
         field.clear().await.unwrap();
-        field.keys(text).await.unwrap();
+        field.send_keys(text).await.unwrap();
     }
 
     /// Chooses an option of a list.
@@ -79,12 +79,13 @@ impl Browser {
         self.click(&format!("{css} option[value='{value}']")).await;
     }
 
-    pub(crate) async fn find(&self, css: &str) -> Element<'_> {
-        eventually(&format!("{css} is there"), async || self.driver.find(css).await.ok()).await
+    pub(crate) async fn find(&self, css: &str) -> WebElement {
+        eventually(&format!("{css} is there"), async || self.driver.find(By::Css(css)).await.ok())
+            .await
     }
 
     pub(crate) async fn is_there(&self, css: &str) -> bool {
-        self.driver.find(css).await.is_ok()
+        self.driver.find(By::Css(css)).await.is_ok()
     }
 
     /// Waits until the page's content shows this text.
@@ -101,7 +102,7 @@ impl Browser {
 
     /// The text of what is shown there; empty if it is not.
     pub(crate) async fn text(&self, css: &str) -> String {
-        match self.driver.find(css).await {
+        match self.driver.find(By::Css(css)).await {
             Ok(found) => found.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         }
@@ -117,7 +118,7 @@ impl Browser {
     }
 
     pub(crate) async fn run(&self, script: &str) -> Value {
-        self.driver.run(script).await.unwrap()
+        self.driver.execute(script, []).await.unwrap().json().clone()
     }
 
     /// Goes through the list of slots, page by page, to the one of this name; and opens its form.
@@ -151,7 +152,7 @@ impl Browser {
     }
 
     async fn chromium(&self, method: &str, parameters: Value) -> Value {
-        self.driver.chromium(method, parameters).await.unwrap()
+        self.driver.cdp().send_raw(method, parameters).await.unwrap()
     }
 
     /// Looks at the page as a phone and as a wide screen, light and dark: whoever can't see well can read it, nothing is
@@ -190,17 +191,17 @@ impl Browser {
 
     /// The end of a test: nothing that the browser complained of goes unsaid.
     pub(crate) async fn close(self) {
-        let log = self.driver.log().await.unwrap();
+        let log = self.driver.browser_log().await.unwrap().into_iter();
         // Problems are answers too, and the test that wants one looks at its page.
-        let is_answer = |it: &&Value| it.to_string().contains("Failed to load resource");
-        let complaints: Vec<_> =
-            log.as_array().unwrap().iter().filter(|it| !is_answer(it)).collect();
-        assert_eq!(complaints, [&Value::Null; 0]);
+        let complaints =
+            log.map(|it| it.message).filter(|it| !it.contains("Failed to load resource"));
+        assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
+        self.driver.quit().await.unwrap();
     }
 }
 
 /// A driver, and a window that it has opened. Two that start at once may get into each other's way.
-async fn start() -> Result<(Driver, Child), Refused> {
+async fn start() -> Result<(WebDriver, Child), String> {
     let mut process = Command::new("chromedriver")
         .arg("--port=0")
         .stdout(Stdio::piped())
@@ -212,7 +213,8 @@ async fn start() -> Result<(Driver, Child), Refused> {
             )
         });
     let port = port_of(&mut process).await?;
-    let arguments = [
+    let mut wanted = DesiredCapabilities::chrome();
+    for argument in [
         "--headless=new",
         // As root, which is who runs tests in a container; its pages are our own.
         "--no-sandbox",
@@ -224,11 +226,17 @@ async fn start() -> Result<(Driver, Child), Refused> {
         "--disable-component-update",
         "--disable-sync",
         "--hide-scrollbars",
-    ];
-    Ok((Driver::open(port, &arguments).await?, process))
+    ] {
+        wanted.add_arg(argument).unwrap();
+    }
+    wanted.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
+    // A connection for each request: when a test has failed, its runtime stands still, and what goes through it does.
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), wanted).client(client);
+    Ok((driver.connect().await.map_err(|error| error.to_string())?, process))
 }
 
-async fn port_of(process: &mut Child) -> Result<u16, Refused> {
+async fn port_of(process: &mut Child) -> Result<u16, String> {
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let told = async {
         while let Some(line) = lines.next_line().await.map_err(|error| error.to_string())? {

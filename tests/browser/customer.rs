@@ -1,14 +1,11 @@
 //! What a customer does on their pages.
 
+use platform::{Platform, eventually};
 use serde_json::json;
+use thirtyfour::Key;
 use uuid::Uuid;
 
 use crate::driver::Browser;
-use crate::platform::{Platform, eventually};
-
-/// Keys, as WebDriver writes them.
-const TAB: &str = "\u{E004}";
-const ENTER: &str = "\u{E007}";
 
 /// A slot of a name that people would give, which is nobody else's.
 pub(crate) async fn slot(platform: &Platform) -> (String, String) {
@@ -26,9 +23,8 @@ pub(crate) fn somebody() -> String {
 /// The id of the booking whose page is open.
 pub(crate) async fn booking_shown(browser: &Browser) -> String {
     eventually("the booking's page is there", async || {
-        let address = browser.driver.url().await;
-        let path = address.split('?').next()?;
-        let last = path.rsplit('/').next()?.to_owned();
+        let address = browser.driver.current_url().await.ok()?;
+        let last = address.path_segments()?.next_back()?.to_owned();
         Uuid::try_parse(&last).is_ok().then_some(last)
     })
     .await
@@ -138,10 +134,10 @@ async fn a_keyboard_is_enough_to_sign_in_and_to_skip_what_is_the_same_on_each_pa
     browser.goto("/web/sign-in").await;
     let focused =
         async || browser.run("return document.activeElement.outerHTML;").await.to_string();
-    browser.find("body").await.keys(TAB).await.unwrap();
+    browser.find("body").await.send_keys(Key::Tab).await.unwrap();
     assert!(focused().await.contains("Skip to the content"), "{}", focused().await);
     browser.fill("#name", "ada-by-hand").await;
-    browser.find("#name").await.keys(ENTER).await.unwrap();
+    browser.find("#name").await.send_keys(Key::Enter).await.unwrap();
     browser.see_in(".who", "ada-by-hand").await;
     browser.close().await;
 }
