@@ -21,6 +21,7 @@ Resources:
     Type: AWS::Serverless::Api
     Properties:
       StageName: v1
+      MinimumCompressionSize: 20000
       AccessLogSetting:
         DestinationArn: !GetAtt AccessLog.Arn
         Format: >-

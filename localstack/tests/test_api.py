@@ -1,8 +1,10 @@
 """REST APIs, through a stack as the platform deploys them."""
 
+import gzip
 import json
 import socket
 import threading
+import zlib
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -223,6 +225,33 @@ def test_a_quota_ends(api):
     answers = [http(api["Url"] + "/quota", **key) for _ in range(5)]
     assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
     assert answers[3].json["message"] == "Limit Exceeded"
+
+
+# -- compression -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.guards("apigateway.compression")
+@pytest.mark.parametrize(("asked", "coding"), [("gzip", "gzip"), ("br, deflate", "deflate"), ("deflate, gzip", "gzip")])
+def test_a_long_answer_is_compressed_for_who_asks_for_it(api, asked, coding):
+    long = http(api["Url"] + "/open", "POST", b"x" * 20_000, Accept_Encoding=asked)
+    assert long.headers["Content-Encoding"] == coding
+    assert len(long.body) < 5_000 and int(long.headers["Content-Length"]) == len(long.body)
+    text = gzip.decompress(long.body) if coding == "gzip" else zlib.decompress(long.body)
+    assert json.loads(text)["body"] == "x" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("length", "headers"),
+    [
+        (10, {"Accept_Encoding": "gzip"}),
+        (20_000, {}),
+        (20_000, {"Accept_Encoding": "*"}),
+        (20_000, {"Accept_Encoding": "br, gzip;q=0"}),
+    ],
+)
+def test_what_is_short_or_not_asked_for_is_not_compressed(api, length, headers):
+    plain = http(api["Url"] + "/open", "POST", b"x" * length, **headers)
+    assert plain.headers["Content-Encoding"] is None and plain.json["body"] == "x" * length
 
 
 # -- access logs -----------------------------------------------------------------------------------------------------

@@ -108,13 +108,15 @@ Examples:
   cargo xtask build --arm64 --zip        for AWS on Graviton, with cargo-lambda and zig, fetched if missing")]
     Build(BuildArgs),
 
-    /// Measure: the event store on the local cloud that is up, or the rules.
+    /// Measure: the event store and the front door on the local cloud that is up, rules, and breakers.
     #[command(after_help = "\
-Keeps every single time in .local/bench/. On the cloud it makes tables of its own and deletes them again.
+Keeps every single time in .local/bench/. On the cloud it makes tables of its own and deletes them again; for the front
+door it makes a slot and books it, which stays.
 
 Examples:
   cargo xtask bench store                        appending and loading, by length of stream
   cargo xtask bench store --against dynamo-es    and beside the dynamo-es crate, in the same run
+  cargo xtask bench edge                         what clients wait for, screen by screen
   cargo xtask bench rules                        decide and fold, by criterion; needs no cloud")]
     Bench(BenchArgs),
 
@@ -248,6 +250,12 @@ pub(crate) enum Bench {
         /// Another store to measure afterwards, in turns with this one; benches/README.md says what is compared
         #[arg(long)]
         against: Option<Against>,
+    },
+    /// Every screen of the three front ends, on the local cloud that is up, and how long its parts take
+    Edge {
+        /// How often each is asked for
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
     },
     /// The rules of a booking, and folding: pure functions, by criterion
     Rules,

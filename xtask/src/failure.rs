@@ -18,6 +18,8 @@ pub(crate) struct Failure {
 
 /// What a shell expects of a command that a signal ended: 128 and the signal's number.
 const EXIT_SIGNAL_BASE: u8 = 128;
+/// The signal of a pipe that nobody reads any more.
+const SIGPIPE: u8 = 13;
 
 impl Failure {
     /// A failure that says what could not be done.
@@ -28,6 +30,16 @@ impl Failure {
     /// A signal asked the command to stop.
     pub(crate) fn interrupted(signal: u8) -> Self {
         Self { exit: EXIT_SIGNAL_BASE.saturating_add(signal), ..Self::new("interrupted") }
+    }
+
+    /// Nobody reads on, as behind `| head`: the command ends, and there is nothing to complain of.
+    pub(crate) fn unread() -> Self {
+        Self { exit: EXIT_SIGNAL_BASE + SIGPIPE, ..Self::new("") }
+    }
+
+    /// Whether there is anything to say.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.what.is_empty()
     }
 
     /// Adds a reason.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::clock;
-use crate::failure::{Context as _, Outcome};
+use crate::failure::{Context as _, Failure, Outcome};
 
 /// How often the spinner turns: often enough to look alive, seldom enough to cost nothing.
 const TICK: Duration = Duration::from_millis(100);
@@ -93,9 +93,12 @@ impl Ui {
     ///
     /// # Errors
     ///
-    /// When the other side of the pipe has gone away.
+    /// When nobody reads it, or it can't be written.
     pub(crate) fn print(self, text: impl Display) -> Outcome {
-        writeln!(io::stdout().lock(), "{text}").context(|| "cannot print".into())
+        match writeln!(io::stdout().lock(), "{text}") {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::unread()),
+            printed => printed.context(|| "cannot print".into()),
+        }
     }
 
     /// Begins a step, during which nothing else is printed.

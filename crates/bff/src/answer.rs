@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::compose::Composition;
 use crate::request::Request;
 
 /// What a client gets for its request.
@@ -65,6 +66,12 @@ impl Answer {
         self.headers.retain(|(it, _)| *it != name);
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// Tells how long each part has taken that it is made of: `Server-Timing`, which browsers show beside the request.
+    #[must_use]
+    pub fn timed(self, composition: &Composition) -> Self {
+        self.with("Server-Timing", composition.server_timing())
     }
 
     /// Names the body by an `ETag`, and does not send it to a client that has it: 304.

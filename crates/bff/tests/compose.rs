@@ -259,3 +259,24 @@ async fn of_a_name_that_is_given_twice_the_worse_is_told() {
     let status = Status::Missing { reason: Reason::Unavailable };
     assert_eq!(composition.report().status("a"), Some(status));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_tells_how_long_each_of_its_parts_has_taken() {
+    let composition = Composition::partial(Deadline::after(LIMIT));
+    let parts = tokio::try_join!(
+        composition.required("book", Fate::Slow.part(1)),
+        composition.optional("latest reviews", Fate::FailingSlowly.part(2)),
+        composition.optional("shop/", Fate::Gone.part(3)),
+    );
+    assert!(parts.is_ok());
+    // In the order in which they came; names as a header may have them.
+    let told = composition.server_timing();
+    let told: Vec<_> = told.split(", ").map(|it| it.split_once(";dur=").unwrap()).collect();
+    let milliseconds = |text: &str| text.split_once('.').unwrap().0.parse::<u64>().unwrap();
+    let told: Vec<_> = told.into_iter().map(|(name, dur)| (name, milliseconds(dur))).collect();
+    let names: Vec<_> = told.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["latest-reviews", "book", "shop-", "all"]);
+    for ((name, told), expected) in told.into_iter().zip([1_800, 1_900, 2_000, 2_000]) {
+        assert!((expected..expected + 5).contains(&told), "{name}: {told}, and not {expected}");
+    }
+}

@@ -336,6 +336,7 @@ async fn what_a_client_has_already_is_not_sent_again() {
     let services = Memory::new(well);
     let first = read().to(&services).await;
     let tag = first.headers["ETag"].clone();
+    assert!(first.headers["Server-Timing"].starts_with("booking;dur="));
     let again = read().header("If-None-Match", &tag).to(&services).await;
     assert_eq!((again.status_code, again.body.as_str()), (304, ""));
     assert_eq!(again.headers["ETag"], tag);

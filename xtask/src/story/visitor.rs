@@ -31,8 +31,8 @@ pub(crate) struct Visitor {
 /// A booking as its customer sees it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Booking {
-    pub(super) status: String,
+pub(crate) struct Booking {
+    pub(crate) status: String,
     #[serde(default)]
     pub(super) reason: Option<String>,
     #[serde(default)]
@@ -96,7 +96,7 @@ impl Visitor {
         })
     }
 
-    pub(super) async fn create_slot(&self, name: &str) -> Outcome<String> {
+    pub(crate) async fn create_slot(&self, name: &str) -> Outcome<String> {
         let slot = self.post("/operator/slots", Some(json!({"name": name})), 201).await?;
         field(&slot, "slotId")
     }
@@ -116,7 +116,7 @@ impl Visitor {
     }
 
     /// Asks for a booking that a card pays at once.
-    pub(super) async fn book_with_card(&self, slot: &str, card: &str) -> Outcome<String> {
+    pub(crate) async fn book_with_card(&self, slot: &str, card: &str) -> Outcome<String> {
         self.book(slot, json!({"mode": "instant", "token": card})).await
     }
 
@@ -156,7 +156,7 @@ impl Visitor {
     }
 
     /// The booking when nothing happens to it any more.
-    pub(super) async fn settled(&self, booking: &str) -> Outcome<Booking> {
+    pub(crate) async fn settled(&self, booking: &str) -> Outcome<Booking> {
         self.booking(booking, "the booking is settled", |it| it.status != "pending").await
     }
 
@@ -179,6 +179,24 @@ impl Visitor {
             }
             404 => Ok(None),
             _ => Err(refused("GET", path, status, &body)),
+        }
+    }
+
+    /// What a screen says of its parts (`Server-Timing`), if anything, and how long it was waited for.
+    pub(crate) async fn look(&self, path: &str) -> Outcome<(Duration, Option<String>)> {
+        let what = || format!("cannot reach {path}");
+        let request = self.http.get(format!("{}{path}", self.api)).bearer_auth(&self.token);
+        let begun = clock::start();
+        let response = request.send().await.context(what)?;
+        let status = response.status().as_u16();
+        let timing = response.headers().get("server-timing").and_then(|it| it.to_str().ok());
+        let timing = timing.map(str::to_owned);
+        let body = response.text().await.context(what)?;
+        let took = begun.elapsed();
+        if status == 200 {
+            Ok((took, timing))
+        } else {
+            Err(refused("GET", path, status, &Value::String(body)))
         }
     }
 

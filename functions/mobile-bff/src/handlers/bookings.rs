@@ -95,7 +95,7 @@ pub(super) async fn read(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
     let bill = bill_of(errand, &booking);
     let bill = composition.optional_within("billing", BILL_LIMIT, bill).await?;
     let shown = BookingShown::from(booking).with_bill(bill).reported(composition.report());
-    Ok(Answer::json(200, &shown).unless_known(errand.request))
+    Ok(Answer::json(200, &shown).unless_known(errand.request).timed(&composition))
 }
 
 /// The caller's booking; another's is not found.

@@ -36,7 +36,7 @@ pub(super) async fn list(
     let composition = Composition::partial(errand.deadline);
     let items = all(errand, edge, &composition).await?;
     let troubles = composition.report().troubles();
-    Ok(Answer::json(200, &BreakersShown { items, troubles }))
+    Ok(Answer::json(200, &BreakersShown { items, troubles }).timed(&composition))
 }
 
 /// How every breaker stands that can be reached; the composition names the others.

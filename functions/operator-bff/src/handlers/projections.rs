@@ -139,7 +139,7 @@ pub(super) async fn overview(
         Box::pin(breakers::all(errand, edge_breakers, &composition)),
     )?;
     let shown = OverviewShown::new(bookings, slots, depths, breakers, composition.report());
-    Ok(Answer::json(200, &shown))
+    Ok(Answer::json(200, &shown).timed(&composition))
 }
 
 /// What a projection holds.

@@ -28,7 +28,7 @@ pub(super) async fn letters(
     let composition = Composition::partial(errand.deadline);
     let items = all(queues, watched, &composition).await?;
     let troubles = composition.report().troubles();
-    Ok(Answer::json(200, &DeadLettersShown { items, troubles }))
+    Ok(Answer::json(200, &DeadLettersShown { items, troubles }).timed(&composition))
 }
 
 /// The letters of every queue that can be looked at; the composition names the others.

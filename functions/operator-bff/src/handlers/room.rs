@@ -146,7 +146,8 @@ where
             breakers: &breakers,
             report: &report,
         };
-        Ok(Answer::html(200, pages::overview::render(&self.visitor.place, &shown)))
+        let page = pages::overview::render(&self.visitor.place, &shown);
+        Ok(Answer::html(200, page).timed(&composition))
     }
 
     async fn bookings(&self) -> Result<Answer, Problem> {
@@ -229,7 +230,8 @@ where
             report: &report,
             now: self.now,
         };
-        Ok(Answer::html(200, pages::story::render(&self.visitor.place, &story)))
+        let page = pages::story::render(&self.visitor.place, &story);
+        Ok(Answer::html(200, page).timed(&composition))
     }
 
     async fn booking(&self, booking_id: BookingId) -> Result<Booking, Failure> {

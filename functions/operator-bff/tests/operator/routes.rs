@@ -368,6 +368,7 @@ async fn the_overview_shows_counts_and_projections() {
     let answer = Sent::new("GET", "/operator/overview", &[]).to(&Memory::new(well), &SAGAS).await;
     let overview = json_of(&answer);
     assert_eq!(overview["bookings"], json!({"pending": 3}));
+    assert!(answer.headers["Server-Timing"].contains("slots;dur="), "{:?}", answer.headers);
     assert_eq!(overview["slots"], json!({"available": 5}));
     assert_eq!(overview["projections"][0]["name"], "bookings");
     assert_eq!(overview["projections"][1]["lagSeconds"], 1);

@@ -34,14 +34,15 @@ pub(super) async fn show(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
     let booking_id = errand.request.path("bookingId")?;
     let query = errand.request.query(&["minVersion"])?;
     let min_version = query.number("minVersion", 1..=u64::MAX)?;
-    let whole = whole(errand, booking_id, min_version).await?;
+    let composition = Composition::partial(errand.deadline);
+    let whole = whole(errand, &composition, booking_id, min_version).await?;
+    // A page has a fresh key in it, so it is never the same; JSON may be.
     let answer = if wants_json(errand) {
-        Answer::json(200, &WholeShown::from(&whole))
+        Answer::json(200, &WholeShown::from(&whole)).unless_known(errand.request)
     } else {
         Answer::html(200, render(&errand.place, &whole, &errand.key, None, errand.now))
     };
-    // A page has a fresh key in it, so it is never the same; JSON may be.
-    Ok(if wants_json(errand) { answer.unless_known(errand.request) } else { answer })
+    Ok(answer.timed(&composition))
 }
 
 /// The same page, with a form on it that has come to nothing.
@@ -52,7 +53,8 @@ pub(super) async fn not_done(
     trouble: Trouble<'_>,
     key: &str,
 ) -> Result<Answer, Problem> {
-    let whole = whole(errand, booking_id, None).await?;
+    let composition = Composition::partial(errand.deadline);
+    let whole = whole(errand, &composition, booking_id, None).await?;
     let page = render(&errand.place, &whole, key, Some(trouble), errand.now);
     Ok(troubled(problem, page))
 }
@@ -67,6 +69,7 @@ fn wants_json(errand: &Errand<'_, impl Invoke>) -> bool {
 /// What has happened never changes, so it is asked for only if the booking has gone on since.
 async fn whole(
     errand: &Errand<'_, impl Invoke>,
+    composition: &Composition,
     booking_id: BookingId,
     min_version: Option<u64>,
 ) -> Result<Whole, Failure> {
@@ -74,7 +77,6 @@ async fn whole(
     let known = remembered.slot_of.last(&booking_id, errand.now).map(|it| it.value);
     let (tell, told) = watch::channel(known);
     let (tell_version, told_version) = watch::channel(None);
-    let composition = Composition::partial(errand.deadline);
 
     let booking = async {
         let booking = find(errand, booking_id, min_version).await?;

@@ -33,7 +33,8 @@ pub(super) async fn show(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
         Some(_) => return Err(Problem::validation("show is all, or not there")),
     };
     let asked = Asked { all, cursor: query.page()?.cursor };
-    Ok(Answer::html(200, page(errand, asked, None).await?))
+    let composition = Composition::partial(errand.deadline);
+    Ok(Answer::html(200, page(errand, &composition, asked, None).await?).timed(&composition))
 }
 
 /// The same page, with a form on it that has come to nothing.
@@ -44,15 +45,16 @@ pub(super) async fn not_booked(
 ) -> Result<Answer, Problem> {
     // Among all of them, for it may be free no more.
     let asked = Asked { all: true, cursor: None };
-    Ok(troubled(problem, page(errand, asked, Some(trouble)).await?))
+    let composition = Composition::partial(errand.deadline);
+    Ok(troubled(problem, page(errand, &composition, asked, Some(trouble)).await?))
 }
 
 async fn page(
     errand: &Errand<'_, impl Invoke>,
+    composition: &Composition,
     asked: Asked,
     trouble: Option<Trouble<'_>>,
 ) -> Result<String, Problem> {
-    let composition = Composition::partial(errand.deadline);
     let remembered = &errand.remembered.lists;
     let key = (asked.all, asked.cursor.clone());
     let slots = async {

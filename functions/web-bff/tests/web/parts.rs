@@ -148,6 +148,27 @@ async fn a_page_of_a_booking_says_what_it_lacks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_tells_how_long_each_part_took_and_that_they_ran_beside_each_other() {
+    let shared = Fates::new([Fate::Slow; 4]);
+    let world = World::new(services(&shared));
+    let sent = || Sent::booking("GET", "").cookie(&world.session(), &world.ada());
+    // From then on the slot is known, and nothing waits for the booking but what has happened to it.
+    world.send(sent()).await;
+    let answer = world.send(sent()).await;
+    let told = answer.headers["Server-Timing"].clone();
+    let names: Vec<_> = told.split(", ").map(|it| it.split_once(";dur=").unwrap().0).collect();
+    assert_eq!(names.last(), Some(&"all"), "{told}");
+    for name in ["booking", "parking", "billing", "timeline"] {
+        assert!(names.contains(&name), "{told}");
+    }
+    for metric in told.split(", ") {
+        let milliseconds = metric.split_once(";dur=").unwrap().1.split('.').next().unwrap();
+        // Four in a row would take four times as long.
+        assert!((1_400..1_450).contains(&milliseconds.parse::<u32>().unwrap()), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_seen_before_stands_in_and_says_how_old_it_is() {
     for fates in all().filter(|it| it[0].comes()) {
         let shared = Fates::new([Fate::Well; 4]);

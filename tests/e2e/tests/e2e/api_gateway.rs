@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use platform::{Platform, eventually, xtask};
+use platform::{Platform, Reply, eventually, xtask};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -27,6 +27,22 @@ async fn the_document_of_all_routes_is_for_everybody() {
     assert_eq!(page.status, 200);
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
     assert!(page.text.contains("/mobile/bookings"));
+}
+
+#[tokio::test]
+async fn a_long_answer_is_compressed_for_who_asks_for_it_under_the_same_tag() {
+    let platform = Platform::up();
+    let plain = platform.send(Method::GET, "/openapi.json", &[], None).await;
+    assert_eq!(plain.header("content-encoding"), None);
+    let asked = [("accept-encoding", "gzip")];
+    let zipped = platform.send(Method::GET, "/openapi.json", &asked, None).await;
+    assert_eq!(zipped.header("content-encoding").as_deref(), Some("gzip"));
+    assert_eq!(zipped.header("etag"), plain.header("etag"));
+    let length = |it: &Reply| it.header("content-length").unwrap().parse::<usize>().unwrap();
+    assert!(length(&zipped) * 3 < length(&plain), "{} of {}", length(&zipped), length(&plain));
+    // What is short would gain nothing.
+    let short = platform.send(Method::GET, "/health", &asked, None).await;
+    assert_eq!((short.status, short.header("content-encoding")), (200, None));
 }
 
 #[tokio::test]

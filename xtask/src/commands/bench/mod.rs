@@ -1,5 +1,7 @@
 //! `bench`: how long it takes.
 
+mod edge;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,6 +17,7 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &BenchArgs) -> Outco
     std::fs::create_dir_all(&kept).context(|| format!("cannot make {}", layout.shown(&kept)))?;
     match arguments.what {
         Bench::Store { against } => store(layout, ui, &kept, against).await?,
+        Bench::Edge { rounds } => edge::run(layout, ui, &kept, rounds).await?,
         Bench::Rules => by_criterion(layout, ui, &kept, "rules", "local").await?,
         // As for AWS throughout: a breaker is a hundred small calls into its libraries.
         Bench::Breaker => by_criterion(layout, ui, &kept, "breaker", "release").await?,
