@@ -159,14 +159,19 @@ impl Browser {
     /// wider than the screen, and every control says what it is. With `PARKADE_SCREENSHOTS`, keeps pictures in that folder.
     pub(crate) async fn look(&self, name: &str) {
         for screen in SCREENS {
-            self.screen(screen).await;
-            for scheme in ["light", "dark"] {
-                self.scheme(scheme).await;
-                let findings = self.run(FINDINGS).await;
-                assert_eq!(findings, json!([]), "{name}, {scheme}, {} px", screen.0);
-            }
-            self.scheme("light").await;
+            self.check(name, screen).await;
             self.keep(&format!("{name}-{}", screen.0)).await;
+        }
+    }
+
+    /// The same on one screen, without a picture.
+    pub(crate) async fn check(&self, name: &str, screen: (u32, u32)) {
+        self.screen(screen).await;
+        // Light at the end, as for pictures.
+        for scheme in ["dark", "light"] {
+            self.scheme(scheme).await;
+            let findings = self.run(FINDINGS).await;
+            assert_eq!(findings, json!([]), "{name}, {scheme}, {} px", screen.0);
         }
     }
 

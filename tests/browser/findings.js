@@ -54,7 +54,10 @@ const ids = [...document.querySelectorAll("[id]")].map((it) => it.id);
 for (const id of new Set(ids.filter((it, at) => ids.indexOf(it) !== at))) findings.push(`id ${id} is there twice`);
 // Not `innerWidth`: a phone makes its window as wide as what does not fit.
 if (document.documentElement.scrollWidth > screen.width) {
-  findings.push(`the page is ${document.documentElement.scrollWidth} px wide on ${screen.width}`);
+  // The innermost of those that do not fit.
+  const tooWide = [...document.querySelectorAll("body *")].filter((it) => it.getBoundingClientRect().right > screen.width).pop();
+  const culprit = tooWide?.outerHTML.slice(0, 200);
+  findings.push(`the page is ${document.documentElement.scrollWidth} px wide on ${screen.width}: ${culprit}`);
 }
 for (const foreign of document.querySelectorAll("[src], link[href]")) {
   const address = new URL(foreign.src || foreign.href, location.href);

@@ -4,4 +4,5 @@
 
 mod customer;
 mod driver;
+mod names;
 mod operator;

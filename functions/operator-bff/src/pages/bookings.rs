@@ -97,7 +97,7 @@ pub(super) fn table(
                             (words::badge(words::booking(booking.status)))
                             @if let Some(reason) = booking.reason { span .hint { " " (words::reason(reason)) } }
                         }
-                        td { (booking.customer.0) }
+                        td .name { (booking.customer.0) }
                         td { (made(booking.created_at)) }
                     }
                 }

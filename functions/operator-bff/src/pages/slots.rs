@@ -69,7 +69,7 @@ fn row(place: &Place, slot: &Slot) -> Markup {
     };
     html! {
         tr {
-            td { strong { (slot.name) } }
+            td .name { strong { (slot.name) } }
             td { (words::badge(words::slot(slot.status))) }
             td { code { "…" (short(&id)) } }
             td {

@@ -1,0 +1,46 @@
+//! The longest names that there may be, in one word: no page becomes wider than a phone.
+
+use platform::Platform;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::customer::booking_shown;
+use crate::driver::{Browser, SCREENS};
+
+/// A name of this many letters that is nobody else's.
+fn word(length: usize) -> String {
+    format!("{:w<length$}", Uuid::new_v4().simple().to_string())
+}
+
+#[tokio::test]
+async fn a_long_name_in_one_word_makes_no_page_too_wide() {
+    let platform = Platform::up();
+    platform.hold_provider_circuit().await;
+    let (slot, customer) = (word(100), word(64));
+    let wish = json!({ "name": slot });
+    let operator = platform.operator().await;
+    let made = operator.post("/operator/slots", &wish).await.expect(201);
+    platform.slot_appears(made["slotId"].as_str().unwrap()).await;
+
+    let [phone, _] = SCREENS;
+    let browser = Browser::open(&platform).await;
+    browser.sign_in("/web", &customer).await;
+    browser.open_slot(&slot).await;
+    browser.check("slots", phone).await;
+    browser.click("#wanted button[type=submit]").await;
+    browser.see_in(".head", "Booked").await;
+    browser.check("booking", phone).await;
+    let booking = booking_shown(&browser).await;
+    browser.goto("/web/bookings").await;
+    browser.see("Booked").await;
+    browser.check("my-bookings", phone).await;
+
+    browser.sign_in("/operator", "olga").await;
+    browser.check("control-room", phone).await;
+    let story = format!("/operator/room/bookings/{booking}");
+    for page in ["/operator/room/slots", "/operator/room/bookings", story.as_str()] {
+        browser.goto(page).await;
+        browser.check(page, phone).await;
+    }
+    browser.close().await;
+}
