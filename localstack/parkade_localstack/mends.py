@@ -79,6 +79,7 @@ MENDS = (
     Mend("garbage", "requests:collect_garbage_seldom"),
     Mend("dynamodb.expressions", "dynamodb.expressions:parse_once", "dynamodb"),
     Mend("dynamodb.items", "dynamodb.items:walk_once", "dynamodb"),
+    Mend("dynamodb.counts", "dynamodb.reads:count_without_copies", "dynamodb"),
     Mend("dynamodb.direct", "dynamodb.direct:serve_at_once", "dynamodb"),
     Mend("lambda.direct", "direct:invoke_at_once", "lambda"),
     Mend("events.direct", "direct:put_events_at_once", "events"),

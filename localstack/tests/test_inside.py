@@ -526,6 +526,61 @@ def test_a_condition_is_parsed_once_and_holds_for_what_it_held_for():
     )
 
 
+@pytest.mark.guards("dynamodb.counts")
+def test_what_is_only_counted_is_not_copied():
+    assert (
+        run(
+            """
+        import json
+        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.dynamodb.models import dynamodb_backends
+        from moto.dynamodb.models.dynamo_type import DynamoType, Item
+        from moto.dynamodb.responses import DynamoHandler
+
+        backend = dynamodb_backends[DEFAULT_ACCOUNT_ID]["us-east-1"]
+        keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+        table = backend.create_table(
+            "t", schema=keys, throughput=None, indexes=None, global_indexes=None, streams=None, billing_mode=None,
+            sse_specification=None, tags=[], deletion_protection_enabled=False, warm_throughput=None,
+            attr=[{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "N"}],
+        )
+        for number in range(10):
+            table.put_item({"pk": {"S": "a"}, "sk": {"N": str(number)}, "more": {"S": "x"}})
+        done = {"measured": 0}
+        measure = DynamoType.size
+        def counted(self):
+            done["measured"] += 1
+            return measure(self)
+        DynamoType.size = counted
+
+        def query(**more):
+            handler = DynamoHandler.__new__(DynamoHandler)
+            handler.current_account, handler.region = DEFAULT_ACCOUNT_ID, "us-east-1"
+            handler.body = {
+                "TableName": "t", "KeyConditionExpression": "pk = :a",
+                "ExpressionAttributeValues": {":a": {"S": "a"}}, **more,
+            }
+            return json.loads(handler.query())
+        copies = []
+        copy = Item.__deepcopy__
+        def seen(self, memo):
+            made = copy(self, memo)
+            copies.append(made is not self)
+            return made
+        Item.__deepcopy__ = seen
+        done["measured"] = 0
+        told = query(Select="COUNT", Limit=7)
+        print(told["Count"], "Items" in told, told["LastEvaluatedKey"]["sk"], any(copies), done["measured"])
+        copies.clear()
+        told = query()
+        print(told["Count"], len(told["Items"]), all(copies))
+        """,
+            "dynamodb.counts",
+        ).splitlines()
+        == ["7 False {'N': '6'} False 24", "10 10 True"]
+    )
+
+
 @pytest.mark.guards("dynamodb.items")
 def test_a_nested_value_is_walked_once():
     assert (

@@ -78,6 +78,21 @@ def test_an_item_costs_little(cloud, folder):
     assert saves(cloud, folder, "dynamodb.direct", put_and_get, 60)
 
 
+@pytest.mark.guards("dynamodb.direct")
+def test_a_query_costs_little(cloud, folder):
+    def query(cloud):
+        table, dynamodb = cloud.table(), cloud.client("dynamodb")
+        asked = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
+
+        def call():
+            dynamodb.query(TableName=table, **asked)
+            dynamodb.query(TableName=table, Select="COUNT", **asked)
+
+        return call
+
+    assert saves(cloud, folder, "dynamodb.direct", query, 60)
+
+
 @each("telemetry.lambda-metrics", "telemetry.lambda-logs", "lambda.direct")
 def test_an_invocation_costs_little(cloud, folder, mend):
     def invoke(cloud):

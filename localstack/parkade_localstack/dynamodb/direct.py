@@ -18,7 +18,7 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.iam.models import mark_account_as_visited
 
 from parkade_localstack import shortcuts
-from parkade_localstack.dynamodb import lock
+from parkade_localstack.dynamodb import lock, reads
 from parkade_localstack.shortcuts import Call, Caller
 
 TARGET = "DynamoDB_20120810."
@@ -101,7 +101,8 @@ def _carry_out(handler: DynamoHandler, method: str):
         return json.loads(answer) if isinstance(answer, str) else answer
     _raw.wanted = True
     try:
-        answer = _without_capacity(method)(handler)
+        with reads.noted(handler):
+            answer = _without_capacity(method)(handler)
     finally:
         _raw.wanted = False
     if isinstance(answer, dict):

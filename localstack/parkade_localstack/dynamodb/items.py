@@ -19,7 +19,7 @@ def walk_once() -> None:
     DynamoType.to_regular_json = _to_regular_json
     DynamoType.size = _sized(DynamoType.size)
     Item.__init__ = _init_item
-    Item.__deepcopy__ = _copy_item
+    Item.__deepcopy__ = copy_item
 
 
 def _copy(value):
@@ -36,7 +36,7 @@ def _copy(value):
     return value  # a text, a number, a truth value or bytes
 
 
-def _copy_item(self: Item, memo) -> Item:
+def copy_item(self: Item, memo) -> Item:
     copied = Item.__new__(Item)
     copied.__dict__.update(self.__dict__)
     copied.hash_key, copied.range_key = _copy(self.hash_key), _copy(self.range_key)

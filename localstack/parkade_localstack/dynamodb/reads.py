@@ -1,12 +1,30 @@
-"""A Query reads its partition, not the table."""
+"""A Query reads its partition, not the table, and does not copy what it only counts."""
 
+import contextlib
+import functools
 import threading
 
+from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.responses import DynamoHandler
+
+from parkade_localstack.dynamodb.items import copy_item
 
 _EVERY_PARTITION = object()
-# moto's Query asks the table for all its items; what the thread's Query is about is noted here meanwhile.
-_query = threading.local()
+
+
+class _Query(threading.local):
+    """What the thread's Query is about, noted while it runs."""
+
+    # moto asks the table for all its items.
+    partition = None
+    # `Select=COUNT`.
+    only_counts = False
+    # By identity: nobody changes an item meanwhile.
+    sizes: dict[int, int] | None = None
+
+
+_query = _Query()
 
 
 def query_one_partition() -> None:
@@ -21,7 +39,7 @@ def query_one_partition() -> None:
             _query.partition = None
 
     def items_of_query(self):
-        partition = getattr(_query, "partition", None)
+        partition = _query.partition
         if partition is None:
             return all_items(self)
         if partition is _EVERY_PARTITION:  # for an index; moto sorts what matches
@@ -38,3 +56,44 @@ def _unsorted(table: Table) -> list:
     if not table.range_key_attr:
         return list(table.items.values())
     return [item for partition in table.items.values() for item in partition.values()]
+
+
+@contextlib.contextmanager
+def noted(handler: DynamoHandler):
+    """While it answers, it is known whether it only counts; for whoever calls what is beneath `DynamoHandler.query`."""
+    _query.only_counts = str(handler.body.get("Select", "")).upper() == "COUNT"
+    try:
+        yield
+    finally:
+        _query.only_counts = False
+
+
+def count_without_copies() -> None:
+    """moto measures each item twice, and copies all that it has found before it counts them."""
+    handle, query, measured = DynamoHandler.query, Table.query, Item.size
+
+    @functools.wraps(handle)
+    def noted_handle(self):
+        with noted(self):
+            return handle(self)
+
+    def noted_query(self, *args, **kwargs):
+        _query.sizes = {}
+        try:
+            return query(self, *args, **kwargs)
+        finally:
+            _query.sizes = None
+
+    def copy_of_what_is_answered(self, memo):
+        return self if _query.only_counts else copy_item(self, memo)
+
+    def size(self) -> int:
+        sizes = _query.sizes
+        if sizes is None:
+            return measured(self)
+        if id(self) not in sizes:
+            sizes[id(self)] = measured(self)
+        return sizes[id(self)]
+
+    DynamoHandler.query, Table.query = noted_handle, noted_query
+    Item.__deepcopy__, Item.size = copy_of_what_is_answered, size
