@@ -1,4 +1,5 @@
-"""What functions ask of other services all the time goes straight to the provider: calls of functions, and events."""
+"""What functions ask of other services all the time goes straight to the provider: calls of functions, events, and how
+long queues are."""
 
 import json
 from io import BytesIO
@@ -10,6 +11,7 @@ from parkade_localstack.shortcuts import Call
 INVOKE_PREFIX, INVOKE_SUFFIX = "/2015-03-31/functions/", "/invocations"
 PUT_EVENTS, JSON = "AWSEvents.PutEvents", "application/x-amz-json-1.1"
 ENTRY_MEMBERS = {"Source", "DetailType", "Detail", "EventBusName"}
+QUEUE_ATTRIBUTES, QUEUE_JSON = "AmazonSQS.GetQueueAttributes", "application/x-amz-json-1.0"
 
 
 def invoke_at_once() -> None:
@@ -18,6 +20,10 @@ def invoke_at_once() -> None:
 
 def put_events_at_once() -> None:
     shortcuts.add(_put_events)
+
+
+def tell_queue_attributes_at_once() -> None:
+    shortcuts.add(_queue_attributes)
 
 
 def _invoke(call: Call):
@@ -47,13 +53,7 @@ def _invoke(call: Call):
 
 
 def _put_events(call: Call):
-    headers = call.headers
-    if (
-        headers.get("x-amz-target") != PUT_EVENTS
-        or headers.get("content-type") != JSON
-        or call.head.target != "/"
-        or not shortcuts.is_ordinary(call)
-    ):
+    if not _is_for(call, PUT_EVENTS, JSON):
         return None
     request = _events_of(call.body)
     if request is None:
@@ -62,6 +62,41 @@ def _put_events(call: Call):
     if not isinstance(result, dict):
         return result
     return shortcuts.answer(JSON, json.dumps(result).encode(), f"x-amzn-requestid: {context.request_id}")
+
+
+def _queue_attributes(call: Call):
+    if not _is_for(call, QUEUE_ATTRIBUTES, QUEUE_JSON):
+        return None
+    request = _attributes_of(call.body)
+    if request is None:
+        return None
+    context, result = _ask(call, "sqs", "GetQueueAttributes", request)
+    if not isinstance(result, dict):
+        return result
+    told = {name: value for name, value in result.items() if value is not None}
+    return shortcuts.answer(QUEUE_JSON, json.dumps(told).encode(), f"x-amzn-requestid: {context.request_id}")
+
+
+def _is_for(call: Call, target: str, content_type: str) -> bool:
+    return (
+        call.headers.get("x-amz-target") == target
+        and call.headers.get("content-type") == content_type
+        and call.head.target == "/"
+        and shortcuts.is_ordinary(call)
+    )
+
+
+def _attributes_of(body: bytes) -> dict | None:
+    """The request if it has a queue and names, and nothing else."""
+    try:
+        request = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(request, dict) or request.keys() != {"QueueUrl", "AttributeNames"}:
+        return None
+    names = request["AttributeNames"]
+    is_good = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return request if is_good and isinstance(request["QueueUrl"], str) else None
 
 
 def _events_of(body: bytes) -> dict | None:

@@ -83,6 +83,7 @@ MENDS = (
     Mend("dynamodb.direct", "dynamodb.direct:serve_at_once", "dynamodb"),
     Mend("lambda.direct", "direct:invoke_at_once", "lambda"),
     Mend("events.direct", "direct:put_events_at_once", "events"),
+    Mend("sqs.direct", "direct:tell_queue_attributes_at_once", "sqs"),
     Mend("apigateway.validators", "apigateway.requests:keep_validators", "apigateway"),
     Mend("events.patterns", "events:compile_patterns_once", "events"),
     Mend("lambda.arns", "environments:write_arns_once", "lambda"),

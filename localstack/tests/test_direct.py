@@ -264,6 +264,40 @@ def test_events_are_taken_as_by_the_long_way(cloud):
     assert len(given) > 4 and given == delivered()
 
 
+def test_queues_are_counted_as_by_the_long_way(cloud):
+    url, _ = cloud.queue()
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "QueueArn"]
+    asked = [
+        {"QueueUrl": url, "AttributeNames": counts},
+        {"QueueUrl": url, "AttributeNames": ["All"]},
+        {"QueueUrl": url, "AttributeNames": []},
+        {"QueueUrl": url, "AttributeNames": ["RedrivePolicy"]},
+        {"QueueUrl": url, "AttributeNames": ["Nonsense"]},
+        {"QueueUrl": url, "AttributeNames": "All"},
+        {"QueueUrl": url, "AttributeNames": [1]},
+        {"QueueUrl": url},
+        {"QueueUrl": url + "-absent", "AttributeNames": counts},
+        {"QueueUrl": 1, "AttributeNames": counts},
+        {"AttributeNames": counts},
+        {"QueueUrl": url, "AttributeNames": counts, "Unknown": "x"},
+        {},
+        [],
+    ]
+
+    def answers(**way):
+        for request in asked:
+            status, headers, body = ask(
+                cloud, "", json.dumps(request).encode(), X_Amz_Target="AmazonSQS.GetQueueAttributes",
+                Content_Type="application/x-amz-json-1.0", **signed_for("sqs"), **way
+            )  # fmt: skip
+            yield status, headers, re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", json.dumps(body))
+
+    cloud.client("sqs").send_message(QueueUrl=url, MessageBody="x")
+    direct = list(answers())
+    assert '"ApproximateNumberOfMessages": "1"' in direct[0][2]
+    assert direct == list(answers(**through_the_handlers(cloud)))
+
+
 def signed_for(service):
     credential = f"Credential=test/20260101/us-east-1/{service}/aws4_request"
     return {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"}

@@ -111,6 +111,15 @@ def test_a_message_costs_little(cloud, folder):
     assert saves(cloud, folder, "telemetry.sqs-metrics", send, 100)
 
 
+@pytest.mark.guards("sqs.direct")
+def test_a_look_at_a_queue_costs_little(cloud, folder):
+    def look(cloud):
+        (url, _), sqs = cloud.queue(), cloud.client("sqs")
+        return lambda: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+
+    assert saves(cloud, folder, "sqs.direct", look, 60)
+
+
 @each("inprocess", "events.direct")
 def test_an_event_to_a_queue_costs_little(cloud, folder, mend):
     def put(cloud):
