@@ -11,8 +11,13 @@ use uuid::Uuid;
 
 use crate::aws::http_client;
 use crate::clock;
+use crate::cloud::Cloud;
 use crate::deploy::Outputs;
+use crate::deploy::settings::Settings;
 use crate::failure::{Context as _, Failure, Outcome};
+use crate::keys::Keys;
+use crate::layout::Layout;
+use crate::token::{self, Scope, TTL_SECONDS};
 
 /// The contract gives an instant booking 30 s, whatever pays it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(40);
@@ -87,7 +92,18 @@ pub(crate) struct LedgerEntry {
 }
 
 impl Visitor {
-    pub(crate) fn new(outputs: &Outputs, token: String) -> Outcome<Self> {
+    /// Somebody of this name at the platform that is up.
+    pub(crate) fn at(layout: &Layout, cloud: &Cloud, scope: Scope, name: &str) -> Outcome<Self> {
+        let outputs = Outputs::load(layout)?.ok_or_else(|| {
+            Failure::new("the platform is not deployed").advise("run `cargo xtask up`")
+        })?;
+        let keys = Keys::ensure(layout)?;
+        let issuer = Settings::local(layout, &keys, &cloud.record.settings).issuer();
+        let token = token::issue(&keys, &issuer, scope, name, TTL_SECONDS, clock::now())?;
+        Self::new(&outputs, token)
+    }
+
+    pub(super) fn new(outputs: &Outputs, token: String) -> Outcome<Self> {
         Ok(Self {
             http: http_client()?,
             api: outputs.api_url.clone(),

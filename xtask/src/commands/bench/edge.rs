@@ -6,15 +6,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::clock;
 use crate::cloud;
-use crate::deploy::Outputs;
-use crate::deploy::settings::Settings;
 use crate::failure::{Context as _, Failure, Outcome};
-use crate::keys::Keys;
 use crate::layout::Layout;
 use crate::story::visitor::Visitor;
-use crate::token::{self, Scope, TTL_SECONDS};
+use crate::token::Scope;
 use crate::ui::Ui;
 
 /// Who a screen is for.
@@ -42,18 +38,9 @@ struct Inside {
 
 pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Outcome {
     let cloud = cloud::require(layout)?;
-    let outputs = Outputs::load(layout)?.ok_or_else(|| {
-        Failure::new("the platform is not deployed").advise("run `cargo xtask up`")
-    })?;
-    let keys = Keys::ensure(layout)?;
-    let issuer = Settings::local(layout, &keys, &cloud.record.settings).issuer();
-    let visitor = |scope, name: &str| {
-        let token = token::issue(&keys, &issuer, scope, name, TTL_SECONDS, clock::now())?;
-        Visitor::new(&outputs, token)
-    };
     let name = format!("bench-{}", Uuid::new_v4());
-    let (customer, operator) =
-        (visitor(Scope::Customer, &name)?, visitor(Scope::Operator, "bench")?);
+    let customer = Visitor::at(layout, &cloud, Scope::Customer, &name)?;
+    let operator = Visitor::at(layout, &cloud, Scope::Operator, "bench")?;
 
     let step = ui.step("Book a slot to look at");
     let slot = operator.create_slot("Bench").await?;
