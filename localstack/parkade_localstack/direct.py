@@ -3,15 +3,14 @@ long queues are."""
 
 import json
 from io import BytesIO
+from typing import Callable
 from urllib.parse import unquote
 
 from parkade_localstack import shortcuts
 from parkade_localstack.shortcuts import Call
 
 INVOKE_PREFIX, INVOKE_SUFFIX = "/2015-03-31/functions/", "/invocations"
-PUT_EVENTS, JSON = "AWSEvents.PutEvents", "application/x-amz-json-1.1"
 ENTRY_MEMBERS = {"Source", "DetailType", "Detail", "EventBusName"}
-QUEUE_ATTRIBUTES, QUEUE_JSON = "AmazonSQS.GetQueueAttributes", "application/x-amz-json-1.0"
 
 
 def invoke_at_once() -> None:
@@ -19,11 +18,13 @@ def invoke_at_once() -> None:
 
 
 def put_events_at_once() -> None:
-    shortcuts.add(_put_events)
+    target, content_type = "AWSEvents.PutEvents", "application/x-amz-json-1.1"
+    shortcuts.add(lambda call: _ask_in_json(call, target, content_type, "events", _events_of))
 
 
 def tell_queue_attributes_at_once() -> None:
-    shortcuts.add(_queue_attributes)
+    target, content_type = "AmazonSQS.GetQueueAttributes", "application/x-amz-json-1.0"
+    shortcuts.add(lambda call: _ask_in_json(call, target, content_type, "sqs", _attributes_of))
 
 
 def _invoke(call: Call):
@@ -52,38 +53,24 @@ def _invoke(call: Call):
     return shortcuts.answer("text/plain; charset=utf-8", payload, *told)
 
 
-def _put_events(call: Call):
-    if not _is_for(call, PUT_EVENTS, JSON):
+def _ask_in_json(call: Call, target: str, content_type: str, service: str, read: Callable[[bytes], dict | None]):
+    """For operations whose requests and answers the provider takes and gives as they are, if `read` finds nothing odd."""
+    headers = call.headers
+    if (
+        headers.get("x-amz-target") != target
+        or headers.get("content-type") != content_type
+        or call.head.target != "/"
+        or not shortcuts.is_ordinary(call)
+    ):
         return None
-    request = _events_of(call.body)
+    request = read(call.body)
     if request is None:
         return None
-    context, result = _ask(call, "events", "PutEvents", request)
-    if not isinstance(result, dict):
-        return result
-    return shortcuts.answer(JSON, json.dumps(result).encode(), f"x-amzn-requestid: {context.request_id}")
-
-
-def _queue_attributes(call: Call):
-    if not _is_for(call, QUEUE_ATTRIBUTES, QUEUE_JSON):
-        return None
-    request = _attributes_of(call.body)
-    if request is None:
-        return None
-    context, result = _ask(call, "sqs", "GetQueueAttributes", request)
+    context, result = _ask(call, service, target.rpartition(".")[2], request)
     if not isinstance(result, dict):
         return result
     told = {name: value for name, value in result.items() if value is not None}
-    return shortcuts.answer(QUEUE_JSON, json.dumps(told).encode(), f"x-amzn-requestid: {context.request_id}")
-
-
-def _is_for(call: Call, target: str, content_type: str) -> bool:
-    return (
-        call.headers.get("x-amz-target") == target
-        and call.headers.get("content-type") == content_type
-        and call.head.target == "/"
-        and shortcuts.is_ordinary(call)
-    )
+    return shortcuts.answer(content_type, json.dumps(told).encode(), f"x-amzn-requestid: {context.request_id}")
 
 
 def _attributes_of(body: bytes) -> dict | None:

@@ -532,6 +532,7 @@ def test_what_is_only_counted_is_not_copied():
         run(
             """
         import json
+        from copy import deepcopy
         from moto.core import DEFAULT_ACCOUNT_ID
         from moto.dynamodb.models import dynamodb_backends
         from moto.dynamodb.models.dynamo_type import DynamoType, Item
@@ -574,10 +575,18 @@ def test_what_is_only_counted_is_not_copied():
         copies.clear()
         told = query()
         print(told["Count"], len(told["Items"]), all(copies))
+
+        # Whoever changes an item changes a copy, also if the request asks for a count that it cannot have.
+        from parkade_localstack.dynamodb import reads
+        handler = DynamoHandler.__new__(DynamoHandler)
+        handler.body = {"Select": "COUNT"}
+        with reads.noted(handler):
+            item = table.get_item(DynamoType({"S": "a"}), DynamoType({"N": "1"}))
+            print(deepcopy(item) is not item)
         """,
             "dynamodb.counts",
         ).splitlines()
-        == ["7 False {'N': '6'} False 24", "10 10 True"]
+        == ["7 False {'N': '6'} False 24", "10 10 True", "True"]
     )
 
 

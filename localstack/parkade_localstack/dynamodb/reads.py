@@ -20,7 +20,7 @@ class _Query(threading.local):
     partition = None
     # `Select=COUNT`.
     only_counts = False
-    # By identity: nobody changes an item meanwhile.
+    # By identity, since nobody changes an item meanwhile; None outside of `Table.query`.
     sizes: dict[int, int] | None = None
 
 
@@ -85,7 +85,9 @@ def count_without_copies() -> None:
             _query.sizes = None
 
     def copy_of_what_is_answered(self, memo):
-        return self if _query.only_counts else copy_item(self, memo)
+        # Whoever is about to change an item has no Query under way, whatever the request says besides.
+        is_only_counted = _query.only_counts and _query.sizes is not None
+        return self if is_only_counted else copy_item(self, memo)
 
     def size(self) -> int:
         sizes = _query.sizes
