@@ -12,14 +12,27 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-/// A phone and a wide screen: width and height in pixels of the page.
-pub(crate) const SCREENS: [(u32, u32); 2] = [(390, 844), (1_280, 900)];
+/// Screens that every page is checked on, as width and height in CSS pixels. 320 is the width that content must fit without
+/// scrolling sideways (WCAG 2.2, 1.4.10), and what a wide screen shows at 400 %.
+const SCREENS: [(u32, u32); 3] = [NARROWEST, PHONE, WIDE];
+/// The narrowest screen that pages support.
+pub(crate) const NARROWEST: (u32, u32) = (320, 640);
+/// A phone.
+const PHONE: (u32, u32) = (390, 844);
+/// A laptop.
+const WIDE: (u32, u32) = (1_280, 900);
+/// Screens that pictures are taken on.
+const PICTURED: [(u32, u32); 2] = [PHONE, WIDE];
 
 /// How often a browser that does not start is started again.
 const STARTS_MAX: usize = 3;
 
-/// What a text must stand out by, by how large it is (WCAG 2.2, 1.4.3); and what every control must be called (4.1.2).
+/// Checks a page: axe-core's rules and our own.
 const FINDINGS: &str = include_str!("findings.js");
+/// Where the test command has put axe-core.
+const AXE_VARIABLE: &str = "PARKADE_AXE";
+/// Where axe-core is when the browser tests run without the test command, after it has fetched it once.
+const AXE: &str = ".local/axe-core/axe_playwright_python/axe.min.js";
 
 /// A window, and the processes behind it.
 pub(crate) struct Browser {
@@ -41,7 +54,7 @@ impl Browser {
             }
         };
         let browser = Self { driver, api: platform.api().to_owned(), _process: process };
-        browser.screen(SCREENS[1]).await;
+        browser.screen(WIDE).await;
         browser
     }
 
@@ -155,12 +168,14 @@ impl Browser {
         self.driver.cdp().send_raw(method, parameters).await.unwrap()
     }
 
-    /// Looks at the page as a phone and as a wide screen, light and dark: whoever can't see well can read it, nothing is
-    /// wider than the screen, and every control says what it is. With `PARKADE_SCREENSHOTS`, keeps pictures in that folder.
+    /// Checks the page on all screens, light and dark: axe-core finds nothing, nothing is wider than the screen and nothing
+    /// comes from another origin. With `PARKADE_SCREENSHOTS`, keeps pictures in that folder.
     pub(crate) async fn look(&self, name: &str) {
         for screen in SCREENS {
             self.check(name, screen).await;
-            self.keep(&format!("{name}-{}", screen.0)).await;
+            if PICTURED.contains(&screen) {
+                self.keep(&format!("{name}-{}", screen.0)).await;
+            }
         }
     }
 
@@ -170,9 +185,16 @@ impl Browser {
         // Light at the end, as for pictures.
         for scheme in ["dark", "light"] {
             self.scheme(scheme).await;
-            let findings = self.run(FINDINGS).await;
+            let findings = self.findings().await;
             assert_eq!(findings, json!([]), "{name}, {scheme}, {} px", screen.0);
         }
+    }
+
+    async fn findings(&self) -> Value {
+        if self.run("return typeof axe === 'undefined';").await == json!(true) {
+            self.run(&axe()).await;
+        }
+        self.driver.execute_async(FINDINGS, []).await.unwrap().json().clone()
     }
 
     async fn keep(&self, name: &str) {
@@ -203,6 +225,14 @@ impl Browser {
         assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
         self.driver.quit().await.unwrap();
     }
+}
+
+/// The source of axe-core.
+fn axe() -> String {
+    let path = root().join(variable(AXE_VARIABLE).unwrap_or_else(|| AXE.to_owned()));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| {
+        unreachable!("{}: {error}; `cargo xtask test --only e2e` fetches axe-core", path.display())
+    })
 }
 
 /// A driver, and a window that it has opened. Two that start at once may get into each other's way.

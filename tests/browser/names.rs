@@ -1,11 +1,11 @@
-//! The longest names that there may be, in one word: no page becomes wider than a phone.
+//! The longest names that there may be, in one word: no page becomes wider than the narrowest screen.
 
 use platform::Platform;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::customer::booking_shown;
-use crate::driver::{Browser, SCREENS};
+use crate::driver::{Browser, NARROWEST};
 
 /// A name of this many letters that is nobody else's.
 fn word(length: usize) -> String {
@@ -22,25 +22,24 @@ async fn a_long_name_in_one_word_makes_no_page_too_wide() {
     let made = operator.post("/operator/slots", &wish).await.expect(201);
     platform.slot_appears(made["slotId"].as_str().unwrap()).await;
 
-    let [phone, _] = SCREENS;
     let browser = Browser::open(&platform).await;
     browser.sign_in("/web", &customer).await;
     browser.open_slot(&slot).await;
-    browser.check("slots", phone).await;
+    browser.check("slots", NARROWEST).await;
     browser.click("#wanted button[type=submit]").await;
     browser.see_in(".head", "Booked").await;
-    browser.check("booking", phone).await;
+    browser.check("booking", NARROWEST).await;
     let booking = booking_shown(&browser).await;
     browser.goto("/web/bookings").await;
     browser.see("Booked").await;
-    browser.check("my-bookings", phone).await;
+    browser.check("my-bookings", NARROWEST).await;
 
     browser.sign_in("/operator", "olga").await;
-    browser.check("control-room", phone).await;
+    browser.check("control-room", NARROWEST).await;
     let story = format!("/operator/room/bookings/{booking}");
     for page in ["/operator/room/slots", "/operator/room/bookings", story.as_str()] {
         browser.goto(page).await;
-        browser.check(page, phone).await;
+        browser.check(page, NARROWEST).await;
     }
     browser.close().await;
 }

@@ -13,7 +13,7 @@ use crate::keys::Keys;
 use crate::layout::Layout;
 use crate::token::{self, Scope};
 use crate::ui::Ui;
-use crate::{clock, cloud, files, proc, python};
+use crate::{clock, cloud, files, proc, python, tools};
 
 /// What is checked, in order: name, and what it is.
 const STEPS: [(&str, &str); 9] = [
@@ -33,6 +33,8 @@ const STEPS: [(&str, &str); 9] = [
 const E2E: [&str; 6] = [BROWSER, "e2e", FUZZER, "breakers", "faults", "chaos"];
 /// The one that wants a browser besides, and lies in a workspace of its own.
 const BROWSER: &str = "browser";
+/// What finds the faults of a page that keep people from using it; in the folder of its wheel.
+const AXE: &str = "axe_playwright_python/axe.min.js";
 const BROWSER_MANIFEST: &str = "tests/browser/Cargo.toml";
 /// The workspaces beside this one: what they need is built for nobody else.
 const APART: [&str; 2] = ["benches/Cargo.toml", BROWSER_MANIFEST];
@@ -219,7 +221,7 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> O
                 Ok(())
             }
             FUZZER => fuzz(layout, ui, &own).await,
-            name => run_tests(layout, &own, program, name).await,
+            name => run_tests(layout, ui, &own, program, name).await,
         };
         if passed.is_err() {
             break;
@@ -246,13 +248,16 @@ async fn e2e(layout: &Layout, ui: Ui, arguments: &TestArgs, program: &Path) -> O
 }
 
 /// Runs one test program over the cloud that is up; `xtask` is this one, which the tests call.
-async fn run_tests(layout: &Layout, own: &Layout, xtask: &Path, name: &str) -> Outcome {
+async fn run_tests(layout: &Layout, ui: Ui, own: &Layout, xtask: &Path, name: &str) -> Outcome {
     let command: &[&str] = match python::on_path("cargo-nextest") {
         Some(_) => &["nextest", "run", "--cargo-profile", "local", "-j", "4"],
         None => &["test", "--profile", "local"],
     };
     let tests = match name {
-        BROWSER => browser(layout, command),
+        BROWSER => {
+            let axe = tools::fetch(layout, ui, "axe-core", "0.2 MB").await?;
+            browser(layout, command).env("PARKADE_AXE", axe.join(AXE))
+        }
         // The whole workspace and not `-p e2e`: for one package alone, cargo would compile half of the rest anew.
         _ => cargo(layout, command).args(["--workspace", "--test", name]),
     };
