@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use service_error::ServiceError;
 
-/// With which an execution ends that has left its booking half done.
-const NEEDS_OPERATOR: &str = "NeedsOperator";
+/// The error of an execution that ended before its compensations were complete. The second name is that of executions
+/// started by an earlier release, which are kept for 90 days.
+const MANUAL_INTERVENTION_REQUIRED: [&str; 2] = ["ManualInterventionRequired", "NeedsOperator"];
 
 /// Knows executions by their names.
 ///
@@ -74,7 +75,7 @@ impl Execution {
             ExecutionStatus::Failed => {
                 let last = self.history.last().map(|event| &event.what);
                 matches!(last, Some(Happening::Ended { error: Some(error), .. })
-                    if error == NEEDS_OPERATOR)
+                    if MANUAL_INTERVENTION_REQUIRED.contains(&error.as_str()))
             }
             ExecutionStatus::Running
             | ExecutionStatus::Succeeded

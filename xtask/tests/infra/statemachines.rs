@@ -38,8 +38,8 @@ const LAST: &str = "FailBooking";
 /// Finds out whether a booking was completed although nobody heard of it, and only then is refused.
 const JUDGE: &str = "FailBookingUnlessCompleted";
 /// Leaves a letter for the operator, and ends the execution.
-const TELL_OPERATOR: &str = "TellOperator";
-const NEEDS_OPERATOR: &str = "NeedsOperator";
+const NOTIFY_OPERATOR: &str = "NotifyOperator";
+const MANUAL_INTERVENTION_REQUIRED: &str = "ManualInterventionRequired";
 const ALL: &str = "States.ALL";
 
 fn machines() -> Vec<(String, Value)> {
@@ -236,20 +236,20 @@ fn an_undo_is_tried_for_minutes_and_then_given_to_a_person() {
         let (attempts, pauses) = patience(retriers[0]);
         assert!(attempts >= 10 && pauses >= 300, "{name}: {attempts} attempts in {pauses} s");
         for catcher in catchers {
-            assert_eq!(catcher["Next"], TELL_OPERATOR, "{name}");
+            assert_eq!(catcher["Next"], NOTIFY_OPERATOR, "{name}");
         }
     }
     for (name, task) in commands(&saga).map(|(name, task, _)| (name, task)) {
-        let gives_up = exits(task).contains(TELL_OPERATOR);
+        let gives_up = exits(task).contains(NOTIFY_OPERATOR);
         assert_eq!(gives_up, is_undo(name), "{name} leaves what it did half done");
-        assert!(!exits(task).contains(NEEDS_OPERATOR), "{name} tells nobody");
+        assert!(!exits(task).contains(MANUAL_INTERVENTION_REQUIRED), "{name} tells nobody");
     }
-    let tell = &saga["States"][TELL_OPERATOR];
-    assert_eq!(exits(tell), BTreeSet::from([NEEDS_OPERATOR.to_owned()]));
+    let tell = &saga["States"][NOTIFY_OPERATOR];
+    assert_eq!(exits(tell), BTreeSet::from([MANUAL_INTERVENTION_REQUIRED.to_owned()]));
     let (attempts, pauses) = patience(list(&tell["Retry"]).next().expect("it is retried"));
     assert!(attempts >= 10 && pauses >= 300, "{attempts} attempts in {pauses} s");
-    assert_eq!(saga["States"][NEEDS_OPERATOR]["Type"], "Fail");
-    assert_eq!(saga["States"][NEEDS_OPERATOR]["Error"], NEEDS_OPERATOR);
+    assert_eq!(saga["States"][MANUAL_INTERVENTION_REQUIRED]["Type"], "Fail");
+    assert_eq!(saga["States"][MANUAL_INTERVENTION_REQUIRED]["Error"], MANUAL_INTERVENTION_REQUIRED);
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn what_is_taken_up_is_undone_by_the_undos_of_the_saga() {
 #[test]
 fn a_letter_holds_what_it_takes_to_take_the_saga_up() {
     for (name, definition) in machines() {
-        let letter = &definition["States"][TELL_OPERATOR]["Parameters"]["MessageBody"];
+        let letter = &definition["States"][NOTIFY_OPERATOR]["Parameters"]["MessageBody"];
         let known: BTreeSet<&str> =
             entries(letter).map(|(key, _)| key.trim_end_matches(".$")).collect();
         let wanted = ["execution", "bookingId", "slotId", "correlationId", "reason", "failure"];
@@ -321,7 +321,7 @@ fn every_state_is_given_the_whole_input() {
     // So an undo knows as much as its do did, whatever the states between have answered.
     for (name, task) in tasks(&booking_saga()) {
         assert_eq!(task.get("ResultPath"), Some(&Value::Null), "{name} adds to the input");
-        for catcher in list(&task["Catch"]).filter(|catcher| catcher["Next"] != TELL_OPERATOR) {
+        for catcher in list(&task["Catch"]).filter(|catcher| catcher["Next"] != NOTIFY_OPERATOR) {
             assert_eq!(catcher.get("ResultPath"), Some(&Value::Null), "{name} adds to the input");
         }
     }

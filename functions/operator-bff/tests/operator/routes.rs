@@ -502,8 +502,9 @@ impl Workflow for TakenUp {
         };
         let number = name.strip_prefix(BOOKING).expect("it is of this booking");
         Ok(match (machine, number) {
+            // The name that an earlier release gave to this error.
             (Machine::Saga, "") => Some(execution("RefundPayment", "NeedsOperator")),
-            (Machine::Undo, "-1") => Some(execution("UnblockSlot", "NeedsOperator")),
+            (Machine::Undo, "-1") => Some(execution("UnblockSlot", "ManualInterventionRequired")),
             (Machine::Undo, "-2") => Some(execution("FailBooking", "BookingFailed")),
             other => unreachable!("nobody should ask for {other:?}"),
         })

@@ -107,7 +107,7 @@ async fn live_through(platform: &Platform, machine: &Substituted, case: &Case) {
     machine.plan(&slot, &case.plan);
     let booking = customer.book_instant(&slot, "tok_visa").await;
     let saga = ended(&operator, &booking, &case.name).await;
-    let wants_operator = saga["error"] == "NeedsOperator";
+    let wants_operator = saga["error"] == "ManualInterventionRequired";
     assert_eq!(wants_operator, case.wants_operator, "{}: {booking}: {saga}", case.name);
     if wants_operator {
         let letters = operator.get("/operator/dead-letters").await.expect(200);

@@ -289,7 +289,7 @@ async fn an_undo_that_keeps_failing_is_left_to_an_operator_who_is_told_all() {
         assert_eq!(stage.attempts(undo), 13);
         assert_eq!(start.elapsed(), Duration::from_secs(1 + 2 + 4 + 8 + 16 + 32 + 6 * 60));
         let Ended::Failed { state, error, cause } = ended else { unreachable!("{ended:?}") };
-        assert_eq!([state, error], ["NeedsOperator", "NeedsOperator"]);
+        assert_eq!([state, error], ["ManualInterventionRequired", "ManualInterventionRequired"]);
         let (reason, failure) = cause.split_once(": ").expect("a reason and a failure");
         assert_eq!(reason, "payment_declined");
         let failure: Value = serde_json::from_str(failure).expect("the failure is JSON");
