@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::command::Program;
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::files;
 use crate::layout::Layout;
 use crate::python;
@@ -33,7 +33,7 @@ impl CargoLambda {
 }
 
 /// Finds it, or fetches it: 14 MB.
-pub(crate) async fn ensure(layout: &Layout, ui: Ui) -> Outcome<CargoLambda> {
+pub(crate) async fn ensure(layout: &Layout, ui: Ui) -> Result<CargoLambda> {
     if let Some(path) = python::on_path("cargo-lambda") {
         return Ok(CargoLambda { path, zig: None });
     }
@@ -42,7 +42,7 @@ pub(crate) async fn ensure(layout: &Layout, ui: Ui) -> Outcome<CargoLambda> {
 }
 
 /// With zig, which links for other processors: 90 MB more, 400 MB unpacked.
-pub(crate) async fn ensure_with_zig(layout: &Layout, ui: Ui) -> Outcome<CargoLambda> {
+pub(crate) async fn ensure_with_zig(layout: &Layout, ui: Ui) -> Result<CargoLambda> {
     let found = ensure(layout, ui).await?;
     if python::on_path("zig").is_some() {
         return Ok(found);
@@ -51,7 +51,7 @@ pub(crate) async fn ensure_with_zig(layout: &Layout, ui: Ui) -> Outcome<CargoLam
     Ok(CargoLambda { zig: Some(zig), ..found })
 }
 
-async fn fetch(layout: &Layout, ui: Ui, name: &str, size: &str) -> Outcome<PathBuf> {
+async fn fetch(layout: &Layout, ui: Ui, name: &str, size: &str) -> Result<PathBuf> {
     let lock = layout.root.join("xtask/tools").join(format!("{name}.lock"));
     let wanted = files::hash(files::read_text(&lock)?.as_bytes());
     let folder = layout.tools.join(name);

@@ -8,7 +8,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::json;
 
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 use crate::layout::Layout;
 
@@ -37,7 +37,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Reads the keys, and makes first what is missing.
-    pub(crate) fn ensure(layout: &Layout) -> Outcome<Self> {
+    pub(crate) fn ensure(layout: &Layout) -> Result<Self> {
         let folder = layout.keys();
         let (signer, pkcs8) = signer(folder.join("signing-key.pem"))?;
         let public = signer.public_key().as_ref();
@@ -66,13 +66,13 @@ impl Keys {
     }
 
     /// Signs as ES256 does.
-    pub(crate) fn sign(&self, message: &[u8]) -> Outcome<Vec<u8>> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         let signature = self.signer.sign(&SystemRandom::new(), message);
         Ok(signature.context(|| "cannot sign".into())?.as_ref().to_vec())
     }
 }
 
-fn signer(path: PathBuf) -> Outcome<(EcdsaKeyPair, Vec<u8>)> {
+fn signer(path: PathBuf) -> Result<(EcdsaKeyPair, Vec<u8>)> {
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let pkcs8 = match files::read_optional(&path)? {
@@ -93,7 +93,7 @@ fn signer(path: PathBuf) -> Outcome<(EcdsaKeyPair, Vec<u8>)> {
     Ok((signer, pkcs8))
 }
 
-fn secret(path: PathBuf) -> Outcome<String> {
+fn secret(path: PathBuf) -> Result<String> {
     if let Some(text) = files::read_optional(&path)? {
         return String::from_utf8(text).context(|| format!("{} is no text", path.display()));
     }

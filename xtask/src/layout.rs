@@ -84,6 +84,11 @@ impl Layout {
         self.state.join("functions.env")
     }
 
+    /// The running `cargo xtask watch`.
+    pub(crate) fn watch_record(&self) -> PathBuf {
+        self.state.join("watch.json")
+    }
+
     /// A path as it is shown: relative to the clone where it lies inside.
     pub(crate) fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()

@@ -5,9 +5,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::clock;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 
 /// How often the spinner turns: often enough to look alive, seldom enough to cost nothing.
 const TICK: Duration = Duration::from_millis(100);
@@ -16,6 +17,8 @@ const TICK: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ui {
     spins: bool,
+    /// Whether there is no progress at all.
+    is_quiet: bool,
     /// Colours of progress.
     pub(crate) paint: Paint,
     /// Colours of results.
@@ -72,20 +75,28 @@ impl Paint {
 
 impl Ui {
     /// Looks at where the output goes, and at `NO_COLOR`.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(is_quiet: bool) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
             && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
         let stderr = io::stderr().is_terminal();
         Self {
-            spins: stderr && wanted,
+            spins: stderr && wanted && !is_quiet,
+            is_quiet,
             paint: Paint { on: stderr && wanted },
             paint_out: Paint { on: io::stdout().is_terminal() && wanted },
         }
     }
 
-    /// One line of progress.
+    /// One line of progress; nothing if quiet.
     pub(crate) fn say(self, text: impl Display) {
-        // A reader who has gone away does not stop the work.
+        if !self.is_quiet {
+            self.error(text);
+        }
+    }
+
+    /// One line of an error.
+    pub(crate) fn error(self, text: impl Display) {
+        // A closed stderr does not stop the work.
         drop(writeln!(io::stderr().lock(), "{text}"));
     }
 
@@ -93,12 +104,18 @@ impl Ui {
     ///
     /// # Errors
     ///
-    /// When nobody reads it, or it can't be written.
-    pub(crate) fn print(self, text: impl Display) -> Outcome {
+    /// When stdout is closed, or cannot be written to.
+    pub(crate) fn print(self, text: impl Display) -> Result {
         match writeln!(io::stdout().lock(), "{text}") {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::unread()),
             printed => printed.context(|| "cannot print".into()),
         }
+    }
+
+    /// A result as JSON, indented.
+    pub(crate) fn print_json(self, value: &impl Serialize) -> Result {
+        let text = serde_json::to_string_pretty(value).context(|| "cannot write JSON".into())?;
+        self.print(text)
     }
 
     /// Begins a step, during which nothing else is printed.
@@ -134,7 +151,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Says what the step is at, to who watches.
+    /// Shows the current part of the step.
     pub(crate) fn at(&self, detail: impl Display) {
         if let Some(spinner) = &self.spinner {
             spinner.set_message(format!("{} {}", self.what, self.ui.paint.faint(detail)));

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Aws, Call, OrFail as _, Refusal};
-use crate::failure::{Context as _, Outcome};
+use crate::failure::{Context as _, Result};
 
 /// A function as it is deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -47,7 +47,7 @@ struct Page {
 
 impl Aws {
     /// All functions whose names begin so.
-    pub(crate) async fn functions(&self, prefix: &str) -> Outcome<Vec<Function>> {
+    pub(crate) async fn functions(&self, prefix: &str) -> Result<Vec<Function>> {
         // One page: there are 50 to a page, and the signature here knows no query to ask for more.
         let answer = self.lambda(Method::GET, "/2015-03-31/functions/", None).await?;
         let page: Page =
@@ -60,7 +60,7 @@ impl Aws {
     }
 
     /// One function.
-    pub(crate) async fn function(&self, name: &str) -> Outcome<Function> {
+    pub(crate) async fn function(&self, name: &str) -> Result<Function> {
         let path = format!("/2015-03-31/functions/{name}/configuration");
         let answer = self.lambda(Method::GET, &path, None).await?;
         serde_json::from_value(answer.or_fail(|| format!("cannot look at the function {name}"))?)
@@ -68,12 +68,7 @@ impl Aws {
     }
 
     /// Begins to run new code.
-    pub(crate) async fn update_function_code(
-        &self,
-        name: &str,
-        bucket: &str,
-        key: &str,
-    ) -> Outcome {
+    pub(crate) async fn update_function_code(&self, name: &str, bucket: &str, key: &str) -> Result {
         let path = format!("/2015-03-31/functions/{name}/code");
         let body = json!({"S3Bucket": bucket, "S3Key": key});
         let answer = self.lambda(Method::PUT, &path, Some(&body)).await?;
@@ -85,7 +80,7 @@ impl Aws {
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Outcome<Result<Value, Refusal>> {
+    ) -> Result<Result<Value, Refusal>> {
         let headers = vec![("content-type", "application/json".to_owned())];
         self.send_json(Call { service: "lambda", method, path, headers, body: Vec::new() }, body)
             .await

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Aws, Call, OrFail as _, Refusal};
-use crate::failure::{Context as _, Outcome};
+use crate::failure::{Context as _, Result};
 
 /// One line of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -35,7 +35,7 @@ impl Aws {
         group: &str,
         since_ms: i64,
         word: Option<&str>,
-    ) -> Outcome<Vec<LogEvent>> {
+    ) -> Result<Vec<LogEvent>> {
         let (mut found, mut token) = (Vec::new(), None);
         loop {
             let mut body = json!({"logGroupName": group, "startTime": since_ms});
@@ -61,7 +61,7 @@ impl Aws {
         }
     }
 
-    async fn logs(&self, action: &str, body: &Value) -> Outcome<Result<Value, Refusal>> {
+    async fn logs(&self, action: &str, body: &Value) -> Result<Result<Value, Refusal>> {
         let headers = vec![
             ("content-type", "application/x-amz-json-1.1".to_owned()),
             ("x-amz-target", format!("Logs_20140328.{action}")),

@@ -17,7 +17,7 @@ use serde_json::Value;
 pub(crate) use cloudformation::Stack;
 
 use crate::clock;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 
 /// The local cloud's account.
 pub(crate) const LOCAL_ACCOUNT: &str = "000000000000";
@@ -83,11 +83,16 @@ impl std::error::Error for Refusal {}
 type Answer = Result<String, Refusal>;
 
 /// An HTTP client for addresses on this machine.
-pub(crate) fn http_client() -> Outcome<reqwest::Client> {
+pub(crate) fn http_client() -> Result<reqwest::Client> {
+    http_client_within(TIMEOUT)
+}
+
+/// The same with another limit for a whole request.
+pub(crate) fn http_client_within(timeout: Duration) -> Result<reqwest::Client> {
     // reqwest wants to know who does TLS, though nothing here uses it; a second choice is refused, and is the same.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder()
-        .timeout(TIMEOUT)
+        .timeout(timeout)
         // A proxy is for what is elsewhere.
         .no_proxy()
         .build()
@@ -96,7 +101,7 @@ pub(crate) fn http_client() -> Outcome<reqwest::Client> {
 
 impl Aws {
     /// The local cloud on this port.
-    pub(crate) fn local(port: u16) -> Outcome<Self> {
+    pub(crate) fn local(port: u16) -> Result<Self> {
         Ok(Self {
             http: http_client()?,
             endpoint: format!("http://127.0.0.1:{port}"),
@@ -113,12 +118,12 @@ impl Aws {
         &self.endpoint
     }
 
-    /// The address of a REST API on the local cloud, which knows no host names.
-    pub(crate) fn execute_api(&self, api: &str, stage: &str) -> String {
-        format!("{}/_aws/execute-api/{api}/{stage}", self.endpoint)
+    /// The address of a REST API with an id of its own choice on the local cloud (`localstack/README.md`).
+    pub(crate) fn named_api(&self, api: &str, stage: &str) -> String {
+        format!("{}/{api}/{stage}", self.endpoint)
     }
 
-    async fn send(&self, call: Call<'_>) -> Outcome<Answer> {
+    async fn send(&self, call: Call<'_>) -> Result<Answer> {
         let url = format!("{}{}", self.endpoint, call.path);
         let what = || format!("cannot call {} at {}", call.service, self.endpoint);
         let host = self.endpoint.trim_start_matches("http://").trim_start_matches("https://");
@@ -152,7 +157,7 @@ impl Aws {
         &self,
         mut call: Call<'_>,
         body: Option<&Value>,
-    ) -> Outcome<Result<Value, Refusal>> {
+    ) -> Result<Result<Value, Refusal>> {
         if let Some(body) = body {
             call.body = body.to_string().into_bytes();
         }
@@ -203,11 +208,11 @@ impl NamedNode for roxmltree::Node<'_, '_> {
 /// Makes a failure of a refusal that nothing can be done about here.
 pub(crate) trait OrFail<T> {
     /// Turns AWS's no into the failure of `what`.
-    fn or_fail(self, what: impl FnOnce() -> String) -> Outcome<T>;
+    fn or_fail(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T> OrFail<T> for Result<T, Refusal> {
-    fn or_fail(self, what: impl FnOnce() -> String) -> Outcome<T> {
+    fn or_fail(self, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|refusal| Failure::new(what()).because(refusal))
     }
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::command::Program;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 use crate::layout::Layout;
 use crate::ui::Ui;
@@ -44,7 +44,7 @@ pub(crate) struct Built {
 }
 
 /// Builds every function for this machine.
-pub(crate) async fn functions(layout: &Layout, ui: Ui, profile: Profile) -> Outcome<Built> {
+pub(crate) async fn functions(layout: &Layout, ui: Ui, profile: Profile) -> Result<Built> {
     let names = binaries(layout).await?;
     let step = ui.loud_step(format!("Build {} functions", names.len()));
     // No package is named: so that cargo unites the features of the same packages each time, and builds nothing twice.
@@ -53,7 +53,7 @@ pub(crate) async fn functions(layout: &Layout, ui: Ui, profile: Profile) -> Outc
         cargo = cargo.args(["--bin", name]);
     }
     if !names.is_empty() {
-        cargo.run().await.map_err(|failure| failure.advise("mend what the compiler says above"))?;
+        cargo.run().await.map_err(|failure| failure.advise("fix the errors above"))?;
     }
     let built = install(layout, &names, &layout.target().join(profile.name()))?;
     step.done(match built.changed {
@@ -64,7 +64,7 @@ pub(crate) async fn functions(layout: &Layout, ui: Ui, profile: Profile) -> Outc
 }
 
 /// Builds every function for AWS's ARM processors, with cargo-lambda and zig.
-pub(crate) async fn functions_for_arm(layout: &Layout, ui: Ui) -> Outcome<Built> {
+pub(crate) async fn functions_for_arm(layout: &Layout, ui: Ui) -> Result<Built> {
     let names = binaries(layout).await?;
     let cargo_lambda = crate::cargo_lambda::ensure_with_zig(layout, ui).await?;
     let step = ui.loud_step(format!("Build {} functions for arm64", names.len()));
@@ -82,7 +82,7 @@ pub(crate) async fn functions_for_arm(layout: &Layout, ui: Ui) -> Outcome<Built>
 }
 
 /// Puts what cargo built where the functions lie; what is the same there stays untouched.
-fn install(layout: &Layout, names: &[String], from: &Path) -> Outcome<Built> {
+fn install(layout: &Layout, names: &[String], from: &Path) -> Result<Built> {
     let mut built = Built { hashes: BTreeMap::new(), changed: 0 };
     for name in names {
         let content =
@@ -98,7 +98,7 @@ fn install(layout: &Layout, names: &[String], from: &Path) -> Outcome<Built> {
 }
 
 /// Removes the folders of functions that are no more.
-fn remove_strangers(folder: &Path, names: &[String]) -> Outcome {
+fn remove_strangers(folder: &Path, names: &[String]) -> Result {
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {
         let path = entry.context(|| format!("cannot list {}", folder.display()))?.path();
@@ -112,12 +112,12 @@ fn remove_strangers(folder: &Path, names: &[String]) -> Outcome {
 }
 
 /// What lies in `target/lambda/`, as an earlier build left it.
-pub(crate) async fn existing(layout: &Layout) -> Outcome<Built> {
+pub(crate) async fn existing(layout: &Layout) -> Result<Built> {
     let names = binaries(layout).await?;
     look(&layout.lambda(), &names)
 }
 
-fn look(folder: &Path, names: &[String]) -> Outcome<Built> {
+fn look(folder: &Path, names: &[String]) -> Result<Built> {
     let mut hashes = BTreeMap::new();
     for name in names {
         let path = folder.join(name).join("bootstrap");

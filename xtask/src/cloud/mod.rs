@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use crate::aws::{Aws, http_client};
 use crate::clock;
 use crate::command::last_lines;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 use crate::layout::Layout;
 use crate::proc::{self, Process};
@@ -75,28 +75,28 @@ impl Drop for Started {
 }
 
 /// The cloud of this clone, if it runs.
-pub(crate) fn find(layout: &Layout) -> Outcome<Option<Cloud>> {
+pub(crate) fn find(layout: &Layout) -> Result<Option<Cloud>> {
     let Some(record) = Record::read(layout)?.filter(Record::is_running) else { return Ok(None) };
     let aws = Aws::local(record.port)?;
     Ok(Some(Cloud { record, aws }))
 }
 
 /// The cloud of this clone, or a failure that says how to start it.
-pub(crate) fn require(layout: &Layout) -> Outcome<Cloud> {
+pub(crate) fn require(layout: &Layout) -> Result<Cloud> {
     find(layout)?.ok_or_else(|| {
         Failure::new("the local cloud is not running").advise("run `cargo xtask up`")
     })
 }
 
 /// A port that nobody listens on.
-pub(crate) fn free_port() -> Outcome<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener =
         std::net::TcpListener::bind("127.0.0.1:0").context(|| "cannot find a free port".into())?;
     Ok(listener.local_addr().context(|| "cannot find a free port".into())?.port())
 }
 
 /// Says who holds the port, if somebody does.
-pub(crate) fn require_free(port: u16) -> Outcome {
+pub(crate) fn require_free(port: u16) -> Result {
     let Some(listener) = proc::listener(port) else { return Ok(()) };
     let who = match listener.pid {
         Some(pid) => format!("process {pid} listens there: {}", listener.command),
@@ -113,7 +113,7 @@ pub(crate) async fn start(
     ui: Ui,
     interpreter: &Path,
     mut record: Record,
-) -> Outcome<(Cloud, Started)> {
+) -> Result<(Cloud, Started)> {
     require_free(record.port)?;
     let step = ui.step(format!("Start the local cloud on 127.0.0.1:{}", record.port));
     // Nothing of an earlier cloud serves this one.
@@ -128,7 +128,7 @@ pub(crate) async fn start(
     Ok((Cloud { record, aws }, started))
 }
 
-fn spawn(layout: &Layout, interpreter: &Path, port: u16) -> Outcome<Process> {
+fn spawn(layout: &Layout, interpreter: &Path, port: u16) -> Result<Process> {
     let log = layout.cloud_log();
     let what = || format!("cannot open {}", log.display());
     let out = File::create(&log).context(what)?;
@@ -153,7 +153,7 @@ fn spawn(layout: &Layout, interpreter: &Path, port: u16) -> Outcome<Process> {
         .ok_or_else(|| why_not_started(layout, "the local cloud ended at once"))
 }
 
-async fn wait_until_ready(layout: &Layout, record: &Record) -> Outcome {
+async fn wait_until_ready(layout: &Layout, record: &Record) -> Result {
     let http = http_client()?;
     let health = format!("http://127.0.0.1:{}/_localstack/health", record.port);
     let started = clock::start();
@@ -181,7 +181,7 @@ fn why_not_started(layout: &Layout, what: &str) -> Failure {
 }
 
 /// Stops the cloud and all that it started, for certain, and removes what it left.
-pub(crate) fn stop(layout: &Layout, record: &Record) -> Outcome {
+pub(crate) fn stop(layout: &Layout, record: &Record) -> Result {
     let mut left = record.process.descendants();
     left.push(record.process.clone());
     record.process.signal(Signal::TERM);
@@ -235,7 +235,7 @@ fn wait_for_end(processes: &mut Vec<Process>, limit: Duration) {
 }
 
 /// Removes what only a running cloud has: the tools, the keys and the log stay.
-fn forget(layout: &Layout) -> Outcome {
+fn forget(layout: &Layout) -> Result {
     for path in [
         layout.cloud(),
         layout.cloud_record(),

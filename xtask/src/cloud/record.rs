@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::files;
 use crate::layout::Layout;
 use crate::proc::Process;
@@ -29,12 +29,12 @@ impl Record {
     }
 
     /// Reads it; `None` if there is none.
-    pub(crate) fn read(layout: &Layout) -> Outcome<Option<Self>> {
+    pub(crate) fn read(layout: &Layout) -> Result<Option<Self>> {
         files::read_json(&layout.cloud_record())
     }
 
     /// Writes it.
-    pub(crate) fn write(&self, layout: &Layout) -> Outcome {
+    pub(crate) fn write(&self, layout: &Layout) -> Result {
         files::write_json(&layout.cloud_record(), self, files::SECRET)
     }
 

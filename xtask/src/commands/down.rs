@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use crate::cloud::{self, Record};
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::ui::Ui;
 
-pub(crate) fn run(layout: &Layout, ui: Ui) -> Outcome<ExitCode> {
+pub(crate) fn run(layout: &Layout, ui: Ui) -> Result<ExitCode> {
     let _lock = Lock::take(layout)?;
     match Record::read(layout)? {
         None => ui.say("The local cloud is not up."),

@@ -8,7 +8,7 @@ use super::settings::{STAGE, Settings};
 use super::stack;
 use crate::aws::{Aws, LOCAL_ACCOUNT, LOCAL_REGION};
 use crate::cloud::Cloud;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Result};
 use crate::files;
 use crate::keys::Keys;
 use crate::layout::Layout;
@@ -17,9 +17,9 @@ use crate::layout::Layout;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Outputs {
-    /// The front door.
+    /// The public API.
     pub(crate) api_url: String,
-    /// The sandbox of the payment provider.
+    /// The payment provider.
     pub(crate) payment_provider_url: String,
     /// The local cloud itself.
     pub(crate) cloud_url: String,
@@ -45,7 +45,7 @@ impl Outputs {
         cloud: &Cloud,
         keys: &Keys,
         settings: &Settings,
-    ) -> Outcome<Self> {
+    ) -> Result<Self> {
         let issuer = settings.issuer();
         Ok(Self {
             api_url: stack::url(&cloud.aws, "edge").await?,
@@ -62,13 +62,20 @@ impl Outputs {
         })
     }
 
-    /// What an earlier command wrote down.
-    pub(crate) fn load(layout: &Layout) -> Outcome<Option<Self>> {
+    /// The addresses, or a failure that says how to deploy.
+    pub(crate) fn require(layout: &Layout) -> Result<Self> {
+        Self::load(layout)?.ok_or_else(|| {
+            Failure::new("the platform is not deployed").advise("run `cargo xtask up`")
+        })
+    }
+
+    /// What an earlier command wrote; `None` if there is nothing.
+    pub(crate) fn load(layout: &Layout) -> Result<Option<Self>> {
         files::read_json(&layout.outputs())
     }
 
     /// Writes the addresses, and the environment of all functions together.
-    pub(super) async fn write(&self, layout: &Layout, aws: &Aws) -> Outcome {
+    pub(super) async fn write(&self, layout: &Layout, aws: &Aws) -> Result {
         let functions = aws.functions(&format!("parkade-{STAGE}-")).await?;
         let mut environment = BTreeMap::new();
         for function in &functions {
@@ -93,7 +100,7 @@ impl Outputs {
 }
 
 /// One line of an env file: quoted, for cargo-lambda takes no bare JSON, and it has no escapes.
-fn assignment(name: &str, value: &str) -> Outcome<String> {
+fn assignment(name: &str, value: &str) -> Result<String> {
     ['\'', '"', '`']
         .into_iter()
         .find(|quote| !value.contains([*quote, '\n']))
@@ -106,7 +113,7 @@ fn merge(
     all: &mut BTreeMap<String, String>,
     function: &str,
     variables: &BTreeMap<String, String>,
-) -> Outcome {
+) -> Result {
     for (name, value) in variables {
         let known = all.entry(name.clone()).or_insert_with(|| value.clone());
         if known != value {

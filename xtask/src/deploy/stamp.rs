@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::template::Template;
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::files;
 use crate::layout::Layout;
 use crate::proc::Process;
@@ -22,7 +22,7 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     /// What this cloud holds.
-    pub(crate) fn read(layout: &Layout, cloud: &Process) -> Outcome<Self> {
+    pub(crate) fn read(layout: &Layout, cloud: &Process) -> Result<Self> {
         let read: Option<Self> = files::read_json(&layout.deployed())?;
         let fresh =
             || Self { cloud: cloud.clone(), stacks: BTreeMap::new(), functions: BTreeMap::new() };
@@ -30,7 +30,7 @@ impl Stamp {
     }
 
     /// Writes it.
-    pub(crate) fn write(&self, layout: &Layout) -> Outcome {
+    pub(crate) fn write(&self, layout: &Layout) -> Result {
         files::write_json(&layout.deployed(), self, files::PUBLIC)
     }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::gather::{Found, HistoryEvent, line};
 use super::{Cause, Timeline, mermaid, terminal};
-use crate::story::visitor::{LedgerEntry, Saga};
+use crate::api_client::{LedgerEntry, Saga};
 use crate::ui::Paint;
 
 /// What the routes, the ledger and the logs have answered.
@@ -110,10 +110,10 @@ fn a_token_is_told_nowhere_even_if_a_source_lets_it_slip() {
 #[test]
 fn nothing_is_told_before_its_cause() {
     for found in [instant(), invoice()] {
-        let moments = Timeline::of(found).moments;
-        for (place, effect) in moments.iter().enumerate() {
+        let entries = Timeline::of(found).entries;
+        for (place, effect) in entries.iter().enumerate() {
             let Cause::Event { name, .. } = &effect.cause else { continue };
-            let before = moments[..place].iter().any(|it| it.what.starts_with(name));
+            let before = entries[..place].iter().any(|it| it.what.starts_with(name));
             assert!(before, "{} before {name}", effect.what);
         }
     }

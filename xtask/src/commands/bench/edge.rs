@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::api_client::ApiClient;
 use crate::cloud;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::layout::Layout;
-use crate::story::visitor::Visitor;
 use crate::token::Scope;
 use crate::ui::Ui;
 
@@ -36,11 +36,11 @@ struct Inside {
     slowest: Duration,
 }
 
-pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Outcome {
+pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Result {
     let cloud = cloud::require(layout)?;
     let name = format!("bench-{}", Uuid::new_v4());
-    let customer = Visitor::at(layout, &cloud, Scope::Customer, &name)?;
-    let operator = Visitor::at(layout, &cloud, Scope::Operator, "bench")?;
+    let customer = ApiClient::at(layout, &cloud, Scope::Customer, &name)?;
+    let operator = ApiClient::at(layout, &cloud, Scope::Operator, "bench")?;
 
     let step = ui.step("Book a slot to look at");
     let slot = operator.create_slot("Bench").await?;
@@ -95,7 +95,7 @@ pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Ou
 }
 
 /// The time for all of it and for the slowest of its parts, out of a `Server-Timing` header of our backends.
-fn inside(timing: &str) -> Outcome<Inside> {
+fn inside(timing: &str) -> Result<Inside> {
     let read = |metric: &str| {
         let (name, duration) = metric.split_once(";dur=")?;
         let (milliseconds, places) = duration.split_once('.')?;
