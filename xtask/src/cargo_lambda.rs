@@ -12,7 +12,7 @@ use crate::ui::Ui;
 /// Written last, so that an interrupted fetch is seen as none.
 const MARKER: &str = "parkade.installed";
 
-/// Where cargo-lambda lies.
+/// An installed cargo-lambda.
 #[derive(Debug)]
 pub(crate) struct CargoLambda {
     path: PathBuf,
@@ -24,7 +24,7 @@ impl CargoLambda {
     /// A command that begins with cargo-lambda; `lambda` comes next.
     pub(crate) fn program(&self, layout: &Layout) -> Program {
         let program = Program::new(&self.path, &layout.root);
-        // cargo-lambda asks a `python3` on PATH for the module `ziglang`.
+        // cargo-lambda runs the module `ziglang` of a `python3` on PATH.
         match &self.zig {
             Some(zig) => program.env("PYTHONPATH", zig),
             None => program,

@@ -62,6 +62,11 @@ impl Program {
         self
     }
 
+    /// Has cargo print only errors, if `is_quiet`.
+    pub(crate) fn quiet(self, is_quiet: bool) -> Self {
+        if is_quiet { self.env("CARGO_TERM_QUIET", "true") } else { self }
+    }
+
     /// The command as a user could type it.
     pub(crate) fn line(&self) -> String {
         let mut line = self.name.clone();

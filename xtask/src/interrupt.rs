@@ -13,7 +13,7 @@ pub(crate) struct Interrupts {
 }
 
 impl Interrupts {
-    /// From now on these signals end the command by way of its clean-up, and not the process at once.
+    /// From now on these signals end the command with its clean-up instead of ending the process at once.
     pub(crate) fn listen() -> Result<Self> {
         let on = |kind| signal(kind).context(|| "cannot listen for signals".into());
         Ok(Self {

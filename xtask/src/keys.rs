@@ -12,14 +12,14 @@ use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 use crate::layout::Layout;
 
-/// Enough that nobody guesses it.
+/// Long enough not to be guessed.
 const SECRET_BYTES: usize = 32;
-/// So that a line of a PEM file is as long as everybody's.
+/// The usual length of a line in a PEM file.
 const PEM_COLUMNS: usize = 64;
 /// A public key of P-256: a mark that it is not compressed, then both coordinates.
 const COORDINATE_BYTES: usize = 32;
 
-/// What the local cloud is deployed with and tokens are signed by.
+/// The secrets that the local cloud is deployed with, and that sign tokens.
 #[derive(Debug)]
 pub(crate) struct Keys {
     signer: EcdsaKeyPair,
@@ -27,7 +27,7 @@ pub(crate) struct Keys {
     pub(crate) id: String,
     /// The public half, as a JSON Web Key Set.
     pub(crate) jwks: String,
-    /// The private half with its name, for the pages that sign anybody in on a local cloud.
+    /// The private half with its name, for the sign-in of the pages on a local cloud.
     pub(crate) local_signing_key: String,
     /// Authenticates the cursors of pages.
     pub(crate) cursor_key: String,

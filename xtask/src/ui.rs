@@ -1,4 +1,4 @@
-//! What the reader sees: a spinner and colours on a terminal, plain lines elsewhere.
+//! Terminal output: a spinner and colours on a terminal, plain lines elsewhere.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::clock;
 use crate::failure::{Context as _, Failure, Result};
 
-/// How often the spinner turns: often enough to look alive, seldom enough to cost nothing.
+/// The interval of the spinner: smooth enough, and cheap.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Where the reader sits: progress goes to stderr, results to stdout.
+/// The outputs: progress goes to stderr, results to stdout.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ui {
     spins: bool,
@@ -52,7 +52,7 @@ impl Paint {
         self.code("31", text)
     }
 
-    /// What was undone, or is to be noted.
+    /// A compensation, or a note.
     pub(crate) fn note(self, text: impl Display) -> String {
         self.code("33", text)
     }
@@ -85,6 +85,11 @@ impl Ui {
             paint: Paint { on: stderr && wanted },
             paint_out: Paint { on: io::stdout().is_terminal() && wanted },
         }
+    }
+
+    /// Whether there is no progress, from other programs either.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.is_quiet
     }
 
     /// One line of progress; nothing if quiet.

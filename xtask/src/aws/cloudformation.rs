@@ -1,4 +1,4 @@
-//! CloudFormation: stacks made, changed, looked at and deleted.
+//! CloudFormation: creates, updates, reads and deletes stacks.
 
 use std::collections::BTreeMap;
 
@@ -9,37 +9,37 @@ use super::{Aws, Call, NamedNode as _, OrFail as _, Refusal};
 use crate::failure::{Context as _, Result};
 
 const VERSION: &str = "2010-05-15";
-/// AWS takes no longer one within a call.
+/// The longest template that AWS accepts within a request.
 const TEMPLATE_BODY_MAX: usize = 51_200;
-/// Where a longer one is put. It is a bucket of the local cloud, whose names nobody else takes.
+/// The bucket for longer ones; on the local cloud its name is always free.
 const TEMPLATE_BUCKET: &str = "parkade-templates";
 
-/// A stack as it stands.
+/// The state of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stack {
     /// Its name.
     pub(crate) name: String,
-    /// Its name that no other stack ever has.
+    /// Its unique id.
     pub(crate) id: String,
     /// Such as `CREATE_COMPLETE`.
     pub(crate) status: String,
-    /// What it tells.
+    /// Its outputs.
     pub(crate) outputs: BTreeMap<String, String>,
 }
 
-/// Something that happened to a stack.
+/// An event of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StackEvent {
     /// The resource, by its name in the template.
     pub(crate) resource: String,
     /// Such as `CREATE_FAILED`.
     pub(crate) status: String,
-    /// Why it came to this.
+    /// The reason.
     pub(crate) reason: String,
 }
 
 impl Aws {
-    /// Begins to make a stack; nothing of it stays if that fails.
+    /// Starts to create a stack.
     pub(crate) async fn create_stack(
         &self,
         name: &str,
@@ -51,7 +51,7 @@ impl Aws {
         Ok(self.query(&body).await?.map(drop))
     }
 
-    /// Begins to change a stack; `false` if there is nothing to change.
+    /// Starts to update a stack; `false` if there is nothing to update.
     pub(crate) async fn update_stack(
         &self,
         name: &str,
@@ -67,7 +67,7 @@ impl Aws {
         })
     }
 
-    /// Begins to delete a stack.
+    /// Starts to delete a stack.
     pub(crate) async fn delete_stack(&self, name: &str) -> Result<Result<(), Refusal>> {
         Ok(self.query(&form("DeleteStack", &[("StackName", name)])).await?.map(drop))
     }
@@ -87,7 +87,7 @@ impl Aws {
         stacks(&answer.or_fail(|| "cannot list the stacks".into())?)
     }
 
-    /// What happened to a stack, latest first.
+    /// The events of a stack, latest first.
     pub(crate) async fn stack_events(&self, name: &str) -> Result<Vec<StackEvent>> {
         let answer = self.query(&form("DescribeStackEvents", &[("StackName", name)])).await?;
         events(&answer.or_fail(|| format!("cannot read what happened to the stack {name}"))?)

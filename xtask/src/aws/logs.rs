@@ -1,4 +1,4 @@
-//! CloudWatch Logs: what functions printed.
+//! CloudWatch Logs: reads the functions' log lines.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use crate::failure::{Context as _, Result};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LogEvent {
-    /// Names the line among all others.
+    /// The unique id of the line.
     #[serde(default)]
     pub(crate) event_id: String,
     /// Milliseconds since 1970.
@@ -29,7 +29,7 @@ struct Page {
 }
 
 impl Aws {
-    /// What a group of logs holds since then, of all or with `word` in it; nothing if there is no such group yet.
+    /// The lines of a log group since a time, of those that contain `word` if it is given; none if the group does not exist.
     pub(crate) async fn log_events(
         &self,
         group: &str,
@@ -51,7 +51,7 @@ impl Aws {
             };
             let page: Page = serde_json::from_value(answer)
                 .context(|| format!("cannot understand the logs of {group}"))?;
-            // The local cloud takes any pattern, and passes everything.
+            // The local cloud accepts any pattern, and does not filter.
             let has_it = |it: &LogEvent| word.is_none_or(|word| it.message.contains(word));
             found.extend(page.events.into_iter().filter(has_it));
             token = page.next_token;

@@ -1,6 +1,6 @@
-//! The few calls to AWS that deploying takes, over plain HTTP.
+//! The AWS calls that a deployment needs, over plain HTTP.
 //!
-//! Three SDK crates would do the same, and take a newcomer five more minutes to compile.
+//! Three SDK crates would do the same, and add five minutes to the first build.
 
 mod cloudformation;
 mod lambda;
@@ -23,10 +23,10 @@ use crate::failure::{Context as _, Failure, Result};
 pub(crate) const LOCAL_ACCOUNT: &str = "000000000000";
 /// The local cloud's region.
 pub(crate) const LOCAL_REGION: &str = "us-east-1";
-/// Far longer than any call here takes, so that a cloud that hangs is told from one that works.
+/// Far longer than any call here takes; a cloud that takes longer hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// As much of a refusal's words as anybody reads.
+/// The length to which an error message is shortened, in characters.
 const MESSAGE_MAX: usize = 600;
 
 /// An AWS account that can be called.
@@ -38,7 +38,7 @@ pub(crate) struct Aws {
     credentials: Credentials,
 }
 
-/// Who calls.
+/// The caller's credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     access_key: String,
@@ -55,18 +55,18 @@ struct Call<'a> {
     body: Vec<u8>,
 }
 
-/// An answer that says no.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// Such as `ValidationError`.
     pub(crate) code: String,
-    /// In AWS's words.
+    /// AWS's message.
     pub(crate) message: String,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Some messages repeat all that was sent: the end says what is wrong with it.
+        // Some messages repeat the whole request, and name the error at the end.
         let characters = self.message.chars().count();
         if characters <= MESSAGE_MAX {
             return write!(f, "{}: {}", self.code, self.message);
@@ -79,7 +79,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What comes back: the body, or AWS's no.
+/// The body of a response, or AWS's error.
 type Answer = Result<String, Refusal>;
 
 /// An HTTP client for addresses on this machine.
@@ -89,11 +89,11 @@ pub(crate) fn http_client() -> Result<reqwest::Client> {
 
 /// The same with another limit for a whole request.
 pub(crate) fn http_client_within(timeout: Duration) -> Result<reqwest::Client> {
-    // reqwest wants to know who does TLS, though nothing here uses it; a second choice is refused, and is the same.
+    // reqwest needs a TLS provider even without TLS. A second call is an error that changes nothing.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder()
         .timeout(timeout)
-        // A proxy is for what is elsewhere.
+        // Proxies are for other machines.
         .no_proxy()
         .build()
         .context(|| "cannot make an HTTP client".into())
@@ -113,7 +113,7 @@ impl Aws {
         })
     }
 
-    /// Where it is called.
+    /// Its address.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -171,7 +171,7 @@ impl Aws {
     }
 }
 
-/// Reads an error's code and words, whichever way the service writes them.
+/// Reads an error's code and message from JSON, XML or plain text.
 fn refusal(status: u16, text: &str) -> Refusal {
     if let Ok(json) = serde_json::from_str::<Value>(text) {
         let word =
@@ -205,9 +205,9 @@ impl NamedNode for roxmltree::Node<'_, '_> {
     }
 }
 
-/// Makes a failure of a refusal that nothing can be done about here.
+/// Turns an error of AWS into a failure.
 pub(crate) trait OrFail<T> {
-    /// Turns AWS's no into the failure of `what`.
+    /// Turns AWS's error into the failure of `what`.
     fn or_fail(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 

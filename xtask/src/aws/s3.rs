@@ -1,4 +1,4 @@
-//! S3: a bucket, and what is put into it.
+//! S3: creates a bucket and puts objects into it.
 
 use reqwest::Method;
 
@@ -6,7 +6,7 @@ use super::{Aws, Call, OrFail as _};
 use crate::failure::Result;
 
 impl Aws {
-    /// Makes a bucket; one that is there already stays as it is.
+    /// Creates a bucket; an existing one is left as it is.
     pub(crate) async fn ensure_bucket(&self, bucket: &str) -> Result {
         match self.put(&format!("/{bucket}"), Vec::new()).await? {
             Err(refusal) if refusal.code == "BucketAlreadyOwnedByYou" => Ok(()),
@@ -14,7 +14,7 @@ impl Aws {
         }
     }
 
-    /// Puts an object into a bucket, and tells its address.
+    /// Puts an object into a bucket, and returns its address.
     pub(crate) async fn put_object(
         &self,
         bucket: &str,

@@ -1,4 +1,4 @@
-//! Which functions there are: the binaries of the packages in `functions/`, as cargo knows them.
+//! Lists the functions: the binaries of the packages in `functions/`, from `cargo metadata`.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! Builds the functions, and leaves each where cargo-lambda would: `target/lambda/<binary>/bootstrap`.
+//! Builds the functions into cargo-lambda's layout: `target/lambda/<binary>/bootstrap`.
 
 pub(crate) mod archive;
 mod metadata;
@@ -34,12 +34,12 @@ impl Profile {
     }
 }
 
-/// The functions as they lie in `target/lambda/`.
+/// The functions in `target/lambda/`.
 #[derive(Debug)]
 pub(crate) struct Built {
     /// The hash of each binary's content, by its name.
     pub(crate) hashes: BTreeMap<String, String>,
-    /// How many differ from what lay there before.
+    /// How many have changed.
     pub(crate) changed: usize,
 }
 
@@ -47,8 +47,9 @@ pub(crate) struct Built {
 pub(crate) async fn functions(layout: &Layout, ui: Ui, profile: Profile) -> Result<Built> {
     let names = binaries(layout).await?;
     let step = ui.loud_step(format!("Build {} functions", names.len()));
-    // No package is named: so that cargo unites the features of the same packages each time, and builds nothing twice.
-    let mut cargo = Program::cargo(&layout.root).args(["build", "--profile", profile.name()]);
+    // No package is named, so that cargo unifies the features of the same packages each time, and builds nothing twice.
+    let mut cargo = Program::cargo(&layout.root).quiet(ui.is_quiet());
+    cargo = cargo.args(["build", "--profile", profile.name()]);
     for name in &names {
         cargo = cargo.args(["--bin", name]);
     }
@@ -81,7 +82,7 @@ pub(crate) async fn functions_for_arm(layout: &Layout, ui: Ui) -> Result<Built> 
     Ok(built)
 }
 
-/// Puts what cargo built where the functions lie; what is the same there stays untouched.
+/// Copies the binaries into the functions' folders; an unchanged one is not touched.
 fn install(layout: &Layout, names: &[String], from: &Path) -> Result<Built> {
     let mut built = Built { hashes: BTreeMap::new(), changed: 0 };
     for name in names {
@@ -93,12 +94,12 @@ fn install(layout: &Layout, names: &[String], from: &Path) -> Result<Built> {
         }
         built.hashes.insert(name.clone(), files::hash(&content));
     }
-    remove_strangers(&layout.lambda(), names)?;
+    remove_unknown(&layout.lambda(), names)?;
     Ok(built)
 }
 
-/// Removes the folders of functions that are no more.
-fn remove_strangers(folder: &Path, names: &[String]) -> Result {
+/// Removes the folders of functions that no longer exist.
+fn remove_unknown(folder: &Path, names: &[String]) -> Result {
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {
         let path = entry.context(|| format!("cannot list {}", folder.display()))?.path();
@@ -111,7 +112,7 @@ fn remove_strangers(folder: &Path, names: &[String]) -> Result {
     Ok(())
 }
 
-/// What lies in `target/lambda/`, as an earlier build left it.
+/// The functions in `target/lambda/` from an earlier build.
 pub(crate) async fn existing(layout: &Layout) -> Result<Built> {
     let names = binaries(layout).await?;
     look(&layout.lambda(), &names)
@@ -130,7 +131,7 @@ fn look(folder: &Path, names: &[String]) -> Result<Built> {
     Ok(Built { hashes, changed: 0 })
 }
 
-/// Where a function lies.
+/// The path of a function's binary.
 pub(crate) fn bootstrap(folder: &Path, name: &str) -> PathBuf {
     folder.join(name).join("bootstrap")
 }

@@ -1,4 +1,4 @@
-//! The local cloud as a process: started, found again, and stopped with all that it started.
+//! The process of the local cloud: starts it, finds it, and stops it with everything that it started.
 
 mod record;
 
@@ -23,26 +23,26 @@ use crate::ui::Ui;
 
 pub(crate) use record::Record;
 
-/// LocalStack's own, so that tools find it.
+/// LocalStack's default port, which other tools use too.
 pub(crate) const DEFAULT_PORT: u16 = 4566;
 /// It takes 2 s; a machine under load, or one that has yet to compile its Python, takes longer.
 const START_LIMIT: Duration = Duration::from_secs(90);
-/// It takes 1 s; then it is no longer asked.
+/// It takes 1 s; after this it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
-/// What was killed is gone as soon as the kernel gets to it.
+/// A killed process ends as soon as the kernel handles the signal.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A running local cloud.
 #[derive(Debug, Clone)]
 pub(crate) struct Cloud {
-    /// Which process it is, and how it was asked for.
+    /// Its process, port and settings.
     pub(crate) record: Record,
     /// How to call it.
     pub(crate) aws: Aws,
 }
 
-/// A cloud that this command started: it is stopped again, unless the command succeeds.
+/// A cloud that this command started; it is stopped again unless the command succeeds.
 #[derive(Debug)]
 pub(crate) struct Started {
     layout: Layout,
@@ -88,14 +88,14 @@ pub(crate) fn require(layout: &Layout) -> Result<Cloud> {
     })
 }
 
-/// A port that nobody listens on.
+/// A free port.
 pub(crate) fn free_port() -> Result<u16> {
     let listener =
         std::net::TcpListener::bind("127.0.0.1:0").context(|| "cannot find a free port".into())?;
     Ok(listener.local_addr().context(|| "cannot find a free port".into())?.port())
 }
 
-/// Says who holds the port, if somebody does.
+/// Fails with the process that uses the port, if it is in use.
 pub(crate) fn require_free(port: u16) -> Result {
     let Some(listener) = proc::listener(port) else { return Ok(()) };
     let who = match listener.pid {
@@ -116,7 +116,7 @@ pub(crate) async fn start(
 ) -> Result<(Cloud, Started)> {
     require_free(record.port)?;
     let step = ui.step(format!("Start the local cloud on 127.0.0.1:{}", record.port));
-    // Nothing of an earlier cloud serves this one.
+    // Nothing of an earlier cloud can be used.
     forget(layout)?;
     files::make_folder(&layout.cloud())?;
     record.process = spawn(layout, interpreter, record.port)?;
@@ -176,11 +176,11 @@ fn why_not_started(layout: &Layout, what: &str) -> Failure {
     let log = layout.cloud_log();
     let said = fs::read_to_string(&log).unwrap_or_default();
     Failure::new(what)
-        .because(format!("its last words were\n{}", last_lines(&said, 12)))
+        .because(format!("the end of its log is\n{}", last_lines(&said, 12)))
         .advise(format!("read {}", layout.shown(&log)))
 }
 
-/// Stops the cloud and all that it started, for certain, and removes what it left.
+/// Stops the cloud and everything that it started, and removes its files.
 pub(crate) fn stop(layout: &Layout, record: &Record) -> Result {
     let mut left = record.process.descendants();
     left.push(record.process.clone());
@@ -194,7 +194,7 @@ pub(crate) fn stop(layout: &Layout, record: &Record) -> Result {
         wait_for_end(&mut left, KILL_LIMIT);
     }
     wait_for_port(record.port, KILL_LIMIT);
-    // What it started after the look, had it not died with the cloud.
+    // Processes that it started after they were listed.
     let mut strays = functions(layout, record.port);
     for process in &strays {
         process.signal_group(Signal::KILL);
@@ -234,7 +234,7 @@ fn wait_for_end(processes: &mut Vec<Process>, limit: Duration) {
     }
 }
 
-/// Removes what only a running cloud has: the tools, the keys and the log stay.
+/// Removes the files of a running cloud; the tools, the keys and the log stay.
 fn forget(layout: &Layout) -> Result {
     for path in [
         layout.cloud(),

@@ -1,4 +1,4 @@
-//! `deploy`: what has changed, to the local cloud that is up.
+//! `deploy`: deploys what has changed to the running local cloud.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `down`: the local cloud stopped, with all that it started.
+//! `down`: stops the local cloud with everything that it started.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,11 @@ pub(crate) fn run(layout: &Layout, ui: Ui) -> Result<ExitCode> {
             let was_running = record.is_running();
             let step = ui.step("Stop the local cloud");
             cloud::stop(layout, &record)?;
-            step.done(if was_running { "no process is left" } else { "it had ended already" });
+            step.done(if was_running {
+                "all processes have ended"
+            } else {
+                "it had ended already"
+            });
         }
     }
     Ok(ExitCode::SUCCESS)

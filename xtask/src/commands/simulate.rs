@@ -49,7 +49,7 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &SimulateArgs) -> Re
         return Ok(ExitCode::SUCCESS);
     }
     let profile = if arguments.release { "release" } else { "local" };
-    let program = build(&layout.root, layout, profile).await?;
+    let program = build(&layout.root, layout, ui, profile).await?;
     let mut simulate = Program::new(program, &layout.root);
     for (name, value) in [
         ("--seeds", arguments.seeds),
@@ -74,10 +74,15 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &SimulateArgs) -> Re
 }
 
 /// Builds the program from the tree at `root`; answers where it is.
-async fn build(root: &Path, layout: &Layout, profile: &str) -> Result<PathBuf> {
+async fn build(root: &Path, layout: &Layout, ui: Ui, profile: &str) -> Result<PathBuf> {
     // No package is named: so that cargo unites the features of the same packages each time, and builds nothing twice.
-    let cargo =
-        Program::cargo(root).args(["build", "--profile", profile, "--workspace", "--locked"]);
+    let cargo = Program::cargo(root).quiet(ui.is_quiet()).args([
+        "build",
+        "--profile",
+        profile,
+        "--workspace",
+        "--locked",
+    ]);
     let target = layout.target();
     cargo.args(["--bin", "simulate", "--target-dir"]).arg(&target).run().await?;
     Ok(target.join(profile).join("simulate"))
@@ -112,7 +117,7 @@ pub(crate) async fn planted_faults(layout: &Layout, ui: Ui) -> Result<Vec<FaultF
     let tree = folder.join("tree");
     copy(layout, &tree, &faults).await?;
     let step = ui.loud_step(format!("Build the simulation with {} faults planted", faults.len()));
-    let built = build(&tree, layout, "local").await?;
+    let built = build(&tree, layout, ui, "local").await?;
     // The next build of the repository itself takes its place.
     let program = folder.join("simulate");
     let content = std::fs::read(&built).context(|| format!("cannot read {}", built.display()))?;

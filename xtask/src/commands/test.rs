@@ -273,7 +273,8 @@ impl Tests<'_> {
     }
 
     fn cargo(&self, arguments: &[&str]) -> Program {
-        self.program(Program::cargo(&self.layout.root)).args(arguments)
+        let cargo = Program::cargo(&self.layout.root).quiet(self.ui.is_quiet());
+        self.program(cargo).args(arguments)
     }
 
     /// The same for the tests of the pages; both workspaces build in one folder.

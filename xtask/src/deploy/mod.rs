@@ -25,7 +25,7 @@ use stack::Change;
 use stamp::Stamp;
 use template::{Target, Template};
 
-/// The stacks, each wave after those that it takes something from.
+/// The stacks, each wave after those that it depends on.
 pub(crate) const WAVES: [&[&str]; 4] =
     [&["bus", "payment-provider"], &["parking", "billing"], &["booking"], &["edge"]];
 /// New code runs within 0.3 s; a machine under load takes longer.
@@ -77,7 +77,7 @@ pub(crate) async fn deploy(
     Ok(outputs)
 }
 
-/// A template that deploys what no package builds can't be deployed.
+/// Fails if a template deploys a binary that no package builds.
 fn require_binaries(templates: &[Template], built: &Built) -> Result {
     for template in templates {
         for binary in template.binaries() {
@@ -198,7 +198,7 @@ impl Deployment<'_> {
         let mut changes = Vec::new();
         while let Some(work) = works.join_next().await {
             let (done, binary, hash) = work.map_err(|error| {
-                Failure::new("a part of the deployment broke off").because(error)
+                Failure::new("a part of the deployment was aborted").because(error)
             })?;
             done?;
             self.stamp.functions.insert(binary.clone(), hash);

@@ -1,4 +1,4 @@
-//! Where everything is, written down for people, tests and `cargo lambda`.
+//! The addresses of a deployed platform and the functions' environment, written to files.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::files;
 use crate::keys::Keys;
 use crate::layout::Layout;
 
-/// The addresses of a deployed platform, and what its tests have to know of it.
+/// The addresses of a deployed platform, and what its tests need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Outputs {
@@ -34,12 +34,12 @@ pub(crate) struct Outputs {
     jwt_key_id: String,
     /// The private key that signs tokens, as a PEM file.
     jwt_key_file: String,
-    /// What was asked for with `--set`.
+    /// The settings of `--set`.
     settings: BTreeMap<String, String>,
 }
 
 impl Outputs {
-    /// Asks the stacks.
+    /// Reads the outputs of the stacks.
     pub(super) async fn read(
         layout: &Layout,
         cloud: &Cloud,
@@ -99,7 +99,7 @@ impl Outputs {
     }
 }
 
-/// One line of an env file: quoted, for cargo-lambda takes no bare JSON, and it has no escapes.
+/// One line of an env file. The value is quoted, as cargo-lambda accepts no bare JSON, and has no escapes.
 fn assignment(name: &str, value: &str) -> Result<String> {
     ['\'', '"', '`']
         .into_iter()
@@ -108,7 +108,7 @@ fn assignment(name: &str, value: &str) -> Result<String> {
         .ok_or_else(|| Failure::new(format!("the variable {name} cannot be written to a file")))
 }
 
-/// One name means one thing in all functions, or one file could not serve them all.
+/// Merges the variables of a function. A name must have one value in all functions, as there is one file for all.
 fn merge(
     all: &mut BTreeMap<String, String>,
     function: &str,
@@ -117,7 +117,7 @@ fn merge(
     for (name, value) in variables {
         let known = all.entry(name.clone()).or_insert_with(|| value.clone());
         if known != value {
-            return Err(Failure::new(format!("the variable {name} means two things"))
+            return Err(Failure::new(format!("the variable {name} has two values"))
                 .because(format!("{function} has {value}, another function {known}"))
                 .advise(
                     "give one of them another name, in infra/ and in the function's config.rs",

@@ -19,7 +19,7 @@ const FIXED: [&str; 5] = ["Stage", "CodeBucket", "CodePrefix", "CodeSuffix", "Ar
 /// Where billing finds the payment provider: the sandbox unless users set another.
 pub(crate) const PROVIDER_URL: &str = "PaymentProviderUrl";
 
-/// What every stack is given of what it declares.
+/// The values of the templates' parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     values: BTreeMap<String, String>,
@@ -52,7 +52,7 @@ impl Settings {
         self.values.entry(name.to_owned()).or_insert(value);
     }
 
-    /// What this template is given.
+    /// The values of the parameters that this template declares.
     pub(crate) fn for_template(&self, template: &Template) -> BTreeMap<String, String> {
         let declared = template.parameters();
         self.values
@@ -62,14 +62,14 @@ impl Settings {
             .collect()
     }
 
-    /// Who issues this cloud's tokens.
+    /// The issuer of this cloud's tokens.
     pub(crate) fn issuer(&self) -> Issuer {
         let value = |name: &str| self.values.get(name).cloned().unwrap_or_default();
         Issuer { name: value("JwtIssuer"), audience: value("JwtAudience") }
     }
 }
 
-/// Adds what `--set` asks for to what was asked for before; an empty value takes the template's default again.
+/// Merges the settings of `--set` into the kept ones; an empty value restores the template's default.
 pub(crate) fn merge(kept: &mut BTreeMap<String, String>, asked: &[(String, String)]) {
     for (name, value) in asked {
         if value.is_empty() {

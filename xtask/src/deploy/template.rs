@@ -122,7 +122,7 @@ fn key_text(key: Yaml) -> Result<String> {
     }
 }
 
-/// Puts in what the template names by path: the document of its API, the definition of its state machine.
+/// Includes the files that the template names: the document of its API, the definition of its state machine.
 fn inline(value: Json, infra: &Path) -> Result<Json> {
     match value {
         Json::Array(items) => {
@@ -173,7 +173,7 @@ fn tag_apis(document: &mut Json, id: &str) {
     }
 }
 
-/// Drops the order to keep a table when its stack goes.
+/// Removes the policies that keep a table when its stack is deleted.
 fn drop_retention(document: &mut Json) {
     let resources = document.get_mut("Resources").and_then(Json::as_object_mut);
     for resource in resources.into_iter().flat_map(|it| it.values_mut()) {

@@ -1,4 +1,4 @@
-//! `bench edge`: what clients wait for, screen by screen.
+//! `bench edge`: the response times of every screen.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,14 +13,14 @@ use crate::layout::Layout;
 use crate::token::Scope;
 use crate::ui::Ui;
 
-/// Who a screen is for.
+/// The user of a screen.
 #[derive(Debug, Clone, Copy)]
 enum Reader {
     Customer,
     Operator,
 }
 
-/// What is told of one request.
+/// The measurement of one request.
 #[derive(Debug)]
 struct Sample {
     /// From the question to the last byte, through the gateway.
@@ -54,7 +54,7 @@ pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Re
         ("web: slots", Reader::Customer, "/web".to_owned()),
         ("web: a booking", Reader::Customer, format!("/web/bookings/{booking}")),
         ("control room", Reader::Operator, "/operator".to_owned()),
-        ("a booking's story", Reader::Operator, format!("/operator/room/bookings/{booking}")),
+        ("a booking in detail", Reader::Operator, format!("/operator/room/bookings/{booking}")),
         ("docs", Reader::Customer, "/docs".to_owned()),
     ];
     let step = ui.step(format!("Ask for each of {} screens {rounds} times", screens.len()));
@@ -122,8 +122,8 @@ fn row(name: &str, samples: &[Sample]) -> String {
         let slowest = percentile(inside.iter().map(|it| it.slowest), 50);
         let ratio = percentile(inside.iter().map(|it| it.hundredths()), 50);
         let ratio = format!("{}.{:02}", ratio / 100, ratio % 100);
-        let told = format!("   {:>11} {:>12} {ratio:>6}", shown(all), shown(slowest));
-        row.push_str(&told);
+        let cells = format!("   {:>11} {:>12} {ratio:>6}", shown(all), shown(slowest));
+        row.push_str(&cells);
     }
     row
 }
@@ -151,9 +151,9 @@ fn every_single<'a>(screens: impl Iterator<Item = (&'a str, &'a Vec<Sample>)>) -
     let mut csv = String::from("screen,waited_us,backend_us,slowest_part_us\n");
     for (name, samples) in screens {
         for Sample { waited, inside } in samples {
-            let told = |it: Option<Duration>| it.map(|it| it.as_micros().to_string());
-            let all = told(inside.as_ref().map(|it| it.all)).unwrap_or_default();
-            let slowest = told(inside.as_ref().map(|it| it.slowest)).unwrap_or_default();
+            let micros = |it: Option<Duration>| it.map(|it| it.as_micros().to_string());
+            let all = micros(inside.as_ref().map(|it| it.all)).unwrap_or_default();
+            let slowest = micros(inside.as_ref().map(|it| it.slowest)).unwrap_or_default();
             let written = writeln!(csv, "{name},{},{all},{slowest}", waited.as_micros());
             written.expect("a string takes all");
         }
@@ -168,15 +168,15 @@ mod tests {
     use super::{Inside, inside, percentile};
 
     #[test]
-    fn the_slowest_part_is_told_from_the_whole() {
-        let told = inside("booking;dur=3.104, parking;dur=12.050, all;dur=12.391").expect("read");
+    fn the_slowest_part_is_separate_from_the_total() {
+        let read = inside("booking;dur=3.104, parking;dur=12.050, all;dur=12.391").expect("read");
         let us = Duration::from_micros;
-        assert_eq!(told, Inside { all: us(12_391), slowest: us(12_050) });
-        assert_eq!(told.hundredths(), 102);
+        assert_eq!(read, Inside { all: us(12_391), slowest: us(12_050) });
+        assert_eq!(read.hundredths(), 102);
     }
 
     #[test]
-    fn what_is_no_timing_of_ours_is_told() {
+    fn a_header_in_another_format_is_an_error() {
         for odd in ["", "all;dur=1.000", "a;dur=1, all;dur=1.000", "a;dur=1.000", "a"] {
             assert!(inside(odd).is_err(), "{odd}");
         }

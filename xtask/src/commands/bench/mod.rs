@@ -1,4 +1,4 @@
-//! `bench`: how long it takes.
+//! `bench`: measurements.
 
 mod edge;
 
@@ -40,7 +40,7 @@ async fn store(layout: &Layout, ui: Ui, kept: &Path, against: Option<Against>) -
             .env("PARKADE_BENCH_CSV", csv)
     };
     ui.say(format!("Measuring on the local cloud at port {}", cloud.record.port));
-    // The profile of the functions, here and below, so that nothing is compiled once more.
+    // The profile of the functions, here and below, so that nothing is compiled again.
     let options = ["--profile", "local", "--package", "parkade-event-sourcing"];
     let store = Program::cargo(&layout.root).arg("bench").args(options);
     on_cloud(store.args(["--bench", "dynamodb"]), kept.join("dynamodb.csv")).run().await?;
