@@ -129,7 +129,7 @@ fn show(reporter: &mut Reporter, step: &SagaStep, took: Duration) -> Result {
         ("ReserveSlot", None) => "the slot is reserved".to_owned(),
         ("CompleteBooking", None) => "the booking is completed".to_owned(),
         ("RefundPayment", None) => "no charge remains".to_owned(),
-        ("UnblockSlot", None) => "the slot is available again".to_owned(),
+        ("UnblockSlot", None) => "the slot is unblocked".to_owned(),
         ("FailBooking", None) => "the booking is failed, with its reason".to_owned(),
         (_, None) => String::new(),
     };

@@ -141,7 +141,7 @@ async fn what_is_wrong_with_an_id_is_reported() {
     assert!(said.contains("last eight characters"), "{said}");
     let output = run(&["trace", "00000000"]).await;
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("no booking whose id ends with 00000000"), "{said}");
+    assert!(said.contains("no booking whose id begins or ends with 00000000"), "{said}");
 }
 
 #[tokio::test]

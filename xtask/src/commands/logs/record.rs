@@ -27,7 +27,7 @@ pub(super) struct Record<'a> {
 enum Content<'a> {
     /// Written by the function's logger.
     Fields(Map<String, Value>),
-    /// Written by Lambda.
+    /// Written by Lambda, or metrics.
     Platform(&'a str),
     /// Anything else that the process printed, such as a panic.
     Text(&'a str),
@@ -47,7 +47,7 @@ impl<'a> Record<'a> {
         Self { function, epoch_ms, content }
     }
 
-    /// Lambda's own lines are shown only with everything else as it was logged. Text that is no record has no level, and
+    /// Lambda's own lines and metrics are shown only with everything else as it was logged. Text that is no record has no level, and
     /// is shown at any: it is most often a crash.
     pub(super) fn is_shown(&self, level: Option<Level>, everything: bool) -> bool {
         match &self.content {
@@ -165,12 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn lambdas_own_lines_are_only_in_the_raw_output() {
+    fn lambdas_own_lines_and_metrics_are_only_in_the_raw_output() {
         for line in [
             "START RequestId: 8f5 Version: $LATEST",
             "END RequestId: 8f5",
             "REPORT RequestId: 8f5\tDuration: 1.00 ms",
             r#"{"time":"t","type":"platform.report","record":{}}"#,
+            r#"{"_aws":{"CloudWatchMetrics":[]},"LagSeconds":0}"#,
         ] {
             assert!(!record(line).is_shown(None, false), "{line}");
             assert!(record(line).is_shown(None, true), "{line}");
