@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn a_token_may_run_out_in_the_past() {
         let cli = Cli::try_parse_from(["xtask", "token", "customer", "ann", "--ttl", "-5"]);
-        assert!(matches!(cli, Ok(Cli { command: Command::Token(it) }) if it.ttl == -5));
+        assert!(matches!(cli, Ok(Cli { command: Command::Token(it), .. }) if it.ttl == -5));
     }
 
     /// The arguments of a line that begins with `cargo xtask`, up to a comment or a pipe; `None` for another line.

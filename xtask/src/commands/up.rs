@@ -42,7 +42,7 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &UpArgs) -> Result<E
 
 /// The addresses and settings, as `up` and `status` show them.
 pub(crate) fn show(ui: Ui, cloud: &Cloud, outputs: &Outputs) -> Result {
-    let name = |it: &str| ui.paint_out.name(format!("{it:<17}"));
+    let name = |it: &str| ui.paint_out.name(format!("{it:<19}"));
     ui.print(format!("  {} {}", name("API"), outputs.api_url))?;
     ui.print(format!("  {} {}/web/", name("pages"), outputs.api_url))?;
     ui.print(format!("  {} {}/operator/", name("operator pages"), outputs.api_url))?;

@@ -1,5 +1,6 @@
 //! `watch`: every function served by cargo-lambda, against the local cloud.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,17 @@ pub(crate) struct Watch {
     pub(crate) port: u16,
 }
 
+/// The file of the record; removed when dropped. One that stays after a kill names a process that has ended.
+#[derive(Debug)]
+struct Written(PathBuf);
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        // Without it, the next `watch` replaces the file.
+        drop(files::remove(&self.0));
+    }
+}
+
 /// The watch of this clone, if one is running.
 pub(crate) fn running(layout: &Layout) -> Result<Option<Watch>> {
     let record: Option<Watch> = files::read_json(&layout.watch_record())?;
@@ -36,8 +48,8 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &WatchArgs) -> Resul
     ui.say(format!("Serving the functions on 127.0.0.1:{port}; in another terminal, for example"));
     ui.say(format!("  {EXAMPLE}"));
     let record = Watch { process: Process::current(), port };
-    // A record that stays after a kill names a process that is gone.
     files::write_json(&layout.watch_record(), &record, files::PUBLIC)?;
+    let _written = Written(layout.watch_record());
     cargo_lambda
         .program(layout)
         // By default cargo-lambda listens on every address, and compiles everything again in a profile of its own.

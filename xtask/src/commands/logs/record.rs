@@ -38,7 +38,10 @@ impl<'a> Record<'a> {
         let message = message.trim_end();
         let content = match serde_json::from_str(message) {
             Ok(Value::Object(fields)) if fields.contains_key("level") => Content::Fields(fields),
-            Ok(Value::Object(fields)) if fields.contains_key("record") => {
+            // Lambda's own lines as JSON, and metrics in CloudWatch's embedded format.
+            Ok(Value::Object(fields))
+                if fields.contains_key("record") || fields.contains_key("_aws") =>
+            {
                 Content::Platform(message)
             }
             _ if PLATFORM.iter().any(|it| message.starts_with(it)) => Content::Platform(message),
