@@ -12,12 +12,15 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use saga::{Failure, FailureKind};
 use serde::Deserialize;
 
-use crate::dead_letters::{DeadLetters, Letter, told};
+use crate::dead_letters::{DeadLetters, Letter, redriven, told};
 use crate::envelope::{Envelope, Unread};
 
 /// So often a message is received before it is put aside. The queue's own `maxReceiveCount` must be higher: it is for
 /// those of which the consumer dies.
 pub const RECEIVES_MAX: u32 = 5;
+
+/// The message attribute that says how often an operator has redriven a message. SQS keeps it wherever the message goes.
+pub const REDRIVES: &str = "redrives";
 
 /// What has arrived from the bus.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -67,7 +70,7 @@ pub async fn consume<M: for<'de> Deserialize<'de>>(
     for message in batch.records {
         let handled = match read::<M>(&message) {
             // In a box, since a consumer's future is deep enough without what it handles its messages by.
-            Ok(read) => Box::pin(handle(read)).await,
+            Ok(read) => Box::pin(redriven(redrives(&message), handle(read))).await,
             Err(error) => Err(Failed::Poison(Box::new(error))),
         };
         let comes_back = match handled {
@@ -99,7 +102,8 @@ async fn put_aside(message: &SqsMessage, failed: &Failed, dead_letters: &impl De
     }
     tracing::error!(message_id, receives, reason = cause, "message parked");
     let body = message.body.clone().unwrap_or_default();
-    let parked = dead_letters.park(Letter { reason: told(cause), body }).await;
+    let parked =
+        dead_letters.park(Letter { reason: told(cause), body, redrives: redrives(message) }).await;
     if let Err(error) = &parked {
         tracing::error!(message_id, error = error as &dyn StdError, "message not parked");
     }
@@ -110,6 +114,12 @@ async fn put_aside(message: &SqsMessage, failed: &Failed, dead_letters: &impl De
 fn receives(message: &SqsMessage) -> u32 {
     let count = message.attributes.get("ApproximateReceiveCount");
     count.and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+/// How often an operator has redriven the message.
+fn redrives(message: &SqsMessage) -> u32 {
+    let attribute = message.message_attributes.get(REDRIVES);
+    attribute.and_then(|it| it.string_value.as_ref()?.parse().ok()).unwrap_or(0)
 }
 
 fn read<M: for<'de> Deserialize<'de>>(message: &SqsMessage) -> Result<M, serde_json::Error> {

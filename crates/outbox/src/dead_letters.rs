@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::publish::BusError;
 
+tokio::task_local! {
+    /// How often an operator has redriven the message that is being handled. A stream's consumer dead-letters a record from
+    /// deep within its handler, which knows nothing of the message that has brought the record back.
+    static REDRIVES: u32;
+}
+
 /// A larger record would not fit into a message of 256 KB, and never leave the stream.
 const RECORD_BYTES_MAX: usize = 200_000;
 
@@ -21,6 +27,8 @@ pub struct Letter {
     pub reason: String,
     /// What the consumer is to be given once the cause is gone.
     pub body: String,
+    /// How often an operator has redriven it already: each time it came back.
+    pub redrives: u32,
 }
 
 /// Keeps what a consumer can't handle, until a person has looked at it.
@@ -70,7 +78,8 @@ impl Parked {
     /// If the record can't be written as JSON.
     pub fn letter(&self) -> Result<Letter, BusError> {
         let body = serde_json::to_string(self).map_err(|error| BusError(Box::new(error)))?;
-        Ok(Letter { reason: self.reason.clone(), body })
+        let redrives = REDRIVES.try_with(|it| *it).unwrap_or(0);
+        Ok(Letter { reason: self.reason.clone(), body, redrives })
     }
 }
 
@@ -89,6 +98,11 @@ pub async fn park_record(
         tracing::error!(error = error as &dyn StdError, "record not parked");
     }
     parked.is_ok()
+}
+
+/// Handles a message that was redriven this often: what it dead-letters is known to have come back.
+pub(crate) async fn redriven<T>(redrives: u32, handle: impl Future<Output = T>) -> T {
+    REDRIVES.scope(redrives, handle).await
 }
 
 /// An error with all its causes.

@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::sqs::SqsEvent;
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use jiff::{SignedDuration, Timestamp};
 use outbox::conformance::Thing;
-use outbox::dead_letters::{DeadLetters, Parked};
+use outbox::dead_letters::{DeadLetters, Parked, park_record};
 use outbox::envelope::{Envelope, Unread};
 use outbox::memory::{MemoryBus, MemoryDeadLetters, MemoryStore, MemoryWishes};
 use outbox::publish::{Poison, events_of_change, publish, response};
@@ -91,6 +92,25 @@ async fn records_come_from_the_stream_or_from_the_dead_letters() {
     let (handled, answer) = follow(queue(&[letter(1), letter(2), letter(3)]), 2).await;
     assert_eq!(handled, ["1", "3"]);
     assert_eq!(failed(answer), ["1"], "the message of the second record comes back");
+}
+
+#[tokio::test]
+async fn a_record_that_is_dead_lettered_again_by_its_handler_says_how_often_it_was_redriven() {
+    let letters = MemoryDeadLetters::default();
+    let handle = async |batch: Event| {
+        let poison = Poison("still no JSON".to_owned());
+        assert!(park_record(&letters, &batch.records[0], &poison).await);
+        response(None)
+    };
+    let mut redriven: Value = serde_json::to_value(queue::<SqsEvent>(&[letter(1)])).unwrap();
+    redriven["Records"][0]["messageAttributes"] = json!({ "redrives": {
+        "stringValue": "2", "dataType": "Number", "stringListValues": [], "binaryListValues": [],
+    } });
+    for (occasion, redrives) in [(serde_json::from_value(redriven).unwrap(), 2), (stream(&[1]), 0)]
+    {
+        follow_or_redrive(occasion, &MemoryDeadLetters::default(), handle).await;
+        assert_eq!(letters.letters().last().unwrap().redrives, redrives);
+    }
 }
 
 #[tokio::test]
