@@ -259,7 +259,7 @@ async fn an_override_applies_to_every_call_that_begins_a_second_later_however_id
     control.reset("it", "olga").await.unwrap();
     sleep(Duration::from_secs(1)).await;
     call(&busy, Outcome::Success).await.unwrap();
-    for _ in 0..3 {
+    for _ in 0..2 {
         call(&busy, Outcome::Failure).await.unwrap();
     }
     call(&busy, Outcome::Success).await.unwrap_err();

@@ -432,7 +432,13 @@ impl World {
                     }
                     self.settle(site, settings);
                 }
-                if let Some(pass) = self.enter(site, settings) {
+                let mut pass = self.enter(site, settings);
+                // What is to be done first is done, and the same caller asks again.
+                if pass.is_none() && self.sites[site].wire.is_some() {
+                    self.arrive(site, settings);
+                    pass = self.enter(site, settings);
+                }
+                if let Some(pass) = pass {
                     self.land(site, pass, Outcome::Success, settings);
                     passed += 1;
                 }
