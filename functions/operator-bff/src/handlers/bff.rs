@@ -109,6 +109,9 @@ where
             ("POST", "/operator/dead-letters/{queue}/redrive") => {
                 queues::redrive(&errand, letters, watched).await
             }
+            ("POST", "/operator/dead-letters/{queue}/discard") => {
+                queues::discard(&errand, letters, watched).await
+            }
             ("POST", "/operator/services/{service}/republish") => {
                 queues::republish(&errand, letters, watched).await
             }

@@ -93,11 +93,21 @@ pub(super) async fn said(
     by: String,
     order: impl FnOnce(String, String) -> Order,
 ) -> Result<BreakerShown, Problem> {
+    let (name, owner) = owned(errand)?;
+    let status = carry_out(errand, edge, owner, &order(name, by)).await?;
+    Ok(BreakerShown { owner, status })
+}
+
+/// The breaker of the request's path.
+pub(super) fn known(errand: &Errand<'_, impl Invoke>) -> Result<String, Problem> {
+    owned(errand).map(|(name, _)| name)
+}
+
+fn owned(errand: &Errand<'_, impl Invoke>) -> Result<(String, BreakerOwner), Problem> {
     let name: String = errand.request.path("name")?;
     let owner = BREAKERS.into_iter().find(|(known, _)| *known == name).map(|it| it.1);
     let owner = owner.ok_or_else(|| Problem::not_found("there is no such circuit breaker"))?;
-    let status = carry_out(errand, edge, owner, &order(name, by)).await?;
-    Ok(BreakerShown { owner, status })
+    Ok((name, owner))
 }
 
 async fn carry_out(

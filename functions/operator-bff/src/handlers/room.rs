@@ -20,11 +20,11 @@ use uuid::Uuid;
 
 use super::bff::Backend;
 use super::projections::Named;
-use super::queues::{QUEUE_LIMIT, move_back};
+use super::queues::{QUEUE_LIMIT, delete, move_back};
 use super::{Errand, breakers, projections, queues, slots};
 use crate::pages::{self, Told};
 use crate::queues::Queues;
-use crate::shape::NewSlot;
+use crate::shape::{Discard, NewSlot};
 use crate::workflow::{Workflow, saga_of};
 
 /// What has just happened is among the last few.
@@ -72,6 +72,18 @@ struct WordForm {
     #[serde(default, rename = "proof")]
     _proof: String,
     word: Word,
+    /// Whether the operator has been asked; forcing a circuit open is asked about once.
+    confirmed: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiscardForm {
+    #[serde(default, rename = "proof")]
+    _proof: String,
+    message: String,
+    /// Missing until the operator has been asked for it.
+    reason: Option<String>,
 }
 
 impl<S, W, Q, B, H> Room<'_, S, W, Q, B, H>
@@ -104,6 +116,7 @@ where
                 self.letters(told).await.map(shown)
             }
             ("POST", "/operator/room/dead-letters/{queue}/redrive") => self.redrive().await,
+            ("POST", "/operator/room/dead-letters/{queue}/discard") => self.discard().await,
             ("GET", "/operator/room/projections") => {
                 let told = self.told(&[])?;
                 self.projections(told).await.map(shown)
@@ -337,6 +350,41 @@ where
         }
     }
 
+    async fn discard(&self) -> Result<Answer, Problem> {
+        self.errand.request.query(&[])?;
+        let queue: String = self.errand.request.path("queue")?;
+        let DiscardForm { message, reason, .. } = self.errand.request.form()?;
+        let place = &self.visitor.place;
+        let Some(reason) = reason else {
+            return Ok(shown(pages::letters::confirm_discard(place, &queue, &message, None)));
+        };
+        let discard = Discard { message_id: message, reason };
+        if !discard.has_reason() {
+            let problem = Problem::validation("reason is not one");
+            let given = Some((
+                discard.reason.as_str(),
+                "A reason has 1 to 500 characters, and not only blanks.",
+            ));
+            let page = pages::letters::confirm_discard(place, &queue, &discard.message_id, given);
+            return Ok(troubled(&problem, page));
+        }
+        let (queues, watched) = (self.backend.queues, &self.backend.config.queues);
+        match delete(queues, watched, &queue, &discard, &self.visitor.subject).await {
+            Ok(()) => Ok(self.done("dead-letters", "discarded")),
+            // It was redriven or discarded meanwhile; a queue that does not exist is a missing page.
+            Err(problem)
+                if problem.kind() == ProblemKind::NotFound
+                    && watched.iter().any(|it| it.name == queue) =>
+            {
+                let told = Told::trouble(
+                    "The message is no longer there, or another operator is looking at it. Nothing was deleted.",
+                );
+                Ok(troubled(&problem, self.letters(Some(told)).await?))
+            }
+            Err(problem) => self.not_done(problem, async |told| self.letters(told).await).await,
+        }
+    }
+
     async fn rebuild(&self) -> Result<Answer, Problem> {
         self.errand.request.query(&[])?;
         let named: Named = self.errand.request.path("name")?;
@@ -360,7 +408,12 @@ where
     }
 
     async fn force(&self) -> Result<Answer, Problem> {
-        let WordForm { word, .. } = self.errand.request.form()?;
+        let WordForm { word, confirmed, .. } = self.errand.request.form()?;
+        if word == Word::Open && confirmed.is_none() {
+            self.errand.request.query(&[])?;
+            let name = breakers::known(&self.errand)?;
+            return Ok(shown(pages::breakers::confirm_open(&self.visitor.place, &name)));
+        }
         self.say("set", |breaker, by| Order::Force { breaker, word, by }).await
     }
 

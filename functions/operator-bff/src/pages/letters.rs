@@ -1,14 +1,16 @@
-//! Dead letters, queue by queue: why they are there, and the way back.
+//! Dead-letter messages, queue by queue: why they are there, how to redrive them, and how to discard one.
 
 use std::collections::BTreeMap;
 
 use bff::compose::Report;
-use bff::pages::words::time;
+use bff::pages::words::{badge, time};
 use bff::pages::{Page, Place, encoded, hidden};
 use maud::{Markup, html};
 
+use super::confirm::{Confirmation, Field, confirm};
 use super::{Told, told, troubles};
 use crate::queues::LetterShown;
+use crate::shape::Discard;
 
 const AGAIN_AFTER: u32 = 3;
 
@@ -26,11 +28,14 @@ pub fn render(
     }
     let main = html! {
         h1 { "Dead letters" }
-        p .hint { "What could not be handled, and waits here until its cause is gone. To handle a letter once more that was handled changes nothing." }
+        p .hint {
+            "Messages that no consumer could process. Redrive them once the cause is fixed: redriving a message that was already "
+            "processed has no effect. Discard a message that can never be processed."
+        }
         (told(word))
         (troubles(report))
         @if queues.is_empty() && report.degraded().next().is_none() {
-            div .empty { p { strong { "No dead letters." } } p { "All that was sent was handled." } }
+            div .empty { p { strong { "No dead letters." } } p { "Every message was processed." } }
         }
         @for (queue, letters) in queues { (of_queue(place, queue, &letters)) }
     };
@@ -48,20 +53,70 @@ fn of_queue(place: &Place, queue: &str, letters: &[&LetterShown]) -> Markup {
                     button type="submit" { "Redrive" span .sr { " " (queue) } }
                 }
             }
-            @for letter in letters { (self::letter(letter)) }
+            @for letter in letters { (self::letter(letter, Some(place))) }
         }
     }
 }
 
-/// A letter: its reason, and what is in it.
-pub(super) fn letter(letter: &LetterShown) -> Markup {
+/// A message: its reason and its content; with a way to discard it, if it is on a page of messages.
+pub(super) fn letter(letter: &LetterShown, discard: Option<&Place>) -> Markup {
     html! {
         div .card.letter {
-            p { strong { (letter.reason) } }
+            p {
+                strong { (letter.reason) }
+                @if letter.redrives > 0 { " " (badge((&redriven(letter.redrives), "bad"))) }
+            }
             p .hint { (letter.queue) " · " (time(letter.received_at)) " · " code { (letter.message_id) } }
-            details { summary { "What is in it" } pre tabindex="0" { (pretty(&letter.body)) } }
+            details { summary { "Content" } pre tabindex="0" { (pretty(&letter.body)) } }
+            @if let Some(place) = discard {
+                form method="post" action=(discard_of(place, &letter.queue)) {
+                    (hidden("proof", &place.proof))
+                    (hidden("message", &letter.message_id))
+                    button .quiet type="submit" { "Discard…" span .sr { " " (letter.message_id) } }
+                }
+            }
         }
     }
+}
+
+fn redriven(times: u32) -> String {
+    if times == 1 { "redriven once".to_owned() } else { format!("redriven {times} times") }
+}
+
+/// Asks whether a message is to be deleted, and why; `error` says what was wrong with the reason given.
+#[must_use]
+pub fn confirm_discard(
+    place: &Place,
+    queue: &str,
+    message_id: &str,
+    given: Option<(&str, &str)>,
+) -> String {
+    let (value, error) = given.map_or(("", None), |(value, error)| (value, Some(error)));
+    confirm(
+        place,
+        &Confirmation {
+            title: "Discard this message?",
+            text: html! {
+                p { "Message " code { (message_id) } " of " strong { (queue) } " is deleted and will never be processed." }
+                p .hint { "The log keeps its content, your name and the reason." }
+            },
+            action: &discard_of(place, queue),
+            hidden: &[("message", message_id)],
+            field: Some(Field {
+                name: "reason",
+                label: "Reason",
+                length_max: Discard::REASON_LENGTH_MAX,
+                value,
+                error,
+            }),
+            button: "Discard",
+            back: "room/dead-letters",
+        },
+    )
+}
+
+fn discard_of(place: &Place, queue: &str) -> String {
+    place.link(&format!("room/dead-letters/{}/discard", encoded(queue)))
 }
 
 /// JSON in lines, if it is JSON.
