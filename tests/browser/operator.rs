@@ -141,18 +141,19 @@ async fn an_operator_discards_a_message_that_keeps_coming_back_with_a_reason() {
     let put = platform.sqs().send_message().queue_url(letters).message_body(format!("no JSON {mark}"));
     let id = put.send().await.unwrap().message_id.unwrap();
     let browser = room(&platform).await;
-    let discard = format!("//form[input[@value='{id}']]//button");
+    let discard = format!("#discard-{id}");
     eventually("the message is discarded", async || {
         browser.goto("/operator/room/dead-letters").await;
-        // Another test may look at the queue, and redrive it: then it is another message.
-        browser.driver.find(By::XPath(&discard)).await.ok()?.click().await.ok()?;
-        browser.see("Discard this message?").await;
-        browser.look("confirm-discard").await;
-        browser.fill("#reason", "it is no JSON").await;
-        browser.click("main button.danger").await;
+        // Another test may have redriven the queue, or look at it: then it is for a moment not there.
+        let summary = By::Css(format!("{discard} > summary"));
+        browser.driver.find(summary).await.ok()?.click().await.ok()?;
+        browser.look("discard").await;
+        browser.fill(&format!("{discard} input[name=reason]"), "it is no JSON").await;
+        browser.click(&format!("{discard} button")).await;
         eventually("the page answers", async || {
             let text = browser.text("main").await;
-            ["The message is deleted", "no longer there"].iter().any(|it| text.contains(it)).then_some(())
+            let answers = ["The message is deleted", "no longer there"];
+            answers.iter().any(|it| text.contains(it)).then_some(())
         })
         .await;
         browser.text("main").await.contains("The message is deleted").then_some(())
@@ -169,20 +170,18 @@ async fn an_operator_opens_a_circuit_and_resets_it() {
     let browser = room(&platform).await;
     browser.goto("/operator/room/circuit-breakers").await;
     // One that no other page needs.
-    let form = "form[action$='circuit-breakers/parking-rebuild']";
-    browser.choose(&format!("{form} select"), "open").await;
-    browser.click(&format!("{form} button")).await;
-    browser.see("Force open?").await;
-    browser.look("confirm").await;
+    browser.click("#open-parking-rebuild > summary").await;
+    browser.see("All instances reject every call to parking-rebuild").await;
+    browser.look("force-open").await;
     let circuit = async || {
         let shown = platform.operator().await.get("/operator/circuit-breakers").await.expect(200);
         let items = shown["items"].as_array().unwrap();
         items.iter().find(|it| it["name"] == "parking-rebuild").unwrap().clone()
     };
     assert_eq!(circuit().await["state"], "closed", "nothing is done before the yes");
-    browser.click("main button.danger").await;
+    browser.click("#open-parking-rebuild button").await;
     browser.see("The override applies to every call that starts from one second after it on").await;
-    browser.see("Force open: reject every call").await;
+    browser.see("Forced open: every call is rejected").await;
     browser.see("by olga").await;
     browser.look("circuit-breakers").await;
     browser.goto("/operator/").await;

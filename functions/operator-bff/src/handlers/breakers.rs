@@ -93,21 +93,11 @@ pub(super) async fn said(
     by: String,
     order: impl FnOnce(String, String) -> Order,
 ) -> Result<BreakerShown, Problem> {
-    let (name, owner) = owned(errand)?;
-    let status = carry_out(errand, edge, owner, &order(name, by)).await?;
-    Ok(BreakerShown { owner, status })
-}
-
-/// The breaker of the request's path.
-pub(super) fn known(errand: &Errand<'_, impl Invoke>) -> Result<String, Problem> {
-    owned(errand).map(|(name, _)| name)
-}
-
-fn owned(errand: &Errand<'_, impl Invoke>) -> Result<(String, BreakerOwner), Problem> {
     let name: String = errand.request.path("name")?;
     let owner = BREAKERS.into_iter().find(|(known, _)| *known == name).map(|it| it.1);
     let owner = owner.ok_or_else(|| Problem::not_found("there is no such circuit breaker"))?;
-    Ok((name, owner))
+    let status = carry_out(errand, edge, owner, &order(name, by)).await?;
+    Ok(BreakerShown { owner, status })
 }
 
 async fn carry_out(

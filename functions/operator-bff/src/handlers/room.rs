@@ -72,8 +72,6 @@ struct WordForm {
     #[serde(default, rename = "proof")]
     _proof: String,
     word: Word,
-    /// Whether the operator has been asked; forcing a circuit open is asked about once.
-    confirmed: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -82,8 +80,7 @@ struct DiscardForm {
     #[serde(default, rename = "proof")]
     _proof: String,
     message: String,
-    /// Missing until the operator has been asked for it.
-    reason: Option<String>,
+    reason: String,
 }
 
 impl<S, W, Q, B, H> Room<'_, S, W, Q, B, H>
@@ -354,19 +351,13 @@ where
         self.errand.request.query(&[])?;
         let queue: String = self.errand.request.path("queue")?;
         let DiscardForm { message, reason, .. } = self.errand.request.form()?;
-        let place = &self.visitor.place;
-        let Some(reason) = reason else {
-            return Ok(shown(pages::letters::confirm_discard(place, &queue, &message, None)));
-        };
         let discard = Discard { message_id: message, reason };
         if !discard.has_reason() {
             let problem = Problem::validation("reason is not one");
-            let given = Some((
-                discard.reason.as_str(),
-                "A reason has 1 to 500 characters, and not only blanks.",
-            ));
-            let page = pages::letters::confirm_discard(place, &queue, &discard.message_id, given);
-            return Ok(troubled(&problem, page));
+            let told = Told::trouble(
+                "Nothing was deleted: a reason has 1 to 500 characters, and not only blanks.",
+            );
+            return Ok(troubled(&problem, self.letters(Some(told)).await?));
         }
         let (queues, watched) = (self.backend.queues, &self.backend.config.queues);
         match delete(queues, watched, &queue, &discard, &self.visitor.subject).await {
@@ -408,12 +399,7 @@ where
     }
 
     async fn force(&self) -> Result<Answer, Problem> {
-        let WordForm { word, confirmed, .. } = self.errand.request.form()?;
-        if word == Word::Open && confirmed.is_none() {
-            self.errand.request.query(&[])?;
-            let name = breakers::known(&self.errand)?;
-            return Ok(shown(pages::breakers::confirm_open(&self.visitor.place, &name)));
-        }
+        let WordForm { word, .. } = self.errand.request.form()?;
         self.say("set", |breaker, by| Order::Force { breaker, word, by }).await
     }
 

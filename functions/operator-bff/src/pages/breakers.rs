@@ -2,13 +2,12 @@
 
 use bff::compose::Report;
 use bff::pages::words::{badge, time, until};
-use bff::pages::{Page, Place, encoded, hidden};
+use bff::pages::{Confirmation, Page, Place, confirmation, encoded, hidden};
 use circuit_breaker::breaker::{Reason, Word};
 use circuit_breaker::control::{LocalTripShown, Shown, Status};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::confirm::{Confirmation, confirm};
 use super::{Told, told, troubles, words};
 use crate::shape::{BreakerOwner, BreakerShown};
 
@@ -34,29 +33,6 @@ pub fn render(
         ul .cards { @for breaker in breakers { (entry(place, breaker, now)) } }
     };
     Page { place, title: "Circuit breakers", again_after: Some(AGAIN_AFTER), main }.render()
-}
-
-/// Asks whether a circuit is to be forced open: from then on nobody reaches the dependency.
-#[must_use]
-pub fn confirm_open(place: &Place, name: &str) -> String {
-    confirm(
-        place,
-        &Confirmation {
-            title: "Force open?",
-            text: html! {
-                p { "Every call to " strong { (name) } " is rejected from then on, by all instances, until you reset the breaker." }
-            },
-            action: &action(place, name),
-            hidden: &[("word", "open"), ("confirmed", "yes")],
-            field: None,
-            button: "Force open",
-            back: "room/circuit-breakers",
-        },
-    )
-}
-
-fn action(place: &Place, name: &str) -> String {
-    place.link(&format!("room/circuit-breakers/{}", encoded(name)))
 }
 
 fn entry(place: &Place, breaker: &BreakerShown, now: Timestamp) -> Markup {
@@ -85,7 +61,7 @@ fn standing(status: &Status, now: Timestamp) -> Markup {
         dl {
             @if let Some(word) = status.forced {
                 dt { "Override" }
-                dd { strong { (words::WORDS.iter().find(|it| it.0 == word).map_or("", |it| it.2)) } }
+                dd { strong { (words::override_of(word)) } }
             }
             @if let Some(at) = status.opened_at { dt { "Opened" } dd { (until(at, now)) } }
             @if status.failures_permille > 0 {
@@ -144,27 +120,34 @@ fn percent(permille: u32) -> String {
     format!("{} %", permille / 10)
 }
 
+/// What an operator can do. Nothing is chosen beforehand, and a stray click stops no calls: forcing open is confirmed.
 fn forms(place: &Place, status: &Status) -> Markup {
-    let action = action(place, &status.name);
-    let field = format!("word-{}", status.name);
+    let name = &status.name;
+    let to = format!("room/circuit-breakers/{}", encoded(name));
     html! {
-        form .inline method="post" action=(action) {
-            (hidden("proof", &place.proof))
-            div {
-                label for=(field) { "Override for all instances" }
-                select #(field) name="word" required {
-                    // Nothing is chosen beforehand: a stray click must not stop a dependency's calls.
-                    option value="" selected { "Choose…" }
-                    @for (word, value, text) in words::WORDS {
-                        option value=(value) { (text) @if word == Word::Open { "…" } }
-                    }
+        (confirmation(place, &Confirmation {
+            id: &format!("open-{name}"),
+            to: &to,
+            label: "Force open…",
+            is_destructive: true,
+            question: html! {
+                (hidden("word", "open"))
+                p { "All instances reject every call to " strong { (name) } " until you reset the breaker." }
+            },
+            confirm: "Force open",
+        }))
+        div .row.actions {
+            @for (_, value, text) in words::WORDS.iter().filter(|it| it.0 != Word::Open) {
+                form method="post" action=(place.link(&to)) {
+                    (hidden("proof", &place.proof))
+                    (hidden("word", value))
+                    button .quiet type="submit" { (text) span .sr { ": " (name) } }
                 }
             }
-            button .quiet type="submit" { "Apply" span .sr { " to " (status.name) } }
-        }
-        form method="post" action=(format!("{action}/reset")) {
-            (hidden("proof", &place.proof))
-            button .quiet type="submit" { "Reset" span .sr { " " (status.name) } }
+            form method="post" action=(place.link(&format!("{to}/reset"))) {
+                (hidden("proof", &place.proof))
+                button .quiet type="submit" { "Reset" span .sr { " " (name) } }
+            }
         }
     }
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use bff::compose::Report;
 use bff::pages::words::{badge, time};
-use bff::pages::{Page, Place, encoded, hidden};
+use bff::pages::{Confirmation, Page, Place, confirmation, encoded, hidden};
 use maud::{Markup, html};
 
-use super::confirm::{Confirmation, Field, confirm};
 use super::{Told, told, troubles};
 use crate::queues::LetterShown;
 use crate::shape::Discard;
@@ -68,55 +67,36 @@ pub(super) fn letter(letter: &LetterShown, discard: Option<&Place>) -> Markup {
             }
             p .hint { (letter.queue) " · " (time(letter.received_at)) " · " code { (letter.message_id) } }
             details { summary { "Content" } pre tabindex="0" { (pretty(&letter.body)) } }
-            @if let Some(place) = discard {
-                form method="post" action=(discard_of(place, &letter.queue)) {
-                    (hidden("proof", &place.proof))
-                    (hidden("message", &letter.message_id))
-                    button .quiet type="submit" { "Discard…" span .sr { " " (letter.message_id) } }
-                }
-            }
+            @if let Some(place) = discard { (self::discard(place, letter)) }
         }
     }
 }
 
-fn redriven(times: u32) -> String {
-    if times == 1 { "redriven once".to_owned() } else { format!("redriven {times} times") }
-}
-
-/// Asks whether a message is to be deleted, and why; `error` says what was wrong with the reason given.
-#[must_use]
-pub fn confirm_discard(
-    place: &Place,
-    queue: &str,
-    message_id: &str,
-    given: Option<(&str, &str)>,
-) -> String {
-    let (value, error) = given.map_or(("", None), |(value, error)| (value, Some(error)));
-    confirm(
+fn discard(place: &Place, letter: &LetterShown) -> Markup {
+    let id = &letter.message_id;
+    let field = format!("reason-{id}");
+    let (to, id_of_form) =
+        (format!("room/dead-letters/{}/discard", encoded(&letter.queue)), format!("discard-{id}"));
+    confirmation(
         place,
         &Confirmation {
-            title: "Discard this message?",
-            text: html! {
-                p { "Message " code { (message_id) } " of " strong { (queue) } " is deleted and will never be processed." }
-                p .hint { "The log keeps its content, your name and the reason." }
+            id: &id_of_form,
+            to: &to,
+            label: "Discard…",
+            is_destructive: true,
+            question: html! {
+                (hidden("message", id))
+                p { "The message is deleted and will never be processed. The log keeps its content, your name and the reason." }
+                label for=(field) { "Reason" }
+                input #(field) name="reason" required maxlength=(Discard::REASON_LENGTH_MAX) autocomplete="off";
             },
-            action: &discard_of(place, queue),
-            hidden: &[("message", message_id)],
-            field: Some(Field {
-                name: "reason",
-                label: "Reason",
-                length_max: Discard::REASON_LENGTH_MAX,
-                value,
-                error,
-            }),
-            button: "Discard",
-            back: "room/dead-letters",
+            confirm: "Discard",
         },
     )
 }
 
-fn discard_of(place: &Place, queue: &str) -> String {
-    place.link(&format!("room/dead-letters/{}/discard", encoded(queue)))
+fn redriven(times: u32) -> String {
+    if times == 1 { "redriven once".to_owned() } else { format!("redriven {times} times") }
 }
 
 /// JSON in lines, if it is JSON.

@@ -2,7 +2,6 @@
 
 pub mod bookings;
 pub mod breakers;
-pub mod confirm;
 pub mod letters;
 pub mod overview;
 pub mod projections;
@@ -35,9 +34,21 @@ pub static SITE: Site = Site {
         ("room/circuit-breakers", "Breakers"),
         ("room/projections", "Projections"),
     ],
+    links: &[("../web/", "Customer pages"), ("../docs", "API documentation")],
     footer: "Parkade, a reference platform. No real money moves.",
     style: &STYLE,
     is_page,
+    forms: &[
+        "/room/slots/{slotId}/close",
+        "/room/slots/{slotId}/reopen",
+        "/room/dead-letters/{queue}/redrive",
+        "/room/dead-letters/{queue}/discard",
+        "/room/circuit-breakers/{name}",
+        "/room/circuit-breakers/{name}/reset",
+        "/room/projections/{name}/rebuild",
+        "/room/projections/{name}/rollback",
+    ],
+    refillable: |_| None,
     problem,
     anybody: Anybody {
         text: "This is a local cloud: choose any name, and you are that operator. What you change is kept under it.",

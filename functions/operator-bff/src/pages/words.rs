@@ -105,12 +105,21 @@ pub(super) fn stand(stand: Stand) -> &'static str {
     }
 }
 
-/// An operator's words, as the form sends them and as people read them.
+/// The overrides, as the form sends them and as its buttons say.
 pub(super) const WORDS: [(Word, &str, &str); 3] = [
-    (Word::Open, "open", "Force open: reject every call"),
-    (Word::Closed, "closed", "Force closed: let every call pass"),
-    (Word::Disabled, "disabled", "Disable: let every call pass, and count nothing"),
+    (Word::Open, "open", "Force open"),
+    (Word::Closed, "closed", "Force closed"),
+    (Word::Disabled, "disabled", "Disable"),
 ];
+
+/// What an override does.
+pub(super) fn override_of(word: Word) -> &'static str {
+    match word {
+        Word::Open => "Forced open: every call is rejected",
+        Word::Closed => "Forced closed: every call passes",
+        Word::Disabled => "Disabled: every call passes and none is counted",
+    }
+}
 
 pub(super) fn projection(status: ProjectionStatus) -> (&'static str, &'static str) {
     match status {

@@ -229,7 +229,7 @@ fn forms() -> Vec<(Sent, Vec<(&'static str, &'static str)>)> {
             post("dead-letters/{queue}/discard", &[("queue", "booking")]),
             vec![("message", "m2"), ("reason", "no such slot")],
         ),
-        (post("circuit-breakers/{name}", &breaker), vec![("word", "open"), ("confirmed", "yes")]),
+        (post("circuit-breakers/{name}", &breaker), vec![("word", "open")]),
         (post("circuit-breakers/{name}", &breaker), vec![("word", "closed")]),
         (post("circuit-breakers/{name}/reset", &breaker), vec![]),
         (post("projections/{name}/rebuild", &projection), vec![]),
@@ -267,45 +267,33 @@ async fn a_form_does_what_it_says_once_it_comes_from_a_page_of_ours() {
 
 #[tokio::test]
 async fn what_stops_calls_or_deletes_is_asked_about_once_and_needs_no_script() {
-    let olga = token("olga", "operator");
-    let breaker = Sent::new(
-        "POST",
-        "/operator/room/circuit-breakers/{name}",
-        &[("name", "payment-provider")],
-    );
-    let discard =
-        Sent::new("POST", "/operator/room/dead-letters/{queue}/discard", &[("queue", "booking")]);
-    for (sent, fields, question, carried) in [
-        (breaker, ("word", "open"), "Force open?", "name=\"confirmed\" value=\"yes\""),
-        (
-            discard.clone(),
-            ("message", "m2"),
-            "Discard this message?",
-            "name=\"message\" value=\"m2\"",
-        ),
+    for (page, label, field) in [
+        ("/operator/room/circuit-breakers", "Force open…", "name=\"word\" value=\"open\""),
+        ("/operator/room/dead-letters", "Discard…", "name=\"reason\" required"),
     ] {
-        let (services, queues) = (Memory::new(well), letters());
-        let answer = sent.form(&olga, &[fields]).reaching(&services, &SAGAS, &queues).await;
-        assert_eq!(answer.status_code, 200, "{}", answer.body);
-        for text in [question, carried, "Cancel"] {
-            assert!(answer.body.contains(text), "{text}: {}", answer.body);
+        let page = seen(get(page)).await.body;
+        let asked: Vec<_> = page.split("<details class=\"confirmation\"").skip(1).collect();
+        assert!(!asked.is_empty(), "{page}");
+        for form in &asked {
+            let (summary, rest) = form.split_once("</summary>").unwrap();
+            assert!(summary.contains(label), "{summary}");
+            assert!(rest.split("</details>").next().unwrap().contains(field), "{rest}");
         }
-        assert!(services.asked().is_empty() && queues.calls().is_empty(), "nothing is done yet");
+        // Nowhere else.
+        assert_eq!(page.matches(field).count(), asked.len(), "{page}");
     }
-    // A reason that is none is asked for again, and nothing is deleted.
-    let queues = letters();
-    let fields = [("message", "m2"), ("reason", " ")];
-    let answer = discard.form(&olga, &fields).reaching(&Memory::new(well), &SAGAS, &queues).await;
-    assert_eq!(answer.status_code, 400);
-    assert!(answer.body.contains("A reason has 1 to 500 characters"), "{}", answer.body);
-    assert!(queues.calls().is_empty());
 }
 
 #[tokio::test]
-async fn no_override_is_chosen_beforehand() {
-    let page = seen(get("/operator/room/circuit-breakers")).await.body;
-    let chosen = page.matches("<option value=\"\" selected").count();
-    assert_eq!((chosen, page.matches(" selected").count()), (9, 9), "{page}");
+async fn a_reason_that_is_none_is_refused_and_nothing_is_deleted() {
+    let form =
+        Sent::new("POST", "/operator/room/dead-letters/{queue}/discard", &[("queue", "booking")]);
+    let queues = letters();
+    let form = form.form(&token("olga", "operator"), &[("message", "m2"), ("reason", " ")]);
+    let answer = form.reaching(&Memory::new(well), &SAGAS, &queues).await;
+    assert_eq!(answer.status_code, 400);
+    assert!(answer.body.contains("a reason has 1 to 500 characters"), "{}", answer.body);
+    assert!(queues.calls().iter().all(|it| !it.starts_with("discard")));
 }
 
 #[tokio::test]
