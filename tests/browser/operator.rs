@@ -2,6 +2,7 @@
 
 use platform::{Platform, eventually};
 use serde_json::{Value, json};
+use thirtyfour::By;
 use uuid::Uuid;
 
 use crate::customer::{slot, somebody};
@@ -48,7 +49,7 @@ async fn an_operator_watches_bookings_go_by_and_reads_their_stories() {
     let lost = customer.book_instant(&id, "tok_down").await;
     assert_eq!(customer.settled(&lost).await["status"], "failed");
     browser.goto(&format!("/operator/room/bookings/{lost}")).await;
-    for text in ["Given up", "tries", "RefundPayment", "UnblockSlot", "payment unavailable"] {
+    for text in ["Failed", "tries", "RefundPayment", "UnblockSlot", "payment unavailable"] {
         browser.see(text).await;
     }
     browser.see_in("#saga + .badge", "Failed").await;
@@ -116,7 +117,7 @@ async fn an_operator_redrives_a_dead_letter() {
     put.send().await.unwrap();
     let browser = room(&platform).await;
     browser.goto("/operator/room/dead-letters").await;
-    browser.see("What is in it").await;
+    browser.see("Content").await;
     browser.look("dead-letters").await;
     // Whoever looks at letters keeps them for a moment: until it has left.
     eventually("the letter has left", async || {
@@ -132,23 +133,62 @@ async fn an_operator_redrives_a_dead_letter() {
 }
 
 #[tokio::test]
+async fn an_operator_discards_a_message_that_keeps_coming_back_with_a_reason() {
+    let platform = Platform::up();
+    let mark = Uuid::new_v4().to_string();
+    let letters = platform.sqs().get_queue_url().queue_name("parkade-local-billing-dead-letters");
+    let letters = letters.send().await.unwrap().queue_url.unwrap();
+    let put = platform.sqs().send_message().queue_url(letters).message_body(format!("no JSON {mark}"));
+    let id = put.send().await.unwrap().message_id.unwrap();
+    let browser = room(&platform).await;
+    let discard = format!("#discard-{id}");
+    eventually("the message is discarded", async || {
+        browser.goto("/operator/room/dead-letters").await;
+        // Another test may have redriven the queue, or look at it: then it is for a moment not there.
+        let summary = By::Css(format!("{discard} > summary"));
+        browser.driver.find(summary).await.ok()?.click().await.ok()?;
+        browser.look("discard").await;
+        browser.fill(&format!("{discard} input[name=reason]"), "it is no JSON").await;
+        browser.click(&format!("{discard} button")).await;
+        eventually("the page answers", async || {
+            let text = browser.text("main").await;
+            let answers = ["The message is deleted", "no longer there"];
+            answers.iter().any(|it| text.contains(it)).then_some(())
+        })
+        .await;
+        browser.text("main").await.contains("The message is deleted").then_some(())
+    })
+    .await;
+    let shown = platform.operator().await.get("/operator/dead-letters").await.expect(200);
+    assert!(!shown.to_string().contains(&mark), "{shown}");
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn an_operator_opens_a_circuit_and_resets_it() {
     let platform = Platform::up();
     let browser = room(&platform).await;
     browser.goto("/operator/room/circuit-breakers").await;
     // One that no other page needs.
-    let form = "form[action$='circuit-breakers/parking-rebuild']";
-    browser.choose(&format!("{form} select"), "open").await;
-    browser.click(&format!("{form} button")).await;
-    browser.see("The whole fleet hears your word").await;
-    browser.see("Force open: refuse every call").await;
+    browser.click("#open-parking-rebuild > summary").await;
+    browser.see("All instances reject every call to parking-rebuild").await;
+    browser.look("force-open").await;
+    let circuit = async || {
+        let shown = platform.operator().await.get("/operator/circuit-breakers").await.expect(200);
+        let items = shown["items"].as_array().unwrap();
+        items.iter().find(|it| it["name"] == "parking-rebuild").unwrap().clone()
+    };
+    assert_eq!(circuit().await["state"], "closed", "nothing is done before the yes");
+    browser.click("#open-parking-rebuild button").await;
+    browser.see("The override applies to every call that starts from one second after it on").await;
+    browser.see("Forced open: every call is rejected").await;
     browser.see("by olga").await;
     browser.look("circuit-breakers").await;
     browser.goto("/operator/").await;
     browser.see("Circuit of parking-rebuild").await;
     browser.goto("/operator/room/circuit-breakers").await;
     browser.click("form[action$='circuit-breakers/parking-rebuild/reset'] button").await;
-    browser.see("The circuit is closed, and no word stands.").await;
+    browser.see("The circuit is closed, and no override is set.").await;
     browser.goto("/operator/").await;
     eventually("the circuit is closed", async || {
         (!browser.text("main").await.contains("Circuit of parking-rebuild")).then_some(())
@@ -164,7 +204,7 @@ async fn an_operator_makes_a_projection_anew() {
     browser.goto("/operator/room/projections").await;
     browser.look("projections").await;
     browser.click("form[action$='bookings/rebuild'] button").await;
-    browser.see("A new generation is being made").await;
+    browser.see("A new generation is being built").await;
     browser.close().await;
     let operator = platform.operator().await;
     eventually("the rebuild is done", async || {
@@ -181,5 +221,32 @@ async fn a_customer_is_not_let_into_the_control_room_by_their_session() {
     browser.sign_in("/web", &somebody()).await;
     browser.goto("/operator/").await;
     browser.see("you are that operator").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn no_page_of_an_operators_is_wider_than_the_smallest_phone() {
+    let platform = Platform::up();
+    platform.hold_provider_circuit().await;
+    let customer = platform.caller("customer", &somebody(), &[]).await;
+    let (id, _) = slot(&platform).await;
+    let lost = customer.book_instant(&id, "tok_down").await;
+    assert_eq!(customer.settled(&lost).await["status"], "failed");
+    let browser = room(&platform).await;
+    let story = format!("room/bookings/{lost}?version=2");
+    for page in [
+        "",
+        "room/bookings",
+        &story,
+        "room/slots",
+        "room/dead-letters",
+        "room/circuit-breakers",
+        "room/projections",
+    ] {
+        browser.goto(&format!("/operator/{page}")).await;
+        // What is folded away may be too wide as well.
+        browser.run("for (const it of document.querySelectorAll('details')) it.open = true;").await;
+        browser.check(page, (320, 640)).await;
+    }
     browser.close().await;
 }

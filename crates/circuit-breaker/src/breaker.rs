@@ -22,6 +22,9 @@ use crate::time::{ms_apart, ms_from, plus};
 /// So many transitions are kept; enough to see what happened, and small enough for two write units.
 pub const HISTORY_MAX: usize = 20;
 
+/// At most this many local trips are kept, the latest ones: more than an operator reads, and half a write unit.
+pub const LOCAL_TRIPS_MAX: usize = 8;
+
 /// What all instances know of a circuit; by default it is closed and was never anything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shared {
@@ -43,6 +46,43 @@ pub struct Shared {
     pub failures_permille: u32,
     /// The last transitions, oldest first.
     pub history: Vec<Transition>,
+    /// Instances that make no calls by their own decision while the shared circuit is closed, oldest first. Written with
+    /// the vote of the instance, so a report costs no write of its own; an entry whose time is over means nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub local_trips: Vec<LocalTrip>,
+}
+
+/// One instance has opened its own circuit. While the shared circuit is closed, only this instance rejects calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "PackedTrip", into = "PackedTrip")]
+pub struct LocalTrip {
+    /// The instance.
+    pub instance: u64,
+    /// When its circuit opened.
+    pub since: Timestamp,
+    /// Until when it rejects calls. Its next call after that is a probe of its own.
+    pub until: Timestamp,
+    /// The share of failures in its window at that time.
+    pub failures_permille: u32,
+    /// The share of slow calls in its window at that time.
+    pub slow_permille: u32,
+}
+
+/// A local trip as it is stored: half of the bytes.
+type PackedTrip = (u64, i64, i64, u32, u32);
+
+impl From<PackedTrip> for LocalTrip {
+    fn from((instance, since, until, failures_permille, slow_permille): PackedTrip) -> Self {
+        let at = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
+        Self { instance, since: at(since), until: at(until), failures_permille, slow_permille }
+    }
+}
+
+impl From<LocalTrip> for PackedTrip {
+    fn from(it: LocalTrip) -> Self {
+        let (since, until) = (it.since.as_millisecond(), it.until.as_millisecond());
+        (it.instance, since, until, it.failures_permille, it.slow_permille)
+    }
 }
 
 /// Where a circuit stands.
@@ -193,13 +233,8 @@ impl From<Transition> for Packed {
 /// What can be asked of a circuit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Question {
-    /// My calls fare badly: may it be opened?
-    Vote {
-        /// Who asks.
-        instance: u64,
-        /// The share of failures.
-        failures_permille: u32,
-    },
+    /// This instance has opened its own circuit: may the shared one be opened?
+    Vote(LocalTrip),
     /// I have voted, and nobody has doubted it: may it be opened?
     OpenAlone {
         /// Who asks.
@@ -274,13 +309,18 @@ impl Shared {
             }
             // Nobody argues with an operator.
             _ if self.forced.is_some() => return None,
-            Question::Vote { instance, failures_permille } => {
+            Question::Vote(ref trip) => {
                 let (mut votes, doubted_at) = self.suspicion(settings, now)?;
-                if votes.iter().any(|it| it.instance == instance) {
+                let instance = trip.instance;
+                let has_voted = votes.iter().any(|it| it.instance == instance);
+                if has_voted && self.has_report_of(trip.instance, trip.since) {
                     return None;
                 }
-                votes.push(Vote { instance, at: now });
-                next.failures_permille = failures_permille;
+                if !has_voted {
+                    votes.push(Vote { instance, at: now });
+                }
+                next.report(trip.clone(), now);
+                next.failures_permille = trip.failures_permille;
                 if votes.len() >= settings.quorum {
                     next.open_again(asker, settings);
                     Some(Reason::Quorum)
@@ -385,6 +425,34 @@ impl Shared {
         }
     }
 
+    /// Whether the trip of this instance at this time is reported.
+    #[must_use]
+    pub fn has_report_of(&self, instance: u64, since: Timestamp) -> bool {
+        // Stored to the millisecond.
+        let since = since.as_millisecond();
+        self.local_trips
+            .iter()
+            .any(|it| it.instance == instance && it.since.as_millisecond() == since)
+    }
+
+    /// The instances that reject calls by their own decision now. None while the shared circuit is not closed or an
+    /// operator's override applies, since then no instance decides alone.
+    pub fn local_trips_at(&self, now: Timestamp) -> impl Iterator<Item = &LocalTrip> {
+        let is_local = self.stand() == Stand::Closed;
+        self.local_trips.iter().filter(move |it| is_local && now < it.until)
+    }
+
+    /// The votes that count now, and the last veto if it still counts; none if the circuit is not closed.
+    #[must_use]
+    pub fn votes_at(&self, settings: &Settings, now: Timestamp) -> (usize, Option<Timestamp>) {
+        match self.suspicion(settings, now) {
+            Some((votes, vetoed_at)) if self.forced.is_none() && !votes.is_empty() => {
+                (votes.len(), vetoed_at)
+            }
+            Some(_) | None => (0, None),
+        }
+    }
+
     /// Where it stands, in a word.
     #[must_use]
     pub fn stand(&self) -> Stand {
@@ -421,6 +489,14 @@ impl Shared {
         }
     }
 
+    /// Adds a local trip, and drops what is over.
+    fn report(&mut self, trip: LocalTrip, now: Timestamp) {
+        self.local_trips.retain(|it| it.instance != trip.instance && now < it.until);
+        self.local_trips.push(trip);
+        let excess = self.local_trips.len().saturating_sub(LOCAL_TRIPS_MAX);
+        self.local_trips.drain(..excess);
+    }
+
     /// From closed to open, for longer if it was open not long ago.
     fn open_again(&mut self, asker: &Asker<'_>, settings: &Settings) {
         if self.closed_at.is_none_or(|at| ms_apart(at, asker.now) >= settings.forget_ms) {
@@ -433,6 +509,7 @@ impl Shared {
         let since = asker.now;
         let until = plus(since, settings.open_for_ms(self.openings, asker.write));
         self.openings = self.openings.saturating_add(1);
+        self.local_trips.clear();
         self.state = State::Open { opened_at, since, until };
     }
 
@@ -441,5 +518,6 @@ impl Shared {
         self.generation += 1;
         self.closed_at = Some(now);
         self.failures_permille = 0;
+        self.local_trips.clear();
     }
 }

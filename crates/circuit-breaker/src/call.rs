@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use crate::breaker::{Question, Shared, Transition};
 use crate::instance::{Admission, Duty, Instance, Pass};
@@ -75,13 +76,15 @@ pub struct Breaker<S, H> {
     store: S,
     host: H,
     instance: Mutex<Instance>,
+    /// Wakes the calls that wait for another one to leave the store.
+    has_left: Notify,
 }
 
 impl<S: Store, H: Host> Breaker<S, H> {
     /// A breaker that shares its state with all others of this name in the store.
     pub fn new(name: impl Into<String>, settings: Settings, store: S, host: H) -> Self {
         let instance = Mutex::new(Instance::new(host.random(), &settings));
-        Self { name: name.into(), settings, store, host, instance }
+        Self { name: name.into(), settings, store, host, instance, has_left: Notify::new() }
     }
 
     /// What it is called.
@@ -125,12 +128,20 @@ impl<S: Store, H: Host> Breaker<S, H> {
     pub async fn enter(&self) -> Result<Permit<'_, S, H>, Refused> {
         let mut rounds = 0;
         loop {
+            // Made before the question, so that one who leaves in between is not missed.
+            let has_left = self.has_left.notified();
             let now = self.host.now();
             let admission = self.lock().admit(&self.settings, now, rounds < ROUNDS_MAX);
             rounds += 1;
             match admission {
+                Admission::Wait => {
+                    let deadline = Duration::from_millis(self.settings.store_deadline_ms);
+                    if tokio::time::timeout(deadline, has_left).await.is_err() {
+                        rounds = ROUNDS_MAX;
+                    }
+                }
                 Admission::Pass { pass, is_read } => {
-                    let turn = is_read.then(|| Turn(&self.instance));
+                    let turn = is_read.then(|| self.turn());
                     return Ok(Permit { breaker: self, pass: Some(pass), turn, since: now });
                 }
                 Admission::Refuse(retry_at) => {
@@ -138,7 +149,7 @@ impl<S: Store, H: Host> Breaker<S, H> {
                     return Err(Refused { retry_at });
                 }
                 Admission::First(duty) => {
-                    let turn = Turn(&self.instance);
+                    let turn = self.turn();
                     let claimed = self.perform(duty).await;
                     drop(turn);
                     if let Some(id) = claimed {
@@ -183,7 +194,7 @@ impl<S: Store, H: Host> Breaker<S, H> {
         let mut duty = Some(duty);
         for _ in 0..ROUNDS_MAX {
             let Some(next) = duty else { return };
-            let turn = Turn(&self.instance);
+            let turn = self.turn();
             self.perform(next).await;
             drop(turn);
             let now = self.host.now();
@@ -191,8 +202,13 @@ impl<S: Store, H: Host> Breaker<S, H> {
         }
         if duty.is_some() {
             // Enough for one call; what is left to do comes up again with the next one.
-            self.lock().leave();
+            drop(self.turn());
         }
+    }
+
+    /// The turn at the store that this instance was given.
+    fn turn(&self) -> Turn<'_> {
+        Turn { instance: &self.instance, has_left: &self.has_left }
     }
 
     /// Does it; answers the name of the probe that was claimed by it.
@@ -272,11 +288,15 @@ impl<S: Store, H: Host> Breaker<S, H> {
 
 /// A turn at the store. It ends whatever becomes of it, so that a dropped call does not keep others away.
 #[derive(Debug)]
-struct Turn<'a>(&'a Mutex<Instance>);
+struct Turn<'a> {
+    instance: &'a Mutex<Instance>,
+    has_left: &'a Notify,
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).leave();
+        self.instance.lock().unwrap_or_else(PoisonError::into_inner).leave();
+        self.has_left.notify_waiters();
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::{Asker, Question, Reason, Shared, Stand, State, Transition, Word};
+use crate::breaker::{Asker, LocalTrip, Question, Reason, Shared, Stand, State, Transition, Word};
 use crate::call::{Event, Host};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError, Swapped};
@@ -19,8 +19,8 @@ pub struct Status {
     pub name: String,
     /// What callers meet.
     pub state: Shown,
-    /// The share of failures that it was opened for, in thousandths, and as JSON between 0 and 1; 0 while closed, since a
-    /// healthy instance reports nothing.
+    /// The share of failures that it was opened for, in thousandths, and as JSON between 0 and 1; 0 while closed. What a
+    /// single instance has measured is in `local_trips`, for as long as it rejects calls.
     #[serde(rename = "failureRate", with = "rate")]
     pub failures_permille: u32,
     /// When it was opened, if it is not closed.
@@ -32,8 +32,52 @@ pub struct Status {
     /// An operator's word, if one stands.
     #[serde(rename = "override", default, skip_serializing_if = "Option::is_none")]
     pub forced: Option<Word>,
+    /// Instances that reject calls by their own decision now, while all others let calls pass; oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub local_trips: Vec<LocalTripShown>,
+    /// How many instances have voted to open the circuit for all, within the window in which votes count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub votes: usize,
+    /// When a healthy instance last vetoed that, if the veto still counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vetoed_at: Option<Timestamp>,
     /// The last transitions, oldest first.
     pub history: Vec<Step>,
+}
+
+/// One instance that rejects calls by its own decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalTripShown {
+    /// The instance, by the name that it has in the history.
+    pub instance: String,
+    /// When its circuit opened.
+    pub since: Timestamp,
+    /// Until when it rejects calls. Its next call after that is a probe of its own.
+    pub until: Timestamp,
+    /// The share of failures among its calls at that time; as JSON between 0 and 1.
+    #[serde(rename = "failureRate", with = "rate")]
+    pub failures_permille: u32,
+    /// The share of slow calls among its calls at that time; as JSON between 0 and 1.
+    #[serde(rename = "slowRate", with = "rate")]
+    pub slow_permille: u32,
+}
+
+impl From<&LocalTrip> for LocalTripShown {
+    fn from(it: &LocalTrip) -> Self {
+        Self {
+            instance: format!("{:016x}", it.instance),
+            since: it.since,
+            until: it.until,
+            failures_permille: it.failures_permille,
+            slow_permille: it.slow_permille,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A transition, as it is shown.
@@ -110,10 +154,13 @@ pub enum Shown {
 }
 
 impl Status {
-    /// How a state shows; none was ever written for a breaker that was never in trouble.
+    /// How a state shows at this time; none was ever written for a breaker that was never in trouble. What no longer holds
+    /// then, such as a vote older than the window, is left out.
     #[must_use]
-    pub fn new(name: &str, shared: Option<Shared>) -> Self {
+    pub fn new(name: &str, shared: Option<Shared>, settings: &Settings, now: Timestamp) -> Self {
         let shared = shared.unwrap_or_default();
+        let (votes, vetoed_at) = shared.votes_at(settings, now);
+        let local_trips = shared.local_trips_at(now).map(LocalTripShown::from).collect();
         let (mut opened_at, mut open_until) = match &shared.state {
             State::Closed | State::Suspected { .. } => (None, None),
             State::Open { opened_at, until, .. } => (Some(*opened_at), Some(*until)),
@@ -133,10 +180,13 @@ impl Status {
         Self {
             name: name.to_owned(),
             state,
-            failures_permille: shared.failures_permille,
+            failures_permille: if opened_at.is_some() { shared.failures_permille } else { 0 },
             opened_at,
             open_until,
             forced: shared.forced.map(|it| it.word),
+            local_trips,
+            votes,
+            vetoed_at,
             history: shared.history.into_iter().map(Step::from).collect(),
         }
     }
@@ -147,12 +197,19 @@ impl Status {
 pub struct Control<S, H> {
     store: S,
     host: H,
+    settings: Settings,
 }
 
 impl<S: Store, H: Host> Control<S, H> {
-    /// Over the breakers of this store.
+    /// Over the breakers of this store, which have the default window.
     pub fn new(store: S, host: H) -> Self {
-        Self { store, host }
+        Self { store, host, settings: Settings::default() }
+    }
+
+    /// Over breakers with these settings; only the window matters here, in which votes count.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 
     /// How a breaker stands.
@@ -161,7 +218,8 @@ impl<S: Store, H: Host> Control<S, H> {
     ///
     /// Fails when the store cannot be read.
     pub async fn status(&self, name: &str) -> Result<Status, StoreError> {
-        Ok(Status::new(name, self.store.load(name).await?))
+        let shared = self.store.load(name).await?;
+        Ok(self.shown(name, shared))
     }
 
     /// Says a word for the whole fleet; it stands until it is taken back by a reset or another one.
@@ -196,23 +254,25 @@ impl<S: Store, H: Host> Control<S, H> {
     }
 
     async fn say(&self, name: &str, question: &Question, by: &str) -> Result<Status, StoreError> {
-        // Only the answers to instances depend on them.
-        let settings = Settings::default();
         let asker = Asker { by, write: self.host.random(), now: self.host.now() };
         let mut shared = self.store.load(name).await?.unwrap_or_default();
         for _ in 0..TRIES_MAX {
-            let Some(next) = shared.answer(question, &asker, &settings) else { break };
+            let Some(next) = shared.answer(question, &asker, &self.settings) else { break };
             match self.store.swap(name, shared.version, &next).await? {
                 Swapped::Done => {
                     if let Some(step) = next.history.last() {
                         self.host.observe(name, &Event::Stepped(step));
                     }
-                    return Ok(Status::new(name, Some(next)));
+                    return Ok(self.shown(name, Some(next)));
                 }
                 Swapped::Lost(winner) => shared = *winner,
             }
         }
         Err(StoreError::Contended)
+    }
+
+    fn shown(&self, name: &str, shared: Option<Shared>) -> Status {
+        Status::new(name, shared, &self.settings, self.host.now())
     }
 }
 

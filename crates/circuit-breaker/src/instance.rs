@@ -9,7 +9,7 @@
 
 use jiff::Timestamp;
 
-use crate::breaker::{Asker, Passage, Question, Shared, State, Transition, Word};
+use crate::breaker::{Asker, LocalTrip, Passage, Question, Shared, State, Transition, Word};
 use crate::call::Outcome;
 use crate::settings::{Settings, Watch};
 use crate::time::{ms_apart, ms_from, plus};
@@ -97,6 +97,9 @@ pub enum Admission {
     Refuse(Option<Timestamp>),
     /// That is to be done first; then ask again.
     First(Duty),
+    /// Another call of this instance is at the store, and what is known is too old to decide by: ask again once that call
+    /// has left the store.
+    Wait,
 }
 
 /// What is to be done at the store.
@@ -162,55 +165,85 @@ impl Instance {
         // What was just read must count as fresh, however long the reading took.
         let fresh_ms = settings.cache_ms.max(settings.store_deadline_ms);
         let admission = match self.standing(settings, now) {
-            Standing::Free(pass) => {
-                Admission::Pass { pass, is_read: can_ask && self.is_stale(settings, now) }
-            }
+            Standing::Free(pass) => self
+                .once_fresh(settings, now, is_patient, |is_read| Admission::Pass { pass, is_read }),
             Standing::Refused(until) => match self.duty_at(settings, now, can_ask) {
                 Some(duty) => Admission::First(duty),
-                None if can_ask && self.is_stale(settings, now) => Admission::First(Duty::Read),
-                None => Admission::Refuse(until),
+                None => self.once_fresh(settings, now, is_patient, |_| Admission::Refuse(until)),
             },
             Standing::Due(since) => match self.duty_at(settings, now, can_ask) {
                 Some(duty) => Admission::First(duty),
-                None if !can_ask => Admission::Refuse(None),
+                None if !can_ask => {
+                    self.once_fresh(settings, now, is_patient, |_| Admission::Refuse(None))
+                }
                 // Others may have claimed it meanwhile, and a look costs less than a write that is refused.
                 None if !self.is_read_since(since) || self.is_old(fresh_ms, now) => {
                     Admission::First(Duty::Read)
                 }
                 None => Admission::First(Duty::Ask(Question::Claim)),
             },
-            Standing::Local => self.admit_locally(settings, now, can_ask),
+            Standing::Local => self.admit_locally(settings, now, is_patient),
         };
         self.is_busy |=
             matches!(admission, Admission::First(_) | Admission::Pass { is_read: true, .. });
         admission
     }
 
-    fn admit_locally(&mut self, settings: &Settings, now: Timestamp, can_ask: bool) -> Admission {
-        if self.gate != Gate::Closed {
-            if let Some(duty) = self.duty_at(settings, now, can_ask) {
-                return Admission::First(duty);
-            }
-            // The fleet may have agreed on something meanwhile, or an operator have spoken.
-            if can_ask && self.is_stale(settings, now) {
-                return Admission::First(Duty::Read);
-            }
+    fn admit_locally(
+        &mut self,
+        settings: &Settings,
+        now: Timestamp,
+        is_patient: bool,
+    ) -> Admission {
+        if self.gate == Gate::Closed {
+            let pass = Pass::Counted { generation: self.generation() };
+            return match settings.watch {
+                Watch::OnTrouble => Admission::Pass { pass, is_read: false },
+                Watch::Beside => self.once_fresh(settings, now, is_patient, |is_read| {
+                    Admission::Pass { pass, is_read }
+                }),
+            };
         }
-        match self.gate {
-            Gate::Closed => {
-                let generation = self.generation();
-                let is_read =
-                    settings.watch == Watch::Beside && can_ask && self.is_stale(settings, now);
-                Admission::Pass { pass: Pass::Counted { generation }, is_read }
-            }
+        let can_ask = is_patient && !self.is_busy && !self.is_resting(now);
+        if let Some(duty) = self.duty_at(settings, now, can_ask) {
+            return Admission::First(duty);
+        }
+        // The fleet may have agreed on something meanwhile, or an operator may have set an override.
+        let gate = self.gate;
+        let admission = self.once_fresh(settings, now, is_patient, |_| match gate {
             Gate::Open { until } if now < until => Admission::Refuse(Some(until)),
-            Gate::Probing { .. } => Admission::Refuse(None),
-            Gate::Open { .. } => {
+            Gate::Closed | Gate::Open { .. } | Gate::Probing { .. } => Admission::Refuse(None),
+        });
+        match (admission, gate) {
+            (Admission::Refuse(None), Gate::Open { .. }) => {
                 self.local_probes += 1;
                 let number = self.local_probes;
                 self.gate = Gate::Probing { number };
                 Admission::Pass { pass: Pass::Local { number }, is_read: false }
             }
+            (admission, _) => admission,
+        }
+    }
+
+    /// The decision, unless what is known is too old for it: then the store is read first, so that an operator's command
+    /// takes effect before the next call passes or is refused.
+    ///
+    /// From half of that age on, a call that passes reads concurrently, so that an instance with many calls never waits.
+    /// The decision gets whether it is to do so.
+    fn once_fresh(
+        &self,
+        settings: &Settings,
+        now: Timestamp,
+        is_patient: bool,
+        decision: impl FnOnce(bool) -> Admission,
+    ) -> Admission {
+        if !is_patient || self.is_resting(now) {
+            return decision(false);
+        }
+        match (self.is_stale(settings, now), self.is_busy) {
+            (true, false) => Admission::First(Duty::Read),
+            (true, true) => Admission::Wait,
+            (false, is_busy) => decision(!is_busy && self.is_old(settings.cache_ms / 2, now)),
         }
     }
 
@@ -311,8 +344,7 @@ impl Instance {
         let instance = self.id;
         let mut question = None;
         if would_vote {
-            let failures_permille = self.window.tally(now.as_millisecond()).failures_permille();
-            question = Some(Question::Vote { instance, failures_permille });
+            question = self.local_trip(now).map(Question::Vote);
         } else if !is_quiet && self.gate != Gate::Closed && self.tripped_at.is_some() {
             question = Some(Question::OpenAlone { instance });
         } else if !is_quiet && self.is_well(settings, now) {
@@ -346,7 +378,7 @@ impl Instance {
     pub fn drop_question(&mut self, question: &Question) {
         match question {
             Question::Answer { .. } => self.verdict = None,
-            Question::Vote { .. } => self.is_unheard = false,
+            Question::Vote(_) => self.is_unheard = false,
             Question::OpenAlone { .. }
             | Question::Doubt { .. }
             | Question::Claim
@@ -409,7 +441,10 @@ impl Instance {
             }
             State::Closed => {}
             State::Suspected { votes, .. } => {
-                self.is_unheard &= votes.iter().all(|it| it.instance != self.id);
+                let has_voted = votes.iter().any(|it| it.instance == self.id);
+                let is_reported =
+                    self.tripped_at.is_none_or(|since| shared.has_report_of(self.id, since));
+                self.is_unheard &= !(has_voted && is_reported);
             }
         }
         let patience_ms = luck % (settings.cache_ms / 2 + 1);
@@ -434,6 +469,21 @@ impl Instance {
     /// Whoever was at the store has left it.
     pub fn leave(&mut self) {
         self.is_busy = false;
+    }
+
+    /// What this instance has decided alone, for the others and for operators; none if it lets calls pass.
+    fn local_trip(&mut self, now: Timestamp) -> Option<LocalTrip> {
+        let since = self.tripped_at?;
+        let until = match self.gate {
+            Gate::Closed => return None,
+            Gate::Open { until } => until,
+            // Its own probe is on its way, and every other call is refused until that is back.
+            Gate::Probing { .. } => now,
+        };
+        let tally = self.window.tally(now.as_millisecond());
+        let (failures_permille, slow_permille) = (tally.failures_permille(), tally.slow_permille());
+        let instance = self.id;
+        Some(LocalTrip { instance, since, until, failures_permille, slow_permille })
     }
 
     fn settle(&mut self, gate: Gate) {

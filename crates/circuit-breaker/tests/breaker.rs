@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
 use circuit_breaker::breaker::{
-    Asker, Forced, HISTORY_MAX, Passage, Probe, Question, Reason, Shared, Stand, State, Transition,
-    Vote, Word,
+    Asker, Forced, HISTORY_MAX, LOCAL_TRIPS_MAX, LocalTrip, Passage, Probe, Question, Reason,
+    Shared, Stand, State, Transition, Vote, Word,
 };
 use circuit_breaker::settings::Settings;
 use jiff::{SignedDuration, Timestamp};
@@ -61,7 +61,13 @@ fn becomes(state: State, question: &Question) -> Option<(State, Option<Reason>)>
 }
 
 fn votes() -> Question {
-    Question::Vote { instance: 1, failures_permille: 600 }
+    Question::Vote(trip(1, 99_000))
+}
+
+/// A trip that lasts for eight seconds.
+fn trip(instance: u64, since: u64) -> LocalTrip {
+    let (since, until) = (at(since), at(since + 8_000));
+    LocalTrip { instance, since, until, failures_permille: 600, slow_permille: 0 }
 }
 
 fn passed(probe: u64) -> Question {
@@ -96,7 +102,12 @@ fn each_question_has_its_answer_in_each_state() {
             votes(),
             step(&opened, Reason::Quorum),
         ),
-        ("a vote again", suspected(&[vote(1, 95_000)], None), votes(), None),
+        (
+            "a second trip of one instance is reported, and is no second vote",
+            suspected(&[vote(1, 95_000)], None),
+            votes(),
+            quiet(suspected(&[vote(1, 95_000)], None)),
+        ),
         (
             "a vote after one that has lapsed",
             suspected(&[vote(2, 89_999)], None),
@@ -284,6 +295,55 @@ fn a_state_is_read_as_it_was_written() {
     shared = ask(&shared, &votes(), &settings).unwrap();
     shared = ask(&shared, &Question::Claim, &settings).unwrap();
     shared = ask(&shared, &Question::Force(Word::Closed), &settings).unwrap();
+    shared.local_trips.push(trip(u64::MAX, 99_999));
     let text = serde_json::to_string(&shared).unwrap();
     assert_eq!(serde_json::from_str::<Shared>(&text).unwrap(), shared);
+}
+
+#[test]
+fn a_local_trip_is_shown_from_the_vote_until_its_time_is_over() {
+    let settings = settings();
+    let tripped = ask(&Shared::default(), &votes(), &settings).unwrap();
+    assert_eq!(tripped.local_trips_at(at(NOW_MS)).collect::<Vec<_>>(), [&trip(1, 99_000)]);
+    assert_eq!(tripped.votes_at(&settings, at(NOW_MS)), (1, None));
+    assert_eq!(tripped.local_trips_at(at(107_000)).count(), 0, "its own probe is due");
+    assert_eq!(tripped.votes_at(&settings, at(110_001)), (0, None), "the vote has lapsed");
+    // The same report again is no news, and costs no write.
+    assert_eq!(ask(&tripped, &votes(), &settings), None);
+    // What an instance trips for later replaces what it has reported before.
+    let again = ask(&tripped, &Question::Vote(trip(1, 99_500)), &settings).unwrap();
+    assert_eq!(again.local_trips, [trip(1, 99_500)]);
+    assert_eq!(again.votes_at(&settings, at(NOW_MS)).0, 1, "it is no second vote");
+}
+
+#[test]
+fn no_instance_decides_alone_once_all_have_or_an_operator_has() {
+    let settings = settings();
+    let tripped = ask(&Shared::default(), &votes(), &settings).unwrap();
+    let open = ask(&tripped, &Question::Vote(trip(2, 99_000)), &settings).unwrap();
+    assert_eq!((open.stand(), open.local_trips.len()), (Stand::Open, 0));
+    for question in [Question::Force(Word::Closed), Question::Reset] {
+        let next = ask(&tripped, &question, &settings).unwrap();
+        assert_eq!(next.local_trips, [], "{question:?}");
+    }
+}
+
+#[test]
+fn the_latest_local_trips_are_kept_and_no_more() {
+    let settings = Settings { quorum: usize::MAX, ..settings() };
+    let mut shared = Shared::default();
+    for instance in 0..20 {
+        shared = ask(&shared, &Question::Vote(trip(instance, 99_000)), &settings).unwrap();
+    }
+    assert_eq!(shared.local_trips.len(), LOCAL_TRIPS_MAX);
+    assert_eq!(shared.local_trips.last(), Some(&trip(19, 99_000)));
+    // The size that the table pays for: two write units with a full history.
+    assert!(serde_json::to_string(&shared.local_trips).unwrap().len() < 512);
+}
+
+#[test]
+fn a_state_without_local_trips_is_written_as_it_always_was() {
+    let text = serde_json::to_string(&Shared::default()).unwrap();
+    assert!(!text.contains("local_trips"), "{text}");
+    assert_eq!(serde_json::from_str::<Shared>(&text).unwrap(), Shared::default());
 }

@@ -217,43 +217,91 @@ async fn a_store_that_hangs_costs_a_call_no_more_than_the_deadline_and_is_then_l
 }
 
 #[tokio::test(start_paused = true)]
-async fn beside_a_slow_call_looking_costs_no_time_and_once_in_a_while_no_more() {
+async fn an_instance_that_calls_often_reads_concurrently_and_never_waits() {
     let (breaker, store, _) = breaker(Settings { watch: Watch::Beside, ..settings() });
+    breaker.refresh().await;
     store.delay_ms.store(10, Ordering::SeqCst);
     for _ in 0..30 {
         let before = Instant::now();
         breaker.call(|()| Outcome::Success, sleep(Duration::from_millis(100))).await.unwrap();
         assert_eq!(before.elapsed(), Duration::from_millis(100));
     }
-    assert!(store.calls.load(Ordering::SeqCst) <= 3, "one a second");
+    assert!(store.calls.load(Ordering::SeqCst) <= 7, "two a second, and the first");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operators_word_is_obeyed_by_all_within_the_time_of_the_cache() {
+async fn an_override_applies_to_every_call_that_begins_a_second_later_however_idle_the_instance() {
     let settings = Settings { watch: Watch::Beside, ..settings() };
-    let (breaker, store, world) = breaker(settings.clone());
-    let other = Breaker::new("it", settings, store.clone(), world.clone());
-    let control = Control::new(store, world.clone());
+    let (busy, store, world) = breaker(settings.clone());
+    let idle = Breaker::new("it", settings.clone(), store.clone(), world.clone());
+    let control = Control::new(store.clone(), world.clone());
+    call(&idle, Outcome::Success).await.unwrap();
     for (word, passes) in [(Word::Open, false), (Word::Closed, true), (Word::Disabled, true)] {
         control.force("it", word, "olga").await.unwrap();
-        sleep(Duration::from_secs(1)).await;
-        for it in [&breaker, &other] {
-            // It may be the one that hears of it beside itself.
-            call(it, Outcome::Success).await.unwrap_or(());
+        // One instance makes calls all the while; others make none, or did not exist.
+        for _ in 0..9 {
+            call(&busy, Outcome::Success).await.unwrap_or(());
+            sleep(Duration::from_millis(120)).await;
+        }
+        let fresh = Breaker::new("it", settings.clone(), store.clone(), world.clone());
+        for it in [&busy, &idle, &fresh] {
             for _ in 0..9 {
                 assert_eq!(call(it, Outcome::Failure).await.is_ok(), passes, "{word:?}");
             }
         }
         let status = control.status("it").await.unwrap();
         assert_eq!((status.forced, status.state == Shown::Open), (Some(word), !passes));
+        sleep(Duration::from_secs(20)).await;
     }
+    control.force("it", Word::Open, "olga").await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    call(&busy, Outcome::Success).await.unwrap_err();
     control.reset("it", "olga").await.unwrap();
     sleep(Duration::from_secs(1)).await;
+    call(&busy, Outcome::Success).await.unwrap();
+    for _ in 0..2 {
+        call(&busy, Outcome::Failure).await.unwrap();
+    }
+    call(&busy, Outcome::Success).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_calls_that_begin_at_once_after_a_pause_none_passes_an_override() {
+    let settings = Settings { watch: Watch::Beside, ..settings() };
+    let (breaker, store, world) = breaker(settings);
     call(&breaker, Outcome::Success).await.unwrap();
+    Control::new(store.clone(), world).force("it", Word::Open, "olga").await.unwrap();
+    sleep(Duration::from_secs(20)).await;
+    store.delay_ms.store(10, Ordering::SeqCst);
+    let reads = store.calls.load(Ordering::SeqCst);
+    let calls = (0..5).map(|_| call(&breaker, Outcome::Success));
+    let passed = futures::future::join_all(calls).await.iter().filter(|it| it.is_ok()).count();
+    assert_eq!(passed, 0);
+    assert_eq!(store.calls.load(Ordering::SeqCst) - reads, 1, "one reads, the others wait for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_local_trip_costs_one_write_and_is_shown_until_it_is_over() {
+    let settings =
+        Settings { quorum: 2, calls_min: 3, watch: Watch::Beside, ..Settings::default() };
+    let (breaker, store, world) = breaker(settings);
+    let control = Control::new(store.clone(), world.clone());
+    call(&breaker, Outcome::Success).await.unwrap();
+    sleep(Duration::from_secs(11)).await;
     for _ in 0..3 {
         call(&breaker, Outcome::Failure).await.unwrap();
     }
     call(&breaker, Outcome::Success).await.unwrap_err();
+    let status = control.status("it").await.unwrap();
+    assert_eq!((status.state, status.votes, status.failures_permille), (Shown::Closed, 1, 0));
+    let [trip] = status.local_trips.as_slice() else { unreachable!("{status:?}") };
+    assert_eq!((trip.failures_permille, trip.slow_permille), (1_000, 0));
+    assert!(trip.since <= world.now() && trip.until > world.now(), "{trip:?}");
+    assert_eq!(store.store.load("it").await.unwrap().unwrap().version, 1, "one write");
+    // It is idle from now on: nobody writes, and what is old is not shown.
+    sleep(Duration::from_secs(15)).await;
+    let status = control.status("it").await.unwrap();
+    assert_eq!((status.votes, status.local_trips.len(), status.failures_permille), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]

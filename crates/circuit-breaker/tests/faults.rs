@@ -13,7 +13,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use circuit_breaker::breaker::{Asker, Question, Shared, Stand, State, Word};
+use circuit_breaker::breaker::{Asker, LocalTrip, Question, Shared, Stand, State, Word};
 use circuit_breaker::call::Outcome;
 use circuit_breaker::instance::{Admission, Duty, Instance, Pass};
 use circuit_breaker::settings::{Settings, Watch};
@@ -247,7 +247,7 @@ impl World {
                 }
                 Some(pass)
             }
-            Admission::Refuse(_) => None,
+            Admission::Refuse(_) | Admission::Wait => None,
             Admission::First(duty) => {
                 self.send(site, duty, settings);
                 None
@@ -432,7 +432,13 @@ impl World {
                     }
                     self.settle(site, settings);
                 }
-                if let Some(pass) = self.enter(site, settings) {
+                let mut pass = self.enter(site, settings);
+                // What is to be done first is done, and the same caller asks again.
+                if pass.is_none() && self.sites[site].wire.is_some() {
+                    self.arrive(site, settings);
+                    pass = self.enter(site, settings);
+                }
+                if let Some(pass) = pass {
                     self.land(site, pass, Outcome::Success, settings);
                     passed += 1;
                 }
@@ -495,7 +501,13 @@ fn show(line: &str) {
 fn opened(settings: &Settings) -> Shared {
     let mut shared = Shared::default();
     for instance in [1, 2] {
-        let question = Question::Vote { instance, failures_permille: 1_000 };
+        let question = Question::Vote(LocalTrip {
+            instance,
+            since: time(0),
+            until: time(1),
+            failures_permille: 1_000,
+            slow_permille: 0,
+        });
         let asker = Asker { by: "test", write: instance * 15, now: time(0) };
         shared = shared.answer(&question, &asker, settings).unwrap();
     }

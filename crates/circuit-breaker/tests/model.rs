@@ -105,7 +105,7 @@ impl Model {
                 self.instances[i].0.leave();
                 self.instances[i].1 = Work::Calling { pass, until: None };
             }
-            Admission::Refuse(_) => self.instances[i].1 = Work::Idle,
+            Admission::Refuse(_) | Admission::Wait => self.instances[i].1 = Work::Idle,
             Admission::First(duty) => self.begin(i, duty, true, rounds + 1),
         }
     }

@@ -37,7 +37,10 @@ impl Host for BreakerTelemetry {
                 };
                 metrics::circuit(breaker, counted, crate::now());
             }
-            Event::Tripped => tracing::warn!(breaker, "calls fail here"),
+            Event::Tripped => {
+                tracing::warn!(breaker, "local circuit tripped");
+                metrics::circuit(breaker, metrics::Circuit::Tripped, crate::now());
+            }
             Event::Refused => metrics::circuit(breaker, metrics::Circuit::Refused, crate::now()),
             Event::Probing { .. } => {
                 metrics::circuit(breaker, metrics::Circuit::Probing, crate::now());

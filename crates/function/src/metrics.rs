@@ -101,6 +101,8 @@ pub enum Circuit {
     HalfOpened,
     /// Calls pass again.
     Closed,
+    /// One instance has opened its own circuit, whether or not it can report that to the others.
+    Tripped,
     /// A call was refused.
     Refused,
     /// A call is made to find out whether others may be.
@@ -140,12 +142,14 @@ fn circuit_line(breaker: &str, what: Circuit, now: Timestamp) -> String {
     const OPENED: &[Metric] = &[count("Opened")];
     const HALF_OPENED: &[Metric] = &[count("HalfOpened")];
     const CLOSED: &[Metric] = &[count("Closed")];
+    const TRIPPED: &[Metric] = &[count("Tripped")];
     const REFUSED: &[Metric] = &[count("Refused")];
     const PROBING: &[Metric] = &[count("Probing")];
     let metrics = match what {
         Circuit::Opened => OPENED,
         Circuit::HalfOpened => HALF_OPENED,
         Circuit::Closed => CLOSED,
+        Circuit::Tripped => TRIPPED,
         Circuit::Refused => REFUSED,
         Circuit::Probing => PROBING,
     };
@@ -200,6 +204,7 @@ mod tests {
             (Circuit::Opened, "Opened"),
             (Circuit::HalfOpened, "HalfOpened"),
             (Circuit::Closed, "Closed"),
+            (Circuit::Tripped, "Tripped"),
             (Circuit::Refused, "Refused"),
             (Circuit::Probing, "Probing"),
         ] {

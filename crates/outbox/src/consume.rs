@@ -13,7 +13,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use serde::Deserialize;
 use service_error::{ErrorKind, ServiceError};
 
-use crate::dead_letters::{DeadLetter, DeadLetters, error_chain};
+use crate::dead_letters::{DeadLetter, DeadLetters, error_chain, redriven};
 use crate::envelope::{Envelope, RawEvent};
 
 /// How many times a message is received before it is dead-lettered.
@@ -21,7 +21,10 @@ use crate::envelope::{Envelope, RawEvent};
 /// The queue's own `maxReceiveCount` must be higher: it is for messages that crash the consumer.
 pub const MAX_RECEIVES: u32 = 5;
 
-/// An event as the bus delivers it to a queue.
+/// The message attribute that says how often an operator has redriven a message. SQS keeps it wherever the message goes.
+pub const REDRIVES: &str = "redrives";
+
+/// What has arrived from the bus.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Delivery {
     /// The service that published the event.
@@ -68,8 +71,8 @@ pub async fn consume<M: for<'de> Deserialize<'de>>(
     let mut response = SqsBatchResponse::default();
     for message in batch.records {
         let handled = match read::<M>(&message) {
-            // Boxed, because the nested futures of a consumer would exceed the stack otherwise.
-            Ok(read) => Box::pin(handle(read)).await,
+            // In a box, since a consumer's future is deep enough without what it handles its messages by.
+            Ok(read) => Box::pin(redriven(redrives(&message), handle(read))).await,
             Err(error) => Err(ConsumeError::Poison(Box::new(error))),
         };
         let is_failed = match handled {
@@ -105,10 +108,11 @@ async fn dead_letter_if_final(
     }
     tracing::error!(message_id, receives, reason = cause, "message dead-lettered");
     let body = message.body.clone().unwrap_or_default();
-    let stored = dead_letters.add(DeadLetter { reason: error_chain(cause), body }).await;
+    let stored = dead_letters
+        .add(DeadLetter { reason: error_chain(cause), body, redrives: redrives(message) })
+        .await;
     if let Err(error) = &stored {
-        let error = error as &dyn StdError;
-        tracing::error!(message_id, error, "message could not be dead-lettered");
+        tracing::error!(message_id, error = error as &dyn StdError, "message could not be dead-lettered");
     }
     stored.is_ok()
 }
@@ -117,6 +121,12 @@ async fn dead_letter_if_final(
 fn receives(message: &SqsMessage) -> u32 {
     let count = message.attributes.get("ApproximateReceiveCount");
     count.and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+/// How often an operator has redriven the message.
+fn redrives(message: &SqsMessage) -> u32 {
+    let attribute = message.message_attributes.get(REDRIVES);
+    attribute.and_then(|it| it.string_value.as_ref()?.parse().ok()).unwrap_or(0)
 }
 
 fn read<M: for<'de> Deserialize<'de>>(message: &SqsMessage) -> Result<M, serde_json::Error> {

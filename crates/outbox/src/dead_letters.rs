@@ -10,7 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::bus::SendError;
 
-/// The largest record that is stored whole, in bytes. A larger one would not fit into an SQS message of 256 KB.
+tokio::task_local! {
+    /// How often an operator has redriven the message that is being handled. A stream's consumer dead-letters a record from
+    /// deep within its handler, which knows nothing of the message that has brought the record back.
+    static REDRIVES: u32;
+}
+
+/// A larger record would not fit into a message of 256 KB, and never leave the stream.
 const MAX_RECORD_BYTES: usize = 200_000;
 
 /// One message of a dead-letter queue.
@@ -20,6 +26,8 @@ pub struct DeadLetter {
     pub reason: String,
     /// The message that the consumer receives when the dead letter is redriven.
     pub body: String,
+    /// How often an operator has redriven it already: each time it came back.
+    pub redrives: u32,
 }
 
 /// A dead-letter queue.
@@ -66,10 +74,11 @@ impl DeadLetterRecord {
     ///
     /// # Errors
     ///
-    /// If the record can't be serialised as JSON.
+    /// If the record can't be written as JSON.
     pub fn letter(&self) -> Result<DeadLetter, SendError> {
         let body = serde_json::to_string(self).map_err(|error| SendError(Box::new(error)))?;
-        Ok(DeadLetter { reason: self.reason.clone(), body })
+        let redrives = REDRIVES.try_with(|it| *it).unwrap_or(0);
+        Ok(DeadLetter { reason: self.reason.clone(), body, redrives })
     }
 }
 
@@ -90,7 +99,12 @@ pub async fn dead_letter_record(
     stored.is_ok()
 }
 
-/// The message of an error, followed by the messages of all its causes.
+/// Handles a message that was redriven this often: what it dead-letters is known to have come back.
+pub(crate) async fn redriven<T>(redrives: u32, handle: impl Future<Output = T>) -> T {
+    REDRIVES.scope(redrives, handle).await
+}
+
+/// An error with all its causes.
 pub(crate) fn error_chain(error: &dyn StdError) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

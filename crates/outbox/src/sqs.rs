@@ -7,6 +7,7 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 use serde::Serialize;
 
 use crate::bus::SendError;
+use crate::consume::REDRIVES;
 use crate::dead_letters::{DeadLetter, DeadLetters};
 use crate::republish::{Republish, RepublishQueue};
 
@@ -45,14 +46,14 @@ impl Queue {
 
 impl DeadLetters for Queue {
     async fn add(&self, letter: DeadLetter) -> Result<(), SendError> {
-        let DeadLetter { reason, body } = letter;
-        let reason = MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(readable(&reason))
-            .build()
-            .map_err(|error| SendError(Box::new(error)))?;
+        let DeadLetter { reason, body, redrives } = letter;
+        let reason = attribute("String", readable(&reason))?;
         let sent = self.client.send_message().queue_url(&self.url).message_body(body);
-        let sent = sent.message_attributes(REASON, reason).send().await;
+        let mut sent = sent.message_attributes(REASON, reason);
+        if redrives > 0 {
+            sent = sent.message_attributes(REDRIVES, attribute("Number", redrives.to_string())?);
+        }
+        let sent = sent.send().await;
         sent.map(drop).map_err(|error| SendError(Box::new(error)))
     }
 }
@@ -61,6 +62,11 @@ impl RepublishQueue for Queue {
     async fn send(&self, wish: &Republish) -> Result<(), SendError> {
         Self::send(self, wish, Duration::ZERO).await
     }
+}
+
+fn attribute(data_type: &str, value: String) -> Result<MessageAttributeValue, SendError> {
+    let attribute = MessageAttributeValue::builder().data_type(data_type).string_value(value);
+    attribute.build().map_err(|error| SendError(Box::new(error)))
 }
 
 /// A reason that SQS takes: of some length, and without characters that are none in XML.

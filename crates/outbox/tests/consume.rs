@@ -149,6 +149,23 @@ async fn poison_is_put_aside_at_once_with_its_reason_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn a_message_that_was_redriven_and_comes_back_says_how_often() {
+    for redrives in [0_u32, 1, 7] {
+        let letters = MemoryDeadLetters::default();
+        let mut poison = message("1", &delivery("Poisons"));
+        if redrives > 0 {
+            let count = redrives.to_string();
+            let attribute = json!({
+                "stringValue": count, "dataType": "Number", "stringListValues": [], "binaryListValues": [],
+            });
+            poison["messageAttributes"] = json!({ "redrives": attribute });
+        }
+        run_with(&[poison], &letters).await;
+        assert_eq!(letters.letters()[0].redrives, redrives);
+    }
+}
+
+#[tokio::test]
 async fn what_has_failed_too_often_is_put_aside_with_its_last_reason() {
     for times in 1..=MAX_RECEIVES + 1 {
         let letters = MemoryDeadLetters::default();

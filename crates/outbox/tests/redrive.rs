@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
 use aws_lambda_events::dynamodb::EventRecord;
+use aws_lambda_events::sqs::SqsEvent;
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use jiff::{SignedDuration, Timestamp};
 use outbox::conformance::Thing;
-use outbox::dead_letters::{DeadLetterRecord, DeadLetters};
+use outbox::dead_letters::{DeadLetterRecord, DeadLetters, dead_letter_record};
 use outbox::envelope::{Envelope, RawEvent};
 use outbox::memory::{MemoryBus, MemoryDeadLetters, MemoryRepublishQueue, MemoryStore};
 use outbox::publish::publish;
@@ -97,6 +98,24 @@ async fn records_come_from_the_stream_or_from_the_dead_letters() {
     let (handled, answer) = follow(queue(&[letter(1), letter(2), letter(3)]), 2).await;
     assert_eq!(handled, ["1", "3"]);
     assert_eq!(failed(answer), ["1"], "the message of the second record comes back");
+}
+
+#[tokio::test]
+async fn a_record_that_is_dead_lettered_again_by_its_handler_says_how_often_it_was_redriven() {
+    let letters = MemoryDeadLetters::default();
+    let handle = async |records: Vec<EventRecord>| {
+        let poison = Poison("still no JSON".to_owned());
+        assert!(dead_letter_record(&letters, &records[0], &poison).await);
+        batch_response(None)
+    };
+    let mut redriven: Value = serde_json::to_value(queue::<SqsEvent>(&[letter(1)])).unwrap();
+    redriven["Records"][0]["messageAttributes"] = json!({ "redrives": {
+        "stringValue": "2", "dataType": "Number", "stringListValues": [], "binaryListValues": [],
+    } });
+    for (trigger, redrives) in [(serde_json::from_value(redriven).unwrap(), 2), (stream(&[1]), 0)] {
+        handle_records(trigger, &MemoryDeadLetters::default(), handle).await;
+        assert_eq!(letters.letters().last().unwrap().redrives, redrives);
+    }
 }
 
 #[tokio::test]

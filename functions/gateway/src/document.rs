@@ -18,6 +18,7 @@ const STYLE: &str = include_str!("assets/style.css");
 pub struct Document {
     json: String,
     page: String,
+    style: String,
     policy: String,
 }
 
@@ -28,12 +29,13 @@ impl Document {
     ///
     /// Fails if it is not YAML, of which tests make sure that it is.
     pub fn of_the_platform() -> Result<Self, serde_yaml_ng::Error> {
-        let document = public(serde_yaml_ng::from_str(SOURCE)?);
+        let document = described(public(serde_yaml_ng::from_str(SOURCE)?));
         let style = format!("{}{STYLE}", assets::STYLE);
         let hash = STANDARD.encode(Sha256::digest(&style));
         Ok(Self {
             json: document.to_string(),
             page: page(&document, &style).into_string(),
+            style,
             policy: format!(
                 "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'"
             ),
@@ -52,11 +54,49 @@ impl Document {
         &self.page
     }
 
+    /// The page at the API's own address, which says where to go. `root` leads to that address.
+    #[must_use]
+    pub fn start_page(&self, root: &str) -> String {
+        let main = html! {
+            div .narrow {
+                h1 { "Parkade" }
+                p { "A parking-slot booking platform, and a reference implementation of microservice patterns." }
+                ul {
+                    li { a href=(format!("{root}web/")) { "Customer pages" } ": book a slot, pay, cancel and check out." }
+                    li { a href=(format!("{root}operator/")) { "Operator console" } ": add slots, and watch bookings, circuit breakers, dead letters and projections." }
+                    li { a href=(format!("{root}docs")) { "API documentation" } ": every route." }
+                }
+            }
+        };
+        frame("Parkade", &self.style, root, &main).into_string()
+    }
+
+    /// The page where there is none, for a browser.
+    #[must_use]
+    pub fn not_found(&self, root: &str, correlation_id: &str) -> String {
+        let main = html! {
+            div .narrow {
+                h1 { "Page not found" }
+                p { "This page does not exist. The links above lead to those that do." }
+                p .hint { "If you ask for help, quote this ID: " code { (correlation_id) } }
+            }
+        };
+        frame("Page not found · Parkade", &self.style, root, &main).into_string()
+    }
+
     /// What a browser may do with the page: show it, in its own style.
     #[must_use]
     pub fn policy(&self) -> &str {
         &self.policy
     }
+}
+
+/// The same without the paths that only the gateway reads: whatever no route takes is no route to describe.
+fn described(mut document: Value) -> Value {
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.retain(|_, item| item.as_object().is_none_or(|it| !it.is_empty()));
+    }
+    document
 }
 
 /// The same without what is private.
@@ -75,6 +115,29 @@ fn public(value: Value) -> Value {
 
 fn page(document: &Value, style: &str) -> Markup {
     let info = &document["info"];
+    let main = html! {
+        h1 { (text(&info["title"])) " API, version " (text(&info["version"])) }
+        p { (text(&info["description"])) " " a href="openapi.json" { "The same as JSON" } "." }
+        @for tag in tags(document) {
+            section aria-label=(tag) {
+                h2 { (tag) }
+                @for (path, method, operation) in operations(document, &tag) {
+                    (self::operation(document, path, method, operation))
+                }
+            }
+        }
+        section aria-label="Schemas" {
+            h2 { "Schemas" }
+            @for (name, schema) in members(&document["components"]["schemas"]) {
+                (self::schema(name, schema))
+            }
+        }
+    };
+    frame(&format!("{} · API", text(&info["title"])), style, "", &main)
+}
+
+/// What surrounds each page; `root` leads to the API's own address.
+fn frame(title: &str, style: &str, root: &str, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -82,29 +145,19 @@ fn page(document: &Value, style: &str) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (text(&info["title"])) " · API" }
+                title { (title) }
                 style { (PreEscaped(style)) }
             }
             body {
-                header .top { a .brand href="docs" { span .mark aria-hidden="true" { "P" } "arkade API" } }
-                main #main {
-                    h1 { (text(&info["title"])) " API, version " (text(&info["version"])) }
-                    p { (text(&info["description"])) " " a href="openapi.json" { "The same as JSON" } "." }
-                    @for tag in tags(document) {
-                        section aria-label=(tag) {
-                            h2 { (tag) }
-                            @for (path, method, operation) in operations(document, &tag) {
-                                (self::operation(document, path, method, operation))
-                            }
-                        }
-                    }
-                    section aria-label="Schemas" {
-                        h2 { "Schemas" }
-                        @for (name, schema) in members(&document["components"]["schemas"]) {
-                            (self::schema(name, schema))
-                        }
+                header .top {
+                    a .brand href=(format!("{root}docs")) aria-label="Parkade API" { span .mark { "P" } "arkade API" }
+                    nav aria-label="Main" {
+                        a href=(format!("{root}web/")) { "Customer pages" }
+                        a href=(format!("{root}operator/")) { "Operator console" }
+                        a href=(format!("{root}docs")) { "API documentation" }
                     }
                 }
+                main #main { (main) }
             }
         }
     }

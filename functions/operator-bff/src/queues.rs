@@ -28,7 +28,8 @@ pub struct Watched {
 ///
 /// An implementation must
 /// - leave what it shows where it is, so that it can be shown and moved again at once;
-/// - never lose a letter: at worst it is moved twice.
+/// - never lose a message that is to be moved: at worst it is moved twice;
+/// - delete the message that is to be discarded, and no other.
 pub trait Queues: Sync {
     /// Looks at the dead letters of a queue, or at some of very many.
     ///
@@ -40,12 +41,24 @@ pub trait Queues: Sync {
         queue: &Watched,
     ) -> impl Future<Output = Result<Vec<FoundLetter>, ServiceError>> + Send;
 
-    /// Begins to move the dead letters of a queue back to it; answers about how many there are.
+    /// Begins to move the dead-letter messages of a queue back to it, and counts that on each of them. Returns about how many
+    /// there are.
     ///
     /// # Errors
     ///
     /// If it may not have begun.
     fn redrive(&self, queue: &Watched) -> impl Future<Output = Result<u64, ServiceError>> + Send;
+
+    /// Deletes one dead-letter message. Returns it; nothing if it is not there, or another operator is looking at it.
+    ///
+    /// # Errors
+    ///
+    /// If it may not have been deleted.
+    fn discard(
+        &self,
+        queue: &Watched,
+        message_id: &str,
+    ) -> impl Future<Output = Result<Option<FoundLetter>, ServiceError>> + Send;
 
     /// Counts what is in a queue.
     ///
@@ -77,6 +90,8 @@ pub struct FoundLetter {
     pub body: String,
     /// When it came, or when the message came that it was.
     pub received_at: Timestamp,
+    /// How often it was redriven: each time it came back.
+    pub redrives: u32,
 }
 
 /// About how many messages there are.
@@ -97,6 +112,14 @@ pub struct LetterShown {
     pub(crate) reason: String,
     pub(crate) body: String,
     pub(crate) received_at: Timestamp,
+    /// How often it was redriven and came back.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) redrives: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Watched {
@@ -118,9 +141,11 @@ impl LetterShown {
     /// What of a letter is to be seen: all but what pays.
     #[must_use]
     pub fn new(queue: &Watched, letter: FoundLetter) -> Self {
-        let FoundLetter { message_id, reason, body, received_at } = letter;
+        let FoundLetter { message_id, reason, body, received_at, redrives } = letter;
         let reason = reason.unwrap_or_else(|| told_by(&body));
-        Self { queue: queue.name.clone(), message_id, reason, body: masked(&body), received_at }
+        let redrives = redrives.max(recoveries(&body));
+        let (queue, body) = (queue.name.clone(), masked(&body));
+        Self { queue, message_id, reason, body, received_at, redrives }
     }
 }
 
@@ -147,6 +172,18 @@ fn told_by(body: &str) -> String {
         return format!("Lambda has given up: {condition}: {}", error.unwrap_or("no answer"));
     }
     "whoever received it died of it or ran out of time, each time".to_owned()
+}
+
+/// How often a saga was recovered before it left this message. Each redrive of its messages starts an execution that is
+/// named after its booking and counted: `<booking>-1` is the first, so what that one leaves was redriven once.
+fn recoveries(body: &str) -> u32 {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let (Some(execution), Some(booking)) = (body["execution"].as_str(), body["bookingId"].as_str())
+    else {
+        return 0;
+    };
+    let number = execution.strip_prefix(booking).and_then(|rest| rest.strip_prefix('-'));
+    number.and_then(|it| it.parse().ok()).unwrap_or(0)
 }
 
 /// A text without payment tokens, at whatever depth of JSON within JSON they stand.
@@ -209,6 +246,21 @@ mod tests {
             assert_eq!(masked(text), text);
         }
         assert_eq!(masked(r#"{"token": "tok_visa", "b": "c"}"#), r#"{"token": "***", "b": "c"}"#);
+    }
+
+    #[test]
+    fn a_message_of_a_saga_tells_how_often_it_was_recovered() {
+        let booking = "0191f7a4-0000-8000-8000-000000000002";
+        for (execution, count) in [
+            (booking.to_owned(), 0),
+            (format!("{booking}-1"), 1),
+            (format!("{booking}-12"), 12),
+            ("another-1".to_owned(), 0),
+        ] {
+            let body = json!({ "execution": execution, "bookingId": booking }).to_string();
+            assert_eq!(recoveries(&body), count, "{execution}");
+        }
+        assert_eq!(recoveries("no JSON"), 0);
     }
 
     #[test]

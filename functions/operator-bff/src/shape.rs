@@ -73,6 +73,48 @@ pub struct Redriven {
     pub messages: u64,
 }
 
+/// Which dead-letter message is to be discarded, and why.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Discard {
+    /// The message.
+    pub message_id: String,
+    /// Why it can never be processed: 1 to 500 characters, for the log.
+    pub reason: String,
+}
+
+impl Discard {
+    /// How many characters a reason may have.
+    pub const REASON_LENGTH_MAX: usize = 500;
+    /// SQS names messages by UUIDs; this leaves room for other clouds.
+    const ID_LENGTH_MAX: usize = 100;
+
+    /// Whether there is a message id.
+    #[must_use]
+    pub fn has_id(&self) -> bool {
+        (1..=Self::ID_LENGTH_MAX).contains(&self.message_id.len())
+    }
+
+    /// Whether the reason is one: not blank, not too long, and without control characters, which could forge a line of the
+    /// log.
+    #[must_use]
+    pub fn has_reason(&self) -> bool {
+        (1..=Self::REASON_LENGTH_MAX).contains(&self.reason.chars().count())
+            && !self.reason.trim().is_empty()
+            && !self.reason.chars().any(char::is_control)
+    }
+}
+
+/// A dead-letter message is deleted.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Discarded {
+    /// Its queue.
+    pub queue: String,
+    /// The message.
+    pub message_id: String,
+}
+
 /// The dead letters of all queues.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]

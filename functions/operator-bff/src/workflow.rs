@@ -1,6 +1,5 @@
 //! How an orchestrated saga went: the history of an execution, read as steps.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 
 use contracts::id::BookingId;
@@ -169,6 +168,9 @@ pub struct Step {
     /// Why the last attempt came to nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// What the service says of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
 }
 
 /// The states of a step.
@@ -215,6 +217,7 @@ pub fn steps(history: &[HistoryEvent]) -> Vec<Step> {
                 ended_at: None,
                 attempts: 0,
                 error: None,
+                detail: None,
             });
             continue;
         }
@@ -224,9 +227,16 @@ pub fn steps(history: &[HistoryEvent]) -> Vec<Step> {
             Happening::Attempted => step.attempts += 1,
             Happening::AttemptSucceeded => {
                 step.status = StepStatus::Succeeded;
-                step.error = None;
+                (step.error, step.detail) = (None, None);
             }
-            Happening::AttemptFailed { error, cause } => step.error = Some(named(error, cause)),
+            Happening::AttemptFailed { error, cause } => {
+                let Said { slug, detail } = said(cause);
+                step.error = Some(match slug {
+                    Some(slug) => format!("{error}: {slug}"),
+                    None => error.clone(),
+                });
+                step.detail = detail;
+            }
             Happening::StepLeft | Happening::Ended { .. } => {
                 if step.status != StepStatus::Succeeded {
                     step.status = StepStatus::Failed;
@@ -238,15 +248,20 @@ pub fn steps(history: &[HistoryEvent]) -> Vec<Step> {
     steps
 }
 
-/// The error's name, and the slug of the failure where a service has given one.
-fn named(error: &str, cause: &str) -> String {
-    slug_of(cause).map_or_else(|| error.to_owned(), |slug| format!("{error}: {slug}"))
+/// What a service says of its failure.
+#[derive(Debug, Default, Deserialize)]
+struct Said {
+    slug: Option<String>,
+    detail: Option<String>,
 }
 
 /// A function's failure is JSON within JSON: Lambda's, and within it the service's own.
-fn slug_of(cause: &str) -> Option<String> {
-    let outer: BTreeMap<String, serde_json::Value> = serde_json::from_str(cause).ok()?;
-    let inner = outer.get("errorMessage")?.as_str()?;
-    let inner: BTreeMap<String, serde_json::Value> = serde_json::from_str(inner).ok()?;
-    inner.get("slug")?.as_str().map(str::to_owned)
+fn said(cause: &str) -> Said {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Failed {
+        error_message: String,
+    }
+    let failed: Option<Failed> = serde_json::from_str(cause).ok();
+    failed.and_then(|it| serde_json::from_str(&it.error_message).ok()).unwrap_or_default()
 }

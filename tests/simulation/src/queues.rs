@@ -204,7 +204,7 @@ impl Queues {
     }
 
     /// Puts a message aside, for a consumer that has given it up.
-    pub(crate) fn add(&self, queue: String, DeadLetter { reason, body }: DeadLetter) {
+    pub(crate) fn add(&self, queue: String, DeadLetter { reason, body, .. }: DeadLetter) {
         // No record of a stream is poison, whatever befalls: everything in it was written by this platform.
         let is_record = serde_json::from_str::<DeadLetterRecord>(&body).is_ok();
         self.bury(queue, body, Some(reason), is_record.then_some(false));

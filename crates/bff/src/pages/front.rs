@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::https::Https;
+use super::kept_form::KeptForm;
+use super::kept_form::{KEEP, RESUME, RESUME_FORM, SigningIn};
 use super::provider::Provider;
 use super::session::{Proof, is_foreign};
 use super::sign_in::{Door, Entrance};
@@ -23,6 +25,9 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; scr
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// What is in a file's name is in the file, for ever.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// The route of everything below a site that no other route takes.
+const NO_ROUTE: &str = "/{proxy+}";
 
 /// A site's pages with everything that decides who sees them.
 #[derive(Debug)]
@@ -57,6 +62,8 @@ pub struct Visitor {
     pub subject: String,
     /// Where they are, and what their forms carry.
     pub place: Place,
+    /// A form of this page that was sent after the session had expired: the page shows it as it was filled in.
+    pub kept_form: Option<KeptForm>,
 }
 
 /// Who asks, and how they have shown it.
@@ -125,8 +132,17 @@ impl<K: KeySource, P: Provider> Front<K, P> {
         match (method, below) {
             ("GET", "/assets/{name}") => return self.file(&request),
             ("GET", "/sign-in") => return self.sign_in(&request, &fresh.secret),
+            ("POST", "/sign-in") if request.any_query().contains_key(KEEP) => {
+                return self.keep_form(&request, &fresh.secret);
+            }
             ("POST", "/sign-in") => return self.signed_in_here(&request, fresh.now),
             ("GET", "/signed-in") => return self.signed_in_there(&request, fresh.now).await,
+            // No page has this address, whoever asks: there is nothing to sign in for.
+            ("GET", NO_ROUTE) => return Err(Problem::not_found("there is no such route")),
+            ("GET", "/sign-out") => return Ok(self.to_page_of_form(&request)),
+            ("GET", form) if self.site.forms.contains(&form) => {
+                return Ok(self.to_page_of_form(&request));
+            }
             _ => {}
         }
         let Caller { principal, session } = match self.caller(&request, fresh.now).await {
@@ -151,10 +167,29 @@ impl<K: KeySource, P: Provider> Front<K, P> {
         let place = Place {
             site: self.site,
             root: self.site.root_of(request.raw_path()),
+            here: self.site.below(request.raw_path()).to_owned(),
             who: Who::Known(principal.subject.clone()),
             proof: session.map(|it| Proof(&it).of_form()).unwrap_or_default(),
         };
-        Box::pin(handle(request, Visitor { subject: principal.subject, place })).await
+        let kept_form = self.kept_form(&request);
+        Box::pin(handle(request, Visitor { subject: principal.subject, place, kept_form })).await
+    }
+
+    /// The form that this page is to show as it was filled in before the session expired.
+    fn kept_form(&self, request: &Request) -> Option<KeptForm> {
+        if request.route().0 != "GET" || request.any_query().get(RESUME)? != &RESUME_FORM {
+            return None;
+        }
+        let cookie = SigningIn::of(request, self.door.cookies);
+        let kept = cookie.form?;
+        let here = self.site.below(request.raw_path());
+        ((self.site.refillable)(&kept.to) == Some(here)).then_some(kept)
+    }
+
+    /// A browser asks for the address of a form: by a reload, or by the address bar. The form's page is what it wants.
+    fn to_page_of_form(&self, request: &Request) -> Answer {
+        let path = request.raw_path();
+        Answer::see_other(format!("{}{}", self.site.root_of(path), self.site.wanted(path)))
     }
 
     /// Who asks. A bearer token goes before a cookie: it was sent on purpose.
@@ -192,6 +227,13 @@ impl<K: KeySource, P: Provider> Front<K, P> {
         if !request.accepts("text/html") {
             let detail = "the token is missing, has run out or is not one of ours";
             return Err(Problem::new(ProblemKind::Unauthenticated, detail));
+        }
+        let to = self.site.below(request.raw_path());
+        if request.route().0 == "POST" && (self.site.refillable)(to).is_some() {
+            // The cookie that keeps the form must be set from beside the sign-in page, so the browser sends the form there.
+            let keep =
+                format!("{}sign-in?{KEEP}={}", self.site.root_of(request.raw_path()), encoded(to));
+            return Ok(Answer::empty(307).with("Location", keep).with("Cache-Control", "no-store"));
         }
         let back = self.site.wanted(request.raw_path());
         let query =
@@ -251,8 +293,9 @@ impl Shown {
     fn of(site: &'static Site, event: &ProxyEvent) -> Self {
         let request = Request::from(event.clone());
         let root = site.root_of(request.raw_path());
+        let here = site.below(request.raw_path()).to_owned();
         Self {
-            place: Place { site, root, who: Who::Unasked, proof: String::new() },
+            place: Place { site, root, here, who: Who::Unasked, proof: String::new() },
             html: request.accepts("text/html"),
             may_repeat: request.route().0 == "GET",
         }

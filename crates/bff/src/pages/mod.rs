@@ -12,9 +12,11 @@ pub mod sign_in;
 pub mod words;
 
 mod front;
+mod kept_form;
 mod problem;
 
 pub use front::{Fresh, Front, Visitor};
+pub use kept_form::KeptForm;
 
 use std::sync::LazyLock;
 
@@ -44,12 +46,19 @@ pub struct Site {
     pub name: &'static str,
     /// Pages that every page links to, as seen from the first one, and what they are called.
     pub nav: &'static [(&'static str, &'static str)],
+    /// Where else to go, as seen from the first page: other sites of the platform, and what they are called.
+    pub links: &'static [(&'static str, &'static str)],
     /// The last line of each page.
     pub footer: &'static str,
     /// How the pages look.
     pub style: &'static LazyLock<Asset>,
     /// Whether that is a page which somebody may be sent to after signing in, as seen from the first one.
     pub is_page: fn(&str) -> bool,
+    /// Routes below the base that only take forms. A browser that asks for one by `GET` is sent to the page of its form.
+    pub forms: &'static [&'static str],
+    /// The page whose form is sent to that address, both as seen from the first page, if the page can fill the form in again
+    /// after the customer has signed in. The page then finds it in [`Visitor::kept_form`].
+    pub refillable: fn(&str) -> Option<&str>,
     /// A title and a sentence for a page that can't be shown.
     pub problem: fn(ProblemKind) -> (&'static str, &'static str),
     /// What the page says on which anybody can sign in under any name.
@@ -86,9 +95,14 @@ impl Site {
         if (self.is_page)(asked) { asked } else { "" }
     }
 
+    /// A path as seen from the first page: empty for the first page itself.
+    fn below<'a>(&self, path: &'a str) -> &'a str {
+        path.split_once(self.base).map_or("", |it| it.1).trim_matches('/')
+    }
+
     /// The page that somebody wanted who asked for this path: it, or the one that it lies below.
     fn wanted<'a>(&self, path: &'a str) -> &'a str {
-        let mut wanted = path.split_once(self.base).map_or("", |it| it.1).trim_matches('/');
+        let mut wanted = self.below(path);
         while !wanted.is_empty() && !(self.is_page)(wanted) {
             wanted = wanted.rsplit_once('/').map_or("", |it| it.0);
         }
@@ -108,6 +122,8 @@ pub struct Place {
     pub site: &'static Site,
     /// The way from this page to the first one, such as `./` or `../`: links work whatever stands before the routes.
     pub root: String,
+    /// The page's own address as seen from the first one, such as `bookings`: the navigation marks it.
+    pub here: String,
     /// Who looks at it.
     pub who: Who,
     /// What every form carries.
@@ -131,6 +147,16 @@ impl Place {
     pub fn link(&self, to: &str) -> String {
         format!("{}{to}", self.root)
     }
+
+    /// What `aria-current` says of a link of the navigation: `page` for this page, `true` for the section that it lies in.
+    fn current(&self, link: &str) -> Option<&'static str> {
+        let below = self.here.strip_prefix(link)?;
+        match below {
+            "" => Some("page"),
+            _ if !link.is_empty() && below.starts_with('/') => Some("true"),
+            _ => None,
+        }
+    }
 }
 
 /// A whole page.
@@ -152,6 +178,8 @@ impl Page<'_> {
     pub fn render(self) -> String {
         let Self { place, title, again_after, main } = self;
         let site = place.site;
+        // A page that loads itself again takes what was entered, and the place of whoever reads it aloud.
+        let refreshes = again_after.filter(|_| !main.0.contains("<form"));
         let page = html! {
             (DOCTYPE)
             html lang="en" {
@@ -163,8 +191,8 @@ impl Page<'_> {
                     link rel="stylesheet" href=(place.link(site.style.path()));
                     link rel="icon" type="image/svg+xml" href=(place.link(ICON.path()));
                     script defer src=(place.link(SCRIPT.path())) {}
-                    // Where there is a script, it looks by itself, and does not take the page from under somebody's hands.
-                    @if let Some(seconds) = again_after {
+                    // Where there is a script, it refreshes the page without losing the focus or what was entered.
+                    @if let Some(seconds) = refreshes {
                         noscript { meta http-equiv="refresh" content=(seconds); }
                     }
                 }
@@ -173,8 +201,18 @@ impl Page<'_> {
                     header .top { (top(place)) }
                     // What a script has found new is said here, to whoever can't see it.
                     p #told .sr role="status" {}
+                    @if again_after.is_some() && refreshes.is_none() {
+                        noscript { p .refresh { "This page does not update by itself. " a href="" { "Refresh" } } }
+                    }
                     main #main tabindex="-1" data-again-after=[again_after] { (main) }
-                    footer { p { (site.footer) } }
+                    footer {
+                        @if !site.links.is_empty() {
+                            nav aria-label="Other sites" {
+                                @for (link, text) in site.links { a href=(place.link(link)) { (text) } }
+                            }
+                        }
+                        p { (site.footer) }
+                    }
                 }
             }
         };
@@ -186,12 +224,13 @@ fn top(place: &Place) -> Markup {
     let name = place.site.name;
     let (mark, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
     html! {
-        a .brand href=(place.link("")) { span .mark aria-hidden="true" { (mark) } (rest) }
+        // The mark is a letter of the name, so the two together are read as one word only if the link says so.
+        a .brand href=(place.link("")) aria-label=(name) { span .mark { (mark) } (rest) }
         nav aria-label="Main" {
             @if place.who == Who::Nobody {
-                a href=(place.link("sign-in")) { "Sign in" }
+                (nav_link(place, "sign-in", "Sign in"))
             } @else {
-                @for (link, text) in place.site.nav { a href=(place.link(link)) { (text) } }
+                @for (link, text) in place.site.nav { (nav_link(place, link, text)) }
             }
         }
         @if let Who::Known(who) = &place.who {
@@ -199,6 +238,43 @@ fn top(place: &Place) -> Markup {
                 (hidden("proof", &place.proof))
                 span .who title="Signed in as" { (who) }
                 button .quiet type="submit" { "Sign out" }
+            }
+        }
+    }
+}
+
+fn nav_link(place: &Place, link: &str, text: &str) -> Markup {
+    html! { a href=(place.link(link)) aria-current=[place.current(link)] { (text) } }
+}
+
+/// A form that is sent only after it was confirmed.
+#[derive(Debug)]
+pub struct Confirmation<'a> {
+    /// Its id, which no other element of the page has.
+    pub id: &'a str,
+    /// Where the form is sent, as seen from the first page.
+    pub to: &'a str,
+    /// What the first button says, which asks for the confirmation.
+    pub label: &'a str,
+    /// Whether the action can't be undone.
+    pub is_destructive: bool,
+    /// What the action does, and whatever else the form holds.
+    pub question: Markup,
+    /// What the second button says, which sends the form.
+    pub confirm: &'a str,
+}
+
+/// A disclosure with a form in it: its summary is the first button. It needs no script, and a keyboard is enough.
+#[must_use]
+pub fn confirmation(place: &Place, it: &Confirmation<'_>) -> Markup {
+    let danger = it.is_destructive.then_some("danger");
+    html! {
+        details .confirmation #(it.id) {
+            summary .button .(danger.unwrap_or("plain")) { (it.label) }
+            form method="post" action=(place.link(it.to)) {
+                (hidden("proof", &place.proof))
+                (it.question)
+                button .(danger.unwrap_or("plain")) type="submit" { (it.confirm) }
             }
         }
     }
@@ -253,9 +329,12 @@ mod tests {
         signing_in: "shop-signing-in",
         name: "Shop",
         nav: &[("", "Books"), ("orders", "Orders")],
+        links: &[("../docs", "API documentation")],
         footer: "Books.",
         style: &STYLE,
         is_page: |it| it == "orders" || it.strip_prefix("orders/").is_some_and(|it| it.len() == 1),
+        forms: &["/orders/{orderId}/cancel"],
+        refillable: |_| None,
         problem: |_| ("No", "It is not so."),
         anybody: Anybody { text: "Be anybody.", label: "Reader", sample: "ada" },
     };
@@ -292,6 +371,79 @@ mod tests {
             assert_eq!(SITE.safe_back(bad), "");
         }
         assert_eq!(SITE.safe_back("orders/7"), "orders/7");
+    }
+
+    fn page(here: &str, again_after: Option<u32>, main: Markup) -> String {
+        let who = Who::Known("ada".to_owned());
+        let (root, proof) = ("./".to_owned(), "p".to_owned());
+        let place = Place { site: &SITE, root, here: here.to_owned(), who, proof };
+        Page { place: &place, title: "A page", again_after, main }.render()
+    }
+
+    #[test]
+    fn the_navigation_marks_the_current_page_or_its_section() {
+        for (here, marked) in [
+            ("", r#"<a href="./" aria-current="page">Books</a><a href="./orders">Orders</a>"#),
+            (
+                "orders",
+                r#"<a href="./">Books</a><a href="./orders" aria-current="page">Orders</a>"#,
+            ),
+            (
+                "orders/7",
+                r#"<a href="./">Books</a><a href="./orders" aria-current="true">Orders</a>"#,
+            ),
+            ("ordersx", r#"<a href="./">Books</a><a href="./orders">Orders</a>"#),
+        ] {
+            let page = page(here, None, html! {});
+            assert!(page.contains(marked), "{here}: {page}");
+        }
+    }
+
+    #[test]
+    fn the_brand_link_is_named_as_the_site() {
+        assert!(page("", None, html! {}).contains(r#"class="brand" href="./" aria-label="Shop""#));
+    }
+
+    #[test]
+    fn every_page_links_to_the_other_sites() {
+        let page = page("", None, html! {});
+        let footer = page.split("<footer>").nth(1).unwrap();
+        assert!(footer.contains(r#"<a href="./../docs">API documentation</a>"#), "{footer}");
+    }
+
+    #[test]
+    fn without_a_script_a_page_with_a_form_is_never_refreshed_by_a_timer() {
+        let timer = "http-equiv=\"refresh\"";
+        let form = html! { form { input name="amount"; } };
+        let with_form = page("", Some(1), form);
+        assert!(!with_form.contains(timer), "{with_form}");
+        assert!(with_form.contains("<a href=\"\">Refresh</a>"), "{with_form}");
+        assert!(page("", Some(1), html! { p { "Soon." } }).contains(timer));
+        assert!(!page("", None, html! { form {} }).contains("Refresh"));
+    }
+
+    #[test]
+    fn an_action_that_is_to_be_confirmed_is_sent_by_the_second_button_alone() {
+        let who = Who::Known("ada".to_owned());
+        let (root, here) = ("../".to_owned(), "orders/7".to_owned());
+        let place = Place { site: &SITE, root, here, who, proof: "p".to_owned() };
+        let asked = confirmation(
+            &place,
+            &Confirmation {
+                id: "cancel",
+                to: "orders/7/cancel",
+                label: "Cancel order",
+                is_destructive: true,
+                question: html! { p { "You get your money back." } },
+                confirm: "Yes, cancel",
+            },
+        );
+        let asked = asked.into_string();
+        let (summary, form) = asked.split_once("</summary>").unwrap();
+        assert!(summary.starts_with("<details class=\"confirmation\" id=\"cancel\"><summary"));
+        assert!(summary.ends_with("Cancel order") && !summary.contains("type=\"submit\""));
+        assert!(form.starts_with("<form method=\"post\" action=\"../orders/7/cancel\">"), "{form}");
+        assert!(form.contains("You get your money back.") && form.contains("Yes, cancel</button>"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::json;
 use service_error::{ErrorKind, ServiceError};
 
 use super::front::{Front, from_here, not_ours};
+use super::kept_form::{RESUME, RESUME_FORM, SigningIn};
 use super::provider::Provider;
 use super::session::{Cookies, Proof};
 use super::{Page, Place, Who, encoded, hidden, notice, troubled};
@@ -108,6 +109,15 @@ impl Door {
     }
 }
 
+/// What the page says above the form.
+#[derive(Clone, Copy, Debug)]
+enum Notice<'a> {
+    /// Why signing in has failed.
+    Error(&'a str),
+    /// A form was sent after the session had expired, and is kept.
+    SessionExpired,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
@@ -129,9 +139,12 @@ impl<K: KeySource, P: Provider> Front<K, P> {
         let query = request.query(&["back", "go"])?;
         let back = self.site.safe_back(query.text("back").unwrap_or_default());
         let go = query.text("go").is_some();
-        let kept = request.cookie(&self.door.cookies.signing_in()).filter(|it| !it.is_empty());
-        let secret = kept.map_or_else(new_secret, str::to_owned);
-        let proof = Proof(&secret);
+        let mut signing_in = SigningIn::of(request, self.door.cookies);
+        if signing_in.secret().is_none() {
+            signing_in.secret = new_secret();
+        }
+        signing_in.form = self.kept_for(&signing_in, back);
+        let proof = Proof(&signing_in.secret);
         let answer = match &self.door.sign_in {
             SignIn::OpenId(open_id) if go => {
                 let callback = callback(request)?;
@@ -139,10 +152,12 @@ impl<K: KeySource, P: Provider> Front<K, P> {
             }
             SignIn::Local(_) | SignIn::OpenId(_) | SignIn::Nowhere => {
                 let place = self.place(request, proof);
-                Answer::html(200, self.page(&place, back, self.site.anybody.sample, None))
+                let notice = signing_in.form.is_some().then_some(Notice::SessionExpired);
+                Answer::html(200, self.page(&place, back, self.site.anybody.sample, notice))
             }
         };
-        Ok(answer.with("Set-Cookie", self.door.cookies.keep_signing_in(&secret)))
+        let cookie = self.door.cookies.keep_signing_in(&signing_in.to_value());
+        Ok(answer.with("Set-Cookie", cookie))
     }
 
     /// `POST …/sign-in`: a token for any name, signed with the local cloud's key.
@@ -157,7 +172,8 @@ impl<K: KeySource, P: Provider> Front<K, P> {
         request.query(&[])?;
         from_here(request)?;
         let Form { proof, back, name } = request.form()?;
-        let secret = request.cookie(&self.door.cookies.signing_in()).ok_or_else(not_ours)?;
+        let signing_in = SigningIn::of(request, self.door.cookies);
+        let secret = signing_in.secret().ok_or_else(not_ours)?;
         if !Proof(secret).is_of_form(&proof) {
             return Err(not_ours());
         }
@@ -166,7 +182,7 @@ impl<K: KeySource, P: Provider> Front<K, P> {
             let problem = Problem::validation("the name is not one");
             let text = "A name has 1 to 64 letters, digits, and . _ @ -, and begins with a letter or a digit.";
             let place = self.place(request, Proof(secret));
-            let page = self.page(&place, back, name, Some(text));
+            let page = self.page(&place, back, name, Some(Notice::Error(text)));
             return Ok(troubled(&problem, page));
         }
         let token = self.issue(issuer, name, now)?;
@@ -185,8 +201,8 @@ impl<K: KeySource, P: Provider> Front<K, P> {
         // Providers add what they like.
         let query = request.any_query();
         let text = |name: &str| query.get(name).copied().unwrap_or_default();
-        let secret = request.cookie(&self.door.cookies.signing_in()).ok_or_else(not_ours)?;
-        let proof = Proof(secret);
+        let signing_in = SigningIn::of(request, self.door.cookies);
+        let proof = Proof(signing_in.secret().ok_or_else(not_ours)?);
         let back = proof.back_of_state(text("state")).ok_or_else(not_ours)?;
         let sample = self.site.anybody.sample;
         let refused = |text: &str| {
@@ -195,7 +211,7 @@ impl<K: KeySource, P: Provider> Front<K, P> {
                 &self.place(request, proof),
                 self.site.safe_back(&back),
                 sample,
-                Some(text),
+                Some(Notice::Error(text)),
             );
             troubled(&problem, page)
         };
@@ -223,7 +239,9 @@ impl<K: KeySource, P: Provider> Front<K, P> {
 
     fn signed_in(&self, request: &Request, token: &str, seconds: i64, back: &str) -> Answer {
         let kept = self.door.cookies.keep_session(token, seconds);
-        Answer::see_other(format!("{}{back}", self.site.root_of(request.raw_path())))
+        let form = self.kept_for(&SigningIn::of(request, self.door.cookies), back);
+        let resume = form.map(|_| format!("?{RESUME}={RESUME_FORM}")).unwrap_or_default();
+        Answer::see_other(format!("{}{back}{resume}", self.site.root_of(request.raw_path())))
             .with("Set-Cookie", kept)
     }
 
@@ -237,13 +255,19 @@ impl<K: KeySource, P: Provider> Front<K, P> {
         issuer.sign(&claims).map_err(ServiceError::permanent)
     }
 
-    /// The page. `back` is where to go afterwards, `trouble` why it has not worked.
-    fn page(&self, place: &Place, back: &str, name: &str, trouble: Option<&str>) -> String {
+    /// The page. `back` is where to go afterwards.
+    fn page(&self, place: &Place, back: &str, name: &str, shown: Option<Notice<'_>>) -> String {
         let words = self.site.anybody;
         let main = html! {
             div .narrow {
                 h1 { "Sign in" }
-                @if let Some(trouble) = trouble { (notice("error", &html! { (trouble) })) }
+                @match shown {
+                    Some(Notice::Error(text)) => (notice("error", &html! { (text) })),
+                    Some(Notice::SessionExpired) => (notice("info", &html! {
+                        "Your session has expired. Sign in to continue: what you entered is kept, and nothing was sent yet."
+                    })),
+                    None => {}
+                }
                 @match &self.door.sign_in {
                     SignIn::Local(_) => {
                         p { (words.text) }
@@ -274,7 +298,8 @@ impl<K: KeySource, P: Provider> Front<K, P> {
 
     fn place(&self, request: &Request, proof: Proof<'_>) -> Place {
         let root = self.site.root_of(request.raw_path());
-        Place { site: self.site, root, who: Who::Nobody, proof: proof.of_form() }
+        let here = self.site.below(request.raw_path()).to_owned();
+        Place { site: self.site, root, here, who: Who::Nobody, proof: proof.of_form() }
     }
 }
 

@@ -1,15 +1,17 @@
 //! Queues on SQS.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::start_message_move_task::StartMessageMoveTaskError;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
+    MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
+    SendMessageBatchRequestEntry,
 };
 use jiff::Timestamp;
+use outbox::consume::REDRIVES;
 use outbox::sqs::REASON;
 use service_error::ServiceError;
 
@@ -17,7 +19,7 @@ use crate::queues::{Depth, FoundLetter, Queues, Watched};
 
 /// More are not shown: they are too many to be read, and an answer has to end somewhere.
 const LETTERS_MAX: usize = 50;
-/// More are not moved by hand in one call.
+/// More are not moved one by one in a call, nor searched for one: that would take longer than an operator waits.
 const MOVED_MAX: usize = 200;
 /// How long a letter is kept from others, who look or move it. It is given back as soon as all are found.
 const LOOK_SECONDS: i32 = 3;
@@ -70,10 +72,12 @@ impl Sqs {
         }
     }
 
-    /// Moves letters one by one, for clouds that do not do it themselves. A letter leaves only when it has arrived.
-    async fn move_by_hand(&self, queue: &Watched) -> Result<(), ServiceError> {
+    /// Moves up to this many messages, and counts on each that it was redriven: SQS itself moves them as they are. A message
+    /// leaves only when it has arrived.
+    async fn move_counted(&self, queue: &Watched, count: usize) -> Result<(), ServiceError> {
         let mut moved = 0;
-        while moved < MOVED_MAX {
+        // What comes back meanwhile is for another time.
+        while moved < count {
             let messages = self.receive(&queue.dead_letters_url, MOVE_SECONDS).await?;
             if messages.is_empty() {
                 return Ok(());
@@ -82,6 +86,7 @@ impl Sqs {
                 SendMessageBatchRequestEntry::builder()
                     .id(number.to_string())
                     .message_body(message.body.as_ref()?)
+                    .set_message_attributes(Some(counted(message)))
                     .build()
                     .ok()
             });
@@ -89,28 +94,39 @@ impl Sqs {
             let sent = sent.set_entries(Some(entries.collect())).send().await;
             let arrived: BTreeSet<String> =
                 sent.map_err(unavailable)?.successful.into_iter().map(|it| it.id).collect();
-            let entries = messages.iter().enumerate().filter_map(|(number, message)| {
-                let number = number.to_string();
-                let handle =
-                    arrived.contains(&number).then_some(message.receipt_handle.as_ref()?)?;
-                DeleteMessageBatchRequestEntry::builder()
-                    .id(number)
-                    .receipt_handle(handle)
-                    .build()
-                    .ok()
+            let handles = messages.iter().enumerate().filter_map(|(number, message)| {
+                arrived.contains(&number.to_string()).then_some(message.receipt_handle.as_deref()?)
             });
-            let entries: Vec<_> = entries.collect();
-            if entries.is_empty() {
+            let handles: Vec<_> = handles.collect();
+            if handles.is_empty() {
                 return Err(ServiceError::transient(
-                    "no letter could be moved",
+                    "no dead-letter message could be moved",
                     "SendMessageBatch refuses",
                 ));
             }
-            let left = self.client.delete_message_batch().queue_url(&queue.dead_letters_url);
-            left.set_entries(Some(entries)).send().await.map_err(unavailable)?;
+            self.delete(&queue.dead_letters_url, &handles).await?;
             moved += messages.len();
         }
         Ok(())
+    }
+
+    async fn delete(&self, url: &str, receipt_handles: &[&str]) -> Result<(), ServiceError> {
+        let entries = receipt_handles.iter().enumerate().filter_map(|(number, handle)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(number.to_string())
+                .receipt_handle(*handle)
+                .build()
+                .ok()
+        });
+        let deleted = self.client.delete_message_batch().queue_url(url);
+        let deleted = deleted.set_entries(Some(entries.collect())).send().await;
+        match deleted.map_err(unavailable)?.failed.first() {
+            None => Ok(()),
+            Some(failed) => Err(ServiceError::transient(
+                "a dead-letter message could not be deleted",
+                failed.code.clone(),
+            )),
+        }
     }
 
     async fn attributes(&self, url: &str) -> Result<(u64, String), ServiceError> {
@@ -152,20 +168,51 @@ impl Queues for Sqs {
 
     async fn redrive(&self, queue: &Watched) -> Result<u64, ServiceError> {
         let (count, arn) = self.attributes(&queue.dead_letters_url).await?;
-        if count == 0 {
-            return Ok(0);
+        let here = usize::try_from(count).unwrap_or(MOVED_MAX).min(MOVED_MAX);
+        self.move_counted(queue, here).await?;
+        if count <= here as u64 {
+            return Ok(count);
         }
         // Said in so many words: where it is left out, letters that were not put there by the queue stay.
         let destination = arn.strip_suffix("-dead-letters").unwrap_or_default();
         let task = self.client.start_message_move_task().source_arn(&arn);
         match task.destination_arn(destination).send().await {
             Ok(_) => Ok(count),
-            Err(error) if is_unsupported(&error) => {
-                self.move_by_hand(queue).await?;
-                Ok(count)
-            }
+            // The rest stays for the operator's next call.
+            Err(error) if is_unsupported(&error) => Ok(here as u64),
             Err(error) => Err(unavailable(error)),
         }
+    }
+
+    async fn discard(
+        &self,
+        queue: &Watched,
+        message_id: &str,
+    ) -> Result<Option<FoundLetter>, ServiceError> {
+        let url = &queue.dead_letters_url;
+        let (count, _) = self.attributes(url).await?;
+        let count = usize::try_from(count).unwrap_or(MOVED_MAX).min(MOVED_MAX);
+        let (mut others, mut found) = (Vec::new(), Ok(None));
+        while others.len() < count {
+            let messages = match self.receive(url, MOVE_SECONDS).await {
+                Ok(messages) if messages.is_empty() => break,
+                Ok(messages) => messages,
+                Err(failure) => {
+                    found = Err(failure);
+                    break;
+                }
+            };
+            let (mut these, more): (Vec<_>, Vec<_>) =
+                messages.into_iter().partition(|it| it.message_id.as_deref() == Some(message_id));
+            others.extend(more);
+            if let Some(this) = these.pop() {
+                let handle = this.receipt_handle.clone().unwrap_or_default();
+                found = self.delete(url, &[&handle]).await.map(|()| Some(letter(this)));
+                break;
+            }
+        }
+        self.give_back(url, &others).await;
+        found
     }
 
     async fn depth(&self, queue: &Watched) -> Result<Depth, ServiceError> {
@@ -182,7 +229,7 @@ impl Queues for Sqs {
     }
 }
 
-/// A cloud that can't do it, or that has begun to: to move by hand is right in both cases.
+/// A cloud that can't do it, or that is doing it.
 fn is_unsupported(error: &SdkError<StartMessageMoveTaskError>) -> bool {
     let refused = error.as_service_error().is_some();
     let code = error.code().unwrap_or_default();
@@ -194,12 +241,31 @@ fn is_unsupported(error: &SdkError<StartMessageMoveTaskError>) -> bool {
                 .any(|it| code.contains(it)))
 }
 
+/// How often it was redriven.
+fn redrives(message: &Message) -> u32 {
+    let attribute = message.message_attributes.as_ref().and_then(|it| it.get(REDRIVES));
+    attribute.and_then(|it| it.string_value()?.parse().ok()).unwrap_or(0)
+}
+
+/// The attributes of a message that is redriven now: as they are, with that counted.
+fn counted(message: &Message) -> HashMap<String, MessageAttributeValue> {
+    let mut attributes = message.message_attributes.clone().unwrap_or_default();
+    let count = redrives(message).saturating_add(1).to_string();
+    let count = MessageAttributeValue::builder().data_type("Number").string_value(count);
+    if let Ok(count) = count.build() {
+        attributes.insert(REDRIVES.to_owned(), count);
+    }
+    attributes
+}
+
 fn letter(message: Message) -> FoundLetter {
-    let attributes = message.attributes.unwrap_or_default();
-    let sent = attributes.get(&MessageSystemAttributeName::SentTimestamp);
+    let attributes = message.attributes.as_ref();
+    let sent = attributes.and_then(|it| it.get(&MessageSystemAttributeName::SentTimestamp));
     let sent = sent.and_then(|it| Timestamp::from_millisecond(it.parse().ok()?).ok());
+    let redrives = redrives(&message);
     let reason = message.message_attributes.unwrap_or_default().remove(REASON);
     FoundLetter {
+        redrives,
         message_id: message.message_id.unwrap_or_default(),
         reason: reason.and_then(|it| it.string_value),
         body: message.body.unwrap_or_default(),

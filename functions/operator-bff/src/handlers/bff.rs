@@ -109,6 +109,9 @@ where
             ("POST", "/operator/dead-letters/{queue}/redrive") => {
                 queues::redrive(&errand, letters, watched).await
             }
+            ("POST", "/operator/dead-letters/{queue}/discard") => {
+                queues::discard(&errand, letters, watched).await
+            }
             ("POST", "/operator/services/{service}/republish") => {
                 queues::republish(&errand, letters, watched).await
             }
@@ -132,7 +135,9 @@ where
 /// Pages are open at the gateway, and lie apart from the routes that are not.
 fn is_of_a_page(route: &str) -> bool {
     route.strip_prefix(SITE.base).is_some_and(|below| {
-        matches!(below, "" | "/sign-in" | "/signed-in" | "/sign-out" | "/assets/{name}")
-            || below.starts_with("/room/")
+        matches!(
+            below,
+            "" | "/sign-in" | "/signed-in" | "/sign-out" | "/assets/{name}" | "/{proxy+}"
+        ) || below.starts_with("/room/")
     })
 }

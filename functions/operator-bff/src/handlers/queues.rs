@@ -1,4 +1,4 @@
-//! Dead letters: looked at, and moved back; and events published once more.
+//! Dead-letter messages: shown, redriven, discarded; and events republished.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::Errand;
 use crate::queues::{LetterShown, Queues, Watched};
-use crate::shape::{DeadLettersShown, Redriven, Republished, WishToRepublish};
+use crate::shape::{DeadLettersShown, Discard, Discarded, Redriven, Republished, WishToRepublish};
 
 /// One queue that is slow must not keep an operator from the letters of all others.
 pub(super) const QUEUE_LIMIT: Duration = Duration::from_secs(4);
@@ -70,6 +70,61 @@ pub(super) async fn move_back(
     name: &str,
 ) -> Result<u64, Problem> {
     Ok(within_limit(queues.redrive(named(watched, name)?)).await?)
+}
+
+/// `POST /operator/dead-letters/{queue}/discard`.
+pub(super) async fn discard(
+    errand: &Errand<'_, impl Invoke>,
+    queues: &impl Queues,
+    watched: &[Watched],
+) -> Result<Answer, Problem> {
+    let name: String = errand.request.path("queue")?;
+    errand.request.query(&[])?;
+    let discard: Discard = errand.request.body()?;
+    let by = errand.request.caller()?.subject;
+    delete(queues, watched, &name, &discard, &by).await?;
+    Ok(Answer::json(200, &Discarded { queue: name, message_id: discard.message_id }))
+}
+
+/// Deletes one dead-letter message. The log has it from then on: who has deleted it, when, why, and what was in it.
+pub(super) async fn delete(
+    queues: &impl Queues,
+    watched: &[Watched],
+    name: &str,
+    discard: &Discard,
+    by: &str,
+) -> Result<(), Problem> {
+    let queue = named(watched, name)?;
+    if !discard.has_id() {
+        return Err(Problem::validation("messageId is not the id of a message"));
+    }
+    if !discard.has_reason() {
+        return Err(Problem::validation(format!(
+            "reason must be 1 to {} characters, and not only blanks",
+            Discard::REASON_LENGTH_MAX
+        )));
+    }
+    let Discard { message_id, reason } = discard;
+    // Before it as well: a process that crashes in between leaves at least who has asked for it.
+    tracing::info!(queue = name, message_id, by, reason, "dead-letter message is to be discarded");
+    let found = within_limit(queues.discard(queue, message_id)).await?;
+    let found = found.map(|it| LetterShown::new(queue, it)).ok_or_else(|| {
+        Problem::not_found(
+            "there is no such dead-letter message, or another operator is looking at it",
+        )
+    })?;
+    let (failure, body, redrives) = (&found.reason, &found.body, found.redrives);
+    tracing::warn!(
+        queue = name,
+        message_id,
+        by,
+        reason,
+        failure,
+        redrives,
+        body,
+        "dead-letter message discarded"
+    );
+    Ok(())
 }
 
 /// A service that publishes.

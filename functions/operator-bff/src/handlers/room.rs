@@ -20,11 +20,11 @@ use uuid::Uuid;
 
 use super::bff::Backend;
 use super::projections::Named;
-use super::queues::{QUEUE_LIMIT, move_back};
+use super::queues::{QUEUE_LIMIT, delete, move_back};
 use super::{Errand, breakers, projections, queues, slots};
 use crate::pages::{self, Told};
 use crate::queues::Queues;
-use crate::shape::NewSlot;
+use crate::shape::{Discard, NewSlot};
 use crate::workflow::{Workflow, saga_of};
 
 /// What has just happened is among the last few.
@@ -74,6 +74,15 @@ struct WordForm {
     word: Word,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiscardForm {
+    #[serde(default, rename = "proof")]
+    _proof: String,
+    message: String,
+    reason: String,
+}
+
 impl<S, W, Q, B, H> Room<'_, S, W, Q, B, H>
 where
     S: Invoke,
@@ -104,6 +113,7 @@ where
                 self.letters(told).await.map(shown)
             }
             ("POST", "/operator/room/dead-letters/{queue}/redrive") => self.redrive().await,
+            ("POST", "/operator/room/dead-letters/{queue}/discard") => self.discard().await,
             ("GET", "/operator/room/projections") => {
                 let told = self.told(&[])?;
                 self.projections(told).await.map(shown)
@@ -333,6 +343,35 @@ where
         let _nothing: Nothing = self.errand.request.form()?;
         match move_back(self.backend.queues, &self.backend.config.queues, &name).await {
             Ok(_) => Ok(self.done("dead-letters", "redriven")),
+            Err(problem) => self.not_done(problem, async |told| self.letters(told).await).await,
+        }
+    }
+
+    async fn discard(&self) -> Result<Answer, Problem> {
+        self.errand.request.query(&[])?;
+        let queue: String = self.errand.request.path("queue")?;
+        let DiscardForm { message, reason, .. } = self.errand.request.form()?;
+        let discard = Discard { message_id: message, reason };
+        if !discard.has_reason() {
+            let problem = Problem::validation("reason is not one");
+            let told = Told::trouble(
+                "Nothing was deleted: a reason has 1 to 500 characters, and not only blanks.",
+            );
+            return Ok(troubled(&problem, self.letters(Some(told)).await?));
+        }
+        let (queues, watched) = (self.backend.queues, &self.backend.config.queues);
+        match delete(queues, watched, &queue, &discard, &self.visitor.subject).await {
+            Ok(()) => Ok(self.done("dead-letters", "discarded")),
+            // It was redriven or discarded meanwhile; a queue that does not exist is a missing page.
+            Err(problem)
+                if problem.kind() == ProblemKind::NotFound
+                    && watched.iter().any(|it| it.name == queue) =>
+            {
+                let told = Told::trouble(
+                    "The message is no longer there, or another operator is looking at it. Nothing was deleted.",
+                );
+                Ok(troubled(&problem, self.letters(Some(told)).await?))
+            }
             Err(problem) => self.not_done(problem, async |told| self.letters(told).await).await,
         }
     }

@@ -27,7 +27,7 @@ pub fn render(
         }
         @if list.items.is_empty() {
             div .empty {
-                @if further { p { "That was all." } } @else { p { "There is none." } }
+                @if further { p { "There are no more." } } @else { p { "There are none." } }
             }
         } @else {
             (table(place, &list.items, time))
@@ -86,7 +86,7 @@ pub(super) fn table(
     html! {
         table .list {
             thead { tr {
-                th scope="col" { "Booking" } th scope="col" { "State" } th scope="col" { "Customer" } th scope="col" { "Made" }
+                th scope="col" { "Booking" } th scope="col" { "State" } th scope="col" { "Customer" } th scope="col" { "Created" }
             } }
             tbody {
                 @for booking in bookings {

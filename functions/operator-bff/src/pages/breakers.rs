@@ -1,10 +1,10 @@
-//! Circuit breakers: how they stand, how they came to, and an operator's word.
+//! Circuit breakers: their state, how they got there, what single instances decide, and an operator's override.
 
 use bff::compose::Report;
 use bff::pages::words::{badge, time, until};
-use bff::pages::{Page, Place, encoded, hidden};
-use circuit_breaker::breaker::Reason;
-use circuit_breaker::control::Status;
+use bff::pages::{Confirmation, Page, Place, confirmation, encoded, hidden};
+use circuit_breaker::breaker::{Reason, Word};
+use circuit_breaker::control::{LocalTripShown, Shown, Status};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -24,7 +24,10 @@ pub fn render(
 ) -> String {
     let main = html! {
         h1 { "Circuit breakers" }
-        p .hint { "Each is one state for all instances. Who does not answer is left alone for a while, then asked by one probe." }
+        p .hint {
+            "Each breaker has one state for all instances. After repeated failures all of them stop calling the dependency, "
+            "and a single probe call finds out when it is back. An instance whose own calls fail stops first, by itself."
+        }
         (told(word))
         (troubles(report))
         ul .cards { @for breaker in breakers { (entry(place, breaker, now)) } }
@@ -40,9 +43,13 @@ fn entry(place: &Place, breaker: &BreakerShown, now: Timestamp) -> Markup {
     };
     html! {
         li .card {
-            div .row { h2 { (status.name) } (badge(words::breaker(status.state))) }
+            div .row {
+                h2 { (status.name) }
+                (badge(words::breaker(status.state)))
+            }
             p .hint { (owner) }
             (standing(status, now))
+            @for trip in &status.local_trips { (local(trip, now)) }
             (forms(place, status))
             @if !status.history.is_empty() { (history(status)) }
         }
@@ -53,42 +60,101 @@ fn standing(status: &Status, now: Timestamp) -> Markup {
     html! {
         dl {
             @if let Some(word) = status.forced {
-                dt { "Word" }
-                dd { strong { (words::WORDS.iter().find(|it| it.0 == word).map_or("", |it| it.2)) } }
-            }
-            @if status.failures_permille > 0 {
-                dt { "Failures" } dd { (status.failures_permille / 10) " %" }
+                dt { "Override" }
+                dd { strong { (words::override_of(word)) } }
             }
             @if let Some(at) = status.opened_at { dt { "Opened" } dd { (until(at, now)) } }
-            @if let Some(at) = status.open_until { dt { "Next probe" } dd { (until(at, now)) } }
+            @if status.failures_permille > 0 {
+                dt { "Failures when it opened" } dd { (percent(status.failures_permille)) }
+            }
+            @if status.forced.is_none() {
+                @match status.state {
+                    Shown::Closed => {}
+                    Shown::Open => { dt { "Next probe" } dd { (next_probe(status.open_until, now)) } }
+                    Shown::HalfOpen => { dt { "Probe" } dd { (probe(status.open_until, now)) } }
+                }
+            }
+            @if status.votes > 0 {
+                dt { "Votes to open" }
+                dd {
+                    (status.votes)
+                    @if let Some(at) = status.vetoed_at { ", vetoed by a healthy instance " (until(at, now)) }
+                }
+            }
         }
     }
 }
 
-fn forms(place: &Place, status: &Status) -> Markup {
-    let action = place.link(&format!("room/circuit-breakers/{}", encoded(&status.name)));
-    let field = format!("word-{}", status.name);
+/// When a probe may go out. No timer sends one: the first call after that time is the probe.
+fn next_probe(due: Option<Timestamp>, now: Timestamp) -> String {
+    match due {
+        Some(due) if now < due => format!("with the first call {}", until(due, now)),
+        Some(_) | None => "with the next call".to_owned(),
+    }
+}
+
+fn probe(until_then: Option<Timestamp>, now: Timestamp) -> String {
+    match until_then {
+        Some(then) if now < then => format!("in progress, times out {}", until(then, now)),
+        Some(_) => "no response; the next call probes again".to_owned(),
+        None => "with the next call".to_owned(),
+    }
+}
+
+/// What one instance has decided alone.
+fn local(trip: &LocalTripShown, now: Timestamp) -> Markup {
     html! {
-        form .inline method="post" action=(action) {
-            (hidden("proof", &place.proof))
-            div {
-                label for=(field) { "A word for the fleet" }
-                select #(field) name="word" {
-                    @for (_, value, text) in words::WORDS { option value=(value) { (text) } }
+        div .notice.warning {
+            p {
+                "Instance " code { (trip.instance) } " rejects its own calls since " (time(trip.since)) ": "
+                (percent(trip.failures_permille)) " of them failed"
+                @if trip.slow_permille > 0 { ", " (percent(trip.slow_permille)) " were slow" }
+                "."
+            }
+            p .hint { "It tries again with the first call " (until(trip.until, now)) ". Other instances are not affected." }
+        }
+    }
+}
+
+fn percent(permille: u32) -> String {
+    format!("{} %", permille / 10)
+}
+
+/// What an operator can do. Nothing is chosen beforehand, and a stray click stops no calls: forcing open is confirmed.
+fn forms(place: &Place, status: &Status) -> Markup {
+    let name = &status.name;
+    let to = format!("room/circuit-breakers/{}", encoded(name));
+    html! {
+        (confirmation(place, &Confirmation {
+            id: &format!("open-{name}"),
+            to: &to,
+            label: "Force open…",
+            is_destructive: true,
+            question: html! {
+                (hidden("word", "open"))
+                p { "All instances reject every call to " strong { (name) } " until you reset the breaker." }
+            },
+            confirm: "Force open",
+        }))
+        div .row.actions {
+            @for (_, value, text) in words::WORDS.iter().filter(|it| it.0 != Word::Open) {
+                form method="post" action=(place.link(&to)) {
+                    (hidden("proof", &place.proof))
+                    (hidden("word", value))
+                    button .quiet type="submit" { (text) span .sr { ": " (name) } }
                 }
             }
-            button .quiet type="submit" { "Say it" span .sr { " to " (status.name) } }
-        }
-        form method="post" action=(format!("{action}/reset")) {
-            (hidden("proof", &place.proof))
-            button .quiet type="submit" { "Reset" span .sr { " " (status.name) } }
+            form method="post" action=(place.link(&format!("{to}/reset"))) {
+                (hidden("proof", &place.proof))
+                button .quiet type="submit" { "Reset" span .sr { " " (name) } }
+            }
         }
     }
 }
 
 fn history(status: &Status) -> Markup {
     html! {
-        h3 { "What happened" }
+        h3 { "History" }
         ol .history {
             @for step in status.history.iter().rev() {
                 li {
@@ -102,12 +168,12 @@ fn history(status: &Status) -> Markup {
 
 fn reason(reason: Reason) -> &'static str {
     match reason {
-        Reason::Quorum => "enough instances had trouble",
-        Reason::Undisputed => "one had trouble, and none doubted it",
+        Reason::Quorum => "enough instances voted for it",
+        Reason::Undisputed => "one instance voted for it, and none vetoed",
         Reason::Probing => "a probe was due",
-        Reason::ProbeLost => "the probe was lost",
-        Reason::ProbePassed => "the probe went well",
+        Reason::ProbeLost => "the probe got no response",
+        Reason::ProbePassed => "the probe succeeded",
         Reason::ProbeFailed => "the probe failed",
-        Reason::Operator => "an operator’s word",
+        Reason::Operator => "an operator",
     }
 }

@@ -1,14 +1,15 @@
-//! Dead letters, queue by queue: why they are there, and the way back.
+//! Dead-letter messages, queue by queue: why they are there, how to redrive them, and how to discard one.
 
 use std::collections::BTreeMap;
 
 use bff::compose::Report;
-use bff::pages::words::time;
-use bff::pages::{Page, Place, encoded, hidden};
+use bff::pages::words::{badge, time};
+use bff::pages::{Confirmation, Page, Place, confirmation, encoded, hidden};
 use maud::{Markup, html};
 
 use super::{Told, told, troubles};
 use crate::queues::LetterShown;
+use crate::shape::Discard;
 
 const AGAIN_AFTER: u32 = 3;
 
@@ -26,11 +27,14 @@ pub fn render(
     }
     let main = html! {
         h1 { "Dead letters" }
-        p .hint { "What could not be handled, and waits here until its cause is gone. To handle a letter once more that was handled changes nothing." }
+        p .hint {
+            "Messages that no consumer could process. Redrive them once the cause is fixed: redriving a message that was already "
+            "processed has no effect. Discard a message that can never be processed."
+        }
         (told(word))
         (troubles(report))
         @if queues.is_empty() && report.degraded().next().is_none() {
-            div .empty { p { strong { "No dead letters." } } p { "All that was sent was handled." } }
+            div .empty { p { strong { "No dead letters." } } p { "Every message was processed." } }
         }
         @for (queue, letters) in queues { (of_queue(place, queue, &letters)) }
     };
@@ -48,20 +52,51 @@ fn of_queue(place: &Place, queue: &str, letters: &[&LetterShown]) -> Markup {
                     button type="submit" { "Redrive" span .sr { " " (queue) } }
                 }
             }
-            @for letter in letters { (self::letter(letter)) }
+            @for letter in letters { (self::letter(letter, Some(place))) }
         }
     }
 }
 
-/// A letter: its reason, and what is in it.
-pub(super) fn letter(letter: &LetterShown) -> Markup {
+/// A message: its reason and its content; with a way to discard it, if it is on a page of messages.
+pub(super) fn letter(letter: &LetterShown, discard: Option<&Place>) -> Markup {
     html! {
         div .card.letter {
-            p { strong { (letter.reason) } }
+            p {
+                strong { (letter.reason) }
+                @if letter.redrives > 0 { " " (badge((&redriven(letter.redrives), "bad"))) }
+            }
             p .hint { (letter.queue) " · " (time(letter.received_at)) " · " code { (letter.message_id) } }
-            details { summary { "What is in it" } pre tabindex="0" { (pretty(&letter.body)) } }
+            details { summary { "Content" } pre tabindex="0" { (pretty(&letter.body)) } }
+            @if let Some(place) = discard { (self::discard(place, letter)) }
         }
     }
+}
+
+fn discard(place: &Place, letter: &LetterShown) -> Markup {
+    let id = &letter.message_id;
+    let field = format!("reason-{id}");
+    let (to, id_of_form) =
+        (format!("room/dead-letters/{}/discard", encoded(&letter.queue)), format!("discard-{id}"));
+    confirmation(
+        place,
+        &Confirmation {
+            id: &id_of_form,
+            to: &to,
+            label: "Discard…",
+            is_destructive: true,
+            question: html! {
+                (hidden("message", id))
+                p { "The message is deleted and will never be processed. The log keeps its content, your name and the reason." }
+                label for=(field) { "Reason" }
+                input #(field) name="reason" required maxlength=(Discard::REASON_LENGTH_MAX) autocomplete="off";
+            },
+            confirm: "Discard",
+        },
+    )
+}
+
+fn redriven(times: u32) -> String {
+    if times == 1 { "redriven once".to_owned() } else { format!("redriven {times} times") }
 }
 
 /// JSON in lines, if it is JSON.

@@ -34,9 +34,21 @@ pub static SITE: Site = Site {
         ("room/circuit-breakers", "Breakers"),
         ("room/projections", "Projections"),
     ],
+    links: &[("../web/", "Customer pages"), ("../docs", "API documentation")],
     footer: "Parkade, a reference platform. No real money moves.",
     style: &STYLE,
     is_page,
+    forms: &[
+        "/room/slots/{slotId}/close",
+        "/room/slots/{slotId}/reopen",
+        "/room/dead-letters/{queue}/redrive",
+        "/room/dead-letters/{queue}/discard",
+        "/room/circuit-breakers/{name}",
+        "/room/circuit-breakers/{name}/reset",
+        "/room/projections/{name}/rebuild",
+        "/room/projections/{name}/rollback",
+    ],
+    refillable: |_| None,
     problem,
     anybody: Anybody {
         text: "This is a local cloud: choose any name, and you are that operator. What you change is kept under it.",
@@ -102,11 +114,14 @@ impl Told {
             "created" => "The slot is there.",
             "closed" => "The slot is closed.",
             "reopened" => "The slot is open again.",
-            "redriven" => "The letters are on their way back to their queue.",
-            "rebuilding" => "A new generation is being made beside the live one.",
+            "redriven" => "The messages are on their way back to their queue.",
+            "discarded" => "The message is deleted.",
+            "rebuilding" => "A new generation is being built next to the live one.",
             "rolled-back" => "The earlier generation is live again.",
-            "set" => "The whole fleet hears your word within a second.",
-            "reset" => "The circuit is closed, and no word stands.",
+            "set" => {
+                "The override applies to every call that starts from one second after it on, in all instances."
+            }
+            "reset" => "The circuit is closed, and no override is set.",
             _ => return Err(Problem::validation("done is not what our pages send")),
         };
         Ok(Self { kind: "info", text: text.to_owned() })
@@ -123,7 +138,7 @@ impl Told {
     pub fn of(problem: &Problem) -> Self {
         if problem.kind() == ProblemKind::ServiceUnavailable {
             return Self::trouble(
-                "No answer came, so nobody can tell whether it was done. Look again; to send it once more does no harm.",
+                "There was no response, so the outcome is unknown. Look again; sending it a second time has no further effect.",
             );
         }
         Self::trouble(format!("This was not done: {}.", problem.detail()))
@@ -141,8 +156,8 @@ fn troubles(report: &Report) -> Markup {
         return html! {};
     }
     let text = html! {
-        p { "Nobody answers for: " strong { (missing.join(", ")) } "." }
-        p { "The rest of this page is as it should be." }
+        p { "Currently unavailable: " strong { (missing.join(", ")) } "." }
+        p { "The rest of this page is complete." }
     };
     notice("warning", &text)
 }

@@ -3,6 +3,7 @@
 use bff::compose::{Part, Report};
 use bff::pages::words::clock;
 use bff::pages::{Page, Place};
+use circuit_breaker::control::{Shown, Status};
 use contracts::booking::Booking;
 use contracts::message::Page as PageOf;
 use contracts::projection::Overview as Held;
@@ -45,7 +46,7 @@ pub fn render(place: &Place, shown: &Overview<'_>) -> String {
                 h2 #latest { "Latest bookings" }
                 @if let Some(list) = shown.latest.value() {
                     @if list.items.is_empty() {
-                        div .empty { p { "Nobody has booked yet." } }
+                        div .empty { p { "There are no bookings yet." } }
                     } @else {
                         (bookings::table(place, &list.items, clock))
                     }
@@ -83,9 +84,8 @@ fn counts(place: &Place, title: &str, link: &str, held: &Part<Held>, states: &[S
 
 fn health(place: &Place, shown: &Overview<'_>) -> Markup {
     let views = [("Bookings", shown.bookings), ("Slots", shown.slots)];
-    let all_closed = |state| state == circuit_breaker::control::Shown::Closed;
-    let troubled: Vec<_> =
-        shown.breakers.iter().filter(|it| !all_closed(it.status.state)).collect();
+    let is_well = |status: &Status| status.state == Shown::Closed && status.local_trips.is_empty();
+    let troubled: Vec<_> = shown.breakers.iter().filter(|it| !is_well(&it.status)).collect();
     html! {
         section aria-labelledby="health" {
             h2 #health { "Health" }
@@ -105,7 +105,14 @@ fn health(place: &Place, shown: &Overview<'_>) -> Markup {
                         tr {
                             td { a href=(place.link("room/circuit-breakers")) { "Circuit of " (it.status.name) } }
                             td { (bff::pages::words::badge(words::breaker(it.status.state))) }
-                            td { @if it.status.forced.is_some() { "an operator’s word" } @else { "by itself" } }
+                            td {
+                                @match (it.status.forced, it.status.local_trips.len()) {
+                                    (Some(_), _) => "an operator’s override",
+                                    (None, 0) => "by itself",
+                                    (None, 1) => "1 instance rejects its calls",
+                                    (None, count) => { (count) " instances reject their calls" }
+                                }
+                            }
                         }
                     }
                     @if troubled.is_empty() && !shown.breakers.is_empty() {
@@ -135,8 +142,8 @@ fn queues(place: &Place, queues: &Part<Vec<QueueShown>>) -> Markup {
                             td { (queue.messages) span .narrow-only { " waiting" } }
                             td {
                                 @if queue.dead_letters > 0 {
-                                    a href=(place.link("room/dead-letters")) { strong { (queue.dead_letters) " dead" } }
-                                } @else { "none dead" }
+                                    a href=(place.link("room/dead-letters")) { strong { (queue.dead_letters) " dead letters" } }
+                                } @else { "0" span .narrow-only { " dead letters" } }
                             }
                         }
                     }

@@ -45,7 +45,7 @@ pub fn render(place: &Place, shown: &Slots<'_>) -> String {
             button type="submit" { "Add" }
         }
         @if shown.list.items.is_empty() {
-            div .empty { @if shown.further { p { "That was all." } } @else { p { "There is none." } } }
+            div .empty { @if shown.further { p { "There are no more." } } @else { p { "There are none." } } }
         } @else {
             table .list {
                 thead { tr {

@@ -14,7 +14,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::{letters, troubles, words};
 use crate::queues::LetterShown;
-use crate::workflow::{SagaShown, Step, StepStatus};
+use crate::workflow::{ExecutionStatus, SagaShown, Step, StepStatus};
 
 /// Under way, it changes by the second; later, money may still be on its way back.
 const AGAIN_AFTER: (u32, u32) = (1, 5);
@@ -67,7 +67,7 @@ pub fn render(place: &Place, story: &Story<'_>) -> String {
         @if !story.letters.is_empty() {
             section aria-labelledby="letters" {
                 h2 #letters { "Dead letters that name it" }
-                @for letter in story.letters { (letters::letter(letter)) }
+                @for letter in story.letters { (letters::letter(letter, None)) }
                 p { a href=(place.link("room/dead-letters")) { "To all dead letters" } }
             }
         }
@@ -90,7 +90,7 @@ fn facts(story: &Story<'_>) -> Markup {
                     @if let Some(slot) = story.slot { (slot.name) " " (words::badge(words::slot(slot.status))) }
                     @else { code { (booking.slot_id) } }
                 }
-                dt { "Made" } dd { (time(booking.created_at)) }
+                dt { "Created" } dd { (time(booking.created_at)) }
                 dt { "Last change" } dd { (time(booking.updated_at)) ", version " (booking.version) }
             }
         }
@@ -131,7 +131,9 @@ fn row(step: &Step, begin: Timestamp, end: Timestamp, now: Timestamp) -> Markup 
             td {
                 (badge(words::step(step.status)))
                 @if step.attempts > 1 { " " span .hint { (step.attempts) " tries" } }
-                @if let Some(error) = &step.error { div .hint { (error) } }
+                @if let Some(error) = &step.error {
+                    div .hint { (error) @if let Some(detail) = &step.detail { ": " (detail) } }
+                }
             }
             td { (words::took(took)) }
             td { (bar(step.status, begin, end, step.started_at, ended, &words::took(from))) }
@@ -162,7 +164,7 @@ fn bar(
     };
     // All of it is numbers and words of ours.
     html! {
-        svg .bar viewBox=(format!("0 0 {WIDTH} 10")) preserveAspectRatio="none" role="img" aria-label=(format!("began after {after}")) {
+        svg .bar viewBox=(format!("0 0 {WIDTH} 10")) preserveAspectRatio="none" role="img" aria-label=(format!("started after {after}")) {
             (PreEscaped(format!(
                 "<rect class=\"track\" width=\"{WIDTH}\" height=\"10\"/><rect class=\"{kind}\" x=\"{x}\" width=\"{width}\" height=\"10\"/>"
             )))
@@ -177,17 +179,17 @@ fn events(place: &Place, id: &str, story: &Story<'_>, history: &History) -> Mark
     html! {
         section aria-labelledby="events" {
             h2 #events { "Events" }
-            p .hint { "Each is a message too: published under its id, once it was written." }
+            p .hint { "Each event is published under its id after it is stored." }
             table .list {
                 thead { tr {
-                    th scope="col" { "Version" } th scope="col" { "Event" } th scope="col" { "What is known" } th scope="col" { "When" }
+                    th scope="col" { "Version" } th scope="col" { "Event" } th scope="col" { "Data" } th scope="col" { "When" }
                 } }
                 tbody { @for event in &history.events { (self::event(&page, event, chosen)) } }
             }
             @if last > 0 {
                 form .inline method="get" action=(page) {
                     div {
-                        label for="version" { "How it stood at version" }
+                        label for="version" { "State at version" }
                         input #version type="range" name="version" min="1" max=(last) step="1" value=(chosen) list="versions";
                         datalist #versions { @for event in &history.events { option value=(event.version) label=(event.version) {} } }
                     }
@@ -212,8 +214,8 @@ fn event(page: &str, event: &HistoryEvent, chosen: u64) -> Markup {
                             @for (name, value) in data { dt { (name) } dd { code { (plain(value)) } } }
                         }
                         dt { "id" } dd { code { (event.id) } }
-                        dt { "set off by" } dd { code { (event.causation_id) } }
-                        dt { "belongs to" } dd { code { (event.correlation_id) } }
+                        dt { "Causation ID" } dd { code { (event.causation_id) } }
+                        dt { "Correlation ID" } dd { code { (event.correlation_id) } }
                     }
                 }
             }
@@ -237,9 +239,65 @@ fn standing(story: &Story<'_>) -> Markup {
                     dt { "Paid by" } dd { (words::mode(standing.mode)) }
                     @if let Some(reason) = standing.reason { dt { "Reason" } dd { (words::reason(reason)) } }
                 }
-            } @else { p { "It never had such a version." } }
+            } @else { p { "There is no such version." } }
         }
     }
+}
+
+/// Why there is no bill, by the saga's own history: a bill that is missing says nothing of what the saga has tried.
+fn no_bill(is_instant: bool, saga: &Part<Option<SagaShown>>) -> String {
+    const PAYMENT: &str = "AuthorisePayment";
+    const REFUND: &str = "RefundPayment";
+    if !is_instant {
+        return "No bill is recorded yet.".to_owned();
+    }
+    let Some(saga) = saga.value() else {
+        return "No bill is recorded. The saga’s history is currently unavailable, so it is unknown whether a payment was tried."
+            .to_owned();
+    };
+    let Some(saga) = saga else {
+        return "No bill is recorded: the saga has not started.".to_owned();
+    };
+    let last = |name: &str| saga.steps.iter().rev().find(|step| step.name == name);
+    let Some(step) = last(PAYMENT) else {
+        return match saga.status {
+            ExecutionStatus::Running | ExecutionStatus::PendingRedrive => {
+                format!("No bill is recorded yet: the saga has not reached {PAYMENT}.")
+            }
+            ExecutionStatus::Succeeded
+            | ExecutionStatus::Failed
+            | ExecutionStatus::TimedOut
+            | ExecutionStatus::Aborted => {
+                format!("No bill is recorded: the saga ended before {PAYMENT}.")
+            }
+        };
+    };
+    let tries = match step.attempts {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    };
+    let tried = match step.status {
+        StepStatus::Running => {
+            format!("No bill is recorded yet: {PAYMENT} is running, tried {tries}.")
+        }
+        StepStatus::Succeeded => {
+            format!("{PAYMENT} succeeded; billing’s view does not show the bill yet.")
+        }
+        StepStatus::Failed => {
+            let why = step.detail.as_deref().or(step.error.as_deref());
+            let why = why.map(|it| format!(" ({it})")).unwrap_or_default();
+            format!("{PAYMENT} was tried {tries} and failed{why}. No bill is recorded.")
+        }
+    };
+    let refund = match last(REFUND).map(|step| step.status) {
+        None => "",
+        Some(StepStatus::Running) => " RefundPayment is running.",
+        Some(StepStatus::Succeeded) => {
+            " RefundPayment succeeded: no money is held, and billing rejects any later charge."
+        }
+        Some(StepStatus::Failed) => " RefundPayment failed: check the payment provider’s ledger.",
+    };
+    format!("{tried}{refund}")
 }
 
 fn bill(story: &Story<'_>) -> Markup {
@@ -248,21 +306,19 @@ fn bill(story: &Story<'_>) -> Markup {
         section aria-labelledby="money" {
             h2 #money { "Money" }
             @match story.bill.value() {
-                None => p { "Billing does not answer just now." },
-                Some(None) => p {
-                    @if is_instant { "No bill was made: the saga did not come that far." } @else { "No bill is known yet." }
-                },
+                None => p { "Billing is currently unavailable." },
+                Some(None) => p { (no_bill(is_instant, story.saga)) },
                 Some(Some(bill)) => {
                     dl .card {
                         dt { "Bill" } dd { (badge(words::bill(bill.status))) }
                         dt { "Total" } dd { (money(&bill.total.to_string())) }
-                        dt { "Paid, and not given back" } dd { (money(&bill.paid.to_string())) }
+                        dt { "Paid, less refunds" } dd { (money(&bill.paid.to_string())) }
                         @if let Some(due) = bill.due_at { dt { "Due" } dd { (until(due, story.now)) } }
                     }
                     @if !bill.payments.is_empty() {
                         table .list {
                             thead { tr {
-                                th scope="col" { "Payment" } th scope="col" { "Outcome" } th scope="col" { "Amount" } th scope="col" { "Asked for" }
+                                th scope="col" { "Payment" } th scope="col" { "Outcome" } th scope="col" { "Amount" } th scope="col" { "Requested" }
                             } }
                             tbody { @for payment in &bill.payments {
                                 tr {

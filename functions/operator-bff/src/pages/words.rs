@@ -59,11 +59,11 @@ pub(super) fn bill(status: BillStatus) -> (&'static str, &'static str) {
 
 pub(super) fn payment(status: PaymentStatus) -> (&'static str, &'static str) {
     match status {
-        PaymentStatus::Pending => ("Outcome not known", "busy"),
+        PaymentStatus::Pending => ("Unknown", "busy"),
         PaymentStatus::Captured => ("Captured", "good"),
         PaymentStatus::Declined => ("Declined", "bad"),
         PaymentStatus::Refunded => ("Refunded", "muted"),
-        PaymentStatus::Withdrawn => ("Withdrawn", "muted"),
+        PaymentStatus::Withdrawn => ("Voided", "muted"),
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn execution(status: ExecutionStatus) -> (&'static str, &'static str)
         ExecutionStatus::Failed => ("Failed", "bad"),
         ExecutionStatus::TimedOut => ("Timed out", "bad"),
         ExecutionStatus::Aborted => ("Stopped", "bad"),
-        ExecutionStatus::PendingRedrive => ("To go on", "busy"),
+        ExecutionStatus::PendingRedrive => ("Pending redrive", "busy"),
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) fn step(status: StepStatus) -> (&'static str, &'static str) {
     match status {
         StepStatus::Running => ("Running", "busy"),
         StepStatus::Succeeded => ("Done", "good"),
-        StepStatus::Failed => ("Given up", "bad"),
+        StepStatus::Failed => ("Failed", "bad"),
     }
 }
 
@@ -105,18 +105,27 @@ pub(super) fn stand(stand: Stand) -> &'static str {
     }
 }
 
-/// An operator's words, as the form sends them and as people read them.
+/// The overrides, as the form sends them and as its buttons say.
 pub(super) const WORDS: [(Word, &str, &str); 3] = [
-    (Word::Open, "open", "Force open: refuse every call"),
-    (Word::Closed, "closed", "Force closed: let every call pass"),
-    (Word::Disabled, "disabled", "Disable: let every call pass, and count nothing"),
+    (Word::Open, "open", "Force open"),
+    (Word::Closed, "closed", "Force closed"),
+    (Word::Disabled, "disabled", "Disable"),
 ];
+
+/// What an override does.
+pub(super) fn override_of(word: Word) -> &'static str {
+    match word {
+        Word::Open => "Forced open: every call is rejected",
+        Word::Closed => "Forced closed: every call passes",
+        Word::Disabled => "Disabled: every call passes and none is counted",
+    }
+}
 
 pub(super) fn projection(status: ProjectionStatus) -> (&'static str, &'static str) {
     match status {
         ProjectionStatus::Live => ("Live", "good"),
         ProjectionStatus::Rebuilding => ("Rebuilding", "busy"),
-        ProjectionStatus::Failed => ("Rebuild came to a halt", "bad"),
+        ProjectionStatus::Failed => ("Rebuild failed", "bad"),
     }
 }
 

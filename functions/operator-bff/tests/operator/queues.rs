@@ -1,5 +1,6 @@
-//! Dead letters on SQS: looked at without being taken, and moved back by the cloud, or by hand where it can't.
+//! Dead-letter messages on SQS: shown without being taken, redriven with a count, and discarded one by one.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_sqs::Client;
@@ -25,7 +26,9 @@ struct Cloud(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     letters: Vec<(String, bool)>,
-    moved: Vec<String>,
+    /// How often each letter was redriven, where it was.
+    redrives: BTreeMap<String, String>,
+    moved: Vec<(String, Value)>,
     calls: Vec<String>,
     /// What it says to `StartMessageMoveTask`.
     refuses_tasks: Option<&'static str>,
@@ -48,13 +51,19 @@ impl Inner {
             ),
             "ReceiveMessage" => {
                 let visible = self.letters.iter_mut().filter(|(_, is_hidden)| !is_hidden).take(10);
+                let redrives = &self.redrives;
                 let messages = visible.map(|(body, is_hidden)| {
                     *is_hidden = true;
-                    json!({
+                    let mut message = json!({
                         "MessageId": body, "ReceiptHandle": body, "Body": body,
                         "Attributes": { "SentTimestamp": "1767268800000" },
                         "MessageAttributes": { "reason": { "DataType": "String", "StringValue": "why" } },
-                    })
+                    });
+                    if let Some(count) = redrives.get(body) {
+                        message["MessageAttributes"]["redrives"] =
+                            json!({ "DataType": "Number", "StringValue": count });
+                    }
+                    message
                 });
                 (200, json!({ "Messages": messages.collect::<Vec<_>>() }))
             }
@@ -86,7 +95,7 @@ impl Inner {
                         taken.push(
                             json!({ "Id": entry["Id"], "MessageId": body, "MD5OfMessageBody": "" }),
                         );
-                        self.moved.push(body);
+                        self.moved.push((body, entry["MessageAttributes"].clone()));
                     }
                 }
                 (200, json!({ "Successful": taken, "Failed": refused }))
@@ -171,47 +180,74 @@ async fn an_empty_queue_costs_one_call_and_a_full_one_shows_some() {
 }
 
 #[tokio::test]
-async fn the_cloud_moves_letters_itself_where_it_can() {
-    let cloud = Cloud::with(3);
-    assert_eq!(cloud.queues().redrive(&booking()).await.expect("reachable"), 3);
-    assert_eq!(cloud.inner().calls, ["GetQueueAttributes", "StartMessageMoveTask"]);
+async fn each_redriven_message_carries_its_reason_and_how_often_it_was_redriven() {
+    let cloud = Cloud::with(23);
+    cloud.inner().redrives.insert("letter 7".to_owned(), "4".to_owned());
+    assert_eq!(cloud.queues().redrive(&booking()).await.expect("reachable"), 23);
+    let inner = cloud.inner();
+    assert!(inner.letters.is_empty());
+    assert_eq!(inner.moved.len(), 23);
+    for (body, attributes) in &inner.moved {
+        let count = if body == "letter 7" { "5" } else { "1" };
+        assert_eq!(attributes["redrives"]["StringValue"], count, "{body}");
+        assert_eq!(attributes["redrives"]["DataType"], "Number", "{body}");
+        assert_eq!(attributes["reason"]["StringValue"], "why", "{body}");
+    }
+    drop(inner);
     let empty = Cloud::with(0);
     assert_eq!(empty.queues().redrive(&booking()).await.expect("reachable"), 0);
     assert_eq!(empty.inner().calls, ["GetQueueAttributes"]);
 }
 
 #[tokio::test]
-async fn letters_are_moved_by_hand_where_the_cloud_cannot_or_already_does() {
-    for code in [
-        "com.amazonaws.sqs#UnsupportedOperation",
-        "AWS.SimpleQueueService.UnsupportedOperation",
-        "UnknownOperationException",
-        "InvalidAction",
+async fn a_message_says_how_often_it_was_redriven() {
+    let cloud = Cloud::with(2);
+    cloud.inner().redrives.insert("letter 1".to_owned(), "4".to_owned());
+    let letters = cloud.queues().letters(&booking()).await.expect("reachable");
+    assert_eq!(letters.iter().map(|it| it.redrives).collect::<Vec<_>>(), [0, 4]);
+}
+
+#[tokio::test]
+async fn of_very_many_messages_the_cloud_moves_the_rest_itself_where_it_can() {
+    for (refuses, count) in [
+        (None, 250),
+        (Some("com.amazonaws.sqs#UnsupportedOperation"), 200),
+        (Some("UnknownOperationException"), 200),
+        (Some("InvalidAction"), 200),
     ] {
-        let cloud = Cloud::with(23);
-        cloud.inner().refuses_tasks = Some(code);
-        assert_eq!(cloud.queues().redrive(&booking()).await.expect("reachable"), 23, "{code}");
-        assert_eq!(cloud.inner().moved.len(), 23, "{code}");
-        assert!(cloud.inner().letters.is_empty(), "{code}");
+        let cloud = Cloud::with(250);
+        cloud.inner().refuses_tasks = refuses;
+        let moved = cloud.queues().redrive(&booking()).await.expect("reachable");
+        assert_eq!((moved, cloud.inner().moved.len()), (count, 200), "{refuses:?}");
+        assert_eq!(cloud.inner().calls.last().unwrap(), "StartMessageMoveTask");
     }
+    let cloud = Cloud::with(250);
+    cloud.inner().refuses_tasks = Some("AccessDeniedException");
+    let failure = cloud.queues().redrive(&booking()).await.expect_err("it is refused");
+    assert_eq!(failure.kind(), ErrorKind::Transient);
+}
+
+#[tokio::test]
+async fn one_message_is_discarded_and_all_others_stay_in_sight() {
+    let cloud = Cloud::with(23);
+    let found = cloud.queues().discard(&booking(), "letter 17").await.expect("reachable");
+    assert_eq!(found.expect("it is there").body, "letter 17");
+    {
+        let letters = &cloud.inner().letters;
+        assert_eq!(letters.len(), 22);
+        assert!(letters.iter().all(|(body, is_hidden)| body != "letter 17" && !is_hidden));
+    }
+    let gone = cloud.queues().discard(&booking(), "letter 17").await.expect("reachable");
+    assert_eq!(gone, None);
+    assert!(cloud.inner().letters.iter().all(|(_, is_hidden)| !is_hidden));
 }
 
 #[tokio::test]
 async fn a_letter_that_does_not_arrive_does_not_leave() {
     let cloud = Cloud::with(5);
-    cloud.inner().refuses_tasks = Some("UnsupportedOperation");
     cloud.inner().refuses = Some("letter 3");
     cloud.queues().redrive(&booking()).await.expect("reachable");
     let left: Vec<String> = cloud.inner().letters.iter().map(|(body, _)| body.clone()).collect();
     assert_eq!(left, ["letter 3"]);
     assert_eq!(cloud.inner().moved.len(), 4);
-}
-
-#[tokio::test]
-async fn another_refusal_is_no_reason_to_move_anything() {
-    let cloud = Cloud::with(5);
-    cloud.inner().refuses_tasks = Some("AccessDeniedException");
-    let failure = cloud.queues().redrive(&booking()).await.expect_err("it is refused");
-    assert_eq!(failure.kind(), ErrorKind::Transient);
-    assert!(cloud.inner().moved.is_empty());
 }

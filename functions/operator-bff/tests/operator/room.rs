@@ -136,6 +136,7 @@ fn letters() -> Shelf {
         reason: Some(format!("record is unreadable {EVIL}")),
         body: body.to_string(),
         received_at: AT.parse().expect("a time"),
+        redrives: 2,
     };
     let its = letter("m1", json!({"bookingId": BOOKING, "token": "tok_secret"}));
     let others = letter("m2", json!({"bookingId": SLOT}));
@@ -224,7 +225,12 @@ fn forms() -> Vec<(Sent, Vec<(&'static str, &'static str)>)> {
         (post("slots/{slotId}/close", &slot), vec![]),
         (post("slots/{slotId}/reopen", &slot), vec![]),
         (post("dead-letters/{queue}/redrive", &[("queue", "booking-publish")]), vec![]),
+        (
+            post("dead-letters/{queue}/discard", &[("queue", "booking")]),
+            vec![("message", "m2"), ("reason", "no such slot")],
+        ),
         (post("circuit-breakers/{name}", &breaker), vec![("word", "open")]),
+        (post("circuit-breakers/{name}", &breaker), vec![("word", "closed")]),
         (post("circuit-breakers/{name}/reset", &breaker), vec![]),
         (post("projections/{name}/rebuild", &projection), vec![]),
         (post("projections/{name}/rollback", &projection), vec![("generation", "1")]),
@@ -257,6 +263,220 @@ async fn a_form_does_what_it_says_once_it_comes_from_a_page_of_ours() {
         done.push(format!("{what} → {to}"));
     }
     insta::assert_snapshot!(done.join("\n"));
+}
+
+#[tokio::test]
+async fn what_stops_calls_or_deletes_is_asked_about_once_and_needs_no_script() {
+    for (page, label, field) in [
+        ("/operator/room/circuit-breakers", "Force open…", "name=\"word\" value=\"open\""),
+        ("/operator/room/dead-letters", "Discard…", "name=\"reason\" required"),
+    ] {
+        let page = seen(get(page)).await.body;
+        let asked: Vec<_> = page.split("<details class=\"confirmation\"").skip(1).collect();
+        assert!(!asked.is_empty(), "{page}");
+        for form in &asked {
+            let (summary, rest) = form.split_once("</summary>").unwrap();
+            assert!(summary.contains(label), "{summary}");
+            assert!(rest.split("</details>").next().unwrap().contains(field), "{rest}");
+        }
+        // Nowhere else.
+        assert_eq!(page.matches(field).count(), asked.len(), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_reason_that_is_none_is_refused_and_nothing_is_deleted() {
+    let form =
+        Sent::new("POST", "/operator/room/dead-letters/{queue}/discard", &[("queue", "booking")]);
+    let queues = letters();
+    let form = form.form(&token("olga", "operator"), &[("message", "m2"), ("reason", " ")]);
+    let answer = form.reaching(&Memory::new(well), &SAGAS, &queues).await;
+    assert_eq!(answer.status_code, 400);
+    assert!(answer.body.contains("a reason has 1 to 500 characters"), "{}", answer.body);
+    assert!(queues.calls().iter().all(|it| !it.starts_with("discard")));
+}
+
+#[tokio::test]
+async fn a_message_that_is_gone_is_no_missing_page() {
+    let form =
+        Sent::new("POST", "/operator/room/dead-letters/{queue}/discard", &[("queue", "booking")]);
+    let form = form.form(&token("olga", "operator"), &[("message", "m7"), ("reason", "why not")]);
+    let answer = form.reaching(&Memory::new(well), &SAGAS, &letters()).await;
+    assert_eq!(answer.status_code, 404);
+    assert!(answer.body.contains("no longer there"), "{}", answer.body);
+    assert!(answer.body.contains("m2"), "the other messages are shown");
+}
+
+#[tokio::test]
+async fn a_message_that_came_back_shows_how_often_it_was_redriven() {
+    let page = seen(get("/operator/room/dead-letters")).await.body;
+    assert!(page.contains("redriven 2 times"), "{page}");
+}
+
+#[tokio::test]
+async fn a_link_with_a_cursor_of_nobodys_is_a_bad_link_and_no_outage() {
+    let services = Memory::new(|_: &str, _: &Value| {
+        Reply::Failure(Failure::rejected("validation", "cursor is not one of this list's"))
+    });
+    for page in ["/operator/room/bookings", "/operator/room/slots"] {
+        let sent = get(page).query("cursor", "zzz").signed_in(&token("olga", "operator"));
+        let answer = sent.to(&services, &SAGAS).await;
+        assert_eq!(answer.status_code, 400, "{page}: {}", answer.body);
+        assert!(answer.headers["Content-Type"].starts_with("text/html"), "{page}");
+    }
+}
+
+// ---- Breakers ------------------------------------------------------------------------------------------------------
+
+/// The card of billing's breaker, which is in this state a minute after what has happened.
+async fn card(breaker: Value) -> String {
+    let services = Memory::new(move |function: &str, request: &Value| match function {
+        "billing-breaker" => Reply::Answer(breaker.clone()),
+        _ => well(function, request),
+    });
+    let sent = get("/operator/room/circuit-breakers").signed_in(&token("olga", "operator"));
+    let page = sent.to(&services, &SAGAS).await.body;
+    page.split("</li>").next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_an_instance_decides_alone_is_shown() {
+    let trip = json!({
+        "instance": "00000000000000ff", "since": AT, "until": "2025-03-12T19:47:45Z", "failureRate": 0.8,
+        "slowRate": 0.1,
+    });
+    let card = card(json!({
+        "name": "payment-provider", "state": "closed", "failureRate": 0.0, "localTrips": [trip], "votes": 1,
+        "vetoedAt": "2025-03-12T19:47:20Z", "history": [],
+    }))
+    .await;
+    for text in [
+        "00000000000000ff",
+        "rejects its own calls",
+        "80 % of them failed",
+        "10 % were slow",
+        "in 20 s",
+        "Votes to open",
+        "vetoed by a healthy instance 5 s ago",
+    ] {
+        assert!(card.contains(text), "{text}: {card}");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_is_due_is_never_said_to_be_in_the_past() {
+    for (state, until, text) in [
+        ("open", "2025-03-12T19:47:55Z", "with the first call in 30 s"),
+        ("open", "2025-03-12T19:47:03Z", "with the next call"),
+        ("half_open", "2025-03-12T19:47:30Z", "in progress, times out in 5 s"),
+        ("half_open", "2025-03-12T19:47:03Z", "no response; the next call probes again"),
+    ] {
+        let card = card(json!({
+            "name": "payment-provider", "state": state, "failureRate": 0.6, "openedAt": AT, "openUntil": until,
+            "history": [],
+        }))
+        .await;
+        assert!(card.contains(text), "{state} {until}: {card}");
+        assert!(card.contains("Failures when it opened"), "{card}");
+        assert!(!card.contains("22 s ago"), "{card}");
+    }
+}
+
+// ---- Money ---------------------------------------------------------------------------------------------------------
+
+/// A saga of which these steps are known: name, tries, whether the last one succeeded; none is still running.
+#[derive(Clone)]
+struct Steps(ExecutionStatus, Vec<(&'static str, u32, Option<bool>)>);
+
+impl Workflow for Steps {
+    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, Failure> {
+        let mut history = Vec::new();
+        for (name, tries, succeeded) in &self.1 {
+            history.push(Happening::StepEntered { name: (*name).to_owned() });
+            for number in 1..=*tries {
+                history.push(Happening::Attempted);
+                match succeeded {
+                    Some(true) if number == *tries => history.push(Happening::AttemptSucceeded),
+                    None if number == *tries => continue,
+                    _ => history.push(Happening::AttemptFailed {
+                        error: "Transient".to_owned(),
+                        cause: json!({"errorMessage": json!({
+                            "slug": "service-unavailable", "detail": "the circuit is open",
+                        }).to_string()})
+                        .to_string(),
+                    }),
+                }
+            }
+            if succeeded.is_some() {
+                history.push(Happening::StepLeft);
+            }
+        }
+        let at = AT.parse().expect("a time");
+        let history = history.into_iter().map(|what| HistoryEvent { at, what }).collect();
+        Ok((name == BOOKING).then_some(Execution { status: self.0, history }))
+    }
+}
+
+#[tokio::test]
+async fn why_there_is_no_bill_is_what_the_saga_says() {
+    let services = Memory::new(|function: &str, request: &Value| match function {
+        "billing-query" => Reply::Failure(Failure::rejected("not-found", "bill does not exist")),
+        _ => well(function, request),
+    });
+    let (running, failed) = (ExecutionStatus::Running, ExecutionStatus::Failed);
+    let block = ("BlockSlot", 1, Some(true));
+    for (saga, texts) in [
+        (
+            Steps(
+                failed,
+                vec![
+                    block,
+                    ("AuthorisePayment", 2, Some(false)),
+                    ("RefundPayment", 1, Some(true)),
+                    ("UnblockSlot", 1, Some(true)),
+                ],
+            ),
+            vec![
+                "AuthorisePayment was tried 2 times and failed (the circuit is open)",
+                "no money is held",
+            ],
+        ),
+        (
+            Steps(
+                failed,
+                vec![
+                    block,
+                    ("AuthorisePayment", 3, Some(false)),
+                    ("RefundPayment", 4, Some(false)),
+                ],
+            ),
+            vec!["tried 3 times", "check the payment provider’s ledger"],
+        ),
+        (
+            Steps(failed, vec![("BlockSlot", 1, Some(false)), ("UnblockSlot", 1, Some(true))]),
+            vec!["the saga ended before AuthorisePayment"],
+        ),
+        (Steps(running, vec![("BlockSlot", 1, None)]), vec!["has not reached AuthorisePayment"]),
+        (
+            Steps(running, vec![block, ("AuthorisePayment", 1, None)]),
+            vec!["AuthorisePayment is running, tried once"],
+        ),
+        (
+            Steps(running, vec![block, ("AuthorisePayment", 2, Some(true))]),
+            vec!["billing’s view does not show the bill yet"],
+        ),
+    ] {
+        let sent = story().signed_in(&token("olga", "operator"));
+        let page = sent.to(&services, &saga).await.body;
+        for text in texts {
+            assert!(page.contains(text), "{text}: {page}");
+        }
+        assert!(!page.contains("did not come that far"), "{page}");
+    }
+    // Nobody knows, and nobody says so.
+    let sent = story().signed_in(&token("olga", "operator"));
+    let page = sent.to(&services, &Sagas { reachable: false }).await.body;
+    assert!(page.contains("it is unknown whether a payment was tried"), "{page}");
 }
 
 #[tokio::test]
@@ -300,7 +520,7 @@ async fn a_name_that_is_none_is_refused_beside_its_field() {
 #[tokio::test]
 async fn a_refusal_is_told_and_an_answer_that_did_not_come_is_not_called_a_failure() {
     for (is_refused, status, text) in
-        [(true, 409, "the slot is reserved"), (false, 503, "nobody can tell whether it was done")]
+        [(true, 409, "the slot is reserved"), (false, 503, "the outcome is unknown")]
     {
         let services = Memory::new(move |function: &str, request: &Value| match function {
             "parking-command" if is_refused => {
@@ -382,7 +602,7 @@ async fn whatever_does_not_answer_the_rest_of_a_page_is_shown() {
         let sent = get(&format!("/operator{page}")).signed_in(&olga);
         let answer = sent.reaching(&nobody, &Sagas { reachable: false }, &queues).await;
         assert_eq!(answer.status_code, 200, "{page}");
-        assert!(answer.body.contains("Nobody answers for"), "{page}: {}", answer.body);
+        assert!(answer.body.contains("Currently unavailable"), "{page}: {}", answer.body);
     }
     // The story is told by its events alone as well as by the view alone; by neither, there is none.
     for (up, status) in [("booking-command", 200), ("booking-query", 200), ("parking-query", 503)] {

@@ -400,6 +400,59 @@ fn letter(id: &str, reason: Option<&str>, body: &str) -> FoundLetter {
         reason: reason.map(str::to_owned),
         body: body.to_owned(),
         received_at: AT.parse().expect("a time"),
+        redrives: 0,
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_came_back_says_how_often_it_was_redriven() {
+    let saga = json!({"execution": format!("{BOOKING}-2"), "bookingId": BOOKING});
+    let queues = Shelf {
+        letters: vec![
+            ("booking", letter("1", Some("why"), "{}")),
+            ("booking", FoundLetter { redrives: 3, ..letter("2", Some("why"), "{}") }),
+            ("booking-publish", letter("3", Some("why"), &saga.to_string())),
+        ],
+        ..Shelf::default()
+    };
+    let sent = Sent::new("GET", "/operator/dead-letters", &[]);
+    let shown = json_of(&sent.reaching(&Memory::new(|_, _| down()), &SAGAS, &queues).await);
+    let counts = [0, 1, 2].map(|at| shown["items"][at].get("redrives").cloned());
+    assert_eq!(counts, [None, Some(json!(3)), Some(json!(2))]);
+}
+
+#[tokio::test]
+async fn one_message_is_discarded_with_a_reason_and_no_other() {
+    let letters = vec![("booking", letter("1", None, "{}")), ("booking", letter("2", None, "{}"))];
+    let queues = Shelf { letters, unreachable: vec!["parking-publish"], ..Shelf::default() };
+    let nobody = Memory::new(|_, _| down());
+    let discard = |queue: &'static str, body: Value| {
+        Sent::new("POST", "/operator/dead-letters/{queue}/discard", &[("queue", queue)]).body(&body)
+    };
+    let good = json!({"messageId": "2", "reason": "the slot never existed"});
+    let answer = discard("booking", good.clone()).reaching(&nobody, &SAGAS, &queues).await;
+    assert_eq!(
+        (answer.status_code, json_of(&answer)),
+        (200, json!({"queue": "booking", "messageId": "2"}))
+    );
+    assert_eq!(queues.calls(), ["discard 2 of booking"]);
+    let too_long = "x".repeat(501);
+    for (queue, body, expected) in [
+        ("booking", json!({"messageId": "3", "reason": "why not"}), (404, "not-found")),
+        ("cars", good.clone(), (404, "not-found")),
+        ("parking-publish", good, (503, "service-unavailable")),
+        ("booking", json!({"messageId": "2"}), (400, "validation")),
+        ("booking", json!({"messageId": "2", "reason": " "}), (400, "validation")),
+        ("booking", json!({"messageId": "2", "reason": "a\nb"}), (400, "validation")),
+        ("booking", json!({"messageId": "2", "reason": too_long}), (400, "validation")),
+        ("booking", json!({"messageId": "", "reason": "why not"}), (400, "validation")),
+        ("booking", json!({"messageId": "2", "reason": "x", "force": true}), (400, "validation")),
+    ] {
+        let before = queues.calls().len();
+        let answer = discard(queue, body.clone()).reaching(&nobody, &SAGAS, &queues).await;
+        assert_eq!(problem(&answer), (expected.0, expected.1.to_owned()), "{body}");
+        let is_tried = matches!(expected.0, 503) || body["messageId"] == "3";
+        assert_eq!(queues.calls().len() - before, usize::from(is_tried), "{body}");
     }
 }
 

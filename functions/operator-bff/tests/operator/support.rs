@@ -218,6 +218,15 @@ impl Queues for Shelf {
         Ok(self.of(queue).len() as u64)
     }
 
+    async fn discard(
+        &self,
+        queue: &Watched,
+        id: &str,
+    ) -> Result<Option<FoundLetter>, ServiceError> {
+        self.call(&format!("discard {id} of"), queue)?;
+        Ok(self.of(queue).into_iter().find(|it| it.message_id == id))
+    }
+
     async fn depth(&self, queue: &Watched) -> Result<Depth, ServiceError> {
         self.call("count", queue)?;
         Ok(Depth { messages: 3, dead_letters: self.of(queue).len() as u64 })

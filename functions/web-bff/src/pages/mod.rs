@@ -24,9 +24,16 @@ pub static SITE: Site = Site {
     signing_in: "parkade-signing-in",
     name: "Parkade",
     nav: &[("", "Slots"), ("bookings", "My bookings")],
+    links: &[("../operator/", "Operator console"), ("../docs", "API documentation")],
     footer: "Parkade, a reference platform. No real money moves.",
     style: &STYLE,
     is_page,
+    forms: &[
+        "/bookings/{bookingId}/payments",
+        "/bookings/{bookingId}/cancel",
+        "/bookings/{bookingId}/check-out",
+    ],
+    refillable,
     problem,
     anybody: Anybody {
         text: "This is a local cloud: choose any name, and you are that customer. Bookings belong to the name.",
@@ -42,6 +49,14 @@ pub static STYLE: LazyLock<Asset> =
 fn is_page(it: &str) -> bool {
     let is_booking = |id: &str| id.parse::<BookingId>().is_ok();
     it == "bookings" || it.strip_prefix("bookings/").is_some_and(is_booking)
+}
+
+/// The page that fills in a form again: a booking is made on the first page, a payment on the booking's.
+fn refillable(it: &str) -> Option<&str> {
+    match it {
+        "bookings" => Some(""),
+        _ => it.strip_suffix("/payments").filter(|it| is_page(it)),
+    }
 }
 
 fn problem(kind: ProblemKind) -> (&'static str, &'static str) {

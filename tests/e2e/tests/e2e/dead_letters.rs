@@ -132,6 +132,61 @@ async fn what_is_redriven_has_its_effect_and_what_had_it_before_changes_nothing(
 }
 
 #[tokio::test]
+async fn a_message_that_is_redriven_and_comes_back_is_counted_until_it_is_discarded() {
+    let platform = Platform::up();
+    let operator = platform.operator().await;
+    let mark = Uuid::new_v4().to_string();
+    send(&platform, "parking", &format!("no JSON {mark}")).await;
+    let first = letter(&operator, "parking", &mark).await;
+    // Other tests may have redriven the whole queue by now.
+    let before = first["redrives"].as_u64().unwrap_or(0);
+    for more in 1..=2 {
+        operator
+            .send(Method::POST, "/operator/dead-letters/parking/redrive", &[], None)
+            .await
+            .expect(202);
+        eventually(&format!("it has come back {more} times"), async || {
+            let found = letters(&operator, "parking", &mark).await.into_iter().next()?;
+            (found["redrives"].as_u64()? >= before + more).then_some(())
+        })
+        .await;
+    }
+    let path = "/operator/dead-letters/parking/discard";
+    let nothing = json!({ "messageId": Uuid::new_v4(), "reason": "it was never there" });
+    operator.post(path, &nothing).await.expect_problem(404, "not-found");
+    eventually("it is discarded", async || {
+        let found = letters(&operator, "parking", &mark).await.into_iter().next()?;
+        let discard = json!({ "messageId": found["messageId"], "reason": "it is no JSON" });
+        let reply = operator.post(path, &discard).await;
+        // Another test that looks at the queue keeps its messages for a moment.
+        let is_done = reply.status == 200;
+        assert!(is_done || reply.status == 404, "{}", reply.text);
+        is_done.then_some(())
+    })
+    .await;
+    assert_eq!(letters(&operator, "parking", &mark).await, [json!(null); 0]);
+}
+
+#[tokio::test]
+async fn only_an_operator_discards_and_not_without_a_reason() {
+    let platform = Platform::up();
+    let (operator, customer) = (platform.operator().await, platform.customer().await);
+    let path = "/operator/dead-letters/booking/discard";
+    let good = json!({ "messageId": Uuid::new_v4(), "reason": "why not" });
+    customer.post(path, &good).await.expect_problem(403, "forbidden");
+    for bad in [
+        json!({ "messageId": Uuid::new_v4() }),
+        json!({ "messageId": Uuid::new_v4(), "reason": "" }),
+        json!({ "messageId": Uuid::new_v4(), "reason": "  " }),
+        json!({ "messageId": Uuid::new_v4(), "reason": "x", "all": true }),
+    ] {
+        operator.post(path, &bad).await.expect_problem(400, "validation");
+    }
+    let path = "/operator/dead-letters/nobody/discard";
+    operator.post(path, &good).await.expect_problem(404, "not-found");
+}
+
+#[tokio::test]
 async fn an_unknown_queue_is_not_redriven() {
     let operator = Platform::up().operator().await;
     for queue in ["nobody", "booking-dead-letters", "parkade-local-booking"] {

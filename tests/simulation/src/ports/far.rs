@@ -71,6 +71,7 @@ impl Queues for Far<'_> {
                 reason,
                 body,
                 received_at: world.now(),
+                redrives: 0,
             });
             found.collect()
         };
@@ -83,6 +84,11 @@ impl Queues for Far<'_> {
         let redrive = move |world: &World| world.queues.redrive(world, &queue) as u64;
         let moved = self.0.call(Access::Write, "redrive", redrive).await;
         moved.map_err(|cut| ServiceError::transient("the queue can't be reached", cut))
+    }
+
+    async fn discard(&self, _: &Watched, _: &str) -> Result<Option<FoundLetter>, ServiceError> {
+        // The invariants are about what is never lost, and simulated operators discard nothing.
+        Ok(None)
     }
 
     async fn depth(&self, queue: &Watched) -> Result<Depth, ServiceError> {

@@ -19,19 +19,41 @@
   // Each page names its next wish afresh, and that alone is no news.
   const news = (page) => page.innerHTML.replace(/name="key" value="[^"]*"/g, "");
 
+  // How to focus the same control in a fresh copy of the page: by its id, by where its form goes, by where it links to.
+  const focusOf = (focused) => {
+    const form = focused.closest("form[action]");
+    const disclosure = focused.closest("details[id]");
+    let same = focused.localName;
+    if (focused.id) {
+      same = `#${CSS.escape(focused.id)}`;
+    } else if (focused.matches("summary") && disclosure) {
+      same = `#${CSS.escape(disclosure.id)} > summary`;
+    } else if (focused.matches("button") && form) {
+      same = `form[action="${CSS.escape(form.getAttribute("action"))}"] button`;
+    } else if (focused.matches("a[href]")) {
+      same = `a[href="${CSS.escape(focused.getAttribute("href"))}"]`;
+    }
+    // Two links may lead to the same page.
+    const at = [...main().querySelectorAll(same)].indexOf(focused);
+    return (fresh) => {
+      const all = fresh.querySelectorAll(same);
+      // Without the control, the reader stays at the content, not at the beginning of the document.
+      (all[at] ?? all[0] ?? fresh).focus({ preventScroll: true });
+    };
+  };
+
   const keep = (fresh) => {
     const before = main();
     const state = (page) => page.querySelector(".head .badge")?.textContent;
     const said = state(before);
     const focused = document.activeElement;
-    const place = focused && before.contains(focused) && focused.closest("form")?.getAttribute("action");
+    const restore = focused && before.contains(focused) ? focusOf(focused) : null;
     before.replaceWith(fresh);
     if (state(fresh) !== said) {
       document.getElementById("told").textContent = state(fresh);
     }
-    // Whoever stood on a button stands on it still.
-    if (place) {
-      fresh.querySelector(`form[action="${CSS.escape(place)}"] button`)?.focus();
+    if (restore) {
+      restore(fresh);
     }
   };
 
