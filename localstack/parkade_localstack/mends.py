@@ -57,6 +57,7 @@ MENDS = (
     Mend("apigateway.usage-plans", "apigateway.limits:enforce_usage_plans", "apigateway"),
     Mend("apigateway.access-logs", "apigateway.access_logs:apply", "apigateway"),
     Mend("apigateway.compression", "apigateway.compression:compress_long_answers", "apigateway"),
+    Mend("apigateway.addresses", "apigateway.addresses:serve_named_apis_at_the_root", "apigateway"),
     Mend("apigateway.bodies", "apigateway.requests:keep_bodies", "apigateway"),
     Mend("apigateway.malformed", "apigateway.requests:refuse_what_cannot_be_read", "apigateway"),
     Mend("apigateway.header-case", "apigateway.requests:match_required_headers_in_any_case", "apigateway"),

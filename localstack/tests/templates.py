@@ -1,5 +1,25 @@
 """Templates of the tests."""
 
+NAMED_API = """
+AWSTemplateFormatVersion: '2010-09-09'
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Api:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: v1
+      Tags: {_custom_id_: named}
+      PropagateTags: true
+      DefinitionBody:
+        openapi: 3.0.1
+        info: {title: test, version: '1'}
+        paths:
+          /: {get: &answer {responses: {}, x-amazon-apigateway-integration: {type: mock, requestTemplates: {application/json: '{"statusCode": 200}'}, responses: {default: {statusCode: 200, responseTemplates: {application/json: '{"path": "$context.path"}'}}}}}}
+          '/{name+}': {get: *answer}
+Outputs:
+  ApiId: {Value: !Ref Api}
+"""
+
 API = """
 AWSTemplateFormatVersion: '2010-09-09'
 Transform: AWS::Serverless-2016-10-31

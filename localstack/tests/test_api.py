@@ -9,8 +9,8 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
-from cloud import eventually, http
-from templates import API
+from cloud import eventually, http, unique
+from templates import API, NAMED_API
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,18 @@ def test_a_body_reaches_the_function_as_it_was_sent(api):
     for body in (b'{"a": "b&c=d"}', b"x" * 600_000):
         event = http(api["Url"] + "/open", "POST", body, **form).json
         assert event["body"] == body.decode()
+
+
+@pytest.mark.guards("apigateway.addresses")
+def test_an_api_that_chooses_its_id_has_a_short_address_that_outlasts_its_stack(cloud):
+    stack = unique("named")
+    for _ in range(2):
+        assert cloud.deploy(stack, NAMED_API)["ApiId"] == "named"
+        for path in ("", "/", "/a", "/a/b%20c?d=e", "//a"):
+            short, long = (http(f"{cloud.endpoint}{at}/named/v1{path}") for at in ("", "/_aws/execute-api"))
+            assert (short.status, short.body) == (200, long.body), path
+        cloud.delete(stack)
+        assert http(f"{cloud.endpoint}/named/v1/a").status == 404
 
 
 # -- authorizers -----------------------------------------------------------------------------------------------------

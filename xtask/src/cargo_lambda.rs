@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use crate::command::Program;
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::layout::Layout;
 use crate::ui::Ui;
 use crate::{python, tools};
 
-/// Where cargo-lambda lies.
+/// An installed cargo-lambda.
 #[derive(Debug)]
 pub(crate) struct CargoLambda {
     path: PathBuf,
@@ -20,7 +20,7 @@ impl CargoLambda {
     /// A command that begins with cargo-lambda; `lambda` comes next.
     pub(crate) fn program(&self, layout: &Layout) -> Program {
         let program = Program::new(&self.path, &layout.root);
-        // cargo-lambda asks a `python3` on PATH for the module `ziglang`.
+        // cargo-lambda runs the module `ziglang` of a `python3` on PATH.
         match &self.zig {
             Some(zig) => program.env("PYTHONPATH", zig),
             None => program,
@@ -29,7 +29,7 @@ impl CargoLambda {
 }
 
 /// Finds it, or fetches it: 14 MB.
-pub(crate) async fn ensure(layout: &Layout, ui: Ui) -> Outcome<CargoLambda> {
+pub(crate) async fn ensure(layout: &Layout, ui: Ui) -> Result<CargoLambda> {
     if let Some(path) = python::on_path("cargo-lambda") {
         return Ok(CargoLambda { path, zig: None });
     }
@@ -38,7 +38,7 @@ pub(crate) async fn ensure(layout: &Layout, ui: Ui) -> Outcome<CargoLambda> {
 }
 
 /// With zig, which links for other processors: 90 MB more, 400 MB unpacked.
-pub(crate) async fn ensure_with_zig(layout: &Layout, ui: Ui) -> Outcome<CargoLambda> {
+pub(crate) async fn ensure_with_zig(layout: &Layout, ui: Ui) -> Result<CargoLambda> {
     let found = ensure(layout, ui).await?;
     if python::on_path("zig").is_some() {
         return Ok(found);

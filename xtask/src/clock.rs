@@ -43,11 +43,34 @@ pub(crate) fn human(duration: Duration) -> String {
     }
 }
 
+/// Reads `30s`, `10m` or `2h`.
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let wrong = || "write it as 30s, 10m or 2h".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let unit_seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|error| format!("{}: {error}", wrong()))?;
+    Ok(Duration::from_secs(u64::from(number).saturating_mul(unit_seconds)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::human;
+    use super::{human, parse};
+
+    #[test]
+    fn a_duration_is_read_with_its_unit() {
+        assert_eq!(parse("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse("2h"), Ok(Duration::from_secs(7_200)));
+        for wrong in ["", "m", "10", "-1m", "1d", "1µ"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn durations_read_well_at_every_scale() {

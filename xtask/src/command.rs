@@ -1,4 +1,4 @@
-//! Other programs: run, watched, and never left behind.
+//! Child processes: run in a clean environment, and ended with everything that they started.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::proc;
 
 /// A program to run in the clone's root, in a process group of its own so that it ends with all it started.
@@ -25,23 +25,17 @@ impl Program {
             Path::new(program.as_ref()).file_name().unwrap_or_default().to_string_lossy().into();
         let mut command = Command::new(program);
         command.current_dir(folder).stdin(Stdio::null()).process_group(0);
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_set_by_a_runner) {
+                command.env_remove(name);
+            }
+        }
         Self { name, command }
     }
 
-    /// Cargo, the one that runs this program.
+    /// The cargo that runs this program.
     pub(crate) fn cargo(folder: &Path) -> Self {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut program = Self::new(cargo, folder);
-        // `cargo run` tells its child about the package it runs; another cargo must not think these are its own.
-        for (name, _) in std::env::vars_os() {
-            if name
-                .to_str()
-                .is_some_and(|it| it.starts_with("CARGO_PKG_") || it == "CARGO_MANIFEST_DIR")
-            {
-                program.command.env_remove(name);
-            }
-        }
-        program
+        Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), folder)
     }
 
     /// Adds an argument.
@@ -62,7 +56,18 @@ impl Program {
         self
     }
 
-    /// The command as one could type it.
+    /// Sends what it prints to stderr, where it does not mix with results.
+    pub(crate) fn stdout_to_stderr(mut self) -> Self {
+        self.command.stdout(std::io::stderr());
+        self
+    }
+
+    /// Has cargo print only errors, if `is_quiet`.
+    pub(crate) fn quiet(self, is_quiet: bool) -> Self {
+        if is_quiet { self.env("CARGO_TERM_QUIET", "true") } else { self }
+    }
+
+    /// The command as a user could type it.
     pub(crate) fn line(&self) -> String {
         let mut line = self.name.clone();
         for argument in self.command.as_std().get_args() {
@@ -72,15 +77,19 @@ impl Program {
     }
 
     /// Runs it; what it prints goes where this program's output goes.
-    pub(crate) async fn run(mut self) -> Outcome {
+    pub(crate) async fn run(self) -> Result {
         let line = self.line();
-        let mut group = self.spawn()?;
-        let status = group.wait().await?;
+        let status = self.status().await?;
         if status.success() { Ok(()) } else { Err(ended(&line, status)) }
     }
 
-    /// Runs it and returns what it printed to stdout; what it says otherwise is kept for its failure.
-    pub(crate) async fn read(mut self) -> Outcome<String> {
+    /// Runs it likewise, and returns how it ended.
+    pub(crate) async fn status(mut self) -> Result<ExitStatus> {
+        self.spawn()?.wait().await
+    }
+
+    /// Runs it and returns what it printed to stdout; its stderr becomes part of the failure.
+    pub(crate) async fn read(mut self) -> Result<String> {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let line = self.line();
         let mut group = self.spawn()?;
@@ -94,11 +103,29 @@ impl Program {
         Err(ended(&line, output.status).because(last_lines(&said, 20)))
     }
 
-    fn spawn(&mut self) -> Outcome<Group> {
+    fn spawn(&mut self) -> Result<Group> {
         let child = self.command.spawn().context(|| format!("cannot run {}", self.name))?;
         let leader = child.id().and_then(|it| i32::try_from(it).ok()).and_then(Pid::from_raw);
         Ok(Group { name: self.name.clone(), child: Some(child), leader })
     }
+}
+
+/// Whether cargo or a test runner sets this variable for the programs that it runs.
+///
+/// A child that inherits one passes it on to cargo, and build scripts that depend on it, such as that of `ring`, run
+/// again: `up` after `watch`, and `watch` after `up`, would compile half of the dependencies. What users set themselves,
+/// such as `CARGO_HOME` or `CARGO_TARGET_DIR`, is kept.
+fn is_set_by_a_runner(name: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "NEXTEST_"];
+    const NAMES: [&str; 6] = [
+        "CARGO",
+        "CARGO_CRATE_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+        "CARGO_TARGET_TMPDIR",
+        "NEXTEST",
+        "OUT_DIR",
+    ];
+    NAMES.contains(&name) || PREFIXES.iter().any(|it| name.starts_with(it))
 }
 
 /// The last lines of a text.
@@ -107,7 +134,8 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
     lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
 }
 
-fn ended(line: &str, status: ExitStatus) -> Failure {
+/// The failure of a program that ended with this status.
+pub(crate) fn ended(line: &str, status: ExitStatus) -> Failure {
     Failure::new(format!("`{line}` did not succeed ({status})"))
 }
 
@@ -120,14 +148,14 @@ struct Group {
 }
 
 impl Group {
-    async fn wait(&mut self) -> Outcome<ExitStatus> {
+    async fn wait(&mut self) -> Result<ExitStatus> {
         let child = self.child.as_mut().expect("waited for once");
         let status = child.wait().await.context(|| format!("cannot wait for {}", self.name))?;
         self.leader = None;
         Ok(status)
     }
 
-    async fn output(&mut self) -> Outcome<std::process::Output> {
+    async fn output(&mut self) -> Result<std::process::Output> {
         let child = self.child.take().expect("waited for once");
         let output =
             child.wait_with_output().await.context(|| format!("cannot wait for {}", self.name))?;
@@ -147,11 +175,30 @@ impl Drop for Group {
 
 #[cfg(test)]
 mod tests {
-    use super::last_lines;
+    use super::{Program, is_set_by_a_runner, last_lines};
 
     #[test]
     fn the_last_lines_are_the_last() {
         assert_eq!(last_lines("a\nb\nc\n\n", 2), "b\nc");
         assert_eq!(last_lines("a", 2), "a");
+    }
+
+    #[test]
+    fn a_child_inherits_no_variable_that_a_runner_has_set() {
+        // Cargo has set some of them for this test.
+        assert!(std::env::vars().any(|(name, _)| is_set_by_a_runner(&name)));
+        let program = Program::new("true", std::path::Path::new("."));
+        let removed: Vec<_> = program.command.as_std().get_envs().collect();
+        for (name, _) in std::env::vars_os() {
+            let is_removed = removed.contains(&(name.as_os_str(), None));
+            assert_eq!(is_removed, is_set_by_a_runner(&name.to_string_lossy()), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_users_set_for_cargo_is_kept() {
+        for name in ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_BUILD_JOBS", "RUSTUP_TOOLCHAIN"] {
+            assert!(!is_set_by_a_runner(name), "{name}");
+        }
     }
 }

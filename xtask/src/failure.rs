@@ -1,13 +1,13 @@
-//! What a command says when it fails: what, why, and what to do.
+//! Failures of commands: what failed, why, and what to do.
 
 use std::error::Error;
 use std::fmt::{self, Display};
 use std::process::ExitCode;
 
-/// The result of everything that can fail here.
-pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+/// The result of a command, or of a part of it.
+pub(crate) type Result<T = (), E = Failure> = std::result::Result<T, E>;
 
-/// A failure as its reader needs it.
+/// A failure with its causes and advice for the user.
 #[derive(Debug)]
 pub(crate) struct Failure {
     what: String,
@@ -18,11 +18,13 @@ pub(crate) struct Failure {
 
 /// What a shell expects of a command that a signal ended: 128 and the signal's number.
 const EXIT_SIGNAL_BASE: u8 = 128;
-/// The signal of a pipe that nobody reads any more.
+/// The signal of Ctrl-C.
+pub(crate) const SIGINT: u8 = 2;
+/// The signal for a write to a closed pipe.
 const SIGPIPE: u8 = 13;
 
 impl Failure {
-    /// A failure that says what could not be done.
+    /// A failure of `what`.
     pub(crate) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), why: Vec::new(), advice: Vec::new(), exit: 1 }
     }
@@ -32,12 +34,17 @@ impl Failure {
         Self { exit: EXIT_SIGNAL_BASE.saturating_add(signal), ..Self::new("interrupted") }
     }
 
-    /// Nobody reads on, as behind `| head`: the command ends, and there is nothing to complain of.
+    /// Stdout was closed, as by `| head`: the command ends without a message.
     pub(crate) fn unread() -> Self {
         Self { exit: EXIT_SIGNAL_BASE + SIGPIPE, ..Self::new("") }
     }
 
-    /// Whether there is anything to say.
+    /// Whether it is Ctrl-C.
+    pub(crate) fn is_interrupt(&self) -> bool {
+        self.exit == EXIT_SIGNAL_BASE + SIGINT
+    }
+
+    /// Whether there is no message.
     pub(crate) fn is_silent(&self) -> bool {
         self.what.is_empty()
     }
@@ -76,14 +83,14 @@ impl Display for Failure {
     }
 }
 
-/// Says what was being done when something else's error came.
+/// Adds what was being done to another error.
 pub(crate) trait Context<T> {
     /// Turns the error into a failure of `what`, with the error and its sources as the reasons.
-    fn context(self, what: impl FnOnce() -> String) -> Outcome<T>;
+    fn context(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T, E: Error> Context<T> for Result<T, E> {
-    fn context(self, what: impl FnOnce() -> String) -> Outcome<T> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| {
             let mut failure = Failure::new(what()).because(&error);
             let mut source = error.source();

@@ -9,7 +9,7 @@ use ring::digest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::failure::{Context as _, Outcome};
+use crate::failure::{Context as _, Result};
 
 /// Anyone may read it.
 pub(crate) const PUBLIC: u32 = 0o644;
@@ -19,7 +19,7 @@ pub(crate) const SECRET: u32 = 0o600;
 pub(crate) const PROGRAM: u32 = 0o755;
 
 /// Replaces `path` at once: a reader sees the old content or the new, never a part.
-pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Outcome {
+pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Result {
     let folder = path.parent().expect("a file lies in a folder");
     make_folder(folder)?;
     let name = path.file_name().and_then(|it| it.to_str()).expect("file names here are UTF-8");
@@ -40,7 +40,7 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Outcome {
 }
 
 /// Replaces `path` unless it already holds `content`; says whether it did.
-pub(crate) fn replace_if_changed(path: &Path, content: &[u8], mode: u32) -> Outcome<bool> {
+pub(crate) fn replace_if_changed(path: &Path, content: &[u8], mode: u32) -> Result<bool> {
     if fs::read(path).is_ok_and(|old| old == content) {
         return Ok(false);
     }
@@ -49,7 +49,7 @@ pub(crate) fn replace_if_changed(path: &Path, content: &[u8], mode: u32) -> Outc
 }
 
 /// Writes `value` as JSON that people can read.
-pub(crate) fn write_json(path: &Path, value: &impl Serialize, mode: u32) -> Outcome {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize, mode: u32) -> Result {
     let mut text = serde_json::to_string_pretty(value)
         .context(|| format!("cannot write {} as JSON", path.display()))?;
     text.push('\n');
@@ -57,7 +57,7 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize, mode: u32) -> Outc
 }
 
 /// Reads JSON; `None` if there is no such file.
-pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Outcome<Option<T>> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let Some(text) = read_optional(path)? else { return Ok(None) };
     serde_json::from_slice(&text)
         .map(Some)
@@ -65,7 +65,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Outcome<Option<T>> 
 }
 
 /// Reads a file; `None` if there is no such file.
-pub(crate) fn read_optional(path: &Path) -> Outcome<Option<Vec<u8>>> {
+pub(crate) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -74,17 +74,17 @@ pub(crate) fn read_optional(path: &Path) -> Outcome<Option<Vec<u8>>> {
 }
 
 /// Reads text that has to be there.
-pub(crate) fn read_text(path: &Path) -> Outcome<String> {
+pub(crate) fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).context(|| format!("cannot read {}", path.display()))
 }
 
 /// Makes a folder and those it lies in.
-pub(crate) fn make_folder(path: &Path) -> Outcome {
+pub(crate) fn make_folder(path: &Path) -> Result {
     fs::create_dir_all(path).context(|| format!("cannot make the folder {}", path.display()))
 }
 
 /// Removes a file or a folder with all that is in it; what is not there is removed already.
-pub(crate) fn remove(path: &Path) -> Outcome {
+pub(crate) fn remove(path: &Path) -> Result {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

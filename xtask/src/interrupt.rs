@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result, SIGINT};
 
 /// Listens for Ctrl-C, SIGTERM and the closing of the terminal.
 #[derive(Debug)]
@@ -13,8 +13,8 @@ pub(crate) struct Interrupts {
 }
 
 impl Interrupts {
-    /// From now on these signals end the command by way of its clean-up, and not the process at once.
-    pub(crate) fn listen() -> Outcome<Self> {
+    /// From now on these signals end the command with its clean-up instead of ending the process at once.
+    pub(crate) fn listen() -> Result<Self> {
         let on = |kind| signal(kind).context(|| "cannot listen for signals".into());
         Ok(Self {
             interrupt: on(SignalKind::interrupt())?,
@@ -26,7 +26,7 @@ impl Interrupts {
     /// Waits for the first of them.
     pub(crate) async fn first(&mut self) -> Failure {
         tokio::select! {
-            _ = self.interrupt.recv() => Failure::interrupted(2),
+            _ = self.interrupt.recv() => Failure::interrupted(SIGINT),
             _ = self.terminate.recv() => Failure::interrupted(15),
             _ = self.hang_up.recv() => Failure::interrupted(1),
         }

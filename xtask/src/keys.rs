@@ -8,18 +8,18 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::json;
 
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 use crate::layout::Layout;
 
-/// Enough that nobody guesses it.
+/// Long enough not to be guessed.
 const SECRET_BYTES: usize = 32;
-/// So that a line of a PEM file is as long as everybody's.
+/// The usual length of a line in a PEM file.
 const PEM_COLUMNS: usize = 64;
 /// A public key of P-256: a mark that it is not compressed, then both coordinates.
 const COORDINATE_BYTES: usize = 32;
 
-/// What the local cloud is deployed with and tokens are signed by.
+/// The secrets that the local cloud is deployed with, and that sign tokens.
 #[derive(Debug)]
 pub(crate) struct Keys {
     signer: EcdsaKeyPair,
@@ -27,7 +27,7 @@ pub(crate) struct Keys {
     pub(crate) id: String,
     /// The public half, as a JSON Web Key Set.
     pub(crate) jwks: String,
-    /// The private half with its name, for the pages that sign anybody in on a local cloud.
+    /// The private half with its name, for the sign-in of the pages on a local cloud.
     pub(crate) local_signing_key: String,
     /// Authenticates the cursors of pages.
     pub(crate) cursor_key: String,
@@ -37,7 +37,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Reads the keys, and makes first what is missing.
-    pub(crate) fn ensure(layout: &Layout) -> Outcome<Self> {
+    pub(crate) fn ensure(layout: &Layout) -> Result<Self> {
         let folder = layout.keys();
         let (signer, pkcs8) = signer(folder.join("signing-key.pem"))?;
         let public = signer.public_key().as_ref();
@@ -66,13 +66,13 @@ impl Keys {
     }
 
     /// Signs as ES256 does.
-    pub(crate) fn sign(&self, message: &[u8]) -> Outcome<Vec<u8>> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         let signature = self.signer.sign(&SystemRandom::new(), message);
         Ok(signature.context(|| "cannot sign".into())?.as_ref().to_vec())
     }
 }
 
-fn signer(path: PathBuf) -> Outcome<(EcdsaKeyPair, Vec<u8>)> {
+fn signer(path: PathBuf) -> Result<(EcdsaKeyPair, Vec<u8>)> {
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let pkcs8 = match files::read_optional(&path)? {
@@ -93,7 +93,7 @@ fn signer(path: PathBuf) -> Outcome<(EcdsaKeyPair, Vec<u8>)> {
     Ok((signer, pkcs8))
 }
 
-fn secret(path: PathBuf) -> Outcome<String> {
+fn secret(path: PathBuf) -> Result<String> {
     if let Some(text) = files::read_optional(&path)? {
         return String::from_utf8(text).context(|| format!("{} is no text", path.display()));
     }

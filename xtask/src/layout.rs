@@ -1,8 +1,8 @@
-//! Where things are: the repository, what is built, and the state of a local cloud.
+//! Paths: the repository, the build folder, and the state of a local cloud.
 
 use std::path::{Path, PathBuf};
 
-/// Another place for the state, so that several clouds can stand beside each other.
+/// Names another folder for the state, so that several clouds can run at the same time.
 const STATE_VARIABLE: &str = "PARKADE_LOCAL";
 
 /// The folders of one clone.
@@ -10,7 +10,7 @@ const STATE_VARIABLE: &str = "PARKADE_LOCAL";
 pub(crate) struct Layout {
     /// The repository.
     pub(crate) root: PathBuf,
-    /// Tools that any cloud of this clone uses: they take a minute to install, so there is one set.
+    /// Tools for all clouds of this clone: they take a minute to install, so there is one set.
     pub(crate) tools: PathBuf,
     /// One cloud's state: keys, process, log, outputs.
     pub(crate) state: PathBuf,
@@ -82,6 +82,11 @@ impl Layout {
     /// The functions' environment, for `cargo lambda watch`.
     pub(crate) fn functions_env(&self) -> PathBuf {
         self.state.join("functions.env")
+    }
+
+    /// The running `cargo xtask watch`.
+    pub(crate) fn watch_record(&self) -> PathBuf {
+        self.state.join("watch.json")
     }
 
     /// A path as it is shown: relative to the clone where it lies inside.

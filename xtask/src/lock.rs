@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 use crate::layout::Layout;
 
@@ -15,7 +15,7 @@ pub(crate) struct Lock {
 
 impl Lock {
     /// Takes the lock, or says who has it.
-    pub(crate) fn take(layout: &Layout) -> Outcome<Self> {
+    pub(crate) fn take(layout: &Layout) -> Result<Self> {
         files::make_folder(&layout.state)?;
         let path = layout.state.join("lock");
         let what = || format!("cannot lock {}", path.display());

@@ -1,4 +1,4 @@
-//! Processes as `/proc` shows them: who they are, who started them, who listens.
+//! Processes in `/proc`: their identity, their children, their ports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 
-/// A process for certain: its number and when it started, since numbers are used again.
+/// A process, identified by its number and start time, since numbers are reused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Process {
     /// Its number.
@@ -18,7 +18,7 @@ pub(crate) struct Process {
     boot: String,
 }
 
-/// The fields of `/proc/<pid>/stat` that are asked for.
+/// The fields of `/proc/<pid>/stat` that are used.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     state: char,
@@ -42,7 +42,7 @@ impl Stat {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// Ended, and only waiting for its parent to ask how.
+    /// Ended, but not yet waited for by its parent.
     fn is_over(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
@@ -91,12 +91,12 @@ impl Process {
         if self.is_alive()
             && let Some(pid) = Pid::from_raw(self.pid)
         {
-            // An error means that it ended between the look and the signal: so it should.
+            // An error means that it has ended since the check.
             kill_process(pid, signal).unwrap_or_default();
         }
     }
 
-    /// Sends a signal to it and to those it leads.
+    /// Sends a signal to its process group.
     pub(crate) fn signal_group(&self, signal: Signal) {
         if self.is_alive()
             && let Some(pid) = Pid::from_raw(self.pid)
@@ -105,7 +105,7 @@ impl Process {
         }
     }
 
-    /// All that it started, and what these started in turn.
+    /// All its descendants.
     pub(crate) fn descendants(&self) -> Vec<Self> {
         let mut children = BTreeMap::<i32, Vec<i32>>::new();
         for pid in pids() {
@@ -124,10 +124,10 @@ impl Process {
     }
 }
 
-/// Sends a signal to a process and to those it leads.
+/// Sends a signal to the process group of a leader.
 pub(crate) fn kill_group(leader: Pid, signal: Signal) {
     if kill_process_group(leader, signal).is_err() {
-        // They ended first: so they should.
+        // They have ended already.
     }
 }
 
@@ -157,7 +157,7 @@ pub(crate) fn running_below(folder: &Path, environment: &str) -> Vec<Process> {
     pids().iter().filter(|pid| here(pid)).filter_map(|pid| Process::of(*pid)).collect()
 }
 
-/// Who listens on a port of this machine.
+/// The process that listens on a port of this machine.
 #[derive(Debug)]
 pub(crate) struct Listener {
     /// The process, unless it is another user's.
@@ -166,7 +166,7 @@ pub(crate) struct Listener {
     pub(crate) command: String,
 }
 
-/// Finds who listens on `port`.
+/// Finds the process that listens on `port`.
 pub(crate) fn listener(port: u16) -> Option<Listener> {
     let sockets: BTreeSet<_> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_a_port_is_told() {
+    fn the_process_that_uses_a_port_is_found() {
         let held = TcpListener::bind("127.0.0.1:0").expect("bound");
         let port = held.local_addr().expect("bound").port();
         let found = listener(port).expect("found");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::command::Program;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 use crate::layout::Layout;
 use crate::ui::Ui;
@@ -45,7 +45,7 @@ pub(crate) const FUZZER: Packages =
     Packages { what: "the fuzzer's", venv: "fuzzer", lock: "tests/contract/requirements.lock" };
 
 /// The interpreter of the virtual environment, which is made or brought up to date first.
-pub(crate) async fn ensure(layout: &Layout, ui: Ui, packages: &Packages) -> Outcome<PathBuf> {
+pub(crate) async fn ensure(layout: &Layout, ui: Ui, packages: &Packages) -> Result<PathBuf> {
     let venv = layout.tools.join(packages.venv);
     let interpreter = venv.join("bin/python");
     let lock = layout.root.join(packages.lock);
@@ -113,7 +113,7 @@ fn installed(venv: &Path) -> Option<String> {
     std::fs::read_to_string(venv.join(MARKER)).ok()
 }
 
-async fn find(root: &Path) -> Outcome<Python> {
+async fn find(root: &Path) -> Result<Python> {
     let mut seen = Vec::new();
     for name in NAMES {
         let Some(path) = on_path(name) else { continue };
@@ -150,7 +150,7 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 /// A `PYTHONPATH` with which the local cloud's package is found.
-pub(crate) fn package_path(layout: &Layout) -> Outcome<PathBuf> {
+pub(crate) fn package_path(layout: &Layout) -> Result<PathBuf> {
     layout.root.join("localstack").canonicalize().context(|| "cannot find localstack/".into())
 }
 

@@ -6,16 +6,19 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::keys::Keys;
 
 /// An hour, as providers commonly give.
 pub(crate) const TTL_SECONDS: i64 = 3600;
 
-/// What the bearer of a token may do.
+/// The API refuses a longer subject (`api_gateway::token`).
+const SUBJECT_BYTES_MAX: usize = 255;
+
+/// The role that a token grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scope {
-    /// Books slots, and sees what is theirs.
+    /// Books slots, and sees their own bookings.
     Customer,
     /// Runs the platform.
     Operator,
@@ -30,7 +33,7 @@ impl Scope {
     }
 }
 
-/// Who issues tokens, and for whom.
+/// The issuer and the audience of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Issuer {
     /// `iss`
@@ -39,7 +42,23 @@ pub(crate) struct Issuer {
     pub(crate) audience: String,
 }
 
-/// Issues a token that runs out `ttl_seconds` from `now`; a negative time gives one that has run out.
+/// Reads the subject of a token, under the rules of the API.
+pub(crate) fn parse_subject(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        Err("it is empty, and the API refuses tokens with an empty subject".to_owned())
+    } else if text.len() > SUBJECT_BYTES_MAX {
+        let length = text.len();
+        Err(format!(
+            "it has {length} bytes, and the API refuses subjects of more than {SUBJECT_BYTES_MAX}"
+        ))
+    } else if text.contains(char::is_control) {
+        Err("it contains a control character, and the API refuses such subjects".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// Issues a token that expires `ttl_seconds` after `now`; a negative number gives an expired one.
 pub(crate) fn issue(
     keys: &Keys,
     issuer: &Issuer,
@@ -47,9 +66,9 @@ pub(crate) fn issue(
     subject: &str,
     ttl_seconds: i64,
     now: Timestamp,
-) -> Outcome<String> {
+) -> Result<String> {
     let expires = now.as_second().saturating_add(ttl_seconds);
-    // A token that has run out was issued before it did.
+    // An expired token was issued before it expired.
     let issued = now.as_second().min(expires.saturating_sub(1));
     let header = json!({"alg": "ES256", "typ": "JWT", "kid": keys.id});
     let claims = json!({
@@ -71,7 +90,7 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::Value;
 
-    use super::{Issuer, Scope, issue};
+    use super::{Issuer, Scope, issue, parse_subject};
     use crate::keys::Keys;
     use crate::layout::Layout;
 
@@ -86,6 +105,19 @@ mod tests {
         fs::remove_dir_all(folder).expect("removed");
         let part = token.split('.').nth(1).expect("three parts");
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64")).expect("JSON")
+    }
+
+    #[test]
+    fn a_subject_that_the_api_would_refuse_is_refused_with_the_reason() {
+        for accepted in ["ann", "Zoë", &"a".repeat(255)] {
+            assert_eq!(parse_subject(accepted).as_deref(), Ok(accepted));
+        }
+        for (refused, reason) in
+            [("", "empty"), (&*"a".repeat(256), "256 bytes"), ("ann\n", "control character")]
+        {
+            let said = parse_subject(refused).expect_err(reason);
+            assert!(said.contains(reason), "{said}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::command::Program;
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::layout::Layout;
 use crate::ui::Ui;
 use crate::{files, python};
@@ -12,7 +12,7 @@ use crate::{files, python};
 const MARKER: &str = "parkade.installed";
 
 /// The folder with the unpacked wheel that `xtask/tools/<name>.lock` names; fetched first if it is missing or outdated.
-pub(crate) async fn fetch(layout: &Layout, ui: Ui, name: &str, size: &str) -> Outcome<PathBuf> {
+pub(crate) async fn fetch(layout: &Layout, ui: Ui, name: &str, size: &str) -> Result<PathBuf> {
     let lock = layout.root.join("xtask/tools").join(format!("{name}.lock"));
     let wanted = files::hash(files::read_text(&lock)?.as_bytes());
     let folder = layout.tools.join(name);

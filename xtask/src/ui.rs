@@ -1,21 +1,24 @@
-//! What the reader sees: a spinner and colours on a terminal, plain lines elsewhere.
+//! Terminal output: a spinner and colours on a terminal, plain lines elsewhere.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::clock;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 
-/// How often the spinner turns: often enough to look alive, seldom enough to cost nothing.
+/// The interval of the spinner: smooth enough, and cheap.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Where the reader sits: progress goes to stderr, results to stdout.
+/// The outputs: progress goes to stderr, results to stdout.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ui {
     spins: bool,
+    /// Whether there is no progress at all.
+    is_quiet: bool,
     /// Colours of progress.
     pub(crate) paint: Paint,
     /// Colours of results.
@@ -49,7 +52,7 @@ impl Paint {
         self.code("31", text)
     }
 
-    /// What was undone, or is to be noted.
+    /// A compensation, or a note.
     pub(crate) fn note(self, text: impl Display) -> String {
         self.code("33", text)
     }
@@ -72,20 +75,33 @@ impl Paint {
 
 impl Ui {
     /// Looks at where the output goes, and at `NO_COLOR`.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(is_quiet: bool) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
             && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
         let stderr = io::stderr().is_terminal();
         Self {
-            spins: stderr && wanted,
+            spins: stderr && wanted && !is_quiet,
+            is_quiet,
             paint: Paint { on: stderr && wanted },
             paint_out: Paint { on: io::stdout().is_terminal() && wanted },
         }
     }
 
-    /// One line of progress.
+    /// Whether there is no progress, from other programs either.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.is_quiet
+    }
+
+    /// One line of progress; nothing if quiet.
     pub(crate) fn say(self, text: impl Display) {
-        // A reader who has gone away does not stop the work.
+        if !self.is_quiet {
+            self.error(text);
+        }
+    }
+
+    /// One line of an error.
+    pub(crate) fn error(self, text: impl Display) {
+        // A closed stderr does not stop the work.
         drop(writeln!(io::stderr().lock(), "{text}"));
     }
 
@@ -93,12 +109,18 @@ impl Ui {
     ///
     /// # Errors
     ///
-    /// When nobody reads it, or it can't be written.
-    pub(crate) fn print(self, text: impl Display) -> Outcome {
+    /// When stdout is closed, or cannot be written to.
+    pub(crate) fn print(self, text: impl Display) -> Result {
         match writeln!(io::stdout().lock(), "{text}") {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::unread()),
             printed => printed.context(|| "cannot print".into()),
         }
+    }
+
+    /// A result as JSON, indented.
+    pub(crate) fn print_json(self, value: &impl Serialize) -> Result {
+        let text = serde_json::to_string_pretty(value).context(|| "cannot write JSON".into())?;
+        self.print(text)
     }
 
     /// Begins a step, during which nothing else is printed.
@@ -134,7 +156,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Says what the step is at, to who watches.
+    /// Shows the current part of the step.
     pub(crate) fn at(&self, detail: impl Display) {
         if let Some(spinner) = &self.spinner {
             spinner.set_message(format!("{} {}", self.what, self.ui.paint.faint(detail)));

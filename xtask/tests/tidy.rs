@@ -431,3 +431,57 @@ fn everything_listens_on_this_machine_alone() {
         }
     }
 }
+
+/// What the modules of the commands import by `crate::…`, by the path of each; parents and their children aside.
+fn imports_of_the_commands() -> BTreeMap<String, BTreeSet<String>> {
+    let source = root().join("xtask/src");
+    let name_of = |path: &Path| {
+        let below = path.strip_prefix(&source).expect("lies in xtask/src").with_extension("");
+        let name = below.to_string_lossy().replace('/', "::");
+        name.trim_end_matches("::mod").to_owned()
+    };
+    let paths = files(&source, "rs");
+    let modules: BTreeSet<_> = paths.iter().map(|it| name_of(it)).collect();
+    let mut imports = BTreeMap::new();
+    for path in &paths {
+        let name = name_of(path);
+        let text = code(&read(path)).collect::<Vec<_>>().join("\n");
+        // `use crate::{a, b}` is `crate::a` and `crate::b`.
+        let listed = text.split("use crate::{").skip(1).flat_map(|it| {
+            it.split_once("};").map_or("", |it| it.0).split(',').map(|it| it.trim().to_owned())
+        });
+        let single = text.split("crate::").skip(1).map(|it| {
+            let end = it.find(|it: char| !it.is_alphanumeric() && it != '_' && it != ':');
+            it.get(..end.unwrap_or(it.len())).unwrap_or_default().to_owned()
+        });
+        let module = |mut path: String| loop {
+            path = path.trim_end_matches(':').to_owned();
+            if modules.contains(&path) {
+                return Some(path);
+            }
+            path = path.rsplit_once("::")?.0.to_owned();
+        };
+        let is_related = |it: &String| it.starts_with(&name) || name.starts_with(it.as_str());
+        let imported = listed.chain(single).filter_map(module).filter(|it| !is_related(it));
+        imports.insert(name.clone(), imported.collect());
+    }
+    imports
+}
+
+#[test]
+fn no_two_modules_of_the_commands_import_each_other_in_a_circle() {
+    let mut left = imports_of_the_commands();
+    assert!(left.len() > 40, "the modules are found");
+    loop {
+        let before = left.len();
+        let modules: BTreeSet<_> = left.keys().cloned().collect();
+        // A module that imports none of the others, or that none of the others imports, is in no circle.
+        left.retain(|_, imported| !imported.is_disjoint(&modules));
+        let imported: BTreeSet<_> = left.values().flatten().cloned().collect();
+        left.retain(|module, _| imported.contains(module));
+        if left.len() == before {
+            break;
+        }
+    }
+    assert!(left.is_empty(), "circles among: {left:#?}");
+}

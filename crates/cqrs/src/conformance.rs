@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::generation::{Control, Controls, Generations};
-use crate::lag::Mark;
+use crate::generation::{Generations, ProjectionState, ProjectionStateStore};
+use crate::lag::LagReport;
 use crate::parts::Parts;
 use crate::view::{Order, Positioned, Range, Reader, Row, View};
 
@@ -95,7 +95,7 @@ pub async fn what_was_advanced_is_read_at_once(view: &impl View<Car>) {
     // Versions need not follow one another: a view may have missed some.
     for version in [1, 2, 7] {
         let car = car(&id, "1", &format!("Straße {version}\n\"🅿\""));
-        assert!(advance(view, &id, version, &car).await);
+        assert!(upsert_if_newer(view, &id, version, &car).await);
         let found = view.get(&id).await.expect("view can be read").expect("it was advanced");
         assert_eq!((found.version, found.row), (version, car));
     }
@@ -104,9 +104,9 @@ pub async fn what_was_advanced_is_read_at_once(view: &impl View<Car>) {
 /// What comes late or twice changes nothing.
 pub async fn a_row_never_goes_back(view: &impl View<Car>) {
     let id = new_id();
-    assert!(advance(view, &id, 5, &car(&id, "1", "new")).await);
+    assert!(upsert_if_newer(view, &id, 5, &car(&id, "1", "new")).await);
     for old in [1, 4, 5] {
-        assert!(!advance(view, &id, old, &car(&id, "1", "old")).await, "{old}");
+        assert!(!upsert_if_newer(view, &id, old, &car(&id, "1", "old")).await, "{old}");
     }
     let found = view.get(&id).await.expect("view can be read").expect("it was advanced");
     assert_eq!((found.version, found.row.text.as_str()), (5, "new"));
@@ -120,7 +120,7 @@ pub async fn of_32_racing_versions_the_highest_stays(view: &impl View<Car>) {
         let version = number * 7 % 32 + 1;
         let car = car(&id, "1", &version.to_string());
         let id = id.clone();
-        async move { view.advance(&id, version, &car).await.expect("view can be written") }
+        async move { view.upsert_if_newer(&id, version, &car).await.expect("view can be written") }
     });
     let written = join_all(advances).await;
     assert!(written.contains(&true));
@@ -173,7 +173,7 @@ pub async fn a_long_range_comes_back_whole(view: &impl View<Car>) {
     let long = "x".repeat(40_000);
     let numbers: Vec<String> = (0..40).map(|number| format!("{number:02}")).collect();
     for number in &numbers {
-        assert!(advance(view, &new_id(), 1, &car(&colour, number, &long)).await);
+        assert!(upsert_if_newer(view, &new_id(), 1, &car(&colour, number, &long)).await);
     }
     let expected: Vec<&str> = numbers.iter().map(String::as_str).collect();
     list(view, range(&colour, Order::Ascending), &expected).await;
@@ -184,9 +184,9 @@ pub async fn a_long_range_comes_back_whole(view: &impl View<Car>) {
 /// It leaves the one when it enters the other.
 pub async fn a_row_moves_from_one_range_to_another(view: &impl View<Car>) {
     let (red, blue, id) = (new_id(), new_id(), new_id());
-    assert!(advance(view, &id, 1, &car(&red, "1", "")).await);
+    assert!(upsert_if_newer(view, &id, 1, &car(&red, "1", "")).await);
     list(view, range(&red, Order::Ascending), &["1"]).await;
-    assert!(advance(view, &id, 2, &car(&blue, "1", "")).await);
+    assert!(upsert_if_newer(view, &id, 2, &car(&blue, "1", "")).await);
     list(view, range(&blue, Order::Ascending), &["1"]).await;
     list(view, range(&red, Order::Ascending), &[]).await;
 }
@@ -215,9 +215,9 @@ pub async fn a_range_is_counted_up_to_its_limit(view: &impl View<Car>) {
 pub async fn generations_do_not_mix(views: &impl Generations<Car>) {
     let (id, colour) = (new_id(), new_id());
     let (one, eleven) = (views.generation(1), views.generation(11));
-    assert!(advance(&one, &id, 3, &car(&colour, "1", "one")).await);
+    assert!(upsert_if_newer(&one, &id, 3, &car(&colour, "1", "one")).await);
     assert_eq!(eleven.get(&id).await.expect("view can be read"), None);
-    assert!(advance(&eleven, &id, 2, &car(&colour, "2", "eleven")).await);
+    assert!(upsert_if_newer(&eleven, &id, 2, &car(&colour, "2", "eleven")).await);
     assert_eq!(one.get(&id).await.expect("view can be read").map(|it| it.version), Some(3));
     list(&one, range(&colour, Order::Ascending), &["1"]).await;
     list(&eleven, range(&colour, Order::Ascending), &["2"]).await;
@@ -230,9 +230,9 @@ pub async fn every_row_of_a_generation_is_listed_once(views: &impl Generations<C
     ids.push(format!("21#{}", new_id()));
     let view = views.generation(21);
     for id in &ids {
-        assert!(advance(&view, id, 4, &car(id, "1", &"x".repeat(50_000))).await);
+        assert!(upsert_if_newer(&view, id, 4, &car(id, "1", &"x".repeat(50_000))).await);
     }
-    assert!(advance(&views.generation(2), &new_id(), 1, &car("red", "1", "")).await);
+    assert!(upsert_if_newer(&views.generation(2), &new_id(), 1, &car("red", "1", "")).await);
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = views.rows(21, after.as_deref()).await.expect("table can be read");
@@ -255,11 +255,12 @@ pub async fn every_row_of_a_generation_is_listed_once(views: &impl Generations<C
 pub async fn a_sweep_deletes_what_is_dropped_and_nothing_else(views: &impl Generations<Car>) {
     let id = new_id();
     for number in [31, 32, 33, 34, 35] {
-        assert!(advance(&views.generation(number), &id, 1, &car("red", "1", "")).await);
+        assert!(upsert_if_newer(&views.generation(number), &id, 1, &car("red", "1", "")).await);
     }
-    let mut after = views.sweep(&[32, 34], 34, None).await.expect("table can be written");
+    let mut after = views.collect_garbage(&[32, 34], 34, None).await.expect("table can be written");
     while let Some(next) = after {
-        after = views.sweep(&[32, 34], 34, Some(&next)).await.expect("table can be written");
+        after =
+            views.collect_garbage(&[32, 34], 34, Some(&next)).await.expect("table can be written");
     }
     for (number, is_kept) in [(31, false), (32, true), (33, false), (34, true), (35, true)] {
         let found = views.generation(number).get(&id).await.expect("view can be read");
@@ -268,45 +269,46 @@ pub async fn a_sweep_deletes_what_is_dropped_and_nothing_else(views: &impl Gener
 }
 
 /// And who is told so once is told so again.
-pub async fn of_32_changes_at_once_one_counts(views: &impl Controls) {
+pub async fn of_32_changes_at_once_one_counts(views: &impl ProjectionStateStore) {
     for _ in 0..3 {
-        let (control, _) = views.control().await.expect("table can be read");
-        let nexts: Vec<Control> = (0..32)
-            .map(|number| Control {
-                revision: control.revision + 1,
-                newest: control.newest + 1 + number,
-                ..control.clone()
+        let (state, _) = views.state().await.expect("table can be read");
+        let nexts: Vec<ProjectionState> = (0..32)
+            .map(|number| ProjectionState {
+                revision: state.revision + 1,
+                newest: state.newest + 1 + number,
+                ..state.clone()
             })
             .collect();
-        let counts = join_all(nexts.iter().map(|next| views.change(next))).await;
+        let counts = join_all(nexts.iter().map(|next| views.update_state(next))).await;
         let counts: Vec<bool> =
             counts.into_iter().map(|it| it.expect("table can be written")).collect();
         assert_eq!(counts.iter().filter(|counts| **counts).count(), 1, "{counts:?}");
-        let (found, _) = views.control().await.expect("table can be read");
+        let (found, _) = views.state().await.expect("table can be read");
         for (next, counts) in nexts.iter().zip(counts) {
             assert_eq!(*next == found, counts);
             // As a client does whose answer was lost.
-            assert_eq!(views.change(next).await.expect("table can be written"), counts);
+            assert_eq!(views.update_state(next).await.expect("table can be written"), counts);
         }
     }
 }
 
 /// Whichever comes first.
-pub async fn marks_and_changes_do_not_get_in_each_others_way(views: &impl Controls) {
+pub async fn marks_and_changes_do_not_get_in_each_others_way(views: &impl ProjectionStateStore) {
     let at = Timestamp::from_second(1_767_268_800).expect("a time");
-    let stuck = Mark { stuck: Some(("a".to_owned(), at)), ..Mark::default() };
-    views.mark(&stuck).await.expect("table can be written");
-    let (control, lag) = views.control().await.expect("table can be read");
-    assert_eq!(lag.stuck.get("a"), Some(&at));
-    let next = Control { revision: control.revision + 1, ..control };
-    assert!(views.change(&next).await.expect("table can be written"));
-    let freed = vec!["a".to_owned(), "never".to_owned()];
-    let freed = Mark { measured: Some((at, 3)), freed, stuck: Some(("b".to_owned(), at)) };
-    views.mark(&freed).await.expect("table can be written");
-    let (found, lag) = views.control().await.expect("table can be read");
+    let blocked = LagReport { blocked: Some(("a".to_owned(), at)), ..LagReport::default() };
+    views.report_lag(&blocked).await.expect("table can be written");
+    let (state, lag) = views.state().await.expect("table can be read");
+    assert_eq!(lag.blocked.get("a"), Some(&at));
+    let next = ProjectionState { revision: state.revision + 1, ..state };
+    assert!(views.update_state(&next).await.expect("table can be written"));
+    let unblocked = vec!["a".to_owned(), "never".to_owned()];
+    let unblocked =
+        LagReport { measured: Some((at, 3)), unblocked, blocked: Some(("b".to_owned(), at)) };
+    views.report_lag(&unblocked).await.expect("table can be written");
+    let (found, lag) = views.state().await.expect("table can be read");
     assert_eq!(found, next);
     assert_eq!((lag.measured_at, lag.behind_seconds), (Some(at), 3));
-    assert_eq!(lag.stuck.keys().collect::<Vec<_>>(), ["b"]);
+    assert_eq!(lag.blocked.keys().collect::<Vec<_>>(), ["b"]);
 }
 
 /// None needs another, and none takes back what another has written.
@@ -315,13 +317,16 @@ pub async fn parts_come_in_any_order_and_at_once(parts: &impl Parts) {
         let id = new_id();
         let write = async |part: &'static str, version: u64| {
             let car = car(&id, &version.to_string(), part);
-            parts.advance_part(&id, part, version, &car).await.expect("view can be written");
+            parts
+                .upsert_part_if_newer(&id, part, version, &car)
+                .await
+                .expect("view can be written");
         };
         // Every part's first two versions, in another order each time.
-        let mut wishes =
+        let mut republish_queue =
             [("body", 1), ("wheels", 1), ("wheels", 2), ("body", 2), ("engine", 1), ("engine", 2)];
-        wishes.rotate_left(turn);
-        join_all(wishes.map(|(part, version)| write(part, version))).await;
+        republish_queue.rotate_left(turn);
+        join_all(republish_queue.map(|(part, version)| write(part, version))).await;
         let found = parts.get_parts(&id).await.expect("view can be read");
         assert_eq!(found.parts.len(), 3);
         for name in ["body", "wheels", "engine"] {
@@ -338,7 +343,7 @@ pub async fn a_part_never_goes_back(parts: &impl Parts) {
     let id = new_id();
     let write = async |part: &'static str, version: u64| {
         let car = car(&id, "1", &version.to_string());
-        parts.advance_part(&id, part, version, &car).await.expect("view can be written")
+        parts.upsert_part_if_newer(&id, part, version, &car).await.expect("view can be written")
     };
     assert!(write("body", 5).await);
     assert!(write("wheels", 9).await);
@@ -350,13 +355,13 @@ pub async fn a_part_never_goes_back(parts: &impl Parts) {
     assert_eq!((body.version, body.row.text.as_str()), (5, "5"));
 }
 
-async fn advance(view: &impl View<Car>, id: &str, version: u64, car: &Car) -> bool {
-    view.advance(id, version, car).await.expect("view can be written")
+async fn upsert_if_newer(view: &impl View<Car>, id: &str, version: u64, car: &Car) -> bool {
+    view.upsert_if_newer(id, version, car).await.expect("view can be written")
 }
 
 async fn fill(view: &impl View<Car>, colour: &str, numbers: &[&str]) {
     for number in numbers {
-        assert!(advance(view, &new_id(), 1, &car(colour, number, "")).await);
+        assert!(upsert_if_newer(view, &new_id(), 1, &car(colour, number, "")).await);
     }
 }
 

@@ -34,15 +34,15 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use crate::generation::{Control, Controls, Generations, Listed, RowsPage};
-use crate::lag::{Lag, Mark};
+use crate::generation::{Generations, ListedRow, ProjectionState, ProjectionStateStore, RowsPage};
+use crate::lag::{Lag, LagReport};
 use crate::parts::{Composite, Parts};
 use crate::view::{Order, Positioned, Range, Reader, Row, Versioned, View, ViewError};
 
 /// No row has this key: a row's begins with a number.
 const CONTROL: &str = "!projection";
 /// Deletes on their way at once: there is no hurry.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// Keeps the rows of one view, or of one generation of it.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ impl DynamoGenerations {
     ///
     /// If the table can't be read.
     pub async fn warm_up(&self) -> Result<(), ViewError> {
-        self.control().await.map(drop)
+        self.state().await.map(drop)
     }
 
     fn view(&self, generation: u64) -> DynamoView {
@@ -181,7 +181,7 @@ impl<R: Row> Reader<R> for DynamoView {
 }
 
 impl<R: Row> View<R> for DynamoView {
-    async fn advance(&self, id: &str, version: u64, row: &R) -> Result<bool, ViewError> {
+    async fn upsert_if_newer(&self, id: &str, version: u64, row: &R) -> Result<bool, ViewError> {
         let mut item = Item::from([
             ("id".to_owned(), self.prefixed(id)),
             ("version".to_owned(), number(version)),
@@ -209,7 +209,7 @@ impl<R: Row> View<R> for DynamoView {
 }
 
 impl Parts for DynamoView {
-    async fn advance_part<P: Row>(
+    async fn upsert_part_if_newer<P: Row>(
         &self,
         id: &str,
         part: &'static str,
@@ -263,20 +263,20 @@ impl Parts for DynamoView {
     }
 }
 
-impl Controls for DynamoGenerations {
-    async fn control(&self) -> Result<(Control, Lag), ViewError> {
+impl ProjectionStateStore for DynamoGenerations {
+    async fn state(&self) -> Result<(ProjectionState, Lag), ViewError> {
         let get = self.client.get_item().table_name(&self.table).key("id", text(CONTROL));
         // What was written before this read must be seen: all of a rebuild rests on it.
         let got = get.consistent_read(true).send().await.map_err(unavailable)?;
         let item = got.item.unwrap_or_default();
         let control = match item.get("control") {
             Some(_) => serde_json::from_str(field(&item, "control")?).map_err(corrupt)?,
-            None => Control::default(),
+            None => ProjectionState::default(),
         };
         Ok((control, lag(&item)?))
     }
 
-    async fn change(&self, next: &Control) -> Result<bool, ViewError> {
+    async fn update_state(&self, next: &ProjectionState) -> Result<bool, ViewError> {
         let document = serde_json::to_string(next).map_err(corrupt)?;
         let update = self
             .client
@@ -307,7 +307,7 @@ impl Controls for DynamoGenerations {
         }
     }
 
-    async fn mark(&self, mark: &Mark) -> Result<(), ViewError> {
+    async fn report_lag(&self, mark: &LagReport) -> Result<(), ViewError> {
         let mut update = self.client.update_item().table_name(&self.table).key("id", text(CONTROL));
         let (mut set, mut remove) = (Vec::new(), Vec::new());
         if let Some((at, behind_seconds)) = mark.measured {
@@ -316,16 +316,18 @@ impl Controls for DynamoGenerations {
                 .expression_attribute_values(":at", millis(at))
                 .expression_attribute_values(":behind", number(behind_seconds));
         }
-        if let Some((record, since)) = &mark.stuck {
+        if let Some((record, since)) = &mark.blocked {
             set.push("#stuck = :since".to_owned());
             update = update
                 .expression_attribute_names("#stuck", format!("{STUCK}{record}"))
                 .expression_attribute_values(":since", millis(*since));
         }
-        for (place, record) in mark.freed.iter().enumerate() {
-            remove.push(format!("#freed{place}"));
-            update = update
-                .expression_attribute_names(format!("#freed{place}"), format!("{STUCK}{record}"));
+        for (place, record) in mark.unblocked.iter().enumerate() {
+            remove.push(format!("#unblocked{place}"));
+            update = update.expression_attribute_names(
+                format!("#unblocked{place}"),
+                format!("{STUCK}{record}"),
+            );
         }
         let mut expression = String::new();
         for (word, parts) in [("SET", set), ("REMOVE", remove)] {
@@ -340,7 +342,7 @@ impl Controls for DynamoGenerations {
         update.send().await.map(drop).map_err(unavailable)
     }
 
-    async fn sweep(
+    async fn collect_garbage(
         &self,
         kept: &[u64],
         newest: u64,
@@ -364,7 +366,7 @@ impl Controls for DynamoGenerations {
             let delete = self.client.delete_item().table_name(&self.table).set_key(Some(item));
             delete.send().await.map(drop).map_err(unavailable)
         });
-        deletes.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        deletes.buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
         next.transpose()
     }
 }
@@ -394,7 +396,7 @@ impl<R: Row> Generations<R> for DynamoGenerations {
         for item in page.items.unwrap_or_default() {
             let id = field(&item, "id")?;
             let id = id.strip_prefix(&prefix).unwrap_or(id).to_owned();
-            rows.push(Listed { id, version: version(&item)?, row: row(&item).ok() });
+            rows.push(ListedRow { id, version: version(&item)?, row: row(&item).ok() });
         }
         Ok(RowsPage { rows, next: next.transpose()? })
     }
@@ -426,7 +428,7 @@ fn lag(item: &Item) -> Result<Lag, ViewError> {
     }
     for record in item.keys().filter_map(|it| it.strip_prefix(STUCK)) {
         let since = time(field(item, &format!("{STUCK}{record}"))?)?;
-        lag.stuck.insert(record.to_owned(), since);
+        lag.blocked.insert(record.to_owned(), since);
     }
     Ok(lag)
 }

@@ -1,7 +1,7 @@
 //! Generations of a view: which one is live, which one is being made, which one is kept to go back to.
 //!
 //! Every row bears the number of its generation, so that several lie beside each other in one table and no query can mix
-//! them. What each number is for stands in one [`Control`]; a switch is one conditional write of it.
+//! them. What each number is for stands in one [`ProjectionState`]; a switch is one conditional write of it.
 //!
 //! Why a rebuild needs no pause in the writing, and no wait for the stream to catch up:
 //!
@@ -21,21 +21,21 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::lag::{Lag, Mark};
+use crate::lag::{Lag, LagReport};
 use crate::view::{Row, View, ViewError};
 
 /// How long a reader may go by what it knows of the control: a read less for each query, and a second more for a switch.
 pub const CACHE: Duration = Duration::from_secs(1);
 /// After a switch, nobody goes by the older control any more: it was cached for a second, and whoever read it then, a query
 /// or a batch, is a function of at most 6 seconds. One more is for clocks that differ.
-pub const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(8);
+pub const PROPAGATED_AFTER: SignedDuration = SignedDuration::from_secs(8);
 /// A worker renews its lease with every page, which takes a few seconds at most. One that was killed is missed after this.
-pub const LEASE: SignedDuration = SignedDuration::from_secs(60);
+pub const LEASE_DURATION: SignedDuration = SignedDuration::from_secs(60);
 
 /// What the generations of a view are for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Control {
+pub struct ProjectionState {
     /// Number of changes of this document: each is conditional on the one before.
     pub revision: u64,
     /// The highest number that was ever given; none is given twice.
@@ -121,29 +121,29 @@ pub enum Status {
 
 /// Who works on a rebuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum Lease {
     /// The one who asked; the control says so already.
-    Ours,
+    Held,
     /// The one who asked, once the control has been changed into this.
-    Free(Box<Control>),
+    Available(Box<ProjectionState>),
     /// Somebody else, who is alive as far as one knows.
-    Theirs,
+    HeldByOther,
     /// Nobody, for there is none.
-    Nothing,
+    None,
 }
 
 /// Why the generations cannot be swapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoRollBack {
+pub enum RollbackRejection {
     /// It is not the one that was live before.
     #[error("this generation is not kept to go back to")]
     NotKept,
     /// Some may not have heard of the last switch yet.
     #[error("the last switch was only a moment ago")]
-    Unsettled,
+    NotPropagated,
 }
 
-impl Default for Control {
+impl Default for ProjectionState {
     fn default() -> Self {
         Self {
             revision: 0,
@@ -157,10 +157,10 @@ impl Default for Control {
     }
 }
 
-impl Control {
+impl ProjectionState {
     /// The generations that are kept, in no order that means anything.
     #[must_use]
-    pub fn kept(&self) -> Vec<u64> {
+    pub fn retained(&self) -> Vec<u64> {
         let building = self.rebuild.as_ref().map(|it| it.generation);
         [Some(self.live), self.previous, building].into_iter().flatten().collect()
     }
@@ -171,23 +171,23 @@ impl Control {
     /// first where readers will come to, and last where they come from: before a switch that is the live one, and for a
     /// while after it the previous one, from which some still read.
     #[must_use]
-    pub fn written(&self, now: Timestamp) -> Vec<u64> {
-        let mut order = self.kept();
-        let last = if self.is_settled(now) { Some(self.live) } else { self.previous };
+    pub fn write_targets(&self, now: Timestamp) -> Vec<u64> {
+        let mut order = self.retained();
+        let last = if self.is_propagated(now) { Some(self.live) } else { self.previous };
         order.sort_by_key(|it| Some(*it) == last);
         order
     }
 
     /// Whether everybody has heard of the last switch.
     #[must_use]
-    pub fn is_settled(&self, now: Timestamp) -> bool {
-        self.settles_at().is_none_or(|at| at <= now)
+    pub fn is_propagated(&self, now: Timestamp) -> bool {
+        self.propagated_at().is_none_or(|at| at <= now)
     }
 
     /// When everybody will have heard of it.
     #[must_use]
-    pub fn settles_at(&self) -> Option<Timestamp> {
-        self.switched_at.map(|at| at + SETTLED_AFTER)
+    pub fn propagated_at(&self) -> Option<Timestamp> {
+        self.switched_at.map(|at| at + PROPAGATED_AFTER)
     }
 
     /// How the view fares.
@@ -202,8 +202,8 @@ impl Control {
 
     /// A rebuild is asked for: a new one, or the one that was given up. Nothing changes if one is under way.
     #[must_use]
-    pub fn begun(&self, now: Timestamp) -> Option<Self> {
-        let leased_until = now + LEASE;
+    pub fn start_rebuild(&self, now: Timestamp) -> Option<Self> {
+        let leased_until = now + LEASE_DURATION;
         let next = match (self.status(now), &self.rebuild) {
             (Status::Rebuilding, _) => return None,
             (Status::Failed | Status::Live, Some(rebuild)) => Self {
@@ -237,16 +237,16 @@ impl Control {
     ///
     /// A worker that comes again under the same name has died in between: nobody else bears it.
     #[must_use]
-    pub fn claimed(&self, worker: &str, now: Timestamp) -> Claim {
-        let Some(rebuild) = &self.rebuild else { return Claim::Nothing };
+    pub fn claim(&self, worker: &str, now: Timestamp) -> Lease {
+        let Some(rebuild) = &self.rebuild else { return Lease::None };
         let is_ours = rebuild.worker.as_deref() == Some(worker);
         let is_alive = rebuild.leased_until > now;
         match &rebuild.worker {
-            Some(_) if is_ours && is_alive => Claim::Ours,
-            Some(_) if !is_ours && is_alive => Claim::Theirs,
-            Some(_) | None => Claim::Free(Box::new(self.with(|it| {
+            Some(_) if is_ours && is_alive => Lease::Held,
+            Some(_) if !is_ours && is_alive => Lease::HeldByOther,
+            Some(_) | None => Lease::Available(Box::new(self.with(|it| {
                 it.worker = Some(worker.to_owned());
-                it.leased_until = now + LEASE;
+                it.leased_until = now + LEASE_DURATION;
                 it.failure = None;
             }))),
         }
@@ -254,18 +254,18 @@ impl Control {
 
     /// A page of the phase is done; `next` is where the one after it begins, nothing at the phase's end.
     #[must_use]
-    pub fn paged(&self, counts: Counts, next: Option<String>, now: Timestamp) -> Self {
+    pub fn checkpoint(&self, counts: Counts, next: Option<String>, now: Timestamp) -> Self {
         self.with(|it| {
             it.phase = if next.is_some() { it.phase } else { Phase::Compare };
             it.checkpoint = next;
             it.counts = counts;
-            it.leased_until = now + LEASE;
+            it.leased_until = now + LEASE_DURATION;
         })
     }
 
     /// The worker gives up, for now or for good: whoever comes next need not wait for its lease to end.
     #[must_use]
-    pub fn given_up(&self, failure: String, now: Timestamp) -> Self {
+    pub fn abandon(&self, failure: String, now: Timestamp) -> Self {
         self.with(|it| {
             it.leased_until = now;
             it.failure = Some(failure);
@@ -274,8 +274,8 @@ impl Control {
 
     /// The new generation is live, and the one before it is kept. An older one is dropped: nobody has read it for long.
     #[must_use]
-    pub fn switched(&self, counts: Counts, now: Timestamp) -> Option<Self> {
-        let rebuild = self.rebuild.as_ref().filter(|_| self.is_settled(now))?;
+    pub fn promote(&self, counts: Counts, now: Timestamp) -> Option<Self> {
+        let rebuild = self.rebuild.as_ref().filter(|_| self.is_propagated(now))?;
         let next = Self {
             live: rebuild.generation,
             previous: Some(self.live),
@@ -292,15 +292,15 @@ impl Control {
     /// # Errors
     ///
     /// If it is not the previous one, or some may not have heard of the last switch yet.
-    pub fn rolled_back(&self, to: u64, now: Timestamp) -> Result<Option<Self>, NoRollBack> {
+    pub fn roll_back(&self, to: u64, now: Timestamp) -> Result<Option<Self>, RollbackRejection> {
         if self.live == to {
             return Ok(None);
         }
         if self.previous != Some(to) {
-            return Err(NoRollBack::NotKept);
+            return Err(RollbackRejection::NotKept);
         }
-        if !self.is_settled(now) {
-            return Err(NoRollBack::Unsettled);
+        if !self.is_propagated(now) {
+            return Err(RollbackRejection::NotPropagated);
         }
         let next =
             Self { live: to, previous: Some(self.live), switched_at: Some(now), ..self.clone() };
@@ -329,27 +329,30 @@ impl Control {
 /// - sweep away rows of no other generations than it was told to, and end.
 ///
 /// `conformance` checks all of these.
-pub trait Controls {
+pub trait ProjectionStateStore {
     /// Reads the control, and how far the view is behind.
     ///
     /// # Errors
     ///
     /// Fails when the table cannot be read.
-    fn control(&self) -> impl Future<Output = Result<(Control, Lag), ViewError>> + Send;
+    fn state(&self) -> impl Future<Output = Result<(ProjectionState, Lag), ViewError>> + Send;
 
     /// Writes the next revision of the control; answers whether it is the one that counts.
     ///
     /// # Errors
     ///
     /// Fails when the table cannot be written; the same call may be made again.
-    fn change(&self, next: &Control) -> impl Future<Output = Result<bool, ViewError>> + Send;
+    fn update_state(
+        &self,
+        next: &ProjectionState,
+    ) -> impl Future<Output = Result<bool, ViewError>> + Send;
 
     /// Notes how a projector fares.
     ///
     /// # Errors
     ///
     /// Fails when the table cannot be written; the next mark will do.
-    fn mark(&self, mark: &Mark) -> impl Future<Output = Result<(), ViewError>> + Send;
+    fn report_lag(&self, mark: &LagReport) -> impl Future<Output = Result<(), ViewError>> + Send;
 
     /// Deletes, on one page of the table, what belongs to generations up to `newest` that are not `kept`. Answers where the
     /// next page begins.
@@ -357,7 +360,7 @@ pub trait Controls {
     /// # Errors
     ///
     /// Fails when the table cannot be written; the same call may be made again.
-    fn sweep(
+    fn collect_garbage(
         &self,
         kept: &[u64],
         newest: u64,
@@ -372,7 +375,7 @@ pub trait Controls {
 /// - list every row of a generation that was there when the first page was asked for, as it is or was since.
 ///
 /// `conformance` checks both.
-pub trait Generations<R: Row>: Controls + Sync {
+pub trait Generations<R: Row>: ProjectionStateStore + Sync {
     /// One generation, as a view of its own.
     type View: View<R> + Send + Sync;
 
@@ -395,14 +398,14 @@ pub trait Generations<R: Row>: Controls + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowsPage<R> {
     /// The rows; a page may be empty, and not the last.
-    pub rows: Vec<Listed<R>>,
+    pub rows: Vec<ListedRow<R>>,
     /// Where the next page begins; nothing after the last.
     pub next: Option<String>,
 }
 
 /// A row of a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed<R> {
+pub struct ListedRow<R> {
     /// The aggregate's id.
     pub id: String,
     /// The aggregate's version that it shows.

@@ -45,9 +45,9 @@ impl<G, C: Fn() -> Timestamp + Sync> Live<G, C> {
         {
             return Ok(self.views.generation(live));
         }
-        let (control, _) = self.views.control().await?;
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((control.live, now));
-        Ok(self.views.generation(control.live))
+        let (state, _) = self.views.state().await?;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((state.live, now));
+        Ok(self.views.generation(state.live))
     }
 }
 

@@ -52,7 +52,7 @@ pub trait Parts {
     /// # Errors
     ///
     /// Fails when the view cannot be written; the same call may be made again.
-    fn advance_part<P: Row>(
+    fn upsert_part_if_newer<P: Row>(
         &self,
         id: &str,
         part: &'static str,

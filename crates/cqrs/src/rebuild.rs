@@ -16,26 +16,26 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use saga::Failure;
+use service_error::ServiceError;
 
 use crate::generation::{
-    Claim, Control, Controls, Counts, Generations, Listed, NoRollBack, Phase, Rebuild, RowsPage,
-    Status,
+    Counts, Generations, Lease, ListedRow, Phase, ProjectionState, ProjectionStateStore, Rebuild,
+    RollbackRejection, RowsPage, Status,
 };
-use crate::lag::{Lag, Mark};
+use crate::lag::{Lag, LagReport};
 use crate::view::{Row, Versioned, View, ViewError};
 
 /// Rows on their way at once: a rebuild must not be slow, nor take the table from those who work with it.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 /// So often a race for the control may be lost before the caller is told to come back.
-const ATTEMPTS_MAX: usize = 5;
+const MAX_ATTEMPTS: usize = 5;
 
 /// What a view is made from, read whole.
 ///
 /// An implementation must
 /// - name every aggregate that was there when the first page was asked for;
 /// - show what was committed before a read began.
-pub trait Source<R>: Sync {
+pub trait RebuildSource<R>: Sync {
     /// Reads a page of aggregates, folded into rows; `after` is the `next` of the page before, by whoever it was read.
     ///
     /// # Errors
@@ -51,25 +51,25 @@ pub trait Source<R>: Sync {
     /// # Errors
     ///
     /// Fails when the source cannot be read.
-    fn load(&self, id: &str) -> impl Future<Output = Result<Told<R>, SourceError>> + Send;
+    fn load(&self, id: &str) -> impl Future<Output = Result<SourceRow<R>, SourceError>> + Send;
 }
 
 /// Some aggregates of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourcePage<R> {
     /// Their ids, and what is told of them; a page may be empty, and not the last.
-    pub told: Vec<(String, Told<R>)>,
+    pub rows: Vec<(String, SourceRow<R>)>,
     /// Where the next page begins; nothing after the last.
     pub next: Option<String>,
 }
 
 /// What a source tells of an aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told<R> {
+pub enum SourceRow<R> {
     /// What a view shows of it.
     Row(Versioned<R>),
     /// There is nothing to show.
-    Nothing,
+    Absent,
     /// Nobody can read it, for this reason.
     Unreadable(String),
 }
@@ -101,14 +101,14 @@ pub struct Progress {
 impl Progress {
     /// What the table tells.
     #[must_use]
-    pub fn of(control: Control, lag: &Lag, now: Timestamp) -> Self {
+    pub fn of(state: ProjectionState, lag: &Lag, now: Timestamp) -> Self {
         Self {
-            status: control.status(now),
-            live: control.live,
-            previous: control.previous,
-            counts: control.rebuild.as_ref().map_or(control.counts, |it| it.counts),
-            rebuild: control.rebuild,
-            switched_at: control.switched_at,
+            status: state.status(now),
+            live: state.live,
+            previous: state.previous,
+            counts: state.rebuild.as_ref().map_or(state.counts, |it| it.counts),
+            rebuild: state.rebuild,
+            switched_at: state.switched_at,
             lag_seconds: lag.seconds(now),
         }
     }
@@ -116,11 +116,11 @@ impl Progress {
 
 /// What became of a worker's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worked {
+pub enum WorkOutcome {
     /// Nothing is left to do, by whomever it was done.
     Done,
     /// Another worker is at it.
-    Elsewhere,
+    LeasedElsewhere,
 }
 
 /// Why a rebuild has come to a halt.
@@ -144,37 +144,37 @@ pub enum RebuildError {
 
 /// Why the generations were not swapped.
 #[derive(Debug, thiserror::Error)]
-pub enum RollBackError {
+pub enum RollbackError {
     /// A rule says no.
     #[error(transparent)]
-    Refused(#[from] NoRollBack),
+    Refused(#[from] RollbackRejection),
     /// The view's table did not answer.
     #[error(transparent)]
     View(#[from] ViewError),
 }
 
 /// What it means for the caller of a function.
-impl From<RebuildError> for Failure {
+impl From<RebuildError> for ServiceError {
     fn from(error: RebuildError) -> Self {
         match error {
             RebuildError::View(error) => error.into(),
             RebuildError::Source(_) => Self::transient("the view's source can't be reached", error),
-            RebuildError::Unreadable { .. } => Self::broken(error),
+            RebuildError::Unreadable { .. } => Self::permanent(error),
         }
     }
 }
 
 /// What it means for the caller of a function.
-impl From<RollBackError> for Failure {
-    fn from(error: RollBackError) -> Self {
+impl From<RollbackError> for ServiceError {
+    fn from(error: RollbackError) -> Self {
         match error {
-            RollBackError::Refused(reason @ NoRollBack::NotKept) => {
+            RollbackError::Refused(reason @ RollbackRejection::NotKept) => {
                 Self::rejected("conflict", reason.to_string())
             }
-            RollBackError::Refused(reason @ NoRollBack::Unsettled) => {
+            RollbackError::Refused(reason @ RollbackRejection::NotPropagated) => {
                 Self::transient("the last switch was only a moment ago", reason)
             }
-            RollBackError::View(error) => error.into(),
+            RollbackError::View(error) => error.into(),
         }
     }
 }
@@ -184,9 +184,12 @@ impl From<RollBackError> for Failure {
 /// # Errors
 ///
 /// Fails when the view's table cannot be read.
-pub async fn progress(views: &impl Controls, now: Timestamp) -> Result<Progress, ViewError> {
-    let (control, lag) = views.control().await?;
-    Ok(Progress::of(control, &lag, now))
+pub async fn progress(
+    views: &impl ProjectionStateStore,
+    now: Timestamp,
+) -> Result<Progress, ViewError> {
+    let (state, lag) = views.state().await?;
+    Ok(Progress::of(state, &lag, now))
 }
 
 /// Begins a rebuild, or takes up one that was given up; one that is under way is left alone. Somebody must [`work`] then.
@@ -194,11 +197,16 @@ pub async fn progress(views: &impl Controls, now: Timestamp) -> Result<Progress,
 /// # Errors
 ///
 /// Fails when the view's table does not answer; the same call may be made again.
-pub async fn begin(views: &impl Controls, now: Timestamp) -> Result<Progress, ViewError> {
-    for _ in 0..ATTEMPTS_MAX {
-        let (control, lag) = views.control().await?;
-        let Some(next) = control.begun(now) else { return Ok(Progress::of(control, &lag, now)) };
-        if views.change(&next).await? {
+pub async fn begin(
+    views: &impl ProjectionStateStore,
+    now: Timestamp,
+) -> Result<Progress, ViewError> {
+    for _ in 0..MAX_ATTEMPTS {
+        let (state, lag) = views.state().await?;
+        let Some(next) = state.start_rebuild(now) else {
+            return Ok(Progress::of(state, &lag, now));
+        };
+        if views.update_state(&next).await? {
             return Ok(Progress::of(next, &lag, now));
         }
     }
@@ -211,16 +219,16 @@ pub async fn begin(views: &impl Controls, now: Timestamp) -> Result<Progress, Vi
 ///
 /// If it is not kept, or the last switch was only a moment ago; or the view's table does not answer.
 pub async fn roll_back(
-    views: &impl Controls,
+    views: &impl ProjectionStateStore,
     to: u64,
     now: Timestamp,
-) -> Result<Progress, RollBackError> {
-    for _ in 0..ATTEMPTS_MAX {
-        let (control, lag) = views.control().await?;
-        let Some(next) = control.rolled_back(to, now)? else {
-            return Ok(Progress::of(control, &lag, now));
+) -> Result<Progress, RollbackError> {
+    for _ in 0..MAX_ATTEMPTS {
+        let (state, lag) = views.state().await?;
+        let Some(next) = state.roll_back(to, now)? else {
+            return Ok(Progress::of(state, &lag, now));
         };
-        if views.change(&next).await? {
+        if views.update_state(&next).await? {
             return Ok(Progress::of(next, &lag, now));
         }
     }
@@ -236,10 +244,10 @@ pub async fn roll_back(
 /// If it can't go on; the status says `failed` at once, and the same call goes on from the last checkpoint.
 pub async fn work<R: Row>(
     views: &impl Generations<R>,
-    source: &impl Source<R>,
+    source: &impl RebuildSource<R>,
     worker: &str,
     clock: impl Fn() -> Timestamp,
-) -> Result<Worked, RebuildError> {
+) -> Result<WorkOutcome, RebuildError> {
     loop {
         match step(views, source, worker, &clock).await {
             Ok(None) => {}
@@ -255,55 +263,55 @@ pub async fn work<R: Row>(
 /// One page, or whatever comes next; answers what became of the work when there is no next.
 async fn step<R: Row>(
     views: &impl Generations<R>,
-    source: &impl Source<R>,
+    source: &impl RebuildSource<R>,
     worker: &str,
     clock: &impl Fn() -> Timestamp,
-) -> Result<Option<Worked>, RebuildError> {
-    let (control, lag) = views.control().await?;
-    match control.claimed(worker, clock()) {
-        Claim::Nothing => {
-            sweep(views, &control).await?;
-            return Ok(Some(Worked::Done));
+) -> Result<Option<WorkOutcome>, RebuildError> {
+    let (state, lag) = views.state().await?;
+    match state.claim(worker, clock()) {
+        Lease::None => {
+            collect_garbage(views, &state).await?;
+            return Ok(Some(WorkOutcome::Done));
         }
-        Claim::Theirs => return Ok(Some(Worked::Elsewhere)),
-        Claim::Free(next) => {
+        Lease::HeldByOther => return Ok(Some(WorkOutcome::LeasedElsewhere)),
+        Lease::Available(next) => {
             // Won or lost: the next step sees.
-            views.change(&next).await?;
+            views.update_state(&next).await?;
             return Ok(None);
         }
-        Claim::Ours => {}
+        Lease::Held => {}
     }
-    let Some(rebuild) = &control.rebuild else { return Ok(None) };
+    let Some(rebuild) = &state.rebuild else { return Ok(None) };
     let view = views.generation(rebuild.generation);
     let after = rebuild.checkpoint.as_deref();
     let mut counts = rebuild.counts;
     match rebuild.phase {
         Phase::Copy => {
             let page = source.page(after).await?;
-            copy(&view, page.told, &mut counts).await?;
-            views.change(&control.paged(counts, page.next, clock())).await?;
+            copy(&view, page.rows, &mut counts).await?;
+            views.update_state(&state.checkpoint(counts, page.next, clock())).await?;
         }
         Phase::Compare => {
-            let RowsPage { rows, next } = views.rows(control.live, after).await?;
+            let RowsPage { rows, next } = views.rows(state.live, after).await?;
             compare(&view, source, rows, &mut counts).await?;
             if next.is_some() {
-                views.change(&control.paged(counts, next, clock())).await?;
+                views.update_state(&state.checkpoint(counts, next, clock())).await?;
                 return Ok(None);
             }
             let switched = loop {
-                if let Some(switched) = control.switched(counts, clock()) {
+                if let Some(switched) = state.promote(counts, clock()) {
                     break switched;
                 }
                 // Less than a lease: the last switch was a moment ago, and some may still read the generation before it.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             };
-            if views.change(&switched).await? {
+            if views.update_state(&switched).await? {
                 tracing::info!(generation = switched.live, ?counts, "view switched");
                 // What was stuck when this began is in the new generation. What still is will say so again.
-                let old = lag.stuck.into_iter().filter(|(_, since)| *since < rebuild.begun_at);
-                let freed: Vec<String> = old.map(|(record, _)| record).collect();
-                if !freed.is_empty() {
-                    views.mark(&Mark { freed, ..Mark::default() }).await?;
+                let old = lag.blocked.into_iter().filter(|(_, since)| *since < rebuild.begun_at);
+                let unblocked: Vec<String> = old.map(|(record, _)| record).collect();
+                if !unblocked.is_empty() {
+                    views.report_lag(&LagReport { unblocked, ..LagReport::default() }).await?;
                 }
             }
         }
@@ -313,21 +321,21 @@ async fn step<R: Row>(
 
 async fn copy<R: Row>(
     view: &impl View<R>,
-    told: Vec<(String, Told<R>)>,
+    rows: Vec<(String, SourceRow<R>)>,
     counts: &mut Counts,
 ) -> Result<(), RebuildError> {
-    let written = stream::iter(told).map(async |(id, told)| match told {
-        Told::Row(Versioned { version, row }) => {
-            view.advance(&id, version, &row).await?;
+    let written = stream::iter(rows).map(async |(id, row)| match row {
+        SourceRow::Row(Versioned { version, row }) => {
+            view.upsert_if_newer(&id, version, &row).await?;
             Ok::<_, ViewError>((1, 0))
         }
-        Told::Nothing => Ok((0, 0)),
-        Told::Unreadable(cause) => {
+        SourceRow::Absent => Ok((0, 0)),
+        SourceRow::Unreadable(cause) => {
             tracing::error!(id, cause, "aggregate is unreadable");
             Ok((0, 1))
         }
     });
-    let written: Vec<(u64, u64)> = written.buffer_unordered(AT_ONCE).try_collect().await?;
+    let written: Vec<(u64, u64)> = written.buffer_unordered(CONCURRENCY).try_collect().await?;
     for (applied, unreadable) in written {
         counts.applied += applied;
         counts.unreadable += unreadable;
@@ -339,8 +347,8 @@ async fn copy<R: Row>(
 /// will once the projector has come to them.
 async fn compare<R: Row>(
     view: &impl View<R>,
-    source: &impl Source<R>,
-    rows: Vec<Listed<R>>,
+    source: &impl RebuildSource<R>,
+    rows: Vec<ListedRow<R>>,
     counts: &mut Counts,
 ) -> Result<(), RebuildError> {
     let compared = stream::iter(rows).map(async |live| {
@@ -348,18 +356,18 @@ async fn compare<R: Row>(
             Some(found) if found.version >= live.version => found,
             // Not there, or behind: the source has it, or the live row is wrong.
             Some(_) | None => match source.load(&live.id).await? {
-                Told::Row(told) => {
-                    view.advance(&live.id, told.version, &told.row).await?;
+                SourceRow::Row(told) => {
+                    view.upsert_if_newer(&live.id, told.version, &told.row).await?;
                     if told.version >= live.version {
                         return Ok::<_, RebuildError>((1, 0));
                     }
                     told
                 }
-                Told::Nothing => {
+                SourceRow::Absent => {
                     tracing::warn!(id = live.id, "row of nothing");
                     return Ok((0, 1));
                 }
-                Told::Unreadable(cause) => {
+                SourceRow::Unreadable(cause) => {
                     return Err(RebuildError::Unreadable { id: live.id, cause });
                 }
             },
@@ -371,7 +379,7 @@ async fn compare<R: Row>(
         }
         Ok((0, u64::from(differs)))
     });
-    let compared: Vec<(u64, u64)> = compared.buffer_unordered(AT_ONCE).try_collect().await?;
+    let compared: Vec<(u64, u64)> = compared.buffer_unordered(CONCURRENCY).try_collect().await?;
     for (healed, different) in compared {
         counts.compared += 1;
         counts.healed += healed;
@@ -387,21 +395,29 @@ fn is_same<R: Row>(one: Option<&R>, other: Option<&R>) -> bool {
 }
 
 /// A number is never given twice, so what is not kept now will not be kept again.
-async fn sweep(views: &impl Controls, control: &Control) -> Result<(), ViewError> {
-    let kept = control.kept();
-    let mut after = views.sweep(&kept, control.newest, None).await?;
+async fn collect_garbage(
+    views: &impl ProjectionStateStore,
+    state: &ProjectionState,
+) -> Result<(), ViewError> {
+    let kept = state.retained();
+    let mut after = views.collect_garbage(&kept, state.newest, None).await?;
     while let Some(next) = after {
-        after = views.sweep(&kept, control.newest, Some(&next)).await?;
+        after = views.collect_garbage(&kept, state.newest, Some(&next)).await?;
     }
     Ok(())
 }
 
-async fn give_up(views: &impl Controls, worker: &str, error: &RebuildError, now: Timestamp) {
+async fn give_up(
+    views: &impl ProjectionStateStore,
+    worker: &str,
+    error: &RebuildError,
+    now: Timestamp,
+) {
     tracing::error!(error = error as &dyn StdError, "rebuild halted");
     let given_up = async {
-        let (control, _) = views.control().await?;
-        if control.claimed(worker, now) == Claim::Ours {
-            views.change(&control.given_up(error.to_string(), now)).await?;
+        let (state, _) = views.state().await?;
+        if state.claim(worker, now) == Lease::Held {
+            views.update_state(&state.abandon(error.to_string(), now)).await?;
         }
         Ok::<_, ViewError>(())
     };

@@ -2,9 +2,9 @@
 
 use std::error::Error as StdError;
 
-use saga::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use service_error::ServiceError;
 
 /// A row of a view.
 pub trait Row: Serialize + DeserializeOwned + Clone + Send + Sync {
@@ -92,7 +92,7 @@ pub trait View<R>: Reader<R> {
     /// # Errors
     ///
     /// Fails when the view cannot be written; the same call may be made again.
-    fn advance(
+    fn upsert_if_newer(
         &self,
         id: &str,
         version: u64,
@@ -123,11 +123,11 @@ pub enum ViewError {
 }
 
 /// What it means for the caller of a function.
-impl From<ViewError> for Failure {
+impl From<ViewError> for ServiceError {
     fn from(error: ViewError) -> Self {
         match error {
             ViewError::Unavailable(_) => Self::transient("the view can't be reached", error),
-            ViewError::Corrupt(_) => Self::broken(error),
+            ViewError::Corrupt(_) => Self::permanent(error),
         }
     }
 }

@@ -34,10 +34,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 
 use crate::item::CommitItem;
 use crate::store::{Commit, CommitsPage, EventStore, Log, StoreError, Streams, StreamsPage};
-use crate::stored::Stored;
+use crate::upcast::Upcast;
 
 /// DynamoDB takes 400 KB for an item. A commit that had no room but for its snapshot must not fail for it.
-const ITEM_BYTES_MAX: usize = 380_000;
+const MAX_ITEM_BYTES: usize = 380_000;
 
 /// Keeps streams in one table.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ impl DynamoStore {
     }
 }
 
-impl<E: Stored + Send + Sync> EventStore<E> for DynamoStore {
+impl<E: Upcast + Send + Sync> EventStore<E> for DynamoStore {
     async fn load(&self, stream: &str, after: u64) -> Result<Vec<Commit<E>>, StoreError> {
         // A commit is keyed by its first event, so those after `after` begin behind it: commits are read whole.
         let mut pages = self.query(stream, ">", after).into_paginator().send();
@@ -120,7 +120,7 @@ impl<E: Stored + Send + Sync> EventStore<E> for DynamoStore {
 
     async fn append(&self, stream: &str, commit: Commit<E>) -> Result<(), StoreError> {
         let mut item = CommitItem::new(stream, &commit).map_err(corrupt)?;
-        if item.snapshot.as_ref().is_some_and(|it| it.len() + item.events.len() > ITEM_BYTES_MAX) {
+        if item.snapshot.as_ref().is_some_and(|it| it.len() + item.events.len() > MAX_ITEM_BYTES) {
             tracing::warn!(stream, version = commit.version, "no room for a snapshot");
             item.snapshot = None;
         }
@@ -144,12 +144,12 @@ impl<E: Stored + Send + Sync> EventStore<E> for DynamoStore {
     }
 }
 
-fn read_commits<E: Stored>(page: QueryOutput) -> Result<Vec<Commit<E>>, StoreError> {
+fn read_commits<E: Upcast>(page: QueryOutput) -> Result<Vec<Commit<E>>, StoreError> {
     let items = page.items.unwrap_or_default().into_iter();
     items.map(read_commit).collect()
 }
 
-fn read_commit<E: Stored>(item: HashMap<String, AttributeValue>) -> Result<Commit<E>, StoreError> {
+fn read_commit<E: Upcast>(item: HashMap<String, AttributeValue>) -> Result<Commit<E>, StoreError> {
     let item: CommitItem = serde_dynamo::from_item(item).map_err(corrupt)?;
     item.commit().map_err(corrupt)
 }
@@ -182,7 +182,7 @@ impl Streams for DynamoStore {
 /// So many commits are read at once: what is told of them has to be told within a call.
 const COMMITS_PAGE: i32 = 500;
 
-impl<E: Stored + Send + Sync> Log<E> for DynamoStore {
+impl<E: Upcast + Send + Sync> Log<E> for DynamoStore {
     async fn commits(&self, after: Option<&str>) -> Result<CommitsPage<E>, StoreError> {
         let page = self
             .client

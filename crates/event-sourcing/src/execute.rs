@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::decider::Decider;
-use crate::snapshot::COMMANDS_MAX;
-use crate::state::{Moment, Reached, Tip, at_version};
+use crate::snapshot::MAX_COMMANDS;
+use crate::state::{PointInTime, StateAtVersion, StreamHead, at_version};
 use crate::store::{Commit, EventStore, Recorded, StoreError};
 
 /// How often a command that loses a race is decided anew before its caller is told to come back.
-const ATTEMPTS_MAX: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
 /// Where a command comes from; stored with what it leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum ExecuteError<R> {
 ///
 /// A command that has been carried out before is answered as it was the first time, and writes nothing. Of a stream
 /// without snapshots every command is known; with them, those since the last snapshot and the
-/// [`COMMANDS_MAX`] before it. A repeat that comes later than that is decided anew.
+/// [`MAX_COMMANDS`] before it. A repeat that comes later than that is decided anew.
 ///
 /// # Errors
 ///
@@ -58,32 +58,33 @@ pub async fn execute<D: Decider>(
     command: &D::Command,
     metadata: &Metadata,
     new_id: impl Fn() -> Uuid,
-) -> Result<Reached<D>, ExecuteError<D::Rejection>> {
-    let (mut tip, mut commits) = Tip::<D>::before(store, stream, Moment::Latest).await?;
-    if tip.commands.contains(&metadata.command_id)
-        && let Some(first) = first_answer(store, stream, tip.version, metadata.command_id).await?
+) -> Result<StateAtVersion<D>, ExecuteError<D::Rejection>> {
+    let (mut head, mut commits) = StreamHead::<D>::load(store, stream, PointInTime::Latest).await?;
+    if head.commands.contains(&metadata.command_id)
+        && let Some(first) =
+            original_result(store, stream, head.version, metadata.command_id).await?
     {
         return Ok(first);
     }
     let mut attempt = 1;
     loop {
         for commit in &commits {
-            tip.advance(commit)?;
+            head.apply(commit)?;
             if commit.command_id == metadata.command_id {
-                return Ok(Reached { state: tip.state, version: tip.version });
+                return Ok(StateAtVersion { state: head.state, version: head.version });
             }
         }
-        let events = tip.state.decide(command).map_err(ExecuteError::Rejected)?;
+        let events = head.state.decide(command).map_err(ExecuteError::Rejected)?;
         if events.is_empty() {
-            return Ok(Reached { state: tip.state, version: tip.version });
+            return Ok(StateAtVersion { state: head.state, version: head.version });
         }
-        let state = events.iter().fold(tip.state.clone(), D::evolve);
+        let state = events.iter().fold(head.state.clone(), D::evolve);
         let events = events.into_iter().map(|event| Recorded { id: new_id(), event });
         let mut commit = Commit {
-            version: tip.version + 1,
+            version: head.version + 1,
             command_id: metadata.command_id,
             // Clocks differ; the past of a stream must not change because one of them is slow.
-            occurred_at: metadata.now.max(tip.occurred_at),
+            occurred_at: metadata.now.max(head.occurred_at),
             correlation_id: metadata.correlation_id,
             causation_id: metadata.causation_id,
             events: events.collect(),
@@ -91,33 +92,33 @@ pub async fn execute<D: Decider>(
         };
         let version = commit.last_version();
         if let Some(snapshots) = D::SNAPSHOTS
-            && version - tip.snapshot_version >= snapshots.every
+            && version - head.snapshot_version >= snapshots.every
         {
-            let commands = [tip.commands.as_slice(), &[metadata.command_id]].concat();
+            let commands = [head.commands.as_slice(), &[metadata.command_id]].concat();
             commit.snapshot = snapshots.write(&state, &commands);
         }
         match store.append(stream, commit).await {
-            Ok(()) => return Ok(Reached { state, version }),
-            Err(StoreError::Conflict) if attempt < ATTEMPTS_MAX => attempt += 1,
+            Ok(()) => return Ok(StateAtVersion { state, version }),
+            Err(StoreError::Conflict) if attempt < MAX_ATTEMPTS => attempt += 1,
             Err(error) => return Err(error.into()),
         }
         // After a lost race only what the winner has added is read.
-        commits = store.load(stream, tip.version).await?;
+        commits = store.load(stream, head.version).await?;
     }
 }
 
 /// What a command has led to that a snapshot of `version` knows by its id.
 ///
 /// Seldom needed, so that a snapshot keeps no more than the ids: the commit is looked for.
-async fn first_answer<D: Decider>(
+async fn original_result<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
     version: u64,
     command_id: Uuid,
-) -> Result<Option<Reached<D>>, StoreError> {
+) -> Result<Option<StateAtVersion<D>>, StoreError> {
     let mut from = version;
     while from > 0 {
-        let page = store.load_back(stream, from, COMMANDS_MAX).await?;
+        let page = store.load_back(stream, from, MAX_COMMANDS).await?;
         if let Some(commit) = page.iter().find(|commit| commit.command_id == command_id) {
             return at_version(store, stream, commit.last_version()).await;
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::store::{Commit, Recorded};
-use crate::stored::{Stored, UnreadableError, read};
+use crate::upcast::{UnreadableError, Upcast, read};
 
 /// One item of the table; its attributes bear these names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ impl CommitItem {
     /// # Errors
     ///
     /// If an event can't be written as JSON.
-    pub fn new<E: Stored>(stream: &str, commit: &Commit<E>) -> Result<Self, serde_json::Error> {
+    pub fn new<E: Upcast>(stream: &str, commit: &Commit<E>) -> Result<Self, serde_json::Error> {
         Ok(Self {
             stream: stream.to_owned(),
             version: commit.version,
@@ -70,7 +70,7 @@ impl CommitItem {
     /// # Errors
     ///
     /// If an event is unreadable.
-    pub fn commit<E: Stored>(&self) -> Result<Commit<E>, UnreadableError> {
+    pub fn commit<E: Upcast>(&self) -> Result<Commit<E>, UnreadableError> {
         Ok(Commit {
             version: self.version,
             command_id: self.command,
@@ -82,7 +82,7 @@ impl CommitItem {
         })
     }
 
-    fn events<E: Stored>(&self) -> Result<Vec<Recorded<E>>, UnreadableError> {
+    fn events<E: Upcast>(&self) -> Result<Vec<Recorded<E>>, UnreadableError> {
         if self.schema == E::VERSION {
             return Ok(serde_json::from_str(&self.events)?);
         }

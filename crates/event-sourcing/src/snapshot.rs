@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::stored::{self, Stored};
+use crate::upcast::{self, Upcast};
 
 /// How many commands before a snapshot are still known by their ids.
 ///
 /// An id takes 22 bytes, so that they are two of a snapshot's write units, paid once in [`every`](Snapshots::every) events.
-pub const COMMANDS_MAX: usize = 100;
+pub const MAX_COMMANDS: usize = 100;
 
 /// Whether and how a decider's state is kept.
 #[derive(Debug)]
@@ -30,20 +30,20 @@ pub(crate) struct Snapshot<D> {
 }
 
 #[derive(Serialize)]
-struct Written<'a, D> {
+struct StoredSnapshot<'a, D> {
     shape: u32,
     state: &'a D,
     commands: String,
 }
 
 #[derive(Deserialize)]
-struct Read {
+struct RawSnapshot {
     shape: u32,
     state: Value,
     commands: String,
 }
 
-impl<D: Stored> Snapshots<D> {
+impl<D: Upcast> Snapshots<D> {
     /// Keeps the state with the commit that is the first to end `events` or more events after the snapshot before it.
     #[must_use]
     pub const fn every(events: u64) -> Self {
@@ -53,7 +53,7 @@ impl<D: Stored> Snapshots<D> {
 
 impl<D> Snapshots<D> {
     pub(crate) fn write(&self, state: &D, commands: &[Uuid]) -> Option<String> {
-        let known = commands.get(commands.len().saturating_sub(COMMANDS_MAX)..).unwrap_or(commands);
+        let known = commands.get(commands.len().saturating_sub(MAX_COMMANDS)..).unwrap_or(commands);
         (self.write)(state, known)
             .inspect_err(|error| {
                 // It would only have saved time.
@@ -68,19 +68,19 @@ impl<D> Snapshots<D> {
     }
 }
 
-fn write<D: Stored>(state: &D, commands: &[Uuid]) -> Result<String, serde_json::Error> {
+fn write<D: Upcast>(state: &D, commands: &[Uuid]) -> Result<String, serde_json::Error> {
     let bytes: Vec<u8> = commands.iter().flat_map(Uuid::as_bytes).copied().collect();
     let commands = URL_SAFE_NO_PAD.encode(bytes);
-    serde_json::to_string(&Written { shape: D::VERSION, state, commands })
+    serde_json::to_string(&StoredSnapshot { shape: D::VERSION, state, commands })
 }
 
-fn read<D: Stored>(text: &str) -> Option<Snapshot<D>> {
-    let read: Read = serde_json::from_str(text).ok()?;
+fn read<D: Upcast>(text: &str) -> Option<Snapshot<D>> {
+    let read: RawSnapshot = serde_json::from_str(text).ok()?;
     let bytes = URL_SAFE_NO_PAD.decode(read.commands).ok()?;
     let (ids, rest) = bytes.as_chunks();
     if !rest.is_empty() {
         return None;
     }
     let commands = ids.iter().copied().map(Uuid::from_bytes).collect();
-    Some(Snapshot { state: stored::read(read.shape, read.state).ok()?, commands })
+    Some(Snapshot { state: upcast::read(read.shape, read.state).ok()?, commands })
 }

@@ -8,7 +8,7 @@ use crate::store::{Commit, EventStore, StoreError};
 
 /// A state, and the version at which a stream has reached it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reached<D> {
+pub struct StateAtVersion<D> {
     /// The state.
     pub state: D,
     /// Number of the events that have led to it; 0 before the first.
@@ -25,12 +25,12 @@ pub struct Reached<D> {
 pub async fn latest<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
-) -> Result<Reached<D>, StoreError> {
-    let (mut tip, commits) = Tip::<D>::before(store, stream, Moment::Latest).await?;
+) -> Result<StateAtVersion<D>, StoreError> {
+    let (mut head, commits) = StreamHead::<D>::load(store, stream, PointInTime::Latest).await?;
     for commit in &commits {
-        tip.advance(commit)?;
+        head.apply(commit)?;
     }
-    Ok(Reached { state: tip.state, version: tip.version })
+    Ok(StateAtVersion { state: head.state, version: head.version })
 }
 
 /// The state after the first `version` events; nothing if there are not so many.
@@ -42,20 +42,21 @@ pub async fn at_version<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
     version: u64,
-) -> Result<Option<Reached<D>>, StoreError> {
-    let (mut tip, commits) = Tip::<D>::before(store, stream, Moment::Version(version)).await?;
+) -> Result<Option<StateAtVersion<D>>, StoreError> {
+    let (mut head, commits) =
+        StreamHead::<D>::load(store, stream, PointInTime::Version(version)).await?;
     for commit in &commits {
         if commit.last_version() <= version {
-            tip.advance(commit)?;
+            head.apply(commit)?;
             continue;
         }
         // In the midst of a commit.
         for (at, recorded) in commit.versioned().filter(|(at, _)| *at <= version) {
-            tip.state = tip.state.evolve(&recorded.event);
-            tip.version = at;
+            head.state = head.state.evolve(&recorded.event);
+            head.version = at;
         }
     }
-    let reached = Reached { state: tip.state, version: tip.version };
+    let reached = StateAtVersion { state: head.state, version: head.version };
     Ok((reached.version == version).then_some(reached))
 }
 
@@ -70,25 +71,25 @@ pub async fn at_time<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
     time: Timestamp,
-) -> Result<Reached<D>, StoreError> {
-    let (mut tip, commits) = Tip::<D>::before(store, stream, Moment::Time(time)).await?;
+) -> Result<StateAtVersion<D>, StoreError> {
+    let (mut head, commits) = StreamHead::<D>::load(store, stream, PointInTime::Time(time)).await?;
     for commit in &commits {
-        tip.advance(commit)?;
+        head.apply(commit)?;
     }
-    Ok(Reached { state: tip.state, version: tip.version })
+    Ok(StateAtVersion { state: head.state, version: head.version })
 }
 
 /// A point in the life of a stream.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Moment {
+pub(crate) enum PointInTime {
     Latest,
     Version(u64),
     Time(Timestamp),
 }
 
-impl Moment {
+impl PointInTime {
     /// The last version that may have a part in it.
-    fn version_max(self) -> u64 {
+    fn max_version(self) -> u64 {
         match self {
             Self::Version(version) => version,
             Self::Latest | Self::Time(_) => u64::MAX,
@@ -106,7 +107,7 @@ impl Moment {
 
 /// How far a stream has been read.
 #[derive(Debug)]
-pub(crate) struct Tip<D> {
+pub(crate) struct StreamHead<D> {
     pub(crate) state: D,
     pub(crate) version: u64,
     pub(crate) occurred_at: Timestamp,
@@ -116,8 +117,8 @@ pub(crate) struct Tip<D> {
     pub(crate) commands: Vec<Uuid>,
 }
 
-impl<D: Decider> Tip<D> {
-    fn beginning() -> Self {
+impl<D: Decider> StreamHead<D> {
+    fn empty() -> Self {
         Self {
             state: D::default(),
             version: 0,
@@ -127,32 +128,32 @@ impl<D: Decider> Tip<D> {
         }
     }
 
-    /// The stream at its last snapshot before a moment, and the commits that lead from there to the moment.
-    pub(crate) async fn before(
+    /// The stream at its last snapshot before a point, and the commits that lead from there to the point.
+    pub(crate) async fn load(
         store: &impl EventStore<D::Event>,
         stream: &str,
-        moment: Moment,
+        point: PointInTime,
     ) -> Result<(Self, Vec<Commit<D::Event>>), StoreError> {
         let Some(snapshots) = D::SNAPSHOTS else {
             let commits = store.load(stream, 0).await?;
-            let wanted = commits.into_iter().take_while(|commit| moment.covers(commit));
-            return Ok((Self::beginning(), wanted.collect()));
+            let wanted = commits.into_iter().take_while(|commit| point.covers(commit));
+            return Ok((Self::empty(), wanted.collect()));
         };
         let mut commits = Vec::new();
-        let mut from = moment.version_max();
+        let mut from = point.max_version();
         // The last snapshot is at most so many commits back if all can be read, so that one page has it.
         let mut limit = usize::try_from(snapshots.every).unwrap_or(usize::MAX).max(1);
         while from > 0 {
             let page = store.load_back(stream, from, limit).await?;
             from = page.last().map_or(0, |commit| commit.version - 1);
-            for commit in page.into_iter().filter(|commit| moment.covers(commit)) {
-                // The state after a commit tells nothing of a moment within it.
+            for commit in page.into_iter().filter(|commit| point.covers(commit)) {
+                // The state after a commit tells nothing of a point within it.
                 let text = commit
                     .snapshot
                     .as_ref()
-                    .filter(|_| commit.last_version() <= moment.version_max());
+                    .filter(|_| commit.last_version() <= point.max_version());
                 if let Some(snapshot) = text.and_then(|text| snapshots.read(text)) {
-                    let tip = Self {
+                    let head = Self {
                         state: snapshot.state,
                         version: commit.last_version(),
                         occurred_at: commit.occurred_at,
@@ -160,7 +161,7 @@ impl<D: Decider> Tip<D> {
                         commands: snapshot.commands,
                     };
                     commits.reverse();
-                    return Ok((tip, commits));
+                    return Ok((head, commits));
                 }
                 commits.push(commit);
             }
@@ -168,11 +169,11 @@ impl<D: Decider> Tip<D> {
             limit = limit.saturating_mul(10);
         }
         commits.reverse();
-        Ok((Self::beginning(), commits))
+        Ok((Self::empty(), commits))
     }
 
     /// Takes in the next commit.
-    pub(crate) fn advance(&mut self, commit: &Commit<D::Event>) -> Result<(), StoreError> {
+    pub(crate) fn apply(&mut self, commit: &Commit<D::Event>) -> Result<(), StoreError> {
         if commit.version != self.version + 1 {
             return Err(StoreError::Corrupt(
                 format!("version {} follows on {}", commit.version, self.version).into(),

@@ -21,7 +21,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// All attempts together. It leaves a function of 10 s time to say what went wrong.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Two repeats ride out a lost connection or a throttled moment; more belongs to the caller, who has a back-off of its own.
-const ATTEMPTS_MAX: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 /// The SDK's own first wait, a second, is longer than the whole call should take.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -35,7 +35,7 @@ pub async fn aws_config() -> SdkConfig {
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
         .retry_config(
             RetryConfig::standard()
-                .with_max_attempts(ATTEMPTS_MAX)
+                .with_max_attempts(MAX_ATTEMPTS)
                 .with_initial_backoff(FIRST_BACKOFF),
         )
         .timeout_config(

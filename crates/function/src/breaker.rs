@@ -10,9 +10,9 @@ use crate::metrics;
 
 /// Tells the log and the metrics of what happens to a breaker.
 #[derive(Clone, Copy, Debug)]
-pub struct Told;
+pub struct BreakerTelemetry;
 
-impl Host for Told {
+impl Host for BreakerTelemetry {
     fn now(&self) -> Timestamp {
         crate::now()
     }

@@ -23,7 +23,7 @@ pub fn now() -> Timestamp {
 }
 
 /// Says in the log to which trace a request belongs (`traceparent` of W3C Trace Context), if its caller follows one.
-pub fn follow(traceparent: Option<&str>) {
+pub fn log_trace_context(traceparent: Option<&str>) {
     if let Some(traceparent) = traceparent {
         tracing::info!(traceparent, "asked");
     }

@@ -24,7 +24,7 @@ pub fn telemetry() {
         .with_span_list(false)
         .with_target(false);
     let subscriber = registry().with(lines).with(filter(wanted.ok().as_deref()));
-    metrics::tell();
+    metrics::enable();
     // A second call in one process finds its work done.
     drop(subscriber.try_init());
 }

@@ -11,11 +11,11 @@ use serde::Serialize;
 const NAMESPACE: &str = "Parkade";
 
 /// Numbers are for whoever reads the log of a function; a test or a simulation has none.
-static TOLD: AtomicBool = AtomicBool::new(false);
+static ENABLED: AtomicBool = AtomicBool::new(false);
 
 /// From now on metrics are printed.
-pub(crate) fn tell() {
-    TOLD.store(true, Ordering::Relaxed);
+pub(crate) fn enable() {
+    ENABLED.store(true, Ordering::Relaxed);
 }
 
 #[derive(Serialize)]
@@ -113,7 +113,7 @@ pub fn circuit(breaker: &str, what: Circuit, now: Timestamp) {
 }
 
 fn print(line: impl FnOnce() -> String) {
-    if TOLD.load(Ordering::Relaxed) {
+    if ENABLED.load(Ordering::Relaxed) {
         // A number that is lost is no reason to fail.
         drop(writeln!(std::io::stdout(), "{}", line()));
     }

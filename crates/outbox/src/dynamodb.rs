@@ -22,14 +22,14 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 
-use crate::envelope::{Envelope, Unread};
-use crate::republish::{Page, Source, SourceError};
+use crate::envelope::{Envelope, RawEvent};
+use crate::republish::{Page, RepublishSource, SourceError};
 use crate::state::{
-    Aggregate, Change, IndexValue, Listed, Loaded, StateStore, States, StatesPage, StoreError,
+    Aggregate, Change, IndexValue, ListedState, Loaded, StateStore, States, StatesPage, StoreError,
 };
 
 /// A bar outlives every message that could come late: queues keep one for at most 14 days, dead letters 14 more.
-const BAR_SECONDS: i64 = 60 * 24 * 60 * 60;
+const TOMBSTONE_SECONDS: i64 = 60 * 24 * 60 * 60;
 
 /// So many items, states and bars, are read before what they tell is published: some seconds' work.
 const EVENTS_PAGE: i32 = 500;
@@ -66,12 +66,12 @@ impl DynamoStore {
         Ok(got.item)
     }
 
-    async fn put_bar(&self, id: &str, holder: &str, sealed: bool) -> Result<(), StoreError> {
-        let mut bar = key(id, &bar_of(holder));
-        let expires_at = (self.clock)().as_second() + BAR_SECONDS;
-        bar.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
-        bar.insert("sealed".to_owned(), AttributeValue::Bool(sealed));
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(bar));
+    async fn put_tombstone(&self, id: &str, holder: &str, sealed: bool) -> Result<(), StoreError> {
+        let mut tombstone = key(id, &tombstone_part(holder));
+        let expires_at = (self.clock)().as_second() + TOMBSTONE_SECONDS;
+        tombstone.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
+        tombstone.insert("sealed".to_owned(), AttributeValue::Bool(sealed));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(tombstone));
         put.send().await.map(drop).map_err(unavailable)
     }
 }
@@ -80,7 +80,7 @@ type Item = HashMap<String, AttributeValue>;
 
 impl<S: Aggregate> StateStore<S> for DynamoStore {
     async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<S>, StoreError> {
-        let mut loaded = Loaded { version: 0, state: None, barred: false };
+        let mut loaded = Loaded { version: 0, state: None, has_tombstone: false };
         if let Some(item) = self.get(id, "state").await? {
             loaded.version = version(&item)?;
             loaded.state = match text(&item, "state") {
@@ -90,7 +90,7 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
         }
         // Not both at once: were the bar looked for first, it could be set, and the version be read that it has moved.
         if let Some(holder) = holder {
-            loaded.barred = self.get(id, &bar_of(holder)).await?.is_some();
+            loaded.has_tombstone = self.get(id, &tombstone_part(holder)).await?.is_some();
         }
         Ok(loaded)
     }
@@ -131,11 +131,13 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
         }
     }
 
-    async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
-        match self.get(id, &bar_of(holder)).await? {
-            Some(bar) if bar.get("sealed") == Some(&AttributeValue::Bool(true)) => return Ok(()),
+    async fn set_tombstone(&self, id: &str, holder: &str) -> Result<(), StoreError> {
+        match self.get(id, &tombstone_part(holder)).await? {
+            Some(tombstone) if tombstone.get("sealed") == Some(&AttributeValue::Bool(true)) => {
+                return Ok(());
+            }
             Some(_) => {}
-            None => self.put_bar(id, holder, false).await?,
+            None => self.put_tombstone(id, holder, false).await?,
         }
         let bump = self
             .client
@@ -146,7 +148,7 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
             .expression_attribute_values(":one", number(1))
             .send();
         bump.await.map_err(unavailable)?;
-        self.put_bar(id, holder, true).await
+        self.put_tombstone(id, holder, true).await
     }
 }
 
@@ -172,15 +174,15 @@ impl<S: Aggregate> States<S> for DynamoStore {
                 continue;
             };
             let state = serde_json::from_str(state).map_err(|error| error.to_string());
-            states.push(Listed { id: id.clone(), version: version(&item)?, state });
+            states.push(ListedState { id: id.clone(), version: version(&item)?, state });
         }
         let next = page.last_evaluated_key.as_ref().and_then(position);
         Ok(StatesPage { states, next })
     }
 }
 
-impl Source for DynamoStore {
-    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<Unread>>, SourceError> {
+impl RepublishSource for DynamoStore {
+    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<RawEvent>>, SourceError> {
         let found = self.get(aggregate, "state").await.map_err(|it| SourceError(Box::new(it)))?;
         Ok(found.map_or_else(Vec::new, |item| events(&item)))
     }
@@ -206,7 +208,7 @@ impl Source for DynamoStore {
 }
 
 /// The events of the last change; what can't be read has been reported when it was to be published.
-fn events(item: &Item) -> Vec<Envelope<Unread>> {
+fn events(item: &Item) -> Vec<Envelope<RawEvent>> {
     let read = text(item, "events").map(|events| serde_json::from_str(events));
     read.transpose()
         .inspect_err(
@@ -233,7 +235,7 @@ fn key(id: &str, part: &str) -> Item {
     ])
 }
 
-fn bar_of(holder: &str) -> String {
+fn tombstone_part(holder: &str) -> String {
     format!("bar#{holder}")
 }
 

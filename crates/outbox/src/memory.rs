@@ -5,11 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-use crate::dead_letters::{DeadLetters, Letter, Parked};
-use crate::envelope::{Envelope, Unread};
-use crate::publish::{Bus, BusError, Entry};
-use crate::republish::{Page, Republish, Source, SourceError, Wishes};
-use crate::state::{Aggregate, Change, Listed, Loaded, StateStore, States, StatesPage, StoreError};
+use crate::bus::{Bus, Entry, SendError};
+use crate::dead_letters::{DeadLetter, DeadLetterRecord, DeadLetters};
+use crate::envelope::{Envelope, RawEvent};
+use crate::republish::{Page, Republish, RepublishQueue, RepublishSource, SourceError};
+use crate::state::{
+    Aggregate, Change, ListedState, Loaded, StateStore, States, StatesPage, StoreError,
+};
 
 /// Few, so that a test of a handful of aggregates reads several pages.
 const STATES_PER_PAGE: usize = 10;
@@ -23,8 +25,8 @@ pub struct MemoryStore<S> {
 #[derive(Debug)]
 struct Inner<S> {
     aggregates: HashMap<String, Stored<S>>,
-    bars: HashSet<(String, String)>,
-    outbox: Vec<Envelope<Unread>>,
+    tombstones: HashSet<(String, String)>,
+    outbox: Vec<Envelope<RawEvent>>,
 }
 
 #[derive(Debug)]
@@ -33,12 +35,13 @@ struct Stored<S> {
     change: Option<Uuid>,
     state: Option<S>,
     /// Those of the last change.
-    events: Vec<Envelope<Unread>>,
+    events: Vec<Envelope<RawEvent>>,
 }
 
 impl<S> Default for MemoryStore<S> {
     fn default() -> Self {
-        let inner = Inner { aggregates: HashMap::new(), bars: HashSet::new(), outbox: Vec::new() };
+        let inner =
+            Inner { aggregates: HashMap::new(), tombstones: HashSet::new(), outbox: Vec::new() };
         Self { inner: Mutex::new(inner) }
     }
 }
@@ -46,7 +49,7 @@ impl<S> Default for MemoryStore<S> {
 impl<S> MemoryStore<S> {
     /// Everything that was stored to be published, in order.
     #[must_use]
-    pub fn outbox(&self) -> Vec<Envelope<Unread>> {
+    pub fn outbox(&self) -> Vec<Envelope<RawEvent>> {
         self.lock().outbox.clone()
     }
 
@@ -69,13 +72,13 @@ impl<S> MemoryStore<S> {
 impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
     async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<S>, StoreError> {
         let inner = self.lock();
-        let barred =
-            holder.is_some_and(|holder| inner.bars.contains(&(id.to_owned(), holder.to_owned())));
+        let has_tombstone = holder
+            .is_some_and(|holder| inner.tombstones.contains(&(id.to_owned(), holder.to_owned())));
         let stored = inner.aggregates.get(id);
         Ok(Loaded {
             version: stored.map_or(0, |it| it.version),
             state: stored.and_then(|it| it.state.clone()),
-            barred,
+            has_tombstone,
         })
     }
 
@@ -103,9 +106,9 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
         Ok(())
     }
 
-    async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
+    async fn set_tombstone(&self, id: &str, holder: &str) -> Result<(), StoreError> {
         let mut inner = self.lock();
-        if !inner.bars.insert((id.to_owned(), holder.to_owned())) {
+        if !inner.tombstones.insert((id.to_owned(), holder.to_owned())) {
             return Ok(());
         }
         let stored = inner.aggregates.entry(id.to_owned()).or_insert(Stored {
@@ -123,9 +126,9 @@ impl<S: Aggregate> States<S> for MemoryStore<S> {
     async fn states(&self, after: Option<&str>) -> Result<StatesPage<S>, StoreError> {
         let inner = self.lock();
         let listed = inner.aggregates.iter().filter_map(|(id, it)| {
-            Some(Listed { id: id.clone(), version: it.version, state: Ok(it.state.clone()?) })
+            Some(ListedState { id: id.clone(), version: it.version, state: Ok(it.state.clone()?) })
         });
-        let mut states: Vec<Listed<S>> =
+        let mut states: Vec<ListedState<S>> =
             listed.filter(|it| after.is_none_or(|after| it.id.as_str() > after)).collect();
         states.sort_by(|a, b| a.id.cmp(&b.id));
         let more = states.len() > STATES_PER_PAGE;
@@ -158,7 +161,7 @@ impl MemoryBus {
 }
 
 impl Bus for MemoryBus {
-    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, BusError> {
+    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, SendError> {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,37 +180,37 @@ impl Bus for MemoryBus {
 /// Dead letters that stay in memory.
 #[derive(Debug, Default)]
 pub struct MemoryDeadLetters {
-    letters: Mutex<Vec<Letter>>,
+    letters: Mutex<Vec<DeadLetter>>,
 }
 
 impl MemoryDeadLetters {
     /// What was put aside, in order.
     #[must_use]
-    pub fn letters(&self) -> Vec<Letter> {
+    pub fn messages(&self) -> Vec<DeadLetter> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The records that were put aside, in order.
     #[must_use]
-    pub fn parked(&self) -> Vec<Parked> {
-        self.letters().iter().filter_map(|it| serde_json::from_str(&it.body).ok()).collect()
+    pub fn records(&self) -> Vec<DeadLetterRecord> {
+        self.messages().iter().filter_map(|it| serde_json::from_str(&it.body).ok()).collect()
     }
 }
 
 impl DeadLetters for MemoryDeadLetters {
-    async fn park(&self, letter: Letter) -> Result<(), BusError> {
+    async fn add(&self, letter: DeadLetter) -> Result<(), SendError> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
         Ok(())
     }
 }
 
-/// Wishes to publish again that nobody has carried out yet.
+/// RepublishQueue to publish again that nobody has carried out yet.
 #[derive(Debug, Default)]
-pub struct MemoryWishes {
+pub struct MemoryRepublishQueue {
     sent: Mutex<Vec<Republish>>,
 }
 
-impl MemoryWishes {
+impl MemoryRepublishQueue {
     /// Takes what was sent.
     #[must_use]
     pub fn take(&self) -> Vec<Republish> {
@@ -215,15 +218,15 @@ impl MemoryWishes {
     }
 }
 
-impl Wishes for MemoryWishes {
-    async fn send(&self, wish: &Republish) -> Result<(), BusError> {
+impl RepublishQueue for MemoryRepublishQueue {
+    async fn send(&self, wish: &Republish) -> Result<(), SendError> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(wish.clone());
         Ok(())
     }
 }
 
-impl<S: Aggregate> Source for MemoryStore<S> {
-    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<Unread>>, SourceError> {
+impl<S: Aggregate> RepublishSource for MemoryStore<S> {
+    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<RawEvent>>, SourceError> {
         let inner = self.lock();
         Ok(inner.aggregates.get(aggregate).map_or_else(Vec::new, |it| it.events.clone()))
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::envelope::{Envelope, Unread};
+use crate::envelope::{Envelope, RawEvent};
 
 /// An aggregate that is stored as its state (not as its events).
 pub trait Aggregate: Serialize + DeserializeOwned + Clone + Send + Sync {
@@ -33,7 +33,7 @@ pub struct Loaded<S> {
     /// The state, if there is one.
     pub state: Option<S>,
     /// Whether the one on whose behalf it was loaded has been barred.
-    pub barred: bool,
+    pub has_tombstone: bool,
 }
 
 /// A change of one aggregate.
@@ -46,7 +46,7 @@ pub struct Change<S> {
     /// The state after it.
     pub state: S,
     /// What happened; published because it was stored.
-    pub events: Vec<Envelope<Unread>>,
+    pub events: Vec<Envelope<RawEvent>>,
 }
 
 /// Keeps aggregates with an outbox.
@@ -93,7 +93,11 @@ pub trait StateStore<S> {
     /// # Errors
     ///
     /// Fails when the store cannot be written; the bar may or may not be there.
-    fn bar(&self, id: &str, holder: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn set_tombstone(
+        &self,
+        id: &str,
+        holder: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Lists the aggregates of a store, so that whatever is made from them can be made again.
@@ -118,14 +122,14 @@ pub trait States<S> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatesPage<S> {
     /// The aggregates; a page may be empty, and not the last.
-    pub states: Vec<Listed<S>>,
+    pub states: Vec<ListedState<S>>,
     /// Where the next page begins; nothing after the last.
     pub next: Option<String>,
 }
 
 /// An aggregate of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed<S> {
+pub struct ListedState<S> {
     /// Its key.
     pub id: String,
     /// Number of its changes so far.

@@ -6,8 +6,9 @@ use contracts::projection::{Projection, ProjectionStatus};
 use cqrs::generation::Status;
 use cqrs::rebuild::Progress;
 use event_sourcing::store::Commit;
-use outbox::envelope::{Envelope, Unread};
-use outbox::publish::{Entry, Poison};
+use outbox::bus::Entry;
+use outbox::envelope::{Envelope, RawEvent};
+use outbox::stream::Poison;
 
 use crate::domain::BookingEvent;
 
@@ -36,7 +37,7 @@ pub fn published(
 pub fn envelopes(
     booking_id: BookingId,
     commit: &Commit<BookingEvent>,
-) -> Result<Vec<Envelope<Unread>>, serde_json::Error> {
+) -> Result<Vec<Envelope<RawEvent>>, serde_json::Error> {
     let envelopes = commit.versioned().map(|(version, recorded)| {
         let envelope = Envelope {
             id: recorded.id,
@@ -48,7 +49,7 @@ pub fn envelopes(
             sequence: version,
             event: event(booking_id, &recorded.event),
         };
-        envelope.unread()
+        envelope.to_raw()
     });
     envelopes.collect()
 }

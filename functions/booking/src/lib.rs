@@ -5,7 +5,9 @@
 pub mod domain;
 
 pub mod contract;
-pub mod source;
+pub mod ports;
+pub mod rebuild_source;
+pub mod republish_source;
 pub mod view;
 
 pub mod adapters;

@@ -5,8 +5,8 @@ use std::future::Future;
 
 use contracts::id::BookingId;
 use jiff::Timestamp;
-use saga::Failure;
 use serde::{Deserialize, Serialize};
+use service_error::ServiceError;
 
 /// The error of an execution that ended before its compensations were complete. The second name is that of executions
 /// started by an earlier release, which are kept for 90 days.
@@ -22,7 +22,7 @@ pub trait Workflow: Sync {
         &self,
         machine: Machine,
         name: &str,
-    ) -> impl Future<Output = Result<Option<Execution>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Option<Execution>, ServiceError>> + Send;
 }
 
 /// The machines that a booking may pass through.
@@ -42,7 +42,7 @@ pub enum Machine {
 pub async fn saga_of(
     workflow: &impl Workflow,
     booking_id: BookingId,
-) -> Result<Option<SagaShown>, Failure> {
+) -> Result<Option<SagaShown>, ServiceError> {
     let name = booking_id.to_string();
     let Some(first) = workflow.execution(Machine::Saga, &name).await? else { return Ok(None) };
     let mut whole = first;

@@ -8,11 +8,11 @@ use contracts::{billing, booking};
 use cqrs::generation::Status;
 use cqrs::rebuild::Progress;
 use outbox::consume::Delivery;
-use outbox::envelope::Unread;
+use outbox::envelope::RawEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::{Slot, SlotCommand, SlotEvent, Standing};
+use crate::domain::{Slot, SlotCommand, SlotEvent, SlotState};
 
 /// Version of the shape in which events are published.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -35,12 +35,12 @@ pub fn event(slot_id: SlotId, event: &SlotEvent) -> Event {
 /// A slot, as others may see it; nothing if nobody has added it.
 #[must_use]
 pub fn published(slot_id: SlotId, version: u64, slot: &Slot) -> Option<PublishedSlot> {
-    let status = match slot.standing {
-        Standing::Absent => return None,
-        Standing::Available => SlotStatus::Available,
-        Standing::Blocked { .. } => SlotStatus::Blocked,
-        Standing::Reserved { .. } => SlotStatus::Reserved,
-        Standing::Closed => SlotStatus::Closed,
+    let status = match slot.state {
+        SlotState::Absent => return None,
+        SlotState::Available => SlotStatus::Available,
+        SlotState::Blocked { .. } => SlotStatus::Blocked,
+        SlotState::Reserved { .. } => SlotStatus::Reserved,
+        SlotState::Closed => SlotStatus::Closed,
     };
     Some(PublishedSlot { slot_id, name: slot.name.clone(), status, version })
 }
@@ -89,11 +89,11 @@ fn over(event: &booking::Event) -> Option<(SlotId, SlotCommand)> {
 /// # Errors
 ///
 /// If it can't be written as JSON.
-pub fn unread(event: &impl Serialize) -> Result<Unread, serde_json::Error> {
+pub fn unread(event: &impl Serialize) -> Result<RawEvent, serde_json::Error> {
     serde_json::from_value(serde_json::to_value(event)?)
 }
 
-fn read<E: DeserializeOwned>(event: &Unread) -> Result<E, serde_json::Error> {
+fn read<E: DeserializeOwned>(event: &RawEvent) -> Result<E, serde_json::Error> {
     serde_json::from_value(serde_json::to_value(event)?)
 }
 

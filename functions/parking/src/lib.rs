@@ -6,7 +6,7 @@
 pub mod domain;
 
 pub mod contract;
-pub mod source;
+pub mod rebuild_source;
 pub mod view;
 
 pub mod config;

@@ -1,5 +1,7 @@
 //! `simulate`: lives through the days of many seeds, or tells the story of one.
 
+mod json;
+
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::num::NonZeroU64;
@@ -40,6 +42,9 @@ struct Arguments {
     /// Stop at the first day on which a law is broken.
     #[arg(long)]
     fail_fast: bool,
+    /// Print the results as JSON.
+    #[arg(long, conflicts_with = "compare")]
+    json: bool,
 }
 
 /// What became of many days.
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let said = match arguments.seed {
         None if arguments.compare => compared(),
+        Some(seed) if arguments.json => json::print(&json::run(&simulation::run(seed, true))),
         Some(seed) => tell(&simulation::run(seed, true)),
         None => many(&arguments),
     };
@@ -129,7 +135,11 @@ fn many(arguments: &Arguments) -> std::io::Result<bool> {
     });
     let took = progress.bar.elapsed();
     progress.bar.finish_and_clear();
-    summary.into_inner().unwrap_or_else(PoisonError::into_inner).say(from, took)
+    let summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if arguments.json {
+        return json::print(&json::runs(from, took, &summary));
+    }
+    summary.say(from, took)
 }
 
 /// How far it is: a line that moves on a terminal, a line for each tenth elsewhere.

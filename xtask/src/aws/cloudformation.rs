@@ -1,4 +1,4 @@
-//! CloudFormation: stacks made, changed, looked at and deleted.
+//! CloudFormation: creates, updates, reads and deletes stacks.
 
 use std::collections::BTreeMap;
 
@@ -6,58 +6,58 @@ use reqwest::Method;
 use roxmltree::{Document, Node};
 
 use super::{Aws, Call, NamedNode as _, OrFail as _, Refusal};
-use crate::failure::{Context as _, Outcome};
+use crate::failure::{Context as _, Result};
 
 const VERSION: &str = "2010-05-15";
-/// AWS takes no longer one within a call.
+/// The longest template that AWS accepts within a request.
 const TEMPLATE_BODY_MAX: usize = 51_200;
-/// Where a longer one is put. It is a bucket of the local cloud, whose names nobody else takes.
+/// The bucket for longer ones; on the local cloud its name is always free.
 const TEMPLATE_BUCKET: &str = "parkade-templates";
 
-/// A stack as it stands.
+/// The state of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stack {
     /// Its name.
     pub(crate) name: String,
-    /// Its name that no other stack ever has.
+    /// Its unique id.
     pub(crate) id: String,
     /// Such as `CREATE_COMPLETE`.
     pub(crate) status: String,
-    /// What it tells.
+    /// Its outputs.
     pub(crate) outputs: BTreeMap<String, String>,
 }
 
-/// Something that happened to a stack.
+/// An event of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StackEvent {
     /// The resource, by its name in the template.
     pub(crate) resource: String,
     /// Such as `CREATE_FAILED`.
     pub(crate) status: String,
-    /// Why it came to this.
+    /// The reason.
     pub(crate) reason: String,
 }
 
 impl Aws {
-    /// Begins to make a stack; nothing of it stays if that fails.
+    /// Starts to create a stack.
     pub(crate) async fn create_stack(
         &self,
         name: &str,
         template: &str,
         parameters: &BTreeMap<String, String>,
-    ) -> Outcome<Result<(), Refusal>> {
+    ) -> Result<Result<(), Refusal>> {
         let template = self.template_field(name, template).await?;
         let body = with_template("CreateStack", name, template, parameters);
         Ok(self.query(&body).await?.map(drop))
     }
 
-    /// Begins to change a stack; `false` if there is nothing to change.
+    /// Starts to update a stack; `false` if there is nothing to update.
     pub(crate) async fn update_stack(
         &self,
         name: &str,
         template: &str,
         parameters: &BTreeMap<String, String>,
-    ) -> Outcome<Result<bool, Refusal>> {
+    ) -> Result<Result<bool, Refusal>> {
         let template = self.template_field(name, template).await?;
         let body = with_template("UpdateStack", name, template, parameters);
         Ok(match self.query(&body).await? {
@@ -67,13 +67,13 @@ impl Aws {
         })
     }
 
-    /// Begins to delete a stack.
-    pub(crate) async fn delete_stack(&self, name: &str) -> Outcome<Result<(), Refusal>> {
+    /// Starts to delete a stack.
+    pub(crate) async fn delete_stack(&self, name: &str) -> Result<Result<(), Refusal>> {
         Ok(self.query(&form("DeleteStack", &[("StackName", name)])).await?.map(drop))
     }
 
     /// A stack by its name or id; `None` if there is none.
-    pub(crate) async fn stack(&self, name: &str) -> Outcome<Option<Stack>> {
+    pub(crate) async fn stack(&self, name: &str) -> Result<Option<Stack>> {
         match self.query(&form("DescribeStacks", &[("StackName", name)])).await? {
             Ok(xml) => Ok(stacks(&xml)?.into_iter().next()),
             Err(refusal) if refusal.message.contains("does not exist") => Ok(None),
@@ -82,19 +82,19 @@ impl Aws {
     }
 
     /// All stacks.
-    pub(crate) async fn stacks(&self) -> Outcome<Vec<Stack>> {
+    pub(crate) async fn stacks(&self) -> Result<Vec<Stack>> {
         let answer = self.query(&form("DescribeStacks", &[])).await?;
         stacks(&answer.or_fail(|| "cannot list the stacks".into())?)
     }
 
-    /// What happened to a stack, latest first.
-    pub(crate) async fn stack_events(&self, name: &str) -> Outcome<Vec<StackEvent>> {
+    /// The events of a stack, latest first.
+    pub(crate) async fn stack_events(&self, name: &str) -> Result<Vec<StackEvent>> {
         let answer = self.query(&form("DescribeStackEvents", &[("StackName", name)])).await?;
         events(&answer.or_fail(|| format!("cannot read what happened to the stack {name}"))?)
     }
 
     /// The template itself, or the address of one that is too long to be sent along.
-    async fn template_field(&self, name: &str, template: &str) -> Outcome<(&'static str, String)> {
+    async fn template_field(&self, name: &str, template: &str) -> Result<(&'static str, String)> {
         if template.len() <= TEMPLATE_BODY_MAX {
             return Ok(("TemplateBody", template.to_owned()));
         }
@@ -103,7 +103,7 @@ impl Aws {
         Ok(("TemplateURL", url))
     }
 
-    async fn query(&self, body: &str) -> Outcome<Result<String, Refusal>> {
+    async fn query(&self, body: &str) -> Result<Result<String, Refusal>> {
         self.send(Call {
             service: "cloudformation",
             method: Method::POST,
@@ -162,7 +162,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-fn parse(xml: &str) -> Outcome<Document<'_>> {
+fn parse(xml: &str) -> Result<Document<'_>> {
     Document::parse(xml).context(|| "CloudFormation answers with no XML".into())
 }
 
@@ -181,7 +181,7 @@ fn members<'a, 'i>(node: Node<'a, 'i>, list: &str) -> impl Iterator<Item = Node<
         .into_iter()
 }
 
-fn stacks(xml: &str) -> Outcome<Vec<Stack>> {
+fn stacks(xml: &str) -> Result<Vec<Stack>> {
     let document = parse(xml)?;
     Ok(members(document.root(), "Stacks")
         .map(|stack| Stack {
@@ -195,7 +195,7 @@ fn stacks(xml: &str) -> Outcome<Vec<Stack>> {
         .collect())
 }
 
-fn events(xml: &str) -> Outcome<Vec<StackEvent>> {
+fn events(xml: &str) -> Result<Vec<StackEvent>> {
     let document = parse(xml)?;
     Ok(members(document.root(), "StackEvents")
         .map(|event| StackEvent {

@@ -1,4 +1,4 @@
-//! Lambda: which functions there are, and new code for them.
+//! Lambda: lists functions and updates their code.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Aws, Call, OrFail as _, Refusal};
-use crate::failure::{Context as _, Outcome};
+use crate::failure::{Context as _, Result};
 
-/// A function as it is deployed.
+/// A deployed function.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Function {
@@ -33,7 +33,7 @@ struct Environment {
 }
 
 impl Function {
-    /// What it finds in its environment.
+    /// Its environment variables.
     pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
         &self.environment.variables
     }
@@ -46,9 +46,9 @@ struct Page {
 }
 
 impl Aws {
-    /// All functions whose names begin so.
-    pub(crate) async fn functions(&self, prefix: &str) -> Outcome<Vec<Function>> {
-        // One page: there are 50 to a page, and the signature here knows no query to ask for more.
+    /// All functions whose names begin with `prefix`.
+    pub(crate) async fn functions(&self, prefix: &str) -> Result<Vec<Function>> {
+        // One page holds 50 functions; the signature here supports no query, so no further page can be read.
         let answer = self.lambda(Method::GET, "/2015-03-31/functions/", None).await?;
         let page: Page =
             serde_json::from_value(answer.or_fail(|| "cannot list the functions".into())?)
@@ -60,24 +60,19 @@ impl Aws {
     }
 
     /// One function.
-    pub(crate) async fn function(&self, name: &str) -> Outcome<Function> {
+    pub(crate) async fn function(&self, name: &str) -> Result<Function> {
         let path = format!("/2015-03-31/functions/{name}/configuration");
         let answer = self.lambda(Method::GET, &path, None).await?;
-        serde_json::from_value(answer.or_fail(|| format!("cannot look at the function {name}"))?)
+        serde_json::from_value(answer.or_fail(|| format!("cannot read the function {name}"))?)
             .context(|| format!("cannot understand the function {name}"))
     }
 
-    /// Begins to run new code.
-    pub(crate) async fn update_function_code(
-        &self,
-        name: &str,
-        bucket: &str,
-        key: &str,
-    ) -> Outcome {
+    /// Starts an update of the function's code.
+    pub(crate) async fn update_function_code(&self, name: &str, bucket: &str, key: &str) -> Result {
         let path = format!("/2015-03-31/functions/{name}/code");
         let body = json!({"S3Bucket": bucket, "S3Key": key});
         let answer = self.lambda(Method::PUT, &path, Some(&body)).await?;
-        answer.or_fail(|| format!("cannot give the function {name} its new code")).map(drop)
+        answer.or_fail(|| format!("cannot update the code of the function {name}")).map(drop)
     }
 
     async fn lambda(
@@ -85,7 +80,7 @@ impl Aws {
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Outcome<Result<Value, Refusal>> {
+    ) -> Result<Result<Value, Refusal>> {
         let headers = vec![("content-type", "application/json".to_owned())];
         self.send_json(Call { service: "lambda", method, path, headers, body: Vec::new() }, body)
             .await

@@ -1,17 +1,17 @@
-//! CloudWatch Logs: what functions printed.
+//! CloudWatch Logs: reads the functions' log lines.
 
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Aws, Call, OrFail as _, Refusal};
-use crate::failure::{Context as _, Outcome};
+use crate::failure::{Context as _, Result};
 
 /// One line of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LogEvent {
-    /// Names the line among all others.
+    /// The unique id of the line.
     #[serde(default)]
     pub(crate) event_id: String,
     /// Milliseconds since 1970.
@@ -29,13 +29,13 @@ struct Page {
 }
 
 impl Aws {
-    /// What a group of logs holds since then, of all or with `word` in it; nothing if there is no such group yet.
+    /// The lines of a log group since a time, of those that contain `word` if it is given; none if the group does not exist.
     pub(crate) async fn log_events(
         &self,
         group: &str,
         since_ms: i64,
         word: Option<&str>,
-    ) -> Outcome<Vec<LogEvent>> {
+    ) -> Result<Vec<LogEvent>> {
         let (mut found, mut token) = (Vec::new(), None);
         loop {
             let mut body = json!({"logGroupName": group, "startTime": since_ms});
@@ -51,7 +51,7 @@ impl Aws {
             };
             let page: Page = serde_json::from_value(answer)
                 .context(|| format!("cannot understand the logs of {group}"))?;
-            // The local cloud takes any pattern, and passes everything.
+            // The local cloud accepts any pattern, and does not filter.
             let has_it = |it: &LogEvent| word.is_none_or(|word| it.message.contains(word));
             found.extend(page.events.into_iter().filter(has_it));
             token = page.next_token;
@@ -61,7 +61,7 @@ impl Aws {
         }
     }
 
-    async fn logs(&self, action: &str, body: &Value) -> Outcome<Result<Value, Refusal>> {
+    async fn logs(&self, action: &str, body: &Value) -> Result<Result<Value, Refusal>> {
         let headers = vec![
             ("content-type", "application/x-amz-json-1.1".to_owned()),
             ("x-amz-target", format!("Logs_20140328.{action}")),

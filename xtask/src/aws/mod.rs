@@ -1,6 +1,6 @@
-//! The few calls to AWS that deploying takes, over plain HTTP.
+//! The AWS calls that a deployment needs, over plain HTTP.
 //!
-//! Three SDK crates would do the same, and take a newcomer five more minutes to compile.
+//! Three SDK crates would do the same, and add five minutes to the first build.
 
 mod cloudformation;
 mod lambda;
@@ -17,16 +17,16 @@ use serde_json::Value;
 pub(crate) use cloudformation::Stack;
 
 use crate::clock;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 
 /// The local cloud's account.
 pub(crate) const LOCAL_ACCOUNT: &str = "000000000000";
 /// The local cloud's region.
 pub(crate) const LOCAL_REGION: &str = "us-east-1";
-/// Far longer than any call here takes, so that a cloud that hangs is told from one that works.
+/// Far longer than any call here takes; a cloud that takes longer hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// As much of a refusal's words as anybody reads.
+/// The length to which an error message is shortened, in characters.
 const MESSAGE_MAX: usize = 600;
 
 /// An AWS account that can be called.
@@ -38,7 +38,7 @@ pub(crate) struct Aws {
     credentials: Credentials,
 }
 
-/// Who calls.
+/// The caller's credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     access_key: String,
@@ -55,18 +55,18 @@ struct Call<'a> {
     body: Vec<u8>,
 }
 
-/// An answer that says no.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// Such as `ValidationError`.
     pub(crate) code: String,
-    /// In AWS's words.
+    /// AWS's message.
     pub(crate) message: String,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Some messages repeat all that was sent: the end says what is wrong with it.
+        // Some messages repeat the whole request, and name the error at the end.
         let characters = self.message.chars().count();
         if characters <= MESSAGE_MAX {
             return write!(f, "{}: {}", self.code, self.message);
@@ -79,16 +79,21 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What comes back: the body, or AWS's no.
+/// The body of a response, or AWS's error.
 type Answer = Result<String, Refusal>;
 
 /// An HTTP client for addresses on this machine.
-pub(crate) fn http_client() -> Outcome<reqwest::Client> {
-    // reqwest wants to know who does TLS, though nothing here uses it; a second choice is refused, and is the same.
+pub(crate) fn http_client() -> Result<reqwest::Client> {
+    http_client_within(TIMEOUT)
+}
+
+/// The same with another limit for a whole request.
+pub(crate) fn http_client_within(timeout: Duration) -> Result<reqwest::Client> {
+    // reqwest needs a TLS provider even without TLS. A second call is an error that changes nothing.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder()
-        .timeout(TIMEOUT)
-        // A proxy is for what is elsewhere.
+        .timeout(timeout)
+        // Proxies are for other machines.
         .no_proxy()
         .build()
         .context(|| "cannot make an HTTP client".into())
@@ -96,7 +101,7 @@ pub(crate) fn http_client() -> Outcome<reqwest::Client> {
 
 impl Aws {
     /// The local cloud on this port.
-    pub(crate) fn local(port: u16) -> Outcome<Self> {
+    pub(crate) fn local(port: u16) -> Result<Self> {
         Ok(Self {
             http: http_client()?,
             endpoint: format!("http://127.0.0.1:{port}"),
@@ -108,17 +113,17 @@ impl Aws {
         })
     }
 
-    /// Where it is called.
+    /// Its address.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The address of a REST API on the local cloud, which knows no host names.
-    pub(crate) fn execute_api(&self, api: &str, stage: &str) -> String {
-        format!("{}/_aws/execute-api/{api}/{stage}", self.endpoint)
+    /// The address of a REST API with an id of its own choice on the local cloud (`localstack/README.md`).
+    pub(crate) fn named_api(&self, api: &str, stage: &str) -> String {
+        format!("{}/{api}/{stage}", self.endpoint)
     }
 
-    async fn send(&self, call: Call<'_>) -> Outcome<Answer> {
+    async fn send(&self, call: Call<'_>) -> Result<Answer> {
         let url = format!("{}{}", self.endpoint, call.path);
         let what = || format!("cannot call {} at {}", call.service, self.endpoint);
         let host = self.endpoint.trim_start_matches("http://").trim_start_matches("https://");
@@ -152,7 +157,7 @@ impl Aws {
         &self,
         mut call: Call<'_>,
         body: Option<&Value>,
-    ) -> Outcome<Result<Value, Refusal>> {
+    ) -> Result<Result<Value, Refusal>> {
         if let Some(body) = body {
             call.body = body.to_string().into_bytes();
         }
@@ -166,7 +171,7 @@ impl Aws {
     }
 }
 
-/// Reads an error's code and words, whichever way the service writes them.
+/// Reads an error's code and message from JSON, XML or plain text.
 fn refusal(status: u16, text: &str) -> Refusal {
     if let Ok(json) = serde_json::from_str::<Value>(text) {
         let word =
@@ -200,14 +205,14 @@ impl NamedNode for roxmltree::Node<'_, '_> {
     }
 }
 
-/// Makes a failure of a refusal that nothing can be done about here.
+/// Turns an error of AWS into a failure.
 pub(crate) trait OrFail<T> {
-    /// Turns AWS's no into the failure of `what`.
-    fn or_fail(self, what: impl FnOnce() -> String) -> Outcome<T>;
+    /// Turns AWS's error into the failure of `what`.
+    fn or_fail(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T> OrFail<T> for Result<T, Refusal> {
-    fn or_fail(self, what: impl FnOnce() -> String) -> Outcome<T> {
+    fn or_fail(self, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|refusal| Failure::new(what()).because(refusal))
     }
 }

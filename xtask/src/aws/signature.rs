@@ -1,4 +1,4 @@
-//! Signature Version 4, by which AWS knows who calls.
+//! Signature Version 4, which authenticates requests to AWS.
 
 use jiff::Timestamp;
 use ring::hmac;
@@ -28,7 +28,7 @@ pub(super) fn headers(
     let content = hash(request.body);
     let mut headers = vec![("host", request.host.to_owned())];
     if request.service == "s3" {
-        // S3 alone wants the body's hash in a header too.
+        // Only S3 needs the body's hash in a header too.
         headers.push(("x-amz-content-sha256", content.clone()));
     }
     headers.push(("x-amz-date", time.clone()));

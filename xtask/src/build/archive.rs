@@ -7,14 +7,14 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::bootstrap;
-use crate::failure::{Context as _, Outcome};
+use crate::failure::{Context as _, Result};
 use crate::files;
 
 /// The best that deflate can: a smaller zip is a faster cold start.
 const LEVEL: i64 = 9;
 
 /// Writes `<name>.zip` beside the function's bootstrap.
-pub(crate) fn write(folder: &Path, name: &str) -> Outcome<(PathBuf, usize)> {
+pub(crate) fn write(folder: &Path, name: &str) -> Result<(PathBuf, usize)> {
     let path = bootstrap(folder, name);
     let content = std::fs::read(&path).context(|| format!("cannot read {}", path.display()))?;
     let zip = pack(&content).context(|| format!("cannot zip {name}"))?;

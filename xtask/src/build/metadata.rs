@@ -1,9 +1,9 @@
-//! Which functions there are: the binaries of the packages in `functions/`, as cargo knows them.
+//! Lists the functions: the binaries of the packages in `functions/`, from `cargo metadata`.
 
 use serde::Deserialize;
 
 use crate::command::Program;
-use crate::failure::{Context as _, Outcome};
+use crate::failure::{Context as _, Result};
 use crate::layout::Layout;
 
 #[derive(Debug, Deserialize)]
@@ -24,7 +24,7 @@ struct Target {
 }
 
 /// The names of all functions, in order.
-pub(crate) async fn binaries(layout: &Layout) -> Outcome<Vec<String>> {
+pub(crate) async fn binaries(layout: &Layout) -> Result<Vec<String>> {
     let text = Program::cargo(&layout.root)
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .read()

@@ -1,4 +1,4 @@
-//! Builds the functions, and leaves each where cargo-lambda would: `target/lambda/<binary>/bootstrap`.
+//! Builds the functions into cargo-lambda's layout: `target/lambda/<binary>/bootstrap`.
 
 pub(crate) mod archive;
 mod metadata;
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::command::Program;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 use crate::layout::Layout;
 use crate::ui::Ui;
@@ -34,26 +34,27 @@ impl Profile {
     }
 }
 
-/// The functions as they lie in `target/lambda/`.
+/// The functions in `target/lambda/`.
 #[derive(Debug)]
 pub(crate) struct Built {
     /// The hash of each binary's content, by its name.
     pub(crate) hashes: BTreeMap<String, String>,
-    /// How many differ from what lay there before.
+    /// How many have changed.
     pub(crate) changed: usize,
 }
 
 /// Builds every function for this machine.
-pub(crate) async fn functions(layout: &Layout, ui: Ui, profile: Profile) -> Outcome<Built> {
+pub(crate) async fn functions(layout: &Layout, ui: Ui, profile: Profile) -> Result<Built> {
     let names = binaries(layout).await?;
     let step = ui.loud_step(format!("Build {} functions", names.len()));
-    // No package is named: so that cargo unites the features of the same packages each time, and builds nothing twice.
-    let mut cargo = Program::cargo(&layout.root).args(["build", "--profile", profile.name()]);
+    // No package is named, so that cargo unifies the features of the same packages each time, and builds nothing twice.
+    let mut cargo = Program::cargo(&layout.root).quiet(ui.is_quiet());
+    cargo = cargo.args(["build", "--profile", profile.name()]);
     for name in &names {
         cargo = cargo.args(["--bin", name]);
     }
     if !names.is_empty() {
-        cargo.run().await.map_err(|failure| failure.advise("mend what the compiler says above"))?;
+        cargo.run().await.map_err(|failure| failure.advise("fix the errors above"))?;
     }
     let built = install(layout, &names, &layout.target().join(profile.name()))?;
     step.done(match built.changed {
@@ -64,7 +65,7 @@ pub(crate) async fn functions(layout: &Layout, ui: Ui, profile: Profile) -> Outc
 }
 
 /// Builds every function for AWS's ARM processors, with cargo-lambda and zig.
-pub(crate) async fn functions_for_arm(layout: &Layout, ui: Ui) -> Outcome<Built> {
+pub(crate) async fn functions_for_arm(layout: &Layout, ui: Ui) -> Result<Built> {
     let names = binaries(layout).await?;
     let cargo_lambda = crate::cargo_lambda::ensure_with_zig(layout, ui).await?;
     let step = ui.loud_step(format!("Build {} functions for arm64", names.len()));
@@ -81,8 +82,8 @@ pub(crate) async fn functions_for_arm(layout: &Layout, ui: Ui) -> Outcome<Built>
     Ok(built)
 }
 
-/// Puts what cargo built where the functions lie; what is the same there stays untouched.
-fn install(layout: &Layout, names: &[String], from: &Path) -> Outcome<Built> {
+/// Copies the binaries into the functions' folders; an unchanged one is not touched.
+fn install(layout: &Layout, names: &[String], from: &Path) -> Result<Built> {
     let mut built = Built { hashes: BTreeMap::new(), changed: 0 };
     for name in names {
         let content =
@@ -93,12 +94,12 @@ fn install(layout: &Layout, names: &[String], from: &Path) -> Outcome<Built> {
         }
         built.hashes.insert(name.clone(), files::hash(&content));
     }
-    remove_strangers(&layout.lambda(), names)?;
+    remove_unknown(&layout.lambda(), names)?;
     Ok(built)
 }
 
-/// Removes the folders of functions that are no more.
-fn remove_strangers(folder: &Path, names: &[String]) -> Outcome {
+/// Removes the folders of functions that no longer exist.
+fn remove_unknown(folder: &Path, names: &[String]) -> Result {
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {
         let path = entry.context(|| format!("cannot list {}", folder.display()))?.path();
@@ -111,13 +112,13 @@ fn remove_strangers(folder: &Path, names: &[String]) -> Outcome {
     Ok(())
 }
 
-/// What lies in `target/lambda/`, as an earlier build left it.
-pub(crate) async fn existing(layout: &Layout) -> Outcome<Built> {
+/// The functions in `target/lambda/` from an earlier build.
+pub(crate) async fn existing(layout: &Layout) -> Result<Built> {
     let names = binaries(layout).await?;
     look(&layout.lambda(), &names)
 }
 
-fn look(folder: &Path, names: &[String]) -> Outcome<Built> {
+fn look(folder: &Path, names: &[String]) -> Result<Built> {
     let mut hashes = BTreeMap::new();
     for name in names {
         let path = folder.join(name).join("bootstrap");
@@ -130,7 +131,7 @@ fn look(folder: &Path, names: &[String]) -> Outcome<Built> {
     Ok(Built { hashes, changed: 0 })
 }
 
-/// Where a function lies.
+/// The path of a function's binary.
 pub(crate) fn bootstrap(folder: &Path, name: &str) -> PathBuf {
     folder.join(name).join("bootstrap")
 }

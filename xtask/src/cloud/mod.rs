@@ -1,4 +1,4 @@
-//! The local cloud as a process: started, found again, and stopped with all that it started.
+//! The process of the local cloud: starts it, finds it, and stops it with everything that it started.
 
 mod record;
 
@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use crate::aws::{Aws, http_client};
 use crate::clock;
 use crate::command::last_lines;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 use crate::layout::Layout;
 use crate::proc::{self, Process};
@@ -23,26 +23,26 @@ use crate::ui::Ui;
 
 pub(crate) use record::Record;
 
-/// LocalStack's own, so that tools find it.
+/// LocalStack's default port, which other tools use too.
 pub(crate) const DEFAULT_PORT: u16 = 4566;
 /// It takes 2 s; a machine under load, or one that has yet to compile its Python, takes longer.
 const START_LIMIT: Duration = Duration::from_secs(90);
-/// It takes 1 s; then it is no longer asked.
+/// It takes 1 s; after this it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
-/// What was killed is gone as soon as the kernel gets to it.
+/// A killed process ends as soon as the kernel handles the signal.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A running local cloud.
 #[derive(Debug, Clone)]
 pub(crate) struct Cloud {
-    /// Which process it is, and how it was asked for.
+    /// Its process, port and settings.
     pub(crate) record: Record,
     /// How to call it.
     pub(crate) aws: Aws,
 }
 
-/// A cloud that this command started: it is stopped again, unless the command succeeds.
+/// A cloud that this command started; it is stopped again unless the command succeeds.
 #[derive(Debug)]
 pub(crate) struct Started {
     layout: Layout,
@@ -75,28 +75,28 @@ impl Drop for Started {
 }
 
 /// The cloud of this clone, if it runs.
-pub(crate) fn find(layout: &Layout) -> Outcome<Option<Cloud>> {
+pub(crate) fn find(layout: &Layout) -> Result<Option<Cloud>> {
     let Some(record) = Record::read(layout)?.filter(Record::is_running) else { return Ok(None) };
     let aws = Aws::local(record.port)?;
     Ok(Some(Cloud { record, aws }))
 }
 
 /// The cloud of this clone, or a failure that says how to start it.
-pub(crate) fn require(layout: &Layout) -> Outcome<Cloud> {
+pub(crate) fn require(layout: &Layout) -> Result<Cloud> {
     find(layout)?.ok_or_else(|| {
         Failure::new("the local cloud is not running").advise("run `cargo xtask up`")
     })
 }
 
-/// A port that nobody listens on.
-pub(crate) fn free_port() -> Outcome<u16> {
+/// A free port.
+pub(crate) fn free_port() -> Result<u16> {
     let listener =
         std::net::TcpListener::bind("127.0.0.1:0").context(|| "cannot find a free port".into())?;
     Ok(listener.local_addr().context(|| "cannot find a free port".into())?.port())
 }
 
-/// Says who holds the port, if somebody does.
-pub(crate) fn require_free(port: u16) -> Outcome {
+/// Fails with the process that uses the port, if it is in use.
+pub(crate) fn require_free(port: u16) -> Result {
     let Some(listener) = proc::listener(port) else { return Ok(()) };
     let who = match listener.pid {
         Some(pid) => format!("process {pid} listens there: {}", listener.command),
@@ -113,10 +113,10 @@ pub(crate) async fn start(
     ui: Ui,
     interpreter: &Path,
     mut record: Record,
-) -> Outcome<(Cloud, Started)> {
+) -> Result<(Cloud, Started)> {
     require_free(record.port)?;
     let step = ui.step(format!("Start the local cloud on 127.0.0.1:{}", record.port));
-    // Nothing of an earlier cloud serves this one.
+    // Nothing of an earlier cloud can be used.
     forget(layout)?;
     files::make_folder(&layout.cloud())?;
     record.process = spawn(layout, interpreter, record.port)?;
@@ -128,7 +128,7 @@ pub(crate) async fn start(
     Ok((Cloud { record, aws }, started))
 }
 
-fn spawn(layout: &Layout, interpreter: &Path, port: u16) -> Outcome<Process> {
+fn spawn(layout: &Layout, interpreter: &Path, port: u16) -> Result<Process> {
     let log = layout.cloud_log();
     let what = || format!("cannot open {}", log.display());
     let out = File::create(&log).context(what)?;
@@ -153,7 +153,7 @@ fn spawn(layout: &Layout, interpreter: &Path, port: u16) -> Outcome<Process> {
         .ok_or_else(|| why_not_started(layout, "the local cloud ended at once"))
 }
 
-async fn wait_until_ready(layout: &Layout, record: &Record) -> Outcome {
+async fn wait_until_ready(layout: &Layout, record: &Record) -> Result {
     let http = http_client()?;
     let health = format!("http://127.0.0.1:{}/_localstack/health", record.port);
     let started = clock::start();
@@ -176,12 +176,12 @@ fn why_not_started(layout: &Layout, what: &str) -> Failure {
     let log = layout.cloud_log();
     let said = fs::read_to_string(&log).unwrap_or_default();
     Failure::new(what)
-        .because(format!("its last words were\n{}", last_lines(&said, 12)))
+        .because(format!("the end of its log is\n{}", last_lines(&said, 12)))
         .advise(format!("read {}", layout.shown(&log)))
 }
 
-/// Stops the cloud and all that it started, for certain, and removes what it left.
-pub(crate) fn stop(layout: &Layout, record: &Record) -> Outcome {
+/// Stops the cloud and everything that it started, and removes its files.
+pub(crate) fn stop(layout: &Layout, record: &Record) -> Result {
     let mut left = record.process.descendants();
     left.push(record.process.clone());
     record.process.signal(Signal::TERM);
@@ -194,7 +194,7 @@ pub(crate) fn stop(layout: &Layout, record: &Record) -> Outcome {
         wait_for_end(&mut left, KILL_LIMIT);
     }
     wait_for_port(record.port, KILL_LIMIT);
-    // What it started after the look, had it not died with the cloud.
+    // Processes that it started after they were listed.
     let mut strays = functions(layout, record.port);
     for process in &strays {
         process.signal_group(Signal::KILL);
@@ -234,8 +234,8 @@ fn wait_for_end(processes: &mut Vec<Process>, limit: Duration) {
     }
 }
 
-/// Removes what only a running cloud has: the tools, the keys and the log stay.
-fn forget(layout: &Layout) -> Outcome {
+/// Removes the files of a running cloud; the tools, the keys and the log stay.
+fn forget(layout: &Layout) -> Result {
     for path in [
         layout.cloud(),
         layout.cloud_record(),

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use crate::build::{self, Profile, archive};
 use crate::cli::BuildArgs;
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::layout::Layout;
 use crate::ui::Ui;
 
-pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &BuildArgs) -> Outcome<ExitCode> {
+pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &BuildArgs) -> Result<ExitCode> {
     let (built, folder) = if arguments.arm64 {
         (build::functions_for_arm(layout, ui).await?, layout.target().join("lambda-arm64"))
     } else {

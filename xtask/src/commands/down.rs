@@ -1,14 +1,14 @@
-//! `down`: the local cloud stopped, with all that it started.
+//! `down`: stops the local cloud with everything that it started.
 
 use std::process::ExitCode;
 
 use crate::cloud::{self, Record};
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::ui::Ui;
 
-pub(crate) fn run(layout: &Layout, ui: Ui) -> Outcome<ExitCode> {
+pub(crate) fn run(layout: &Layout, ui: Ui) -> Result<ExitCode> {
     let _lock = Lock::take(layout)?;
     match Record::read(layout)? {
         None => ui.say("The local cloud is not up."),
@@ -16,7 +16,11 @@ pub(crate) fn run(layout: &Layout, ui: Ui) -> Outcome<ExitCode> {
             let was_running = record.is_running();
             let step = ui.step("Stop the local cloud");
             cloud::stop(layout, &record)?;
-            step.done(if was_running { "no process is left" } else { "it had ended already" });
+            step.done(if was_running {
+                "all processes have ended"
+            } else {
+                "it had ended already"
+            });
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,24 +1,28 @@
-//! `logs`: what functions print.
+//! `logs`: the functions' log records.
+
+mod record;
 
 use std::collections::HashSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
+use crate::api_client::ApiClient;
 use crate::cli::LogsArgs;
 use crate::clock;
 use crate::cloud;
 use crate::deploy::function_name;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Result};
 use crate::layout::Layout;
+use crate::token::Scope;
 use crate::ui::Ui;
 
+use record::Record;
+
 const POLL: Duration = Duration::from_millis(500);
-/// Lines arrive up to half a second late: look again at the last seconds, and show what is new.
+/// Lines arrive up to half a second late: read the last seconds again, and show what is new.
 const OVERLAP_MS: i64 = 5_000;
 
-pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &LogsArgs) -> Outcome<ExitCode> {
+pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &LogsArgs) -> Result<ExitCode> {
     let cloud = cloud::require(layout)?;
     let functions = cloud.aws.functions(&function_name("")).await?;
     let mut names: Vec<_> = functions
@@ -32,9 +36,17 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &LogsArgs) -> Outcom
         }
         names.retain(|it| it == wanted);
     }
-    let booking = arguments.booking.map(|it| it.to_string());
-    let mut since = clock::epoch_ms().saturating_sub(arguments.since);
-    let mut shown = HashSet::new();
+    let booking = match &arguments.booking {
+        Some(id) => {
+            let operator = ApiClient::at(layout, &cloud, Scope::Operator, "logs")?;
+            Some(id.resolve(&operator).await?.to_string())
+        }
+        None => None,
+    };
+    let back = i64::try_from(arguments.since.as_millis()).unwrap_or(i64::MAX);
+    let mut since = clock::epoch_ms().saturating_sub(back);
+    let mut seen = HashSet::new();
+    let mut is_first = true;
     loop {
         let mut events = Vec::new();
         for name in &names {
@@ -44,57 +56,72 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &LogsArgs) -> Outcom
             }
         }
         events.sort_by_key(|(event, _)| event.timestamp);
+        let mut shown = 0;
         for (event, name) in events {
-            if shown.insert((name.clone(), event.event_id, event.timestamp, event.message.clone()))
-            {
-                let time = ui.paint_out.faint(time_of_day(event.timestamp));
-                let name = ui.paint_out.name(format!("{name:<17}"));
-                ui.print(format!("{time} {name} {}", event.message.trim_end()))?;
+            let key = (name.clone(), event.event_id, event.timestamp, event.message.clone());
+            if !seen.insert(key) {
+                continue;
             }
+            let record = Record::read(name, event.timestamp, &event.message);
+            if !record.is_shown(arguments.level, arguments.json) {
+                continue;
+            }
+            shown += 1;
+            ui.print(if arguments.json { record.json() } else { record.line(ui.paint_out) })?;
         }
+        if is_first && shown == 0 {
+            ui.say(nothing(arguments, booking.as_deref()));
+        }
+        is_first = false;
         if !arguments.follow {
             return Ok(ExitCode::SUCCESS);
         }
         since = since.max(clock::epoch_ms().saturating_sub(OVERLAP_MS));
-        shown.retain(|(_, _, timestamp, _)| *timestamp >= since);
+        seen.retain(|(_, _, timestamp, _)| *timestamp >= since);
         tokio::time::sleep(POLL).await;
     }
 }
 
-fn time_of_day(epoch_ms: i64) -> String {
-    let time = Timestamp::from_millisecond(epoch_ms).unwrap_or_default();
-    time.strftime("%H:%M:%S%.3f").to_string()
-}
-
-/// Reads `30s`, `10m` or `2h` as milliseconds.
-pub(crate) fn parse_since(text: &str) -> Result<i64, String> {
-    let wrong = || "write it as 30s, 10m or 2h".to_owned();
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let unit_ms = match unit {
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(wrong()),
+/// The sentence for an empty result.
+fn nothing(arguments: &LogsArgs, booking: Option<&str>) -> String {
+    let of = arguments.function.as_deref().unwrap_or("any function");
+    let about = booking.map(|it| format!(" about booking {it}")).unwrap_or_default();
+    let at = match arguments.level {
+        Some(level) => format!(" at level {level:?} or above").to_lowercase(),
+        None => String::new(),
     };
-    let number: u32 = number.parse().map_err(|error| format!("{}: {error}", wrong()))?;
-    Ok(i64::from(number).saturating_mul(unit_ms))
+    let back = clock::human(arguments.since);
+    let next = if arguments.follow {
+        "waiting for new ones, until Ctrl-C"
+    } else {
+        "`--since 2h` looks further back"
+    };
+    format!("No log records of {of}{about}{at} in the last {back}; {next}.")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_since, time_of_day};
+    use clap::Parser as _;
 
-    #[test]
-    fn how_far_back_is_read_with_its_unit() {
-        assert_eq!(parse_since("30s"), Ok(30_000));
-        assert_eq!(parse_since("2h"), Ok(7_200_000));
-        for wrong in ["", "m", "10", "-1m", "1d", "1µ"] {
-            assert!(parse_since(wrong).is_err(), "{wrong}");
-        }
+    use super::nothing;
+    use crate::cli::{Cli, Command, LogsArgs};
+
+    fn arguments(line: &[&str]) -> LogsArgs {
+        let cli = Cli::try_parse_from([&["xtask", "logs"], line].concat()).expect("parsed");
+        let Command::Logs(arguments) = cli.command else { unreachable!("it is `logs`") };
+        arguments
     }
 
     #[test]
-    fn the_time_of_day_has_milliseconds() {
-        assert_eq!(time_of_day(1_000), "00:00:01.000");
+    fn an_empty_result_is_a_sentence_that_says_what_to_do() {
+        assert_eq!(
+            nothing(&arguments(&[]), None),
+            "No log records of any function in the last 10 min 00 s; `--since 2h` looks further back."
+        );
+        assert_eq!(
+            nothing(&arguments(&["parking-react", "--level", "warn", "--follow"]), Some("b1")),
+            "No log records of parking-react about booking b1 at level warn or above in the last \
+             10 min 00 s; waiting for new ones, until Ctrl-C."
+        );
     }
 }

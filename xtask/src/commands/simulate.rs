@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::SimulateArgs;
 use crate::command::Program;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 use crate::layout::Layout;
 use crate::ui::Ui;
@@ -39,13 +39,17 @@ struct Fault {
     replace: String,
 }
 
-pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &SimulateArgs) -> Outcome<ExitCode> {
+pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &SimulateArgs) -> Result<ExitCode> {
     if arguments.planted_faults {
-        planted_faults(layout, ui).await?;
+        let found = planted_faults(layout, ui).await?;
+        if arguments.json {
+            ui.print_json(&found)?;
+        }
+        require_all_found(&found)?;
         return Ok(ExitCode::SUCCESS);
     }
     let profile = if arguments.release { "release" } else { "local" };
-    let program = build(&layout.root, layout, profile).await?;
+    let program = build(&layout.root, layout, ui, profile).await?;
     let mut simulate = Program::new(program, &layout.root);
     for (name, value) in [
         ("--seeds", arguments.seeds),
@@ -57,8 +61,10 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &SimulateArgs) -> Ou
             simulate = simulate.arg(name).arg(value.to_string());
         }
     }
-    if arguments.compare {
-        simulate = simulate.arg("--compare");
+    for (flag, is_given) in [("--compare", arguments.compare), ("--json", arguments.json)] {
+        if is_given {
+            simulate = simulate.arg(flag);
+        }
     }
     simulate
         .run()
@@ -68,17 +74,42 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &SimulateArgs) -> Ou
 }
 
 /// Builds the program from the tree at `root`; answers where it is.
-async fn build(root: &Path, layout: &Layout, profile: &str) -> Outcome<PathBuf> {
+async fn build(root: &Path, layout: &Layout, ui: Ui, profile: &str) -> Result<PathBuf> {
     // No package is named: so that cargo unites the features of the same packages each time, and builds nothing twice.
-    let cargo =
-        Program::cargo(root).args(["build", "--profile", profile, "--workspace", "--locked"]);
+    let cargo = Program::cargo(root).quiet(ui.is_quiet()).args([
+        "build",
+        "--profile",
+        profile,
+        "--workspace",
+        "--locked",
+    ]);
     let target = layout.target();
     cargo.args(["--bin", "simulate", "--target-dir"]).arg(&target).run().await?;
     Ok(target.join(profile).join("simulate"))
 }
 
-/// Plants every fault in a copy of the repository, and sees to it that each is found.
-pub(crate) async fn planted_faults(layout: &Layout, ui: Ui) -> Outcome {
+/// Whether a planted fault was found, as `--json` prints it.
+#[derive(Debug, Serialize)]
+pub(crate) struct FaultFound {
+    name: String,
+    what: String,
+    found: bool,
+    /// What the simulation reported.
+    report: Option<String>,
+}
+
+/// Fails if a fault was not found.
+pub(crate) fn require_all_found(faults: &[FaultFound]) -> Result {
+    let missed: Vec<_> = faults.iter().filter(|it| !it.found).map(|it| it.name.as_str()).collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{DAYS_MAX} days do not show: {}", missed.join(", ")))
+        .advise("a law is missing, or the days never come to it"))
+}
+
+/// Plants every fault in a copy of the repository, and looks for each.
+pub(crate) async fn planted_faults(layout: &Layout, ui: Ui) -> Result<Vec<FaultFound>> {
     let faults: Vec<Fault> =
         serde_yaml_ng::from_str(&files::read_text(&layout.root.join(PLANTED))?)
             .context(|| format!("cannot understand {PLANTED}"))?;
@@ -86,7 +117,7 @@ pub(crate) async fn planted_faults(layout: &Layout, ui: Ui) -> Outcome {
     let tree = folder.join("tree");
     copy(layout, &tree, &faults).await?;
     let step = ui.loud_step(format!("Build the simulation with {} faults planted", faults.len()));
-    let built = build(&tree, layout, "local").await?;
+    let built = build(&tree, layout, ui, "local").await?;
     // The next build of the repository itself takes its place.
     let program = folder.join("simulate");
     let content = std::fs::read(&built).context(|| format!("cannot read {}", built.display()))?;
@@ -95,28 +126,27 @@ pub(crate) async fn planted_faults(layout: &Layout, ui: Ui) -> Outcome {
     let step = ui.step(format!("{DAYS_AS_IS} days with none of them"));
     days(&program, layout, None, DAYS_AS_IS).await?;
     step.done("every law holds");
-    let mut missed = Vec::new();
-    for fault in &faults {
-        let step = ui.step(format!("{}: {}", fault.name, fault.what));
-        match days(&program, layout, Some(&fault.name), DAYS_MAX).await {
+    let mut all = Vec::new();
+    for Fault { name, what, .. } in &faults {
+        let step = ui.step(format!("{name}: {what}"));
+        let report = match days(&program, layout, Some(name), DAYS_MAX).await {
             Ok(_) => {
-                missed.push(fault.name.as_str());
                 step.done("not found");
+                None
             }
             Err(failure) => match broken_law(&failure.to_string()) {
                 Some(law) => {
-                    step.done(law);
+                    step.done(&law);
+                    Some(law)
                 }
                 // Whatever stopped it, it was no law.
                 None => return Err(failure),
             },
-        }
+        };
+        let found = report.is_some();
+        all.push(FaultFound { name: name.clone(), what: what.clone(), found, report });
     }
-    if missed.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(format!("{DAYS_MAX} days do not show: {}", missed.join(", ")))
-        .advise("a law is missing, or the days never come to it"))
+    Ok(all)
 }
 
 async fn days(
@@ -124,7 +154,7 @@ async fn days(
     layout: &Layout,
     planted: Option<&str>,
     days: &str,
-) -> Outcome<String> {
+) -> Result<String> {
     let simulate = Program::new(program, &layout.root)
         .args(["--from", FIRST_DAY, "--seeds", days, "--fail-fast"])
         .env("PLANTED", planted.unwrap_or_default());
@@ -145,7 +175,7 @@ fn broken_law(said: &str) -> Option<String> {
 }
 
 /// Brings the copy up to date: what is as it was is not compiled again.
-async fn copy(layout: &Layout, tree: &Path, faults: &[Fault]) -> Outcome {
+async fn copy(layout: &Layout, tree: &Path, faults: &[Fault]) -> Result {
     let listed = Program::new("git", &layout.root)
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .read()
@@ -173,7 +203,7 @@ async fn copy(layout: &Layout, tree: &Path, faults: &[Fault]) -> Outcome {
 }
 
 /// Removes what an earlier copy has left and the repository has no more.
-fn prune(folder: &Path, kept: &BTreeSet<PathBuf>) -> Outcome {
+fn prune(folder: &Path, kept: &BTreeSet<PathBuf>) -> Result {
     let unreadable = || format!("cannot read {}", folder.display());
     for entry in std::fs::read_dir(folder).context(unreadable)? {
         let path = entry.context(unreadable)?.path();
@@ -186,7 +216,7 @@ fn prune(folder: &Path, kept: &BTreeSet<PathBuf>) -> Outcome {
     Ok(())
 }
 
-fn plant(text: &str, faults: &[&Fault]) -> Outcome<String> {
+fn plant(text: &str, faults: &[&Fault]) -> Result<String> {
     let mut planted = text.to_owned();
     for Fault { name, file, find, replace, .. } in faults {
         let times = text.matches(find.as_str()).count();

@@ -1,19 +1,19 @@
-//! `token`: a bearer token for the front door.
+//! `token`: a bearer token for the API.
 
 use std::process::ExitCode;
 
 use crate::cli::TokenArgs;
 use crate::cloud::Record;
 use crate::deploy::settings::Settings;
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::keys::Keys;
 use crate::layout::Layout;
 use crate::ui::Ui;
 use crate::{clock, token};
 
-pub(crate) fn run(layout: &Layout, ui: Ui, arguments: &TokenArgs) -> Outcome<ExitCode> {
+pub(crate) fn run(layout: &Layout, ui: Ui, arguments: &TokenArgs) -> Result<ExitCode> {
     let keys = Keys::ensure(layout)?;
-    // As the running cloud was told; without one, as the next will be.
+    // The settings of the running cloud; without one, those of the next.
     let asked = Record::read(layout)?.map(|it| it.settings).unwrap_or_default();
     let issuer = Settings::local(layout, &keys, &asked).issuer();
     let TokenArgs { scope, subject, ttl } = arguments;

@@ -1,4 +1,4 @@
-//! `up`: the platform on the local cloud, brought about or brought up to date.
+//! `up`: the platform on the local cloud, started or updated.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use crate::cli::UpArgs;
 use crate::cloud::{self, Cloud, Record, Started};
 use crate::deploy::settings::Settings;
 use crate::deploy::{self, Outputs, settings};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Result};
 use crate::keys::Keys;
 use crate::layout::Layout;
 use crate::lock::Lock;
@@ -22,11 +22,11 @@ pub(crate) struct Platform {
     pub(crate) keys: Keys,
     pub(crate) issuer: Issuer,
     pub(crate) outputs: Outputs,
-    /// Set if this command started the cloud: it goes with it unless told to stay.
+    /// Set if this command started the cloud, which then stops with the command unless `stay` is called.
     pub(crate) started: Option<Started>,
 }
 
-pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &UpArgs) -> Outcome<ExitCode> {
+pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &UpArgs) -> Result<ExitCode> {
     let begun = clock::start();
     let _lock = Lock::take(layout)?;
     let platform = bring_up(layout, ui, arguments).await?;
@@ -41,22 +41,29 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &UpArgs) -> Outcome<
 }
 
 /// The addresses and settings, as `up` and `status` show them.
-pub(crate) fn show(ui: Ui, cloud: &Cloud, outputs: &Outputs) -> Outcome {
-    let name = |it: &str| ui.paint_out.name(format!("{it:<17}"));
-    ui.print(format!("  {} {}", name("front door"), outputs.api_url))?;
+pub(crate) fn show(ui: Ui, cloud: &Cloud, outputs: &Outputs) -> Result {
+    let name = |it: &str| ui.paint_out.name(format!("{it:<19}"));
+    ui.print(format!("  {} {}", name("API"), outputs.api_url))?;
     ui.print(format!("  {} {}/web/", name("pages"), outputs.api_url))?;
-    ui.print(format!("  {} {}/operator/", name("control room"), outputs.api_url))?;
-    ui.print(format!("  {} {}/docs", name("all routes"), outputs.api_url))?;
-    ui.print(format!("  {} {}", name("payment provider"), outputs.payment_provider_url))?;
+    ui.print(format!("  {} {}/operator/", name("operator pages"), outputs.api_url))?;
+    ui.print(format!("  {} {}/docs", name("API reference"), outputs.api_url))?;
+    let sandbox = match cloud.record.settings.contains_key(settings::PROVIDER_URL) {
+        true => "provider sandbox",
+        false => "payment provider",
+    };
+    ui.print(format!("  {} {}", name(sandbox), outputs.payment_provider_url))?;
     ui.print(format!("  {} {}", name("local cloud"), outputs.cloud_url))?;
     for (setting, value) in &cloud.record.settings {
-        ui.print(format!("  {} {value} (until it is down, or `--set {setting}=`)", name(setting)))?;
+        ui.print(format!(
+            "  {} {value} (until `cargo xtask down`, or `--set {setting}=`)",
+            name(setting)
+        ))?;
     }
     Ok(())
 }
 
-/// Does whatever is missing; a cloud that it starts is stopped again if it fails.
-pub(crate) async fn bring_up(layout: &Layout, ui: Ui, arguments: &UpArgs) -> Outcome<Platform> {
+/// Does what is missing. If it fails, a cloud that it started is stopped again.
+pub(crate) async fn bring_up(layout: &Layout, ui: Ui, arguments: &UpArgs) -> Result<Platform> {
     let templates = deploy::templates(layout)?;
     settings::check(arguments.settings.iter().map(|(name, _)| name), &templates)?;
     let running = cloud::find(layout)?;
@@ -85,13 +92,13 @@ pub(crate) async fn bring_up(layout: &Layout, ui: Ui, arguments: &UpArgs) -> Out
     Ok(Platform { cloud, keys, issuer, outputs, started })
 }
 
-fn refuse_move(cloud: &Cloud, arguments: &UpArgs) -> Outcome {
+fn refuse_move(cloud: &Cloud, arguments: &UpArgs) -> Result {
     match arguments.port {
         Some(port) if port != cloud.record.port => Err(Failure::new(format!(
             "the local cloud of this clone is up on port {}",
             cloud.record.port
         ))
-        .because("it can't move to another port, and what it holds would be lost")
+        .because("it cannot move to another port without losing its data")
         .advise(format!("`cargo xtask down`, then `cargo xtask up --port {port}`"))),
         Some(_) | None => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! Brings the local cloud to what the templates and the binaries say, and touches nothing else.
+//! Deploys templates and binaries to the local cloud, only where they differ from what is deployed.
 
 mod outputs;
 pub(crate) mod settings;
@@ -13,7 +13,7 @@ use crate::aws::Aws;
 use crate::build::Built;
 use crate::clock;
 use crate::cloud::Cloud;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Result};
 use crate::files;
 use crate::keys::Keys;
 use crate::layout::Layout;
@@ -25,7 +25,7 @@ use stack::Change;
 use stamp::Stamp;
 use template::{Target, Template};
 
-/// The stacks, each wave after those that it takes something from.
+/// The stacks, each wave after those that it depends on.
 pub(crate) const WAVES: [&[&str]; 4] =
     [&["bus", "payment-provider"], &["parking", "billing"], &["booking"], &["edge"]];
 /// New code runs within 0.3 s; a machine under load takes longer.
@@ -33,7 +33,7 @@ const CODE_LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
 /// The templates of all stacks.
-pub(crate) fn templates(layout: &Layout) -> Outcome<Vec<Template>> {
+pub(crate) fn templates(layout: &Layout) -> Result<Vec<Template>> {
     let infra = layout.root.join("infra");
     WAVES.concat().into_iter().map(|name| Template::read(&infra, name, Target::Local)).collect()
 }
@@ -48,14 +48,14 @@ pub(crate) fn function_name(binary: &str) -> String {
     format!("parkade-{STAGE}-{binary}")
 }
 
-/// Deploys what differs, and writes down where everything is.
+/// Deploys what differs, and writes the outputs.
 pub(crate) async fn deploy(
     layout: &Layout,
     ui: Ui,
     cloud: &Cloud,
     keys: &Keys,
     built: &Built,
-) -> Outcome<Outputs> {
+) -> Result<Outputs> {
     let templates = templates(layout)?;
     settings::check(cloud.record.settings.keys(), &templates)?;
     require_binaries(&templates, built)?;
@@ -69,7 +69,7 @@ pub(crate) async fn deploy(
     step.done(summary(&changes));
     if changes.iter().any(|(_, change)| *change == Change::Replaced) {
         ui.say(ui.paint.note(
-            "  a stack that could not be changed in place was made anew: what its tables held is gone",
+            "  a stack that cannot be updated in place was replaced: the data in its tables is lost",
         ));
     }
     let outputs = Outputs::read(layout, cloud, keys, &settings).await?;
@@ -77,8 +77,8 @@ pub(crate) async fn deploy(
     Ok(outputs)
 }
 
-/// A template that deploys what no package builds can't be deployed.
-fn require_binaries(templates: &[Template], built: &Built) -> Outcome {
+/// Fails if a template deploys a binary that no package builds.
+fn require_binaries(templates: &[Template], built: &Built) -> Result {
     for template in templates {
         for binary in template.binaries() {
             if !built.hashes.contains_key(&binary) {
@@ -97,9 +97,9 @@ fn summary(changes: &[(String, Change)]) -> String {
         (!names.is_empty()).then(|| format!("{words} {}", names.join(", ")))
     };
     let parts: Vec<_> = [
-        named(Change::Created, "made"),
-        named(Change::Updated, "changed"),
-        named(Change::Replaced, "made anew"),
+        named(Change::Created, "created"),
+        named(Change::Updated, "updated"),
+        named(Change::Replaced, "replaced"),
         named(Change::Code, "new code for"),
     ]
     .into_iter()
@@ -115,38 +115,38 @@ struct Deployment<'a> {
     settings: Settings,
     stamp: Stamp,
     step: Step,
-    /// Whether stacks are made anew even if they could be changed.
+    /// Whether stacks are replaced even if they could be updated.
     replaces: bool,
 }
 
 impl Deployment<'_> {
-    async fn run(&mut self, templates: &[Template]) -> Outcome<Vec<(String, Change)>> {
+    async fn run(&mut self, templates: &[Template]) -> Result<Vec<(String, Change)>> {
         let mut changes = Vec::new();
         for wave in WAVES {
             let wave: Vec<_> =
                 templates.iter().filter(|it| wave.contains(&it.name.as_str())).collect();
             changes.extend(self.wave(&wave).await?);
-            // With a bus go the rules that others have on it: they have to be made anew as well.
+            // The rules of other stacks are deleted with the bus, so those stacks are replaced too.
             self.replaces =
                 changes.iter().any(|(name, it)| name == "bus" && *it == Change::Replaced);
             if wave.iter().any(|it| it.name == "payment-provider") {
                 let url = stack::url(self.aws, "payment-provider").await?;
-                self.settings.insert("PaymentProviderUrl", url);
+                self.settings.provide(settings::PROVIDER_URL, url);
             }
         }
         changes.extend(self.code().await?);
         Ok(changes)
     }
 
-    /// Brings the stacks of one wave about, all at the same time.
-    async fn wave(&mut self, wave: &[&Template]) -> Outcome<Vec<(String, Change)>> {
+    /// Creates, updates or replaces the stacks of one wave at the same time.
+    async fn wave(&mut self, wave: &[&Template]) -> Result<Vec<(String, Change)>> {
         let mut pending = Vec::new();
         for template in wave {
             let parameters = self.settings.for_template(template);
             let text = template.text();
             let fingerprint = fingerprint(&text, &parameters);
             if self.replaces || self.stamp.stacks.get(&template.name) != Some(&fingerprint) {
-                // Until it has come about, nothing is known of it.
+                // Until the deployment has succeeded, its state is unknown.
                 self.stamp.forget(template);
                 pending.push((*template, text, parameters, fingerprint));
             }
@@ -162,14 +162,14 @@ impl Deployment<'_> {
             let (aws, template, replaces) = (self.aws.clone(), template.clone(), self.replaces);
             works.spawn(async move {
                 let name = &template.name;
-                let change = stack::bring_about(&aws, name, &text, &parameters, replaces).await;
+                let change = stack::apply(&aws, name, &text, &parameters, replaces).await;
                 (template, fingerprint, change)
             });
         }
         let mut changes = Vec::new();
         while let Some(work) = works.join_next().await {
             let (template, fingerprint, change) = work.map_err(|error| {
-                Failure::new("a part of the deployment broke off").because(error)
+                Failure::new("a part of the deployment was aborted").because(error)
             })?;
             let change = change?;
             let is_fresh = matches!(change, Change::Created | Change::Replaced);
@@ -182,7 +182,7 @@ impl Deployment<'_> {
     }
 
     /// Gives functions whose binary has changed their new code.
-    async fn code(&mut self) -> Outcome<Vec<(String, Change)>> {
+    async fn code(&mut self) -> Result<Vec<(String, Change)>> {
         let mut works = tokio::task::JoinSet::new();
         for (binary, hash) in &self.built.hashes {
             let deployed = self.stamp.functions.get(binary);
@@ -198,7 +198,7 @@ impl Deployment<'_> {
         let mut changes = Vec::new();
         while let Some(work) = works.join_next().await {
             let (done, binary, hash) = work.map_err(|error| {
-                Failure::new("a part of the deployment broke off").because(error)
+                Failure::new("a part of the deployment was aborted").because(error)
             })?;
             done?;
             self.stamp.functions.insert(binary.clone(), hash);
@@ -210,7 +210,7 @@ impl Deployment<'_> {
     }
 }
 
-async fn replace_code(aws: &Aws, binary: &str, key: &str) -> Outcome {
+async fn replace_code(aws: &Aws, binary: &str, key: &str) -> Result {
     let name = function_name(binary);
     aws.update_function_code(&name, CODE_BUCKET, key).await?;
     let started = clock::start();
@@ -218,12 +218,12 @@ async fn replace_code(aws: &Aws, binary: &str, key: &str) -> Outcome {
         let function = aws.function(&name).await?;
         match function.last_update_status.as_str() {
             "InProgress" => tokio::time::sleep(POLL).await,
-            "Failed" => return Err(Failure::new(format!("{binary} does not take its new code"))),
+            "Failed" => return Err(Failure::new(format!("the update of {binary} failed"))),
             _ => return Ok(()),
         }
     }
     Err(Failure::new(format!(
-        "{binary} does not run its new code after {}",
+        "{binary} still runs its old code after {}",
         clock::human(CODE_LIMIT)
     )))
 }
@@ -238,13 +238,13 @@ mod tests {
     use super::{Change, summary};
 
     #[test]
-    fn what_changed_is_told_in_one_line() {
+    fn the_changes_are_summarised_in_one_line() {
         assert_eq!(summary(&[]), "nothing changed");
         let changes = [
             ("bus".to_owned(), Change::Created),
             ("edge".to_owned(), Change::Created),
             ("parking-react".to_owned(), Change::Code),
         ];
-        assert_eq!(summary(&changes), "made bus, edge; new code for parking-react");
+        assert_eq!(summary(&changes), "created bus, edge; new code for parking-react");
     }
 }

@@ -1,4 +1,4 @@
-//! Where everything is, written down for people, tests and `cargo lambda`.
+//! The addresses of a deployed platform and the functions' environment, written to files.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use super::settings::{STAGE, Settings};
 use super::stack;
 use crate::aws::{Aws, LOCAL_ACCOUNT, LOCAL_REGION};
 use crate::cloud::Cloud;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Result};
 use crate::files;
 use crate::keys::Keys;
 use crate::layout::Layout;
 
-/// The addresses of a deployed platform, and what its tests have to know of it.
+/// The addresses of a deployed platform, and what its tests need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Outputs {
-    /// The front door.
+    /// The public API.
     pub(crate) api_url: String,
-    /// The sandbox of the payment provider.
+    /// The payment provider.
     pub(crate) payment_provider_url: String,
     /// The local cloud itself.
     pub(crate) cloud_url: String,
@@ -34,18 +34,18 @@ pub(crate) struct Outputs {
     jwt_key_id: String,
     /// The private key that signs tokens, as a PEM file.
     jwt_key_file: String,
-    /// What was asked for with `--set`.
+    /// The settings of `--set`.
     settings: BTreeMap<String, String>,
 }
 
 impl Outputs {
-    /// Asks the stacks.
+    /// Reads the outputs of the stacks.
     pub(super) async fn read(
         layout: &Layout,
         cloud: &Cloud,
         keys: &Keys,
         settings: &Settings,
-    ) -> Outcome<Self> {
+    ) -> Result<Self> {
         let issuer = settings.issuer();
         Ok(Self {
             api_url: stack::url(&cloud.aws, "edge").await?,
@@ -62,13 +62,20 @@ impl Outputs {
         })
     }
 
-    /// What an earlier command wrote down.
-    pub(crate) fn load(layout: &Layout) -> Outcome<Option<Self>> {
+    /// The addresses, or a failure that says how to deploy.
+    pub(crate) fn require(layout: &Layout) -> Result<Self> {
+        Self::load(layout)?.ok_or_else(|| {
+            Failure::new("the platform is not deployed").advise("run `cargo xtask up`")
+        })
+    }
+
+    /// What an earlier command wrote; `None` if there is nothing.
+    pub(crate) fn load(layout: &Layout) -> Result<Option<Self>> {
         files::read_json(&layout.outputs())
     }
 
     /// Writes the addresses, and the environment of all functions together.
-    pub(super) async fn write(&self, layout: &Layout, aws: &Aws) -> Outcome {
+    pub(super) async fn write(&self, layout: &Layout, aws: &Aws) -> Result {
         let functions = aws.functions(&format!("parkade-{STAGE}-")).await?;
         let mut environment = BTreeMap::new();
         for function in &functions {
@@ -92,8 +99,8 @@ impl Outputs {
     }
 }
 
-/// One line of an env file: quoted, for cargo-lambda takes no bare JSON, and it has no escapes.
-fn assignment(name: &str, value: &str) -> Outcome<String> {
+/// One line of an env file. The value is quoted, as cargo-lambda accepts no bare JSON, and has no escapes.
+fn assignment(name: &str, value: &str) -> Result<String> {
     ['\'', '"', '`']
         .into_iter()
         .find(|quote| !value.contains([*quote, '\n']))
@@ -101,16 +108,16 @@ fn assignment(name: &str, value: &str) -> Outcome<String> {
         .ok_or_else(|| Failure::new(format!("the variable {name} cannot be written to a file")))
 }
 
-/// One name means one thing in all functions, or one file could not serve them all.
+/// Merges the variables of a function. A name must have one value in all functions, as there is one file for all.
 fn merge(
     all: &mut BTreeMap<String, String>,
     function: &str,
     variables: &BTreeMap<String, String>,
-) -> Outcome {
+) -> Result {
     for (name, value) in variables {
         let known = all.entry(name.clone()).or_insert_with(|| value.clone());
         if known != value {
-            return Err(Failure::new(format!("the variable {name} means two things"))
+            return Err(Failure::new(format!("the variable {name} has two values"))
                 .because(format!("{function} has {value}, another function {known}"))
                 .advise(
                     "give one of them another name, in infra/ and in the function's config.rs",

@@ -1,9 +1,9 @@
-//! The values of the templates' parameters: what a local cloud needs, and what was asked for with `--set`.
+//! The values of the templates' parameters: those of a local cloud, and those that users set with `--set`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::template::Template;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Result};
 use crate::keys::Keys;
 use crate::layout::Layout;
 use crate::token::Issuer;
@@ -14,11 +14,12 @@ pub(crate) const STAGE: &str = "local";
 pub(crate) const CODE_BUCKET: &str = "hot-reload";
 const ISSUER: &str = "https://issuer.parkade.local";
 const AUDIENCE: &str = "parkade";
-/// What follows from how a local cloud is deployed, and is no matter of choice.
-const DECIDED: [&str; 6] =
-    ["Stage", "CodeBucket", "CodePrefix", "CodeSuffix", "Architecture", "PaymentProviderUrl"];
+/// Parameters that a local cloud determines, so that users cannot set them.
+const FIXED: [&str; 5] = ["Stage", "CodeBucket", "CodePrefix", "CodeSuffix", "Architecture"];
+/// Where billing finds the payment provider: the sandbox unless users set another.
+pub(crate) const PROVIDER_URL: &str = "PaymentProviderUrl";
 
-/// What every stack is given of what it declares.
+/// The values of the templates' parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     values: BTreeMap<String, String>,
@@ -46,12 +47,12 @@ impl Settings {
         Self { values }
     }
 
-    /// Adds a value that only shows while deploying.
-    pub(crate) fn insert(&mut self, name: &str, value: String) {
-        self.values.insert(name.to_owned(), value);
+    /// Adds a value that is known only during the deployment, unless users have set another.
+    pub(crate) fn provide(&mut self, name: &str, value: String) {
+        self.values.entry(name.to_owned()).or_insert(value);
     }
 
-    /// What this template is given.
+    /// The values of the parameters that this template declares.
     pub(crate) fn for_template(&self, template: &Template) -> BTreeMap<String, String> {
         let declared = template.parameters();
         self.values
@@ -61,14 +62,14 @@ impl Settings {
             .collect()
     }
 
-    /// Who issues this cloud's tokens.
+    /// The issuer of this cloud's tokens.
     pub(crate) fn issuer(&self) -> Issuer {
         let value = |name: &str| self.values.get(name).cloned().unwrap_or_default();
         Issuer { name: value("JwtIssuer"), audience: value("JwtAudience") }
     }
 }
 
-/// Adds what `--set` asks for to what was asked for before; an empty value takes the template's default again.
+/// Merges the settings of `--set` into the kept ones; an empty value restores the template's default.
 pub(crate) fn merge(kept: &mut BTreeMap<String, String>, asked: &[(String, String)]) {
     for (name, value) in asked {
         if value.is_empty() {
@@ -83,14 +84,14 @@ pub(crate) fn merge(kept: &mut BTreeMap<String, String>, asked: &[(String, Strin
 pub(crate) fn check<'a>(
     names: impl IntoIterator<Item = &'a String>,
     templates: &[Template],
-) -> Outcome {
+) -> Result {
     let mut declared: BTreeSet<_> = templates.iter().flat_map(Template::parameters).collect();
-    for name in DECIDED {
+    for name in FIXED {
         declared.remove(name);
     }
     for name in names {
-        if DECIDED.contains(&name.as_str()) {
-            return Err(Failure::new(format!("{name} is not yours to set on the local cloud")));
+        if FIXED.contains(&name.as_str()) {
+            return Err(Failure::new(format!("{name} cannot be set on the local cloud")));
         }
         if !declared.contains(name) {
             let names: Vec<_> = declared.into_iter().collect();
@@ -105,6 +106,15 @@ pub(crate) fn check<'a>(
 /// Reads `Name=value`.
 pub(crate) fn parse(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
+        Some((PROVIDER_URL, url)) if !url.is_empty() => {
+            if !url.starts_with("http://") && !url.starts_with("https://") {
+                return Err(format!(
+                    "{PROVIDER_URL} is an address that begins with http:// or https://"
+                ));
+            }
+            // Billing appends the paths.
+            Ok((PROVIDER_URL.to_owned(), url.trim_end_matches('/').to_owned()))
+        }
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         Some(_) | None => Err("write it as Name=value, such as BillDueSeconds=20".to_owned()),
     }
@@ -114,7 +124,37 @@ pub(crate) fn parse(text: &str) -> Result<(String, String), String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{merge, parse};
+    use super::{PROVIDER_URL, Settings, check, merge, parse};
+    use crate::deploy::templates;
+    use crate::layout::Layout;
+
+    #[test]
+    fn users_may_bring_their_own_payment_provider() {
+        let (name, url) = parse("PaymentProviderUrl=http://127.0.0.1:8080/").expect("read");
+        assert_eq!(url, "http://127.0.0.1:8080", "billing appends the paths");
+        let templates = templates(&Layout::find()).expect("the templates are read");
+        check([&name], &templates).expect("it may be set");
+        let mut settings = Settings { values: BTreeMap::from([(name, url.clone())]) };
+        settings.provide(PROVIDER_URL, "http://the.sandbox".to_owned());
+        let billing = templates.iter().find(|it| it.name == "billing").expect("there is billing");
+        assert_eq!(settings.for_template(billing).get(PROVIDER_URL), Some(&url));
+    }
+
+    #[test]
+    fn billing_finds_the_sandbox_unless_another_provider_is_set() {
+        let mut settings = Settings { values: BTreeMap::new() };
+        settings.provide(PROVIDER_URL, "http://the.sandbox".to_owned());
+        assert_eq!(settings.values[PROVIDER_URL], "http://the.sandbox");
+        assert!(parse("PaymentProviderUrl=127.0.0.1:8080").is_err(), "it is no address");
+        assert!(parse("PaymentProviderUrl=").is_ok(), "the sandbox again");
+    }
+
+    #[test]
+    fn what_the_local_cloud_determines_cannot_be_set() {
+        let templates = templates(&Layout::find()).expect("the templates are read");
+        let said = check([&"Stage".to_owned()], &templates).expect_err("refused").to_string();
+        assert!(said.contains("Stage cannot be set"), "{said}");
+    }
 
     #[test]
     fn a_setting_holds_until_it_is_set_to_nothing() {

@@ -1,4 +1,4 @@
-//! One stack, brought from whatever state it is in to the one that is wanted.
+//! One stack: created, updated or replaced, depending on its state.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::stack_name;
 use crate::aws::{Aws, OrFail as _, Stack};
 use crate::clock;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Result};
 
 /// The largest takes 5 s; a machine under load takes longer.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -19,20 +19,20 @@ pub(crate) enum Change {
     Created,
     /// It was changed in place.
     Updated,
-    /// It was deleted and made anew.
+    /// It was deleted and created again.
     Replaced,
     /// A function got new code.
     Code,
 }
 
-/// Makes the stack, or changes it; where the local cloud can't change one in place, it is made anew.
-pub(crate) async fn bring_about(
+/// Creates or updates the stack; where the local cloud cannot update it in place, the stack is replaced.
+pub(crate) async fn apply(
     aws: &Aws,
     name: &str,
     template: &str,
     parameters: &BTreeMap<String, String>,
     replaces: bool,
-) -> Outcome<Change> {
+) -> Result<Change> {
     let full = stack_name(name);
     let existing = aws.stack(&full).await?.filter(|it| it.status != "DELETE_COMPLETE");
     let Some(existing) = existing else {
@@ -60,21 +60,21 @@ async fn create(
     name: &str,
     template: &str,
     parameters: &BTreeMap<String, String>,
-) -> Outcome {
+) -> Result {
     let full = stack_name(name);
     aws.create_stack(&full, template, parameters)
         .await?
-        .or_fail(|| format!("the cloud does not take infra/{name}.yaml"))?;
+        .or_fail(|| format!("the local cloud rejects infra/{name}.yaml"))?;
     let stack = settled(aws, &full).await?;
     if stack.as_ref().is_some_and(|it| it.status == "CREATE_COMPLETE") {
         return Ok(());
     }
     let status = stack.map_or_else(|| "gone".to_owned(), |it| it.status);
-    let mut failure = Failure::new(format!("the stack {name} did not come about ({status})"));
+    let mut failure = Failure::new(format!("the stack {name} was not created ({status})"));
     for reason in reasons(aws, &full).await? {
         failure = failure.because(reason);
     }
-    Err(failure.advise(format!("mend infra/{name}.yaml, then `cargo xtask deploy`")))
+    Err(failure.advise(format!("fix infra/{name}.yaml, then run `cargo xtask deploy`")))
 }
 
 /// Changes the stack in place; `false` if the local cloud can't.
@@ -83,7 +83,7 @@ async fn update(
     existing: &Stack,
     template: &str,
     parameters: &BTreeMap<String, String>,
-) -> Outcome<bool> {
+) -> Result<bool> {
     let before = aws.stack_events(&existing.id).await?.len();
     match aws.update_stack(&existing.name, template, parameters).await? {
         Ok(true) => {}
@@ -98,7 +98,7 @@ async fn update(
     Ok(!failed && stack.is_some_and(|it| it.status == "UPDATE_COMPLETE"))
 }
 
-async fn delete(aws: &Aws, name: &str, stack: &Stack) -> Outcome {
+async fn delete(aws: &Aws, name: &str, stack: &Stack) -> Result {
     aws.delete_stack(&stack.name).await?.or_fail(|| format!("cannot delete the stack {name}"))?;
     match settled(aws, &stack.id).await? {
         Some(left) if left.status != "DELETE_COMPLETE" => {
@@ -110,7 +110,7 @@ async fn delete(aws: &Aws, name: &str, stack: &Stack) -> Outcome {
 }
 
 /// Waits until nothing happens to the stack any more.
-async fn settled(aws: &Aws, name: &str) -> Outcome<Option<Stack>> {
+async fn settled(aws: &Aws, name: &str) -> Result<Option<Stack>> {
     let started = clock::start();
     while started.elapsed() < LIMIT {
         let stack = aws.stack(name).await?;
@@ -128,7 +128,7 @@ fn is_failed(status: &str) -> bool {
 }
 
 /// Why a stack failed: each resource's own reason, without those that only went along.
-async fn reasons(aws: &Aws, name: &str) -> Outcome<Vec<String>> {
+async fn reasons(aws: &Aws, name: &str) -> Result<Vec<String>> {
     let events = aws.stack_events(name).await?;
     let mut reasons: Vec<_> = events
         .iter()
@@ -142,13 +142,13 @@ async fn reasons(aws: &Aws, name: &str) -> Outcome<Vec<String>> {
 }
 
 /// The address of a stack's API on the local cloud.
-pub(crate) async fn url(aws: &Aws, name: &str) -> Outcome<String> {
+pub(crate) async fn url(aws: &Aws, name: &str) -> Result<String> {
     let missing = |what: &str| {
-        Failure::new(format!("the stack {name} tells no {what}"))
+        Failure::new(format!("the stack {name} has no output {what}"))
             .because(format!("infra/{name}.yaml needs this output"))
     };
     let stack = aws.stack(&stack_name(name)).await?;
     let stack = stack.ok_or_else(|| Failure::new(format!("there is no stack {name}")))?;
     let output = |what: &str| stack.outputs.get(what).ok_or_else(|| missing(what));
-    Ok(aws.execute_api(output("ApiId")?, output("StageName")?))
+    Ok(aws.named_api(output("ApiId")?, output("StageName")?))
 }

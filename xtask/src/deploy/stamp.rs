@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::template::Template;
-use crate::failure::Outcome;
+use crate::failure::Result;
 use crate::files;
 use crate::layout::Layout;
 use crate::proc::Process;
 
-/// It is worth nothing for another process than the one it was written for, since a cloud forgets when it stops.
+/// Valid only for the process that it was written for, as a cloud keeps nothing when it stops.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     cloud: Process,
@@ -21,8 +21,8 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// What this cloud holds.
-    pub(crate) fn read(layout: &Layout, cloud: &Process) -> Outcome<Self> {
+    /// The deployment on this cloud.
+    pub(crate) fn read(layout: &Layout, cloud: &Process) -> Result<Self> {
         let read: Option<Self> = files::read_json(&layout.deployed())?;
         let fresh =
             || Self { cloud: cloud.clone(), stacks: BTreeMap::new(), functions: BTreeMap::new() };
@@ -30,7 +30,7 @@ impl Stamp {
     }
 
     /// Writes it.
-    pub(crate) fn write(&self, layout: &Layout) -> Outcome {
+    pub(crate) fn write(&self, layout: &Layout) -> Result {
         files::write_json(&layout.deployed(), self, files::PUBLIC)
     }
 
@@ -39,7 +39,7 @@ impl Stamp {
         self.stacks.remove(&template.name);
     }
 
-    /// The stack has come about; with `fresh` code if its functions were made just now.
+    /// The stack was deployed; with `fresh` code if its functions were created.
     pub(crate) fn remember(
         &mut self,
         template: &Template,

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde_json::{Map, Value as Json, json};
 use serde_yaml_ng::Value as Yaml;
 
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::files;
 
-/// A template that has been put together.
+/// A template with everything that it includes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Template {
     /// The stack's name within its stage.
@@ -20,18 +20,22 @@ pub(crate) struct Template {
 /// Where the template goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// A cloud that forgets everything when it stops: a stack must go for good, so that its names are free again.
+    /// The local cloud, which keeps nothing when it stops: deleting a stack deletes everything in it, so that its names are
+    /// free again, and APIs have fixed ids.
     Local,
 }
 
 impl Template {
     /// Reads a template and the files that it names.
-    pub(crate) fn read(infra: &Path, name: &str, target: Target) -> Outcome<Self> {
+    pub(crate) fn read(infra: &Path, name: &str, target: Target) -> Result<Self> {
         let path = infra.join(format!("{name}.yaml"));
         let document = read_yaml(&path)?;
         let mut document = inline(document, infra)?;
         match target {
-            Target::Local => drop_retention(&mut document),
+            Target::Local => {
+                drop_retention(&mut document);
+                tag_apis(&mut document, &api_id(name));
+            }
         }
         Ok(Self { name: name.to_owned(), document })
     }
@@ -61,7 +65,7 @@ impl Template {
     }
 }
 
-fn read_yaml(path: &Path) -> Outcome<Json> {
+fn read_yaml(path: &Path) -> Result<Json> {
     let text = files::read_text(path)?;
     let yaml: Yaml = serde_yaml_ng::from_str(&text)
         .context(|| format!("cannot understand {}", path.display()))?;
@@ -69,14 +73,14 @@ fn read_yaml(path: &Path) -> Outcome<Json> {
 }
 
 /// Writes YAML as JSON, and CloudFormation's short tags as the functions they stand for.
-fn to_json(yaml: Yaml) -> Outcome<Json> {
+fn to_json(yaml: Yaml) -> Result<Json> {
     Ok(match yaml {
         Yaml::Null => Json::Null,
         Yaml::Bool(it) => Json::Bool(it),
         Yaml::Number(it) => serde_json::to_value(it).context(|| "cannot write a number".into())?,
         Yaml::String(it) => Json::String(it),
         Yaml::Sequence(items) => {
-            Json::Array(items.into_iter().map(to_json).collect::<Outcome<_>>()?)
+            Json::Array(items.into_iter().map(to_json).collect::<Result<_>>()?)
         }
         Yaml::Mapping(entries) => {
             let mut map = Map::new();
@@ -108,7 +112,7 @@ fn to_json(yaml: Yaml) -> Outcome<Json> {
 }
 
 /// A key of a mapping: the document of an API has numbers among them.
-fn key_text(key: Yaml) -> Outcome<String> {
+fn key_text(key: Yaml) -> Result<String> {
     match to_json(key)? {
         Json::String(text) => Ok(text),
         key @ (Json::Number(_) | Json::Bool(_)) => Ok(key.to_string()),
@@ -118,11 +122,11 @@ fn key_text(key: Yaml) -> Outcome<String> {
     }
 }
 
-/// Puts in what the template names by path: the document of its API, the definition of its state machine.
-fn inline(value: Json, infra: &Path) -> Outcome<Json> {
+/// Includes the files that the template names: the document of its API, the definition of its state machine.
+fn inline(value: Json, infra: &Path) -> Result<Json> {
     match value {
         Json::Array(items) => {
-            Ok(Json::Array(items.into_iter().map(|it| inline(it, infra)).collect::<Outcome<_>>()?))
+            Ok(Json::Array(items.into_iter().map(|it| inline(it, infra)).collect::<Result<_>>()?))
         }
         Json::Object(mut map) => {
             if let Some(location) = included(&map) {
@@ -134,7 +138,7 @@ fn inline(value: Json, infra: &Path) -> Outcome<Json> {
                 map.insert("DefinitionString".to_owned(), Json::String(text));
             }
             let entries = map.into_iter().map(|(key, value)| Ok((key, inline(value, infra)?)));
-            Ok(Json::Object(entries.collect::<Outcome<_>>()?))
+            Ok(Json::Object(entries.collect::<Result<_>>()?))
         }
         scalar @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_)) => Ok(scalar),
     }
@@ -147,7 +151,29 @@ fn included(map: &Map<String, Json>) -> Option<&str> {
         .flatten()
 }
 
-/// Drops the order to keep a table when its stack goes.
+/// The id of a stack's API on the local cloud: the same after every start, so that addresses are too.
+pub(crate) fn api_id(stack: &str) -> String {
+    match stack {
+        "edge" => "parkade".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Adds the tag by which LocalStack chooses an API's id. No template has two APIs.
+fn tag_apis(document: &mut Json, id: &str) {
+    let resources = document.get_mut("Resources").and_then(Json::as_object_mut);
+    let apis = resources.into_iter().flat_map(|it| it.values_mut());
+    for api in apis.filter(|it| it["Type"] == "AWS::Serverless::Api") {
+        if let Some(properties) = api.get_mut("Properties").and_then(Json::as_object_mut) {
+            let tags = properties.entry("Tags").or_insert_with(|| json!({}));
+            tags["_custom_id_"] = id.into();
+            // By itself SAM tags only the stage.
+            properties.insert("PropagateTags".to_owned(), true.into());
+        }
+    }
+}
+
+/// Removes the policies that keep a table when its stack is deleted.
 fn drop_retention(document: &mut Json) {
     let resources = document.get_mut("Resources").and_then(Json::as_object_mut);
     for resource in resources.into_iter().flat_map(|it| it.values_mut()) {
@@ -219,6 +245,8 @@ Resources:
         let machine = json!({"DefinitionString": "{\"States\": {\"A\": null}}"});
         assert_eq!(resources["Machine"]["Properties"], machine, "verbatim");
         assert_eq!(resources["Table"], json!({"Type": "AWS::DynamoDB::Table"}));
+        let tags = &resources["Api"]["Properties"]["Tags"];
+        assert_eq!(tags, &json!({"_custom_id_": "t"}), "its address is the same each time");
         let body = &resources["Api"]["Properties"]["DefinitionBody"];
         assert_eq!(body["paths"]["/a"]["get"]["x"], json!({"Fn::Sub": "${F.Arn}"}));
         assert_eq!(template.parameters(), BTreeSet::from(["Stage".to_owned()]));

@@ -1,4 +1,4 @@
-//! Where the story comes from: the operator's routes, the provider's ledger, and the functions' logs.
+//! Reads the sources of a timeline: the operator's routes, the provider's ledger and the functions' logs.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::api_client::{ApiClient, LedgerEntry, Saga};
 use crate::aws::Aws;
 use crate::clock;
 use crate::deploy::function_name;
-use crate::failure::{Failure, Outcome};
-use crate::story::visitor::{LedgerEntry, Saga, Visitor};
+use crate::failure::{Failure, Result};
 
-/// A request is logged at most so long before its booking's first event: the machines' clocks differ.
+/// A request is logged at most this long before its booking's first event, as clocks differ.
 const BEFORE_MS: i64 = 60_000;
-/// Lines arrive up to half a second late: so long what has just happened may have none.
+/// Log lines arrive up to half a second late, so a recent event may have none yet.
 const FRESH_MS: i64 = 3_000;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// What the sources say of one booking, each in its own words.
+/// What the sources hold about one booking.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) booking: Uuid,
@@ -47,7 +47,7 @@ struct History {
     events: Vec<HistoryEvent>,
 }
 
-/// What a function has logged: the fields that are read here, and no others, so that none can say too much.
+/// A log line of a function. Only these fields are read, so that no other can leak.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Line {
     #[serde(skip)]
@@ -69,7 +69,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// An event's id was made as it happened; its line was written when it had been stored.
+    /// An event's id is created when it happens; its line is written after it was stored.
     pub(crate) fn happened_at(&self) -> Timestamp {
         let made = self.event_id.and_then(|it| it.get_timestamp()).and_then(|it| {
             let (seconds, nanoseconds) = it.to_unix();
@@ -80,8 +80,8 @@ impl Line {
     }
 }
 
-/// Asks everybody.
-pub(crate) async fn gather(aws: &Aws, operator: &Visitor, booking: Uuid) -> Outcome<Found> {
+/// Reads all sources.
+pub(crate) async fn gather(aws: &Aws, operator: &ApiClient, booking: Uuid) -> Result<Found> {
     let history: Option<History> =
         operator.read(&format!("/operator/bookings/{booking}/events")).await?;
     let history = history.map(|it| it.events).unwrap_or_default();
@@ -111,7 +111,7 @@ pub(crate) async fn gather(aws: &Aws, operator: &Visitor, booking: Uuid) -> Outc
     Ok(Found { booking, history, saga, ledger, lines })
 }
 
-async fn lines(aws: &Aws, booking: Uuid, since_ms: i64) -> Outcome<Vec<Line>> {
+async fn lines(aws: &Aws, booking: Uuid, since_ms: i64) -> Result<Vec<Line>> {
     let (prefix, word) = (function_name(""), booking.to_string());
     let mut lines = Vec::new();
     for function in aws.functions(&prefix).await? {
@@ -123,7 +123,7 @@ async fn lines(aws: &Aws, booking: Uuid, since_ms: i64) -> Outcome<Vec<Line>> {
     Ok(lines)
 }
 
-/// Nothing if it is no line of ours, such as the last words of a process.
+/// `None` if it is no JSON record, such as the output of a crash.
 pub(super) fn line(function: &str, message: &str) -> Option<Line> {
     let read: Line = serde_json::from_str(message).ok()?;
     Some(Line { function: function.to_owned(), ..read })

@@ -1,25 +1,25 @@
-//! The story as a sequence diagram, in Mermaid's language.
+//! The timeline as a sequence diagram in Mermaid's language.
 
 use std::collections::BTreeSet;
 
-use super::{Cause, Kind, Moment, Mood, START_SAGA, Service, Timeline};
+use super::{Cause, Kind, START_SAGA, Service, Severity, Timeline, TraceEntry};
 use crate::clock;
 
-/// Solid arrows are calls, dashed ones their answers; open ones are events that came over the bus.
+/// Solid arrows are calls, dashed arrows their responses, open arrows events from the bus.
 pub(crate) fn diagram(timeline: &Timeline) -> String {
     let mut arrows = Vec::new();
     let mut last = None;
-    for (place, moment) in timeline.moments.iter().enumerate() {
-        // Billing charges first and says so afterwards: whatever made it do so has come before the charge.
-        let later = &timeline.moments[place..];
-        let asked = (moment.kind == Kind::Money)
+    for (place, entry) in timeline.entries.iter().enumerate() {
+        // Billing logs a charge after it was made: its trigger is drawn before the charge.
+        let later = &timeline.entries[place..];
+        let asked = (entry.kind == Kind::Money)
             .then(|| later.iter().find(|it| Service::of(&it.place) == Service::Billing))
             .flatten()
             .and_then(arrival);
-        for arrow in asked.into_iter().chain(arrival(moment)) {
-            // What one call or event has led to twice came once.
+        for arrow in asked.into_iter().chain(arrival(entry)) {
+            // One call or event that has two effects is drawn once.
             let is_call_of_money =
-                moment.kind == Kind::Money && arrow.to() == Some(Service::Provider);
+                entry.kind == Kind::Money && arrow.to() == Some(Service::Provider);
             if is_call_of_money || last.as_ref() != Some(&arrow) {
                 arrows.push(arrow.clone());
             }
@@ -27,7 +27,7 @@ pub(crate) fn diagram(timeline: &Timeline) -> String {
                 last = Some(arrow);
             }
         }
-        arrows.push(outcome(moment, &clock::human(timeline.offset(moment))));
+        arrows.push(outcome(entry, &clock::human(timeline.offset(entry))));
     }
     let mut text = "sequenceDiagram\n".to_owned();
     for service in arrows.iter().flat_map(Arrow::ends).collect::<BTreeSet<_>>() {
@@ -70,49 +70,49 @@ impl Arrow {
     }
 }
 
-/// What has come to the service before the moment, if anything has.
-fn arrival(moment: &Moment) -> Option<Arrow> {
-    let to = Service::of(&moment.place);
+/// The call or event that reached the service before the entry, if there is one.
+fn arrival(entry: &TraceEntry) -> Option<Arrow> {
+    let to = Service::of(&entry.place);
     let between = |from, line, text: &str| {
         (from != to).then(|| Arrow::Between { from, line, to, text: text.to_owned() })
     };
-    match (&moment.cause, moment.kind) {
-        (Cause::Request(_), _) => between(Service::FrontDoor, "->>", "request"),
+    match (&entry.cause, entry.kind) {
+        (Cause::Request(_), _) => between(Service::Api, "->>", "request"),
         (Cause::Event { of, name }, _) => between(*of, "-)", name),
         (Cause::Charge, _) => between(
             Service::Billing,
             "->>",
-            moment.what.split([' ', ':']).next().unwrap_or_default(),
+            entry.what.split([' ', ':']).next().unwrap_or_default(),
         ),
         (Cause::Step(_) | Cause::Saga | Cause::Clock, _) => None,
     }
 }
 
-fn outcome(moment: &Moment, after: &str) -> Arrow {
-    let place = Service::of(&moment.place);
-    let text = moment.what.clone();
-    match (moment.kind, &moment.cause) {
-        (Kind::StepBegun, Cause::Step(step)) if works_for(step) != Service::Saga => {
+fn outcome(entry: &TraceEntry, after: &str) -> Arrow {
+    let place = Service::of(&entry.place);
+    let text = entry.what.clone();
+    match (entry.kind, &entry.cause) {
+        (Kind::StepStarted, Cause::Step(step)) if works_for(step) != Service::Saga => {
             Arrow::Between { from: Service::Saga, line: "->>", to: works_for(step), text }
         }
         (Kind::StepEnded, Cause::Step(step)) if works_for(step) != Service::Saga => {
-            let line = if moment.mood == Mood::Bad { "--x" } else { "-->>" };
+            let line = if entry.severity == Severity::Bad { "--x" } else { "-->>" };
             Arrow::Between { from: works_for(step), line, to: Service::Saga, text }
         }
-        (Kind::Deed, _) if moment.what.starts_with(START_SAGA) => {
+        (Kind::Other, _) if entry.what.starts_with(START_SAGA) => {
             Arrow::Between { from: place, line: "->>", to: Service::Saga, text }
         }
         (Kind::Money, _) => {
-            let line = if moment.mood == Mood::Bad { "--x" } else { "-->>" };
+            let line = if entry.severity == Severity::Bad { "--x" } else { "-->>" };
             Arrow::Between { from: Service::Provider, line, to: Service::Billing, text }
         }
-        (Kind::StepBegun | Kind::StepEnded | Kind::Deed, _) => {
+        (Kind::StepStarted | Kind::StepEnded | Kind::Other, _) => {
             Arrow::Note { over: place, text: format!("{text} (after {after})") }
         }
     }
 }
 
-/// Whom a step of the saga calls.
+/// The service that a step of the saga calls.
 fn works_for(step: &str) -> Service {
     if step.ends_with("Slot") {
         Service::Parking
@@ -127,7 +127,7 @@ fn works_for(step: &str) -> Service {
 
 fn id(service: Service) -> &'static str {
     match service {
-        Service::FrontDoor => "door",
+        Service::Api => "api",
         Service::Booking => "booking",
         Service::Saga => "saga",
         Service::Parking => "parking",
@@ -138,7 +138,7 @@ fn id(service: Service) -> &'static str {
 
 fn name(service: Service) -> &'static str {
     match service {
-        Service::FrontDoor => "front door",
+        Service::Api => "API",
         Service::Provider => "payment provider",
         Service::Booking | Service::Saga | Service::Parking | Service::Billing => id(service),
     }

@@ -1,6 +1,7 @@
-//! One booking's story: what each source says, put in one order, with the cause of each thing.
+//! The timeline of one booking: the entries of all sources in the order of time, each with its cause.
 
 pub(crate) mod gather;
+pub(crate) mod json;
 pub(crate) mod mermaid;
 pub(crate) mod terminal;
 
@@ -11,64 +12,72 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use uuid::Uuid;
 
 use gather::{Found, HistoryEvent, Line};
 
+use crate::api_client::{LedgerEntry, Saga, SagaStep};
 use crate::clock;
-use crate::story::visitor::{LedgerEntry, Saga, SagaStep};
 
-/// The story, in the order of time.
+/// Everything known about one booking, in the order of time.
 #[derive(Debug)]
 pub(crate) struct Timeline {
     pub(crate) booking: Uuid,
-    /// How the booking stands: its last event.
+    /// The booking's last event.
     pub(crate) ends_with: String,
-    /// How the saga stands, if it has one.
+    /// The status of the saga's execution, if there is one.
     pub(crate) saga: Option<String>,
-    pub(crate) moments: Vec<Moment>,
-    /// How many lines of logs were found: without any, only what is kept for longer is told.
+    pub(crate) entries: Vec<TraceEntry>,
+    /// How many log lines were found. Without any, the timeline holds only what services have stored.
     pub(crate) lines: usize,
 }
 
-/// Something that happened.
+/// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Moment {
+pub(crate) struct TraceEntry {
     pub(crate) at: Timestamp,
-    /// The function, or what else it happened in.
+    /// The function, or `saga` or `payment-provider`.
     pub(crate) place: String,
     pub(crate) kind: Kind,
     pub(crate) what: String,
-    pub(crate) mood: Mood,
+    pub(crate) severity: Severity,
     pub(crate) cause: Cause,
 }
 
-/// What a moment is to the story.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Kind {
-    /// A step of the saga begins.
-    StepBegun,
+    /// A step of the saga has started.
+    StepStarted,
     /// It has ended.
     StepEnded,
-    /// Money has moved, or was not to be had.
+    /// The payment provider was called.
     Money,
-    /// Whatever else a service has done.
-    Deed,
+    /// Anything else that a service has done.
+    Other,
 }
 
-/// How good it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mood {
+/// How an entry is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Severity {
+    /// A forward step or a fact that the customer wants.
     Good,
-    Undone,
+    /// A compensation.
+    Compensated,
+    /// A failure or a rejection.
     Bad,
+    /// Neither.
     Plain,
 }
 
-/// Who wanted it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What caused an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Cause {
-    /// Somebody at the front door, by the request's correlation id.
+    /// A request to the API, by its correlation id.
     Request(Uuid),
     /// An event of this service.
     Event { of: Service, name: String },
@@ -76,16 +85,17 @@ pub(crate) enum Cause {
     Step(String),
     /// The saga's execution itself.
     Saga,
-    /// Billing has asked the provider.
+    /// Billing called the payment provider.
     Charge,
-    /// Nothing but time.
+    /// A timer.
     Clock,
 }
 
-/// Who takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The participants of a booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Service {
-    FrontDoor,
+    Api,
     Booking,
     Saga,
     Parking,
@@ -94,49 +104,49 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    /// Whose a place is: functions are named after their services.
+    /// The service of a place: functions are named after their services.
     pub(crate) fn of(place: &str) -> Self {
         match place.split('-').next().unwrap_or_default() {
             "saga" => Self::Saga,
             "parking" => Self::Parking,
             "billing" => Self::Billing,
             "payment" => Self::Provider,
-            "mobile" | "operator" | "gateway" => Self::FrontDoor,
+            "mobile" | "operator" | "gateway" => Self::Api,
             _ => Self::Booking,
         }
     }
 }
 
-/// Where the saga's steps stand in the timeline.
+/// The place of the saga's own entries.
 const SAGA: &str = "saga";
-/// What booking does to have one.
+/// The command that starts the saga.
 pub(crate) const START_SAGA: &str = "StartSaga";
 const PROVIDER: &str = "payment-provider";
 
 impl Timeline {
-    /// Puts together what was found.
+    /// Builds the timeline from what the sources hold.
     pub(crate) fn of(found: Found) -> Self {
         let Found { booking, history, saga, ledger, lines } = found;
         let steps = saga.as_ref().map_or(&[][..], |it| &it.steps);
         let causes = Causes::new(booking, &history, steps, &lines);
-        let mut moments: Vec<_> = history.iter().map(|it| causes.own_event(it, &lines)).collect();
-        moments.extend(steps.iter().flat_map(step));
-        moments.extend(ledger.iter().map(money));
-        moments.extend(lines.iter().filter_map(|it| causes.line(it, &history, &ledger)));
-        in_order(&mut moments);
-        let ends_with = history.last().map_or_else(String::new, told);
+        let mut entries: Vec<_> = history.iter().map(|it| causes.own_event(it, &lines)).collect();
+        entries.extend(steps.iter().flat_map(step));
+        entries.extend(ledger.iter().map(money));
+        entries.extend(lines.iter().filter_map(|it| causes.line(it, &history, &ledger)));
+        in_order(&mut entries);
+        let ends_with = history.last().map_or_else(String::new, describe);
         let saga = saga.map(|Saga { status, .. }| status);
-        Self { booking, ends_with, saga, moments, lines: lines.len() }
+        Self { booking, ends_with, saga, entries, lines: lines.len() }
     }
 
-    /// How long after the first moment.
-    pub(crate) fn offset(&self, moment: &Moment) -> Duration {
-        let first = self.moments.first().map_or(moment.at, |it| it.at);
-        moment.at.duration_since(first).unsigned_abs()
+    /// Time since the first entry.
+    pub(crate) fn offset(&self, entry: &TraceEntry) -> Duration {
+        let first = self.entries.first().map_or(entry.at, |it| it.at);
+        entry.at.duration_since(first).unsigned_abs()
     }
 }
 
-/// Knows what an id stands for.
+/// Maps causation ids to what they identify.
 struct Causes<'a> {
     booking: Uuid,
     events: HashMap<Uuid, (Service, &'a str)>,
@@ -165,7 +175,7 @@ impl<'a> Causes<'a> {
         if id != self.booking {
             return Cause::Request(id);
         }
-        // The saga's steps, and what nobody has asked for, are said to be caused by the booking.
+        // The saga's steps and timers carry the booking's id as their causation id.
         let step = self.steps.iter().rev().find(|it| it.started_at <= at);
         match step {
             _ if place.ends_with("-react") => Cause::Clock,
@@ -174,38 +184,38 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// An event of the booking; a line of the same version says which function has stored it.
-    fn own_event(&self, event: &HistoryEvent, lines: &[Line]) -> Moment {
+    /// An event of the booking; a log line of the same version names the function that stored it.
+    fn own_event(&self, event: &HistoryEvent, lines: &[Line]) -> TraceEntry {
         // A commit of several events is one line, of the last one's version.
         let line = lines.iter().filter(|it| is_of(it, event)).min_by_key(|it| it.version);
         let place = line.map_or("booking", |it| it.function.as_str()).to_owned();
         let cause = self.cause(Some(event.causation_id), &place, event.occurred_at);
-        let mood = mood(&event.kind);
-        let (at, what) = (event.occurred_at, told(event));
-        Moment { at, place, kind: Kind::Deed, what, mood, cause }
+        let severity = severity(&event.kind);
+        let (at, what) = (event.occurred_at, describe(event));
+        TraceEntry { at, place, kind: Kind::Other, what, severity, cause }
     }
 
-    /// What a line adds to what the other sources say; often nothing.
+    /// What a log line adds to the other sources; often nothing.
     fn line(
         &self,
         line: &Line,
         history: &[HistoryEvent],
         ledger: &[LedgerEntry],
-    ) -> Option<Moment> {
+    ) -> Option<TraceEntry> {
         let Line { function, message, .. } = line;
         let at = &line.happened_at();
         let cause = self.cause(line.causation_id, function, *at);
-        let moment = |kind, mood, what: String, cause| {
-            Some(Moment { at: *at, place: function.clone(), kind, what, mood, cause })
+        let entry = |kind, severity, what: String, cause| {
+            Some(TraceEntry { at: *at, place: function.clone(), kind, what, severity, cause })
         };
         if line.level != "INFO" {
             let why = line.reason.as_ref().or(line.error.as_ref());
             let why = why.map(|it| format!(": {it}")).unwrap_or_default();
             let cause = if line.causation_id.is_some() { cause } else { Cause::Saga };
-            return moment(Kind::Deed, Mood::Bad, format!("{message}{why}"), cause);
+            return entry(Kind::Other, Severity::Bad, format!("{message}{why}"), cause);
         }
         if let Some(event) = &line.event {
-            return moment(Kind::Deed, mood(event), event.clone(), cause);
+            return entry(Kind::Other, severity(event), event.clone(), cause);
         }
         if let (Some(kind), Some(outcome), Some(key)) = (&line.kind, &line.outcome, &line.key) {
             let is_in_ledger = ledger.iter().any(|it| it.kind == *kind && it.key == *key);
@@ -213,58 +223,68 @@ impl<'a> Causes<'a> {
             if outcome == "done" && is_in_ledger && !repeated {
                 return None;
             }
-            let again = if repeated { ", once more" } else { "" };
-            let mood = if outcome == "done" { Mood::Plain } else { Mood::Bad };
+            let again = if repeated { ", repeated" } else { "" };
+            let severity = if outcome == "done" { Severity::Plain } else { Severity::Bad };
             let outcome =
                 if outcome == "done" && !is_in_ledger { "nothing to do" } else { outcome };
-            return moment(Kind::Money, mood, format!("{kind}: {outcome}{again}"), Cause::Charge);
+            return entry(
+                Kind::Money,
+                severity,
+                format!("{kind}: {outcome}{again}"),
+                Cause::Charge,
+            );
         }
         let command = line.command.as_deref();
         if let Some(reason) = &line.reason {
             let command = command.unwrap_or("request");
-            return moment(Kind::Deed, Mood::Bad, format!("{command} rejected: {reason}"), cause);
+            return entry(
+                Kind::Other,
+                Severity::Bad,
+                format!("{command} rejected: {reason}"),
+                cause,
+            );
         }
         let stored = history.iter().any(|it| is_of(line, it));
         match (command, &line.outcome) {
-            // The event says so itself.
+            // The event is an entry itself.
             (Some(_), Some(_)) if stored => None,
             (Some(command), Some(outcome)) if line.version.is_some() => {
                 let what = format!("{command}: nothing to do, still {outcome}");
-                moment(Kind::Deed, Mood::Plain, what, cause)
+                entry(Kind::Other, Severity::Plain, what, cause)
             }
             (Some(command), Some(outcome)) => {
-                moment(Kind::Deed, Mood::Plain, format!("{command}: {outcome}"), cause)
+                entry(Kind::Other, Severity::Plain, format!("{command}: {outcome}"), cause)
             }
             (Some(command), None) => {
-                moment(Kind::Deed, Mood::Plain, format!("{command}: {message}"), cause)
+                entry(Kind::Other, Severity::Plain, format!("{command}: {message}"), cause)
             }
-            (None, _) => moment(Kind::Deed, Mood::Plain, message.clone(), Cause::Saga),
+            (None, _) => entry(Kind::Other, Severity::Plain, message.clone(), Cause::Saga),
         }
     }
 }
 
-/// By time; but some times are those of lines, which are written a moment after what they tell: so an effect that would
-/// come before its cause is put right behind it.
-fn in_order(moments: &mut [Moment]) {
-    moments.sort_by_key(|it| it.at);
-    for place in 0..moments.len() {
-        let cause = |it: &Moment| is_cause(it, &moments[place]);
-        if !moments[..place].iter().any(cause)
-            && let Some(later) = moments[place..].iter().position(cause)
+/// Sorts by time. Log lines are written a moment after what they report, so an effect that would precede its cause is
+/// moved right behind it.
+fn in_order(entries: &mut [TraceEntry]) {
+    entries.sort_by_key(|it| it.at);
+    for place in 0..entries.len() {
+        let cause = |it: &TraceEntry| is_cause(it, &entries[place]);
+        if !entries[..place].iter().any(cause)
+            && let Some(later) = entries[place..].iter().position(cause)
         {
-            moments[place..=place + later].rotate_right(1);
+            entries[place..=place + later].rotate_right(1);
         }
     }
 }
 
-/// Whether an effect can't come before this one.
-fn is_cause(moment: &Moment, effect: &Moment) -> bool {
+/// Whether `entry` must precede `effect`.
+fn is_cause(entry: &TraceEntry, effect: &TraceEntry) -> bool {
     match (&effect.cause, effect.kind) {
-        (Cause::Event { name, .. }, _) => event_of(&moment.what) == name,
-        (Cause::Step(_), Kind::StepBegun) => moment.what.starts_with(START_SAGA),
+        (Cause::Event { name, .. }, _) => event_of(&entry.what) == name,
+        (Cause::Step(_), Kind::StepStarted) => entry.what.starts_with(START_SAGA),
         (
             Cause::Request(_) | Cause::Step(_) | Cause::Saga | Cause::Charge | Cause::Clock,
-            Kind::StepBegun | Kind::StepEnded | Kind::Money | Kind::Deed,
+            Kind::StepStarted | Kind::StepEnded | Kind::Money | Kind::Other,
         ) => false,
     }
 }
@@ -274,15 +294,15 @@ fn event_of(what: &str) -> &str {
     what.split(':').next().unwrap_or_default()
 }
 
-/// Whether a line is that of the command which stored the event.
+/// Whether a log line is from the command that stored the event.
 fn is_of(line: &Line, event: &HistoryEvent) -> bool {
     line.version >= Some(event.version)
         && line.causation_id == Some(event.causation_id)
         && line.command.is_some()
 }
 
-/// An event with what matters of it: of what it holds, nothing is shown that is not named here.
-fn told(event: &HistoryEvent) -> String {
+/// An event with its detail. Nothing else of its data is shown, so no payment token can be.
+fn describe(event: &HistoryEvent) -> String {
     let detail = event.data["reason"].as_str().or_else(|| event.data["payment"]["mode"].as_str());
     match detail {
         Some(detail) => format!("{}: {detail}", event.kind),
@@ -290,43 +310,43 @@ fn told(event: &HistoryEvent) -> String {
     }
 }
 
-fn step(step: &SagaStep) -> Vec<Moment> {
+fn step(step: &SagaStep) -> Vec<TraceEntry> {
     let SagaStep { name, started_at, ended_at, error, attempts, .. } = step;
-    let begun = Moment {
+    let started = TraceEntry {
         at: *started_at,
         place: SAGA.to_owned(),
-        kind: Kind::StepBegun,
+        kind: Kind::StepStarted,
         what: name.clone(),
-        mood: Mood::Plain,
+        severity: Severity::Plain,
         cause: Cause::Step(name.clone()),
     };
-    let Some(ended_at) = *ended_at else { return vec![begun] };
+    let Some(ended_at) = *ended_at else { return vec![started] };
     let took = clock::human(step.took().unwrap_or_default());
     let times = if *attempts > 1 { format!(", attempt {attempts}") } else { String::new() };
-    let (mood, what) = match error {
-        Some(error) => (Mood::Bad, format!("{name} failed: {error} ({took}{times})")),
-        None => (mood(name), format!("{name} is done ({took}{times})")),
+    let (severity, what) = match error {
+        Some(error) => (Severity::Bad, format!("{name} failed: {error} ({took}{times})")),
+        None => (severity(name), format!("{name} succeeded ({took}{times})")),
     };
     let cause = Cause::Step(name.clone());
     let kind = Kind::StepEnded;
-    vec![begun, Moment { at: ended_at, place: SAGA.to_owned(), kind, what, mood, cause }]
+    vec![started, TraceEntry { at: ended_at, place: SAGA.to_owned(), kind, what, severity, cause }]
 }
 
-fn money(entry: &LedgerEntry) -> Moment {
+fn money(entry: &LedgerEntry) -> TraceEntry {
     let LedgerEntry { kind, amount, at, .. } = entry;
-    let mood = if kind == "charge" { Mood::Good } else { Mood::Undone };
+    let severity = if kind == "charge" { Severity::Good } else { Severity::Compensated };
     let (kind, what) = (Kind::Money, format!("{kind} of {amount}"));
-    Moment { at: *at, place: PROVIDER.to_owned(), kind, what, mood, cause: Cause::Charge }
+    TraceEntry { at: *at, place: PROVIDER.to_owned(), kind, what, severity, cause: Cause::Charge }
 }
 
-/// Names are chosen with care, so they tell.
-fn mood(name: &str) -> Mood {
+/// Derives the severity from the name of an event or step.
+fn severity(name: &str) -> Severity {
     let has = |words: &[&str]| words.iter().any(|it| name.contains(it));
     if has(&["Refund", "Unblock", "Released", "FailBooking"]) {
-        Mood::Undone
+        Severity::Compensated
     } else if has(&["Failed", "Declined", "Unavailable", "Expired", "Cancelled", "Operator"]) {
-        Mood::Bad
+        Severity::Bad
     } else {
-        Mood::Good
+        Severity::Good
     }
 }

@@ -1,56 +1,57 @@
-//! The story as a table on a terminal.
+//! The timeline as a table on a terminal.
 
-use super::{Cause, Kind, Moment, Mood, Service, Timeline};
+use super::{Cause, Kind, Service, Severity, Timeline, TraceEntry};
 use crate::clock;
 use crate::ui::Paint;
 
-/// One line for each moment: when, where, what, and because of what.
+/// One line for each entry: when, where, what, and its cause.
 pub(crate) fn table(timeline: &Timeline, paint: Paint) -> String {
-    let Timeline { booking, ends_with, saga, moments, lines } = timeline;
-    let saga = saga.as_ref().map(|it| format!(", its saga {it}")).unwrap_or_default();
+    let Timeline { booking, ends_with, saga, entries, lines } = timeline;
+    let saga = saga.as_ref().map(|it| format!(", saga {it}")).unwrap_or_default();
     let mut text = format!("{} {booking}: {ends_with}{saga}\n\n", paint.strong("Booking"));
-    let rows: Vec<_> = moments.iter().map(|it| (place(it), it.what.clone(), because(it))).collect();
+    let rows: Vec<_> =
+        entries.iter().map(|it| (place(it), it.what.clone(), caused_by(it))).collect();
     let width = |of: fn(&(String, String, String)) -> usize| rows.iter().map(of).max().unwrap_or(0);
     let (places, whats) = (width(|it| it.0.chars().count()), width(|it| it.1.chars().count()));
     text +=
-        &paint.faint(format!("{:>9}  {:places$}  {:whats$}  because of", "after", "where", "what"));
+        &paint.faint(format!("{:>9}  {:places$}  {:whats$}  caused by", "after", "where", "what"));
     text.push('\n');
-    for (moment, (place, what, because)) in moments.iter().zip(rows) {
-        let after = paint.faint(format!("{:>9}", clock::human(timeline.offset(moment))));
+    for (entry, (place, what, caused_by)) in entries.iter().zip(rows) {
+        let after = paint.faint(format!("{:>9}", clock::human(timeline.offset(entry))));
         let place = paint.name(format!("{place:places$}"));
-        let what = coloured(paint, moment.mood, &format!("{what:whats$}"));
-        text += format!("{after}  {place}  {what}  {}", paint.faint(because)).trim_end();
+        let what = coloured(paint, entry.severity, &format!("{what:whats$}"));
+        text += format!("{after}  {place}  {what}  {}", paint.faint(caused_by)).trim_end();
         text.push('\n');
     }
     if *lines == 0 {
-        text += "\nThere are no logs of it any more: what is told is what services have stored.\n";
+        text += "\nThere are no logs of this booking any more; the table shows only what services have stored.\n";
     }
     text
 }
 
-/// What the saga has done stands under its step.
-fn place(moment: &Moment) -> String {
+/// What a step of the saga has caused is indented below the step.
+fn place(entry: &TraceEntry) -> String {
     let is_within =
-        matches!(moment.cause, Cause::Step(_)) && Service::of(&moment.place) != Service::Saga;
-    if is_within { format!("  {}", moment.place) } else { moment.place.clone() }
+        matches!(entry.cause, Cause::Step(_)) && Service::of(&entry.place) != Service::Saga;
+    if is_within { format!("  {}", entry.place) } else { entry.place.clone() }
 }
 
-fn because(moment: &Moment) -> String {
-    match (&moment.cause, moment.kind) {
-        (Cause::Step(_), Kind::StepBegun | Kind::StepEnded) | (Cause::Saga, _) => String::new(),
+fn caused_by(entry: &TraceEntry) -> String {
+    match (&entry.cause, entry.kind) {
+        (Cause::Step(_), Kind::StepStarted | Kind::StepEnded) | (Cause::Saga, _) => String::new(),
         (Cause::Request(id), _) => format!("request {id}"),
         (Cause::Event { name, .. }, _) => name.clone(),
         (Cause::Step(name), _) => format!("step {name}"),
         (Cause::Charge, _) => "billing".to_owned(),
-        (Cause::Clock, _) => "the clock".to_owned(),
+        (Cause::Clock, _) => "a timer".to_owned(),
     }
 }
 
-fn coloured(paint: Paint, mood: Mood, text: &str) -> String {
-    match mood {
-        Mood::Good => paint.good(text),
-        Mood::Undone => paint.note(text),
-        Mood::Bad => paint.bad(text),
-        Mood::Plain => text.to_owned(),
+fn coloured(paint: Paint, severity: Severity, text: &str) -> String {
+    match severity {
+        Severity::Good => paint.good(text),
+        Severity::Compensated => paint.note(text),
+        Severity::Bad => paint.bad(text),
+        Severity::Plain => text.to_owned(),
     }
 }

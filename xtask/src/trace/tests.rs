@@ -1,15 +1,15 @@
-//! Stories of bookings as the local cloud has told them.
+//! Timelines of bookings that were recorded on the local cloud.
 
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::gather::{Found, HistoryEvent, line};
-use super::{Cause, Timeline, mermaid, terminal};
-use crate::story::visitor::{LedgerEntry, Saga};
+use super::{Cause, Timeline, json, mermaid, terminal};
+use crate::api_client::{LedgerEntry, Saga};
 use crate::ui::Paint;
 
-/// What the routes, the ledger and the logs have answered.
+/// The recorded responses of the routes, the ledger and the logs.
 #[derive(Deserialize)]
 struct Fixture {
     booking: Uuid,
@@ -25,12 +25,12 @@ struct Logged {
     message: Value,
 }
 
-/// A declined card: every step of the saga that was taken is undone.
+/// A declined card: the saga compensates its steps.
 fn instant() -> Found {
     found(include_str!("fixtures/instant.json"))
 }
 
-/// Paid by a bill: nobody conducts.
+/// Paid by invoice: a choreography.
 fn invoice() -> Found {
     found(include_str!("fixtures/invoice.json"))
 }
@@ -47,12 +47,12 @@ fn table(found: Found) -> String {
 }
 
 #[test]
-fn a_saga_is_told_with_its_steps_and_their_undos() {
+fn a_saga_is_shown_with_its_steps_and_compensations() {
     insta::assert_snapshot!(table(instant()));
 }
 
 #[test]
-fn a_choreography_is_told_by_its_events() {
+fn a_choreography_is_shown_by_its_events() {
     insta::assert_snapshot!(table(invoice()));
 }
 
@@ -83,38 +83,53 @@ fn colours_change_nothing_but_the_colour() {
 }
 
 #[test]
-fn what_is_older_than_the_logs_is_told_without_them() {
+fn a_booking_without_logs_is_shown_from_what_services_have_stored() {
     let mut old = instant();
     old.lines.clear();
-    let told = table(old);
-    assert!(told.contains("BookingFailed: payment_declined"), "{told}");
-    assert!(told.contains("AuthorisePayment failed: Rejected: payment-declined"), "{told}");
-    assert!(told.contains("no logs"), "{told}");
+    let shown = table(old);
+    assert!(shown.contains("BookingFailed: payment_declined"), "{shown}");
+    assert!(shown.contains("AuthorisePayment failed: Rejected: payment-declined"), "{shown}");
+    assert!(shown.contains("no logs"), "{shown}");
 }
 
 #[test]
-fn a_token_is_told_nowhere_even_if_a_source_lets_it_slip() {
+fn a_token_is_never_shown_even_if_a_source_contains_it() {
     let mut found = instant();
     found.history[0].data["payment"]["token"] = "tok_secret".into();
-    let slip = serde_json::json!({
+    let leaking = serde_json::json!({
         "timestamp": "2026-01-01T00:00:00Z", "level": "INFO", "message": "done", "token": "tok_secret",
         "command": "CreateBooking", "payment": {"token": "tok_secret"},
     });
-    found.lines.extend(line("booking-command", &slip.to_string()));
+    found.lines.extend(line("booking-command", &leaking.to_string()));
     let timeline = Timeline::of(found);
-    for told in [terminal::table(&timeline, Paint::of(false)), mermaid::diagram(&timeline)] {
-        assert!(!told.contains("tok_"), "{told}");
+    for shown in [terminal::table(&timeline, Paint::of(false)), mermaid::diagram(&timeline)] {
+        assert!(!shown.contains("tok_"), "{shown}");
     }
 }
 
 #[test]
-fn nothing_is_told_before_its_cause() {
+fn no_entry_comes_before_its_cause() {
     for found in [instant(), invoice()] {
-        let moments = Timeline::of(found).moments;
-        for (place, effect) in moments.iter().enumerate() {
+        let entries = Timeline::of(found).entries;
+        for (place, effect) in entries.iter().enumerate() {
             let Cause::Event { name, .. } = &effect.cause else { continue };
-            let before = moments[..place].iter().any(|it| it.what.starts_with(name));
+            let before = entries[..place].iter().any(|it| it.what.starts_with(name));
             assert!(before, "{} before {name}", effect.what);
         }
     }
+}
+
+#[test]
+fn programs_read_the_same_entries_as_people() {
+    let timeline = Timeline::of(instant());
+    let document = serde_json::to_value(json::document(&timeline)).expect("JSON");
+    assert_eq!(document["lastEvent"], "BookingFailed: payment_declined");
+    assert_eq!(document["saga"], "failed");
+    let entries = document["entries"].as_array().expect("a list");
+    assert_eq!(entries.len(), timeline.entries.len());
+    assert_eq!(entries[0]["afterMs"], 0);
+    let kinds = |it: &Value| (it["kind"].clone(), it["severity"].clone(), it["cause"].clone());
+    let refund = entries.iter().find(|it| it["what"] == "BillExpired").expect("it is there");
+    let step = serde_json::json!({ "step": "RefundPayment" });
+    assert_eq!(kinds(refund), ("other".into(), "bad".into(), step));
 }

@@ -8,16 +8,16 @@ use uuid::Uuid;
 use crate::decider::Decider;
 use crate::execute::{ExecuteError, Metadata, execute};
 use crate::snapshot::Snapshots;
-use crate::state::Reached;
+use crate::state::StateAtVersion;
 use crate::store::EventStore;
-use crate::stored::Stored;
+use crate::upcast::Upcast;
 
 /// The event of the suite's streams.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Noted(pub String);
 
-impl Stored for Noted {}
+impl Upcast for Noted {}
 
 /// How often the suite's aggregate is to be kept.
 pub(super) const EVERY: u64 = 100;
@@ -58,7 +58,7 @@ impl Decider for Log {
     }
 }
 
-impl Stored for Log {
+impl Upcast for Log {
     const VERSION: u32 = 3;
 
     fn upcast(version: u32, mut state: Value) -> Option<Value> {
@@ -78,7 +78,7 @@ pub(super) async fn note(
     stream: &str,
     command_id: Uuid,
     notes: Note<'_>,
-) -> Result<Reached<Log>, ExecuteError<Nothing>> {
+) -> Result<StateAtVersion<Log>, ExecuteError<Nothing>> {
     note_at(store, stream, command_id, notes, Timestamp::UNIX_EPOCH).await
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn note_at(
     command_id: Uuid,
     notes: Note<'_>,
     now: Timestamp,
-) -> Result<Reached<Log>, ExecuteError<Nothing>> {
+) -> Result<StateAtVersion<Log>, ExecuteError<Nothing>> {
     let command = notes.iter().map(|it| (*it).to_owned()).collect();
     execute(store, stream, &command, &Metadata::new(command_id, now), Uuid::now_v7).await
 }

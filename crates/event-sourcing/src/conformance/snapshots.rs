@@ -8,8 +8,8 @@ use super::log::{EVERY, Log, Noted, note, note_at};
 use super::watched::Watched;
 use super::{commit, load, new_stream};
 use crate::decider::fold;
-use crate::snapshot::COMMANDS_MAX;
-use crate::state::{Reached, at_time, at_version, latest};
+use crate::snapshot::MAX_COMMANDS;
+use crate::state::{StateAtVersion, at_time, at_version, latest};
 use crate::store::{Commit, EventStore};
 
 pub(super) async fn all(store: &(impl EventStore<Noted> + Sync)) {
@@ -114,7 +114,7 @@ async fn a_repeat_is_known_across_a_snapshot(store: &(impl EventStore<Noted> + S
         told.push(note(store, &stream, *command, &[&notes, "and"]).await.expect("taken"));
     }
     // Those since the last snapshot, and as many before it as are kept.
-    let oldest = 150 - COMMANDS_MAX;
+    let oldest = 150 - MAX_COMMANDS;
     for number in [oldest, oldest + 1, 99, 100, 149, 150, 159] {
         let watched = Watched::new(store);
         let again = note(&watched, &stream, commands[number], &["again"]).await.expect("known");
@@ -155,7 +155,7 @@ async fn snapshots_and_times_agree(store: &(impl EventStore<Noted> + Sync)) {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
     };
     let begun = at_time::<Log>(store, &stream, second(0)).await.expect("readable");
-    assert_eq!(begun, Reached::default());
+    assert_eq!(begun, StateAtVersion::default());
     let mut told = vec![begun];
     for number in 1..=EVERY + 30 {
         // Every tenth writer's clock is slow by a minute.
@@ -189,8 +189,8 @@ async fn racing_commands_agree_with_their_snapshots(store: &(impl EventStore<Not
 }
 
 /// The state as the events alone tell it.
-async fn truth(store: &impl EventStore<Noted>, stream: &str) -> Reached<Log> {
+async fn truth(store: &impl EventStore<Noted>, stream: &str) -> StateAtVersion<Log> {
     let commits = load(store, stream, 0).await;
     let events = commits.iter().flat_map(|commit| &commit.events).map(|it| &it.event);
-    Reached { state: fold(events), version: commits.last().map_or(0, Commit::last_version) }
+    StateAtVersion { state: fold(events), version: commits.last().map_or(0, Commit::last_version) }
 }

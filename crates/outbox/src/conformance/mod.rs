@@ -43,13 +43,13 @@ pub async fn all(store: &(impl StateStore<Thing> + States<Thing>)) {
     of_32_savers_of_one_version_one_wins(store).await;
     racing_savers_lose_nothing(store).await;
     ids_do_not_mix(store).await;
-    a_bar_is_seen_on_behalf_of_its_holder_alone(store).await;
-    a_bar_leaves_the_state_as_it_is(store).await;
-    a_bar_works_on_what_is_not_there(store).await;
-    a_change_that_was_decided_before_a_bar_fails(store).await;
-    a_change_that_was_saved_before_a_bar_is_still_recognised(store).await;
-    a_bar_that_is_set_again_moves_nothing(store).await;
-    whoever_races_a_bar_holds_nothing_afterwards(store).await;
+    a_tombstone_is_seen_on_behalf_of_its_holder_alone(store).await;
+    a_tombstone_leaves_the_state_as_it_is(store).await;
+    a_tombstone_works_on_what_is_not_there(store).await;
+    a_change_that_was_decided_before_a_tombstone_fails(store).await;
+    a_change_that_was_saved_before_a_tombstone_is_still_recognised(store).await;
+    a_tombstone_that_is_set_again_moves_nothing(store).await;
+    whoever_races_a_tombstone_holds_nothing_afterwards(store).await;
     // Last: what the others have left makes several pages.
     every_state_is_listed_once(store).await;
 }
@@ -59,16 +59,16 @@ pub async fn every_state_is_listed_once(store: &(impl StateStore<Thing> + States
     let mut made: Vec<String> = (0..25).map(|_| new_id()).collect();
     for id in &made {
         store.save(id, change(0, "old")).await.expect("id is new");
-        store.bar(id, ANN).await.expect("store can be written");
+        store.set_tombstone(id, ANN).await.expect("store can be written");
         store.save(id, change(2, id)).await.expect("version is the current one");
     }
-    let barred = new_id();
-    store.bar(&barred, ANN).await.expect("store can be written");
+    let tombstoned = new_id();
+    store.set_tombstone(&tombstoned, ANN).await.expect("store can be written");
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
         let page = store.states(after.as_deref()).await.expect("store can be read");
         for it in page.states {
-            assert_ne!(it.id, barred);
+            assert_ne!(it.id, tombstoned);
             if made.contains(&it.id) {
                 let state = it.state.expect("it can be read");
                 assert_eq!((it.version, state.text.as_str()), (3, it.id.as_str()));
@@ -87,7 +87,7 @@ pub async fn every_state_is_listed_once(store: &(impl StateStore<Thing> + States
 
 /// Version 0, and no bar.
 pub async fn what_was_never_saved_is_nothing(store: &impl StateStore<Thing>) {
-    let nothing = Loaded { version: 0, state: None, barred: false };
+    let nothing = Loaded { version: 0, state: None, has_tombstone: false };
     let id = new_id();
     assert_eq!(store.load(&id, None).await.expect("store can be read"), nothing);
     assert_eq!(load(store, &id).await, nothing);
@@ -100,7 +100,7 @@ pub async fn what_was_saved_is_loaded_at_once(store: &impl StateStore<Thing>) {
         let change = change(version - 1, &format!("Straße {version}\n\"🅿\""));
         store.save(&id, change.clone()).await.expect("version is the current one");
         let loaded = load(store, &id).await;
-        assert_eq!(loaded, Loaded { version, state: Some(change.state), barred: false });
+        assert_eq!(loaded, Loaded { version, state: Some(change.state), has_tombstone: false });
     }
 }
 
@@ -196,82 +196,82 @@ pub async fn ids_do_not_mix(store: &impl StateStore<Thing>) {
     let other = format!("{id}0");
     store.save(&id, change(0, "mine")).await.expect("id is new");
     store.save(&other, change(0, "yours")).await.expect("id is new");
-    store.bar(&other, ANN).await.expect("store can be written");
+    store.set_tombstone(&other, ANN).await.expect("store can be written");
     let loaded = load(store, &id).await;
-    assert_eq!((loaded.version, loaded.barred, text(loaded)), (1, false, "mine".to_owned()));
+    assert_eq!((loaded.version, loaded.has_tombstone, text(loaded)), (1, false, "mine".to_owned()));
 }
 
 /// Nobody is barred for another.
-pub async fn a_bar_is_seen_on_behalf_of_its_holder_alone(store: &impl StateStore<Thing>) {
+pub async fn a_tombstone_is_seen_on_behalf_of_its_holder_alone(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
-    store.bar(&id, ANN).await.expect("store can be written");
-    for (holder, barred) in
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
+    for (holder, expected) in
         [(Some(ANN), true), (Some("bob"), false), (Some("an"), false), (None, false)]
     {
         let loaded = store.load(&id, holder).await.expect("store can be read");
-        assert_eq!(loaded.barred, barred, "{holder:?}");
+        assert_eq!(loaded.has_tombstone, expected, "{holder:?}");
     }
 }
 
 /// It moves the version, and changes can follow.
-pub async fn a_bar_leaves_the_state_as_it_is(store: &impl StateStore<Thing>) {
+pub async fn a_tombstone_leaves_the_state_as_it_is(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     let loaded = load(store, &id).await;
     assert!(loaded.version > 1, "the version has not moved");
     store.save(&id, change(loaded.version, "more")).await.expect("version is the current one");
     assert_eq!(text(load(store, &id).await), "more");
-    assert!(load(store, &id).await.barred, "a change has removed the bar");
+    assert!(load(store, &id).await.has_tombstone, "a change has removed the bar");
 }
 
 /// Who gives up what was never there is barred from what comes.
-pub async fn a_bar_works_on_what_is_not_there(store: &impl StateStore<Thing>) {
+pub async fn a_tombstone_works_on_what_is_not_there(store: &impl StateStore<Thing>) {
     let id = new_id();
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     let loaded = load(store, &id).await;
-    assert_eq!((loaded.barred, loaded.state), (true, None));
+    assert_eq!((loaded.has_tombstone, loaded.state), (true, None));
     let early = store.save(&id, change(0, "decided before")).await;
     assert!(matches!(early, Err(StoreError::Conflict)), "{early:?}");
     store.save(&id, change(loaded.version, "it")).await.expect("version is the current one");
-    assert!(load(store, &id).await.barred);
+    assert!(load(store, &id).await.has_tombstone);
 }
 
 /// It could not know of the bar.
-pub async fn a_change_that_was_decided_before_a_bar_fails(store: &impl StateStore<Thing>) {
+pub async fn a_change_that_was_decided_before_a_tombstone_fails(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
     let decided = load(store, &id).await;
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     let late = store.save(&id, change(decided.version, "taken")).await;
     assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
     assert_eq!(text(load(store, &id).await), "it");
 }
 
 /// A bar is no change: it does not hide whose the last one is.
-pub async fn a_change_that_was_saved_before_a_bar_is_still_recognised(
+pub async fn a_change_that_was_saved_before_a_tombstone_is_still_recognised(
     store: &impl StateStore<Thing>,
 ) {
     let id = new_id();
     let change = change(0, "it");
     store.save(&id, change.clone()).await.expect("id is new");
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     store.save(&id, change).await.expect("it is our own");
 }
 
 /// A repeated undo costs nobody a lost race.
-pub async fn a_bar_that_is_set_again_moves_nothing(store: &impl StateStore<Thing>) {
+pub async fn a_tombstone_that_is_set_again_moves_nothing(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     let before = load(store, &id).await;
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     assert_eq!(load(store, &id).await, before);
 }
 
 /// Do and undo at once, many times.
-pub async fn whoever_races_a_bar_holds_nothing_afterwards(store: &impl StateStore<Thing>) {
+pub async fn whoever_races_a_tombstone_holds_nothing_afterwards(store: &impl StateStore<Thing>) {
     for takers in 1..=4 {
         for barrers in 1..=2 {
             let id = new_id();
@@ -284,11 +284,11 @@ pub async fn whoever_races_a_bar_holds_nothing_afterwards(store: &impl StateStor
     }
 }
 
-/// How the suite takes a thing for Ann: unless she is barred, and whoever has it.
+/// How the suite takes a thing for Ann: unless she is tombstoned, and whoever has it.
 pub async fn take(store: &impl StateStore<Thing>, id: &str) {
     loop {
         let loaded = load(store, id).await;
-        let (false, Some(state)) = (loaded.barred, loaded.state) else { return };
+        let (false, Some(state)) = (loaded.has_tombstone, loaded.state) else { return };
         let taken = Thing { holder: Some(ANN.to_owned()), ..state };
         match store.save(id, Change { state: taken, ..change(loaded.version, "") }).await {
             Ok(()) => return,
@@ -300,7 +300,7 @@ pub async fn take(store: &impl StateStore<Thing>, id: &str) {
 
 /// How the suite gives up for Ann: bar first, then load and give up what she has.
 pub async fn give_up(store: &impl StateStore<Thing>, id: &str) {
-    store.bar(id, ANN).await.expect("store can be written");
+    store.set_tombstone(id, ANN).await.expect("store can be written");
     loop {
         let loaded = store.load(id, None).await.expect("store can be read");
         let Some(state) = loaded.state.filter(|it| it.holder.is_some()) else { return };

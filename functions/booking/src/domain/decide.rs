@@ -1,7 +1,7 @@
 //! Every rule of a booking, on one page, and the names of the refusals.
 
 use contracts::booking::{FailureReason, PaymentMode};
-use saga::Failure;
+use service_error::ServiceError;
 
 use super::{Booking, BookingCommand, BookingEvent, Details};
 
@@ -19,7 +19,7 @@ pub(super) fn decide(
             }])
         }
         (Booking::Absent, Complete { .. } | Fail { .. } | Cancel { .. } | CheckOut { .. }) => {
-            Err(Rejection::Unknown)
+            Err(Rejection::NotFound)
         }
         // The id follows from the customer's key, so that a second wish under it is a repeat or a mistake.
         (
@@ -42,7 +42,7 @@ pub(super) fn decide(
             | Booking::Cancelled(known)
             | Booking::CheckedOut(known),
             Cancel { customer } | CheckOut { customer },
-        ) if known.customer != *customer => Err(Rejection::Unknown),
+        ) if known.customer != *customer => Err(Rejection::NotFound),
 
         (Booking::Pending(known), Complete { mode }) => {
             // The saga reserves too, and parking says so to everyone: that does not complete its booking.
@@ -96,7 +96,7 @@ fn complete(known: &Details) -> Vec<BookingEvent> {
 pub enum Rejection {
     /// There is no such booking, or it is another customer's.
     #[error("booking does not exist")]
-    Unknown,
+    NotFound,
     /// The idempotency key was used for another wish.
     #[error("this idempotency key was used for another booking")]
     KeyReused,
@@ -111,10 +111,10 @@ pub enum Rejection {
     IsOver,
 }
 
-impl From<Rejection> for Failure {
+impl From<Rejection> for ServiceError {
     fn from(rejection: Rejection) -> Self {
         let slug = match rejection {
-            Rejection::Unknown => "not-found",
+            Rejection::NotFound => "not-found",
             Rejection::KeyReused => "idempotency-key-reused",
             Rejection::IsPending | Rejection::IsComplete | Rejection::IsOver => "conflict",
         };

@@ -2,7 +2,7 @@
 
 use contracts::booking::{FailureReason, Payment};
 use contracts::id::{CustomerId, SlotId};
-use event_sourcing::stored::Stored;
+use event_sourcing::upcast::Upcast;
 use serde::{Deserialize, Serialize};
 
 /// A fact in a booking's stream. Each names the slot, so that it can be published without the ones before it.
@@ -48,4 +48,4 @@ pub enum BookingEvent {
 }
 
 // The vocabulary is in its first version; `contracts/samples` keeps what was ever written in each.
-impl Stored for BookingEvent {}
+impl Upcast for BookingEvent {}

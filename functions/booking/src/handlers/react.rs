@@ -7,82 +7,46 @@
 //! | `SlotUnavailable` | an invoice booking fails                     | a booking that is over stays as it is         |
 //! | `BillExpired`     | a booking that nobody has paid fails         | a booking that is over stays as it is         |
 
-use std::error::Error as StdError;
-
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use contracts::booking::{FailureReason, Payment, PaymentMode};
-use contracts::id::{BookingId, CustomerId, SlotId};
+use contracts::id::BookingId;
 use contracts::{billing, booking, parking};
 use event_sourcing::execute::Metadata;
 use event_sourcing::state::latest;
 use event_sourcing::store::EventStore;
 use jiff::Timestamp;
-use outbox::consume::{Delivery, Failed, Handled, consume};
+use outbox::consume::{ConsumeError, Delivery, Handled, consume};
 use outbox::dead_letters::DeadLetters;
-use saga::{Failure, FailureKind};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use service_error::{ErrorKind, ServiceError};
 use uuid::Uuid;
 
 use super::command::{carry_out, failure};
 use crate::domain::{Booking, BookingCommand, BookingEvent, Details};
-
-/// Starts sagas.
-///
-/// An implementation must
-/// - start at most one saga for a booking, and answer `Ok` to every further call.
-pub trait Sagas {
-    /// Starts the saga of an instant booking.
-    ///
-    /// # Errors
-    ///
-    /// If it may not have been started.
-    fn start(&self, input: &SagaInput) -> impl Future<Output = Result<(), SagasError>> + Send;
-}
-
-/// What the saga is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SagaInput {
-    /// The booking; also the name of the execution.
-    pub booking_id: BookingId,
-    /// What is booked.
-    pub slot_id: SlotId,
-    /// By whom.
-    pub customer: CustomerId,
-    /// What pays: a token that is good for one charge.
-    pub token: String,
-    /// What all its steps belong to: the booking.
-    pub correlation_id: BookingId,
-}
-
-/// The workflow service did not answer.
-#[derive(Debug, thiserror::Error)]
-#[error("saga may not have been started")]
-pub struct SagasError(#[source] pub Box<dyn StdError + Send + Sync>);
+use crate::ports::{SagaInput, SagaStarter};
 
 /// Handles a batch of the queue.
 pub async fn handle(
     store: &impl EventStore<BookingEvent>,
-    sagas: &impl Sagas,
+    sagas: &impl SagaStarter,
     dead_letters: &impl DeadLetters,
     batch: SqsEvent,
     now: impl Fn() -> Timestamp,
     new_id: impl Fn() -> Uuid,
 ) -> SqsBatchResponse {
     let react = async |delivery: Delivery| {
-        react(store, sagas, delivery, now(), &new_id).await.map_err(Failed::from)
+        react(store, sagas, delivery, now(), &new_id).await.map_err(ConsumeError::from)
     };
     consume(batch, dead_letters, react).await
 }
 
 async fn react(
     store: &impl EventStore<BookingEvent>,
-    sagas: &impl Sagas,
+    sagas: &impl SagaStarter,
     delivery: Delivery,
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
-) -> Result<Handled, Failure> {
+) -> Result<Handled, ServiceError> {
     let Some(reaction) = reaction(&delivery)? else {
         function::metrics::ignored("booking-react", now);
         return Ok(Handled::Ignored);
@@ -105,7 +69,7 @@ async fn react(
     match carry_out(store, booking_id, &command, &metadata, new_id).await {
         Ok(_) => Ok(Handled::Done),
         // The rules have answered: what came late or twice changes nothing.
-        Err(refused) if refused.kind() == FailureKind::Rejected => Ok(Handled::Done),
+        Err(refused) if refused.kind() == ErrorKind::Rejected => Ok(Handled::Done),
         Err(failed) => Err(failed),
     }
 }
@@ -116,7 +80,7 @@ enum Reaction {
 }
 
 /// What an event leads to; nothing if it is none of ours, or of a kind that is not known here yet.
-fn reaction(delivery: &Delivery) -> Result<Option<Reaction>, Failure> {
+fn reaction(delivery: &Delivery) -> Result<Option<Reaction>, ServiceError> {
     let kind = delivery.detail.event.kind.as_str();
     Ok(match (delivery.source.as_str(), kind) {
         (booking::SOURCE, "BookingCreated") => on_booking(&read(delivery)?),
@@ -150,9 +114,9 @@ fn on_billing(event: &billing::Event) -> Option<Reaction> {
 /// The token is not published, so it comes from the stream; what is over by now needs no saga. Says what came of it.
 async fn start_saga(
     store: &impl EventStore<BookingEvent>,
-    sagas: &impl Sagas,
+    sagas: &impl SagaStarter,
     booking_id: BookingId,
-) -> Result<&'static str, Failure> {
+) -> Result<&'static str, ServiceError> {
     let booking = latest::<Booking>(store, &booking_id.to_string()).await.map_err(failure)?;
     let Booking::Pending(details) = booking.state else { return Ok("over") };
     let Payment::Instant { token } = details.payment else { return Ok("invoice") };
@@ -160,11 +124,11 @@ async fn start_saga(
     let input = SagaInput { booking_id, slot_id, customer, token, correlation_id: booking_id };
     match sagas.start(&input).await {
         Ok(()) => Ok("started"),
-        Err(error) => Err(Failure::transient("no saga was started", error)),
+        Err(error) => Err(ServiceError::transient("no saga was started", error)),
     }
 }
 
-fn read<E: DeserializeOwned>(delivery: &Delivery) -> Result<E, Failure> {
-    let event = serde_json::to_value(&delivery.detail.event).map_err(Failure::broken)?;
-    serde_json::from_value(event).map_err(Failure::broken)
+fn read<E: DeserializeOwned>(delivery: &Delivery) -> Result<E, ServiceError> {
+    let event = serde_json::to_value(&delivery.detail.event).map_err(ServiceError::permanent)?;
+    serde_json::from_value(event).map_err(ServiceError::permanent)
 }

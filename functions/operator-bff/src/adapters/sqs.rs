@@ -11,7 +11,7 @@ use aws_sdk_sqs::types::{
 };
 use jiff::Timestamp;
 use outbox::sqs::REASON;
-use saga::Failure;
+use service_error::ServiceError;
 
 use crate::queues::{Depth, FoundLetter, Queues, Watched};
 
@@ -39,7 +39,7 @@ impl Sqs {
         Self { client }
     }
 
-    async fn receive(&self, url: &str, hidden: i32) -> Result<Vec<Message>, Failure> {
+    async fn receive(&self, url: &str, hidden: i32) -> Result<Vec<Message>, ServiceError> {
         let received = self
             .client
             .receive_message()
@@ -71,7 +71,7 @@ impl Sqs {
     }
 
     /// Moves letters one by one, for clouds that do not do it themselves. A letter leaves only when it has arrived.
-    async fn move_by_hand(&self, queue: &Watched) -> Result<(), Failure> {
+    async fn move_by_hand(&self, queue: &Watched) -> Result<(), ServiceError> {
         let mut moved = 0;
         while moved < MOVED_MAX {
             let messages = self.receive(&queue.dead_letters_url, MOVE_SECONDS).await?;
@@ -101,7 +101,7 @@ impl Sqs {
             });
             let entries: Vec<_> = entries.collect();
             if entries.is_empty() {
-                return Err(Failure::transient(
+                return Err(ServiceError::transient(
                     "no letter could be moved",
                     "SendMessageBatch refuses",
                 ));
@@ -113,7 +113,7 @@ impl Sqs {
         Ok(())
     }
 
-    async fn attributes(&self, url: &str) -> Result<(u64, String), Failure> {
+    async fn attributes(&self, url: &str) -> Result<(u64, String), ServiceError> {
         use QueueAttributeName::{
             ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible, QueueArn,
         };
@@ -130,7 +130,7 @@ impl Sqs {
 }
 
 impl Queues for Sqs {
-    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, Failure> {
+    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, ServiceError> {
         // To ask first is one call for the many queues that are empty; and to find that there are no more takes a second.
         let (count, _) = self.attributes(&queue.dead_letters_url).await?;
         let count = usize::try_from(count).unwrap_or(LETTERS_MAX).min(LETTERS_MAX);
@@ -150,7 +150,7 @@ impl Queues for Sqs {
         Ok(found.into_iter().map(letter).collect())
     }
 
-    async fn redrive(&self, queue: &Watched) -> Result<u64, Failure> {
+    async fn redrive(&self, queue: &Watched) -> Result<u64, ServiceError> {
         let (count, arn) = self.attributes(&queue.dead_letters_url).await?;
         if count == 0 {
             return Ok(0);
@@ -168,7 +168,7 @@ impl Queues for Sqs {
         }
     }
 
-    async fn depth(&self, queue: &Watched) -> Result<Depth, Failure> {
+    async fn depth(&self, queue: &Watched) -> Result<Depth, ServiceError> {
         let (waiting, dead) = tokio::try_join!(
             self.attributes(&queue.url),
             self.attributes(&queue.dead_letters_url)
@@ -176,7 +176,7 @@ impl Queues for Sqs {
         Ok(Depth { messages: waiting.0, dead_letters: dead.0 })
     }
 
-    async fn send(&self, queue: &Watched, message: String) -> Result<(), Failure> {
+    async fn send(&self, queue: &Watched, message: String) -> Result<(), ServiceError> {
         let sent = self.client.send_message().queue_url(&queue.url).message_body(message);
         sent.send().await.map(drop).map_err(unavailable)
     }
@@ -207,9 +207,9 @@ fn letter(message: Message) -> FoundLetter {
     }
 }
 
-fn unavailable<E>(error: SdkError<E>) -> Failure
+fn unavailable<E>(error: SdkError<E>) -> ServiceError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    Failure::transient("the queue can't be reached", DisplayErrorContext(&error).to_string())
+    ServiceError::transient("the queue can't be reached", DisplayErrorContext(&error).to_string())
 }

@@ -12,8 +12,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use operator_bff::adapters::sqs::Sqs;
 use operator_bff::queues::{Queues, Watched};
-use saga::FailureKind;
 use serde_json::{Value, json};
+use service_error::ErrorKind;
 
 const DEAD: &str = "https://sqs.us-east-1.amazonaws.com/1/parkade-local-booking-dead-letters";
 const ARN: &str = "arn:aws:sqs:us-east-1:1:parkade-local-booking";
@@ -212,6 +212,6 @@ async fn another_refusal_is_no_reason_to_move_anything() {
     let cloud = Cloud::with(5);
     cloud.inner().refuses_tasks = Some("AccessDeniedException");
     let failure = cloud.queues().redrive(&booking()).await.expect_err("it is refused");
-    assert_eq!(failure.kind(), FailureKind::Transient);
+    assert_eq!(failure.kind(), ErrorKind::Transient);
     assert!(cloud.inner().moved.is_empty());
 }

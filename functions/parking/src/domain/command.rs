@@ -51,9 +51,9 @@ impl SlotCommand {
         }
     }
 
-    /// The booking that would get a hold which it has not: whether it is barred decides.
+    /// The booking that would get a hold which it has not: whether it is has_tombstone decides.
     #[must_use]
-    pub fn taker(&self) -> Option<BookingId> {
+    pub fn new_holder(&self) -> Option<BookingId> {
         match self {
             Self::Block { booking_id } | Self::ReservePaid { booking_id } => Some(*booking_id),
             Self::Create { .. }

@@ -1,11 +1,11 @@
 //! Every rule of a slot, on one page, and the names of the refusals.
 
-use saga::Failure;
+use service_error::ServiceError;
 
-use super::{Slot, SlotCommand, SlotEvent, Standing};
+use super::{Slot, SlotCommand, SlotEvent, SlotState};
 
 /// The longest name, in characters: what fits on a sign.
-const NAME_MAX: usize = 100;
+const MAX_NAME: usize = 100;
 
 /// Checks a command against a slot. `barred` tells whether the booking that asks has given this slot up for good.
 ///
@@ -16,13 +16,13 @@ const NAME_MAX: usize = 100;
 /// The rule that the command breaks.
 pub fn decide(
     slot: &Slot,
-    barred: bool,
+    has_tombstone: bool,
     command: &SlotCommand,
 ) -> Result<Option<SlotEvent>, Rejection> {
     use SlotCommand::{Block, Close, Create, Reopen, Reserve, ReservePaid, Unblock};
-    use Standing::{Absent, Available, Blocked, Closed, Reserved};
-    match (slot.standing, command) {
-        (_, Create { name }) if !(1..=NAME_MAX).contains(&name.chars().count()) => {
+    use SlotState::{Absent, Available, Blocked, Closed, Reserved};
+    match (slot.state, command) {
+        (_, Create { name }) if !(1..=MAX_NAME).contains(&name.chars().count()) => {
             Err(Rejection::NameInvalid)
         }
         (Absent, Create { name }) => Ok(Some(SlotEvent::Created { name: name.clone() })),
@@ -30,7 +30,7 @@ pub fn decide(
             if slot.name == *name { Ok(None) } else { Err(Rejection::IdTaken) }
         }
 
-        (Absent, Close | Reopen) => Err(Rejection::Unknown),
+        (Absent, Close | Reopen) => Err(Rejection::NotFound),
         // A saga that holds it will fail to reserve it, and give the money back.
         (Available | Blocked { .. }, Close) => Ok(Some(SlotEvent::Closed)),
         (Reserved { .. }, Close) => Err(Rejection::IsReserved),
@@ -38,7 +38,7 @@ pub fn decide(
         (Closed, Reopen) => Ok(Some(SlotEvent::Reopened)),
         (Available | Blocked { .. } | Reserved { .. }, Reopen) => Ok(None),
 
-        (Available, Block { booking_id }) if !barred => {
+        (Available, Block { booking_id }) if !has_tombstone => {
             Ok(Some(SlotEvent::Blocked { booking_id: *booking_id }))
         }
         (
@@ -75,7 +75,7 @@ pub fn decide(
         }
         // Told once that it can't have it, a booking is on its way to its refund: a repeat must not change that.
         (_, ReservePaid { booking_id }) if slot.refused == Some(*booking_id) => Ok(None),
-        (Available, ReservePaid { booking_id }) if !barred => {
+        (Available, ReservePaid { booking_id }) if !has_tombstone => {
             Ok(Some(SlotEvent::Reserved { booking_id: *booking_id }))
         }
         (Blocked { booking_id: holder }, ReservePaid { booking_id }) if holder == *booking_id => {
@@ -94,7 +94,7 @@ pub fn decide(
 pub enum Rejection {
     /// There is no such slot.
     #[error("slot does not exist")]
-    Unknown,
+    NotFound,
     /// Another slot was added under this id.
     #[error("slot id is already in use")]
     IdTaken,
@@ -109,10 +109,10 @@ pub enum Rejection {
     Unavailable,
 }
 
-impl From<Rejection> for Failure {
+impl From<Rejection> for ServiceError {
     fn from(rejection: Rejection) -> Self {
         let slug = match rejection {
-            Rejection::Unknown => "not-found",
+            Rejection::NotFound => "not-found",
             Rejection::IdTaken | Rejection::IsReserved => "conflict",
             Rejection::NameInvalid => "validation",
             Rejection::Unavailable => "slot-unavailable",

@@ -13,7 +13,7 @@ pub struct Slot {
     pub name: String,
     /// Who holds it, if anybody may.
     #[serde(flatten)]
-    pub standing: Standing,
+    pub state: SlotState,
     /// The last booking that had paid in vain: a repeat need not be told again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<BookingId>,
@@ -22,7 +22,7 @@ pub struct Slot {
 /// Whether a slot can be had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case", rename_all_fields = "camelCase")]
-pub enum Standing {
+pub enum SlotState {
     /// Nobody has added it.
     #[default]
     Absent,
@@ -48,18 +48,18 @@ pub fn evolve(mut slot: Slot, event: &SlotEvent) -> Slot {
     match event {
         SlotEvent::Created { name } => {
             slot.name.clone_from(name);
-            slot.standing = Standing::Available;
+            slot.state = SlotState::Available;
         }
         SlotEvent::Blocked { booking_id } => {
-            slot.standing = Standing::Blocked { booking_id: *booking_id };
+            slot.state = SlotState::Blocked { booking_id: *booking_id };
         }
         SlotEvent::Reserved { booking_id } => {
-            slot.standing = Standing::Reserved { booking_id: *booking_id };
+            slot.state = SlotState::Reserved { booking_id: *booking_id };
         }
         SlotEvent::Unblocked { .. } | SlotEvent::Released { .. } | SlotEvent::Reopened => {
-            slot.standing = Standing::Available;
+            slot.state = SlotState::Available;
         }
-        SlotEvent::Closed => slot.standing = Standing::Closed,
+        SlotEvent::Closed => slot.state = SlotState::Closed,
         SlotEvent::Unavailable { booking_id } => slot.refused = Some(*booking_id),
     }
     slot

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use contracts::id::SlotId;
 use contracts::message::Request;
-use contracts::parking::{Command, Slot as PublishedSlot};
+use contracts::parking::{Command, CommandPayload, ConsistentQuery, Slot as PublishedSlot};
 use jiff::Timestamp;
 use outbox::envelope::Envelope;
 use outbox::state::{Change, StateStore, StoreError};
-use saga::Failure;
+use service_error::ServiceError;
 use uuid::Uuid;
 
 use crate::contract;
 use crate::domain::{Rejection, Slot, SlotCommand, SlotEvent, decide, evolve};
 
 /// How often a command that loses a race is decided anew before its caller is told to come back.
-const ATTEMPTS_MAX: u32 = 10;
+const MAX_ATTEMPTS: u32 = 10;
 /// Those who lose a race at the same time must not meet again: each waits for up to so long, times the attempts made.
 const PAUSE_MS: u32 = 4;
 
@@ -42,13 +42,19 @@ impl Origin {
 /// `Rejected` if a rule says no, and nothing was stored; otherwise it is unknown whether anything was.
 pub async fn handle(
     store: &impl StateStore<Slot>,
-    request: Request<Command>,
+    request: Request<CommandPayload>,
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
-) -> Result<Option<PublishedSlot>, Failure> {
-    function::follow(request.traceparent.as_deref());
+) -> Result<Option<PublishedSlot>, ServiceError> {
+    function::log_trace_context(request.traceparent.as_deref());
     let cause = request.cause;
-    let (slot_id, booking_id, command) = match request.ask {
+    let command = match request.ask {
+        CommandPayload::Command(command) => command,
+        CommandPayload::Query(ConsistentQuery::ReadSlot { slot_id }) => {
+            return read(store, slot_id).await;
+        }
+    };
+    let (slot_id, booking_id, command) = match command {
         Command::CreateSlot { slot_id, name } => (slot_id, None, SlotCommand::Create { name }),
         Command::CloseSlot { slot_id } => (slot_id, None, SlotCommand::Close),
         Command::ReopenSlot { slot_id } => (slot_id, None, SlotCommand::Reopen),
@@ -61,7 +67,6 @@ pub async fn handle(
         Command::UnblockSlot { slot_id, booking_id } => {
             (slot_id, Some(booking_id), SlotCommand::Unblock { booking_id })
         }
-        Command::ReadSlot { slot_id } => return read(store, slot_id).await,
     };
     let correlation_id = booking_id.map(|it| it.0).or(cause).unwrap_or(slot_id.0);
     let origin = Origin { now, correlation_id, cause };
@@ -71,10 +76,10 @@ pub async fn handle(
 async fn read(
     store: &impl StateStore<Slot>,
     slot_id: SlotId,
-) -> Result<Option<PublishedSlot>, Failure> {
+) -> Result<Option<PublishedSlot>, ServiceError> {
     let loaded = store.load(&slot_id.to_string(), None).await.map_err(failure)?;
     let slot = loaded.state.and_then(|slot| contract::published(slot_id, loaded.version, &slot));
-    slot.map(Some).ok_or_else(|| Rejection::Unknown.into())
+    slot.map(Some).ok_or_else(|| Rejection::NotFound.into())
 }
 
 /// Carries out one command of the domain; also for what an event leads to.
@@ -87,22 +92,22 @@ pub(super) async fn carry_out(
     command: &SlotCommand,
     origin: Origin,
     new_id: impl Fn() -> Uuid,
-) -> Result<Option<PublishedSlot>, Failure> {
+) -> Result<Option<PublishedSlot>, ServiceError> {
     let key = slot_id.to_string();
     if let SlotCommand::Unblock { booking_id } = command {
         // First of all: what is decided on the booking's behalf from now on sees it, what was decided before is found.
-        store.bar(&key, &booking_id.to_string()).await.map_err(failure)?;
+        store.set_tombstone(&key, &booking_id.to_string()).await.map_err(failure)?;
     }
-    let taker = command.taker().map(|it| it.to_string());
+    let new_holder = command.new_holder().map(|it| it.to_string());
     let correlation_id = origin.correlation_id;
     let mut attempt = 1;
     loop {
-        let loaded = store.load(&key, taker.as_deref()).await.map_err(failure)?;
+        let loaded = store.load(&key, new_holder.as_deref()).await.map_err(failure)?;
         let slot = loaded.state.unwrap_or_default();
-        let decided = decide(&slot, loaded.barred, command).map_err(|rejection| {
+        let decided = decide(&slot, loaded.has_tombstone, command).map_err(|rejection| {
             let (command, causation_id) = (command.name(), origin.causation_id());
             tracing::info!(%correlation_id, %causation_id, command, reason = %rejection, "rejected");
-            Failure::from(rejection)
+            ServiceError::from(rejection)
         })?;
         let Some(event) = decided else {
             let (command, causation_id) = (command.name(), origin.causation_id());
@@ -110,11 +115,11 @@ pub(super) async fn carry_out(
             return Ok(contract::published(slot_id, loaded.version, &slot));
         };
         if let SlotEvent::Unavailable { booking_id } = &event
-            && !loaded.barred
+            && !loaded.has_tombstone
         {
             // A refusal is for good. Unless that is written first, a repeat that comes once the slot is free takes it from
             // those whose money is still here, for a booking whose money goes back.
-            store.bar(&key, &booking_id.to_string()).await.map_err(failure)?;
+            store.set_tombstone(&key, &booking_id.to_string()).await.map_err(failure)?;
             continue;
         }
         let version = loaded.version + 1;
@@ -131,7 +136,7 @@ pub(super) async fn carry_out(
                 tracing::info!(%correlation_id, %causation_id, event, %event_id, "happened");
                 return Ok(contract::published(slot_id, version, &slot));
             }
-            Err(StoreError::Conflict) if attempt < ATTEMPTS_MAX => {
+            Err(StoreError::Conflict) if attempt < MAX_ATTEMPTS => {
                 tokio::time::sleep(pause(attempt, new_id())).await;
                 attempt += 1;
             }
@@ -146,8 +151,9 @@ fn envelope(
     event: &SlotEvent,
     origin: Origin,
     id: Uuid,
-) -> Result<Envelope<outbox::envelope::Unread>, Failure> {
-    let event = contract::unread(&contract::event(slot_id, event)).map_err(Failure::broken)?;
+) -> Result<Envelope<outbox::envelope::RawEvent>, ServiceError> {
+    let event =
+        contract::unread(&contract::event(slot_id, event)).map_err(ServiceError::permanent)?;
     Ok(Envelope {
         id,
         schema_version: contract::SCHEMA_VERSION,
@@ -168,10 +174,10 @@ fn pause(attempt: u32, chance: Uuid) -> Duration {
 }
 
 /// What a store's failure means for the caller.
-fn failure(error: StoreError) -> Failure {
+fn failure(error: StoreError) -> ServiceError {
     match error {
-        StoreError::Conflict => Failure::transient("the slot is being changed", error),
-        StoreError::Unavailable(_) => Failure::transient("slots can't be reached", error),
-        StoreError::Corrupt(_) => Failure::broken(error),
+        StoreError::Conflict => ServiceError::transient("the slot is being changed", error),
+        StoreError::Unavailable(_) => ServiceError::transient("slots can't be reached", error),
+        StoreError::Corrupt(_) => ServiceError::permanent(error),
     }
 }

@@ -10,10 +10,10 @@
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
-use outbox::consume::{Delivery, Failed, Handled, consume};
+use outbox::consume::{ConsumeError, Delivery, Handled, consume};
 use outbox::dead_letters::DeadLetters;
 use outbox::state::StateStore;
-use saga::{Failure, FailureKind};
+use service_error::{ErrorKind, ServiceError};
 use uuid::Uuid;
 
 use super::command::{Origin, carry_out};
@@ -29,7 +29,7 @@ pub async fn handle(
     new_id: impl Fn() -> Uuid,
 ) -> SqsBatchResponse {
     let react = async |delivery: Delivery| {
-        react(store, delivery, now(), &new_id).await.map_err(Failed::from)
+        react(store, delivery, now(), &new_id).await.map_err(ConsumeError::from)
     };
     consume(batch, dead_letters, react).await
 }
@@ -39,8 +39,9 @@ async fn react(
     delivery: Delivery,
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
-) -> Result<Handled, Failure> {
-    let Some((slot_id, command)) = contract::command(&delivery).map_err(Failure::broken)? else {
+) -> Result<Handled, ServiceError> {
+    let Some((slot_id, command)) = contract::command(&delivery).map_err(ServiceError::permanent)?
+    else {
         function::metrics::ignored("parking-react", now);
         return Ok(Handled::Ignored);
     };
@@ -49,7 +50,7 @@ async fn react(
     match carry_out(store, slot_id, &command, origin, new_id).await {
         Ok(_) => Ok(Handled::Done),
         // The rules have answered, and will not change their mind.
-        Err(refused) if refused.kind() == FailureKind::Rejected => Ok(Handled::Done),
+        Err(refused) if refused.kind() == ErrorKind::Rejected => Ok(Handled::Done),
         Err(failed) => Err(failed),
     }
 }

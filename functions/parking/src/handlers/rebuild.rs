@@ -2,11 +2,11 @@
 
 use contracts::projection::{Command, Projection};
 use cqrs::generation::Generations;
-use cqrs::rebuild::{self, Source};
+use cqrs::rebuild::{self, RebuildSource};
 use jiff::Timestamp;
 use outbox::dead_letters::DeadLetters;
-use outbox::redrive::{Call, Reply, carry_out_or_redrive};
-use saga::Failure;
+use outbox::redrive::{Invocation, InvocationResponse, handle_invocation};
+use service_error::ServiceError;
 
 use crate::contract;
 use crate::view::SlotRow;
@@ -18,23 +18,23 @@ use crate::view::SlotRow;
 /// `Rejected` if a generation is not kept; `Transient` if it is to be asked again; `Broken` if a person must look.
 pub async fn handle(
     views: &impl Generations<SlotRow>,
-    source: &impl Source<SlotRow>,
+    source: &impl RebuildSource<SlotRow>,
     dead_letters: &impl DeadLetters,
-    call: Call<Command>,
+    call: Invocation<Command>,
     worker: &str,
     clock: impl Fn() -> Timestamp,
-) -> Result<Reply<Projection>, Failure> {
+) -> Result<InvocationResponse<Projection>, ServiceError> {
     let carry_out = async |command| carry_out(views, source, command, worker, &clock).await;
-    carry_out_or_redrive(call, dead_letters, carry_out).await
+    handle_invocation(call, dead_letters, carry_out).await
 }
 
 async fn carry_out(
     views: &impl Generations<SlotRow>,
-    source: &impl Source<SlotRow>,
+    source: &impl RebuildSource<SlotRow>,
     command: Command,
     worker: &str,
     clock: impl Fn() -> Timestamp,
-) -> Result<Projection, Failure> {
+) -> Result<Projection, ServiceError> {
     let progress = match command {
         Command::BeginRebuild {} => rebuild::begin(views, clock()).await?,
         Command::WorkOnRebuild {} => {

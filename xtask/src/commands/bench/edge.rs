@@ -1,4 +1,4 @@
-//! `bench edge`: what clients wait for, screen by screen.
+//! `bench edge`: the response times of every screen.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::api_client::ApiClient;
 use crate::cloud;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::layout::Layout;
-use crate::story::visitor::Visitor;
 use crate::token::Scope;
 use crate::ui::Ui;
 
-/// Who a screen is for.
+/// The user of a screen.
 #[derive(Debug, Clone, Copy)]
 enum Reader {
     Customer,
     Operator,
 }
 
-/// What is told of one request.
+/// The measurement of one request.
 #[derive(Debug)]
 struct Sample {
     /// From the question to the last byte, through the gateway.
@@ -36,11 +36,11 @@ struct Inside {
     slowest: Duration,
 }
 
-pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Outcome {
+pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Result {
     let cloud = cloud::require(layout)?;
     let name = format!("bench-{}", Uuid::new_v4());
-    let customer = Visitor::at(layout, &cloud, Scope::Customer, &name)?;
-    let operator = Visitor::at(layout, &cloud, Scope::Operator, "bench")?;
+    let customer = ApiClient::at(layout, &cloud, Scope::Customer, &name)?;
+    let operator = ApiClient::at(layout, &cloud, Scope::Operator, "bench")?;
 
     let step = ui.step("Book a slot to look at");
     let slot = operator.create_slot("Bench").await?;
@@ -54,7 +54,7 @@ pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Ou
         ("web: slots", Reader::Customer, "/web".to_owned()),
         ("web: a booking", Reader::Customer, format!("/web/bookings/{booking}")),
         ("control room", Reader::Operator, "/operator".to_owned()),
-        ("a booking's story", Reader::Operator, format!("/operator/room/bookings/{booking}")),
+        ("a booking in detail", Reader::Operator, format!("/operator/room/bookings/{booking}")),
         ("docs", Reader::Customer, "/docs".to_owned()),
     ];
     let step = ui.step(format!("Ask for each of {} screens {rounds} times", screens.len()));
@@ -95,7 +95,7 @@ pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Ou
 }
 
 /// The time for all of it and for the slowest of its parts, out of a `Server-Timing` header of our backends.
-fn inside(timing: &str) -> Outcome<Inside> {
+fn inside(timing: &str) -> Result<Inside> {
     let read = |metric: &str| {
         let (name, duration) = metric.split_once(";dur=")?;
         let (milliseconds, places) = duration.split_once('.')?;
@@ -122,8 +122,8 @@ fn row(name: &str, samples: &[Sample]) -> String {
         let slowest = percentile(inside.iter().map(|it| it.slowest), 50);
         let ratio = percentile(inside.iter().map(|it| it.hundredths()), 50);
         let ratio = format!("{}.{:02}", ratio / 100, ratio % 100);
-        let told = format!("   {:>11} {:>12} {ratio:>6}", shown(all), shown(slowest));
-        row.push_str(&told);
+        let cells = format!("   {:>11} {:>12} {ratio:>6}", shown(all), shown(slowest));
+        row.push_str(&cells);
     }
     row
 }
@@ -151,9 +151,9 @@ fn every_single<'a>(screens: impl Iterator<Item = (&'a str, &'a Vec<Sample>)>) -
     let mut csv = String::from("screen,waited_us,backend_us,slowest_part_us\n");
     for (name, samples) in screens {
         for Sample { waited, inside } in samples {
-            let told = |it: Option<Duration>| it.map(|it| it.as_micros().to_string());
-            let all = told(inside.as_ref().map(|it| it.all)).unwrap_or_default();
-            let slowest = told(inside.as_ref().map(|it| it.slowest)).unwrap_or_default();
+            let micros = |it: Option<Duration>| it.map(|it| it.as_micros().to_string());
+            let all = micros(inside.as_ref().map(|it| it.all)).unwrap_or_default();
+            let slowest = micros(inside.as_ref().map(|it| it.slowest)).unwrap_or_default();
             let written = writeln!(csv, "{name},{},{all},{slowest}", waited.as_micros());
             written.expect("a string takes all");
         }
@@ -168,15 +168,15 @@ mod tests {
     use super::{Inside, inside, percentile};
 
     #[test]
-    fn the_slowest_part_is_told_from_the_whole() {
-        let told = inside("booking;dur=3.104, parking;dur=12.050, all;dur=12.391").expect("read");
+    fn the_slowest_part_is_separate_from_the_total() {
+        let read = inside("booking;dur=3.104, parking;dur=12.050, all;dur=12.391").expect("read");
         let us = Duration::from_micros;
-        assert_eq!(told, Inside { all: us(12_391), slowest: us(12_050) });
-        assert_eq!(told.hundredths(), 102);
+        assert_eq!(read, Inside { all: us(12_391), slowest: us(12_050) });
+        assert_eq!(read.hundredths(), 102);
     }
 
     #[test]
-    fn what_is_no_timing_of_ours_is_told() {
+    fn a_header_in_another_format_is_an_error() {
         for odd in ["", "all;dur=1.000", "a;dur=1, all;dur=1.000", "a;dur=1.000", "a"] {
             assert!(inside(odd).is_err(), "{odd}");
         }

@@ -1,4 +1,4 @@
-//! `bench`: how long it takes.
+//! `bench`: measurements.
 
 mod edge;
 
@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use crate::cli::{Against, Bench, BenchArgs};
 use crate::cloud;
 use crate::command::Program;
-use crate::failure::{Context as _, Outcome};
+use crate::failure::{Context as _, Result};
 use crate::layout::Layout;
 use crate::ui::Ui;
 
-pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &BenchArgs) -> Outcome<ExitCode> {
+pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &BenchArgs) -> Result<ExitCode> {
     let kept = layout.state.join("bench");
     std::fs::create_dir_all(&kept).context(|| format!("cannot make {}", layout.shown(&kept)))?;
     match arguments.what {
@@ -25,14 +25,14 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &BenchArgs) -> Outco
     Ok(ExitCode::SUCCESS)
 }
 
-async fn by_criterion(layout: &Layout, ui: Ui, kept: &Path, bench: &str, profile: &str) -> Outcome {
+async fn by_criterion(layout: &Layout, ui: Ui, kept: &Path, bench: &str, profile: &str) -> Result {
     let samples = kept.join(bench);
     apart(layout, bench, profile).env("CRITERION_HOME", &samples).run().await?;
     ui.say(format!("Every sample is in {}", layout.shown(&samples)));
     Ok(())
 }
 
-async fn store(layout: &Layout, ui: Ui, kept: &Path, against: Option<Against>) -> Outcome {
+async fn store(layout: &Layout, ui: Ui, kept: &Path, against: Option<Against>) -> Result {
     let cloud = cloud::require(layout)?;
     let on_cloud = |program: Program, csv: PathBuf| {
         program
@@ -40,7 +40,7 @@ async fn store(layout: &Layout, ui: Ui, kept: &Path, against: Option<Against>) -
             .env("PARKADE_BENCH_CSV", csv)
     };
     ui.say(format!("Measuring on the local cloud at port {}", cloud.record.port));
-    // The profile of the functions, here and below, so that nothing is compiled once more.
+    // The profile of the functions, here and below, so that nothing is compiled again.
     let options = ["--profile", "local", "--package", "parkade-event-sourcing"];
     let store = Program::cargo(&layout.root).arg("bench").args(options);
     on_cloud(store.args(["--bench", "dynamodb"]), kept.join("dynamodb.csv")).run().await?;

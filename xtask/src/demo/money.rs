@@ -1,11 +1,11 @@
-//! What the payment provider's ledger says in the end: the money has to add up.
+//! Compares the payment provider's ledger with what each booking should have charged and refunded.
 
-use super::Cast;
-use super::tale::Tale;
-use super::visitor::LedgerEntry;
-use crate::failure::{Context as _, Failure, Outcome};
+use super::reporter::Reporter;
+use super::{Actors, DemoBooking};
+use crate::api_client::LedgerEntry;
+use crate::failure::{Context as _, Failure, Result};
 
-/// What each booking should have moved.
+/// The expected charges and refunds of each booking.
 #[derive(Debug, Default)]
 pub(super) struct Money {
     expected: Vec<Expected>,
@@ -13,74 +13,83 @@ pub(super) struct Money {
 
 #[derive(Debug)]
 struct Expected {
-    who: &'static str,
+    what: &'static str,
+    booking: String,
     reference: String,
     charges: usize,
     refunds: usize,
 }
 
 impl Money {
-    /// Notes what a booking should have moved.
+    /// Adds a booking with its expected number of charges and refunds.
     pub(super) fn expect(
         &mut self,
-        who: &'static str,
+        what: &'static str,
         slot: &str,
         booking: &str,
         charges: usize,
         refunds: usize,
     ) {
         self.expected.push(Expected {
-            who,
+            what,
+            booking: booking.to_owned(),
             reference: format!("{slot}:{booking}"),
             charges,
             refunds,
         });
     }
 
-    /// Chapter: the provider's own ledger, booking by booking.
-    pub(super) async fn tell(&self, tale: &mut Tale, cast: &Cast) -> Outcome {
-        tale.chapter("The money, as the payment provider wrote it down", "the ledger")?;
-        tale.row(format!("{:<26} {:>9} {:>9} {:>9}", "booking", "charged", "refunded", "kept"))?;
-        let (mut charged_in_all, mut refunded_in_all) = (0, 0);
+    /// The bookings in the order in which they were added.
+    pub(super) fn bookings(&self) -> Vec<DemoBooking> {
+        let bookings = self.expected.iter();
+        bookings.map(|it| DemoBooking { what: it.what, id: it.booking.clone() }).collect()
+    }
+
+    /// Section: the provider's ledger, booking by booking.
+    pub(super) async fn report(&self, reporter: &mut Reporter, actors: &Actors) -> Result {
+        reporter.section("The money, from the payment provider's ledger", "reconciliation")?;
+        reporter
+            .row(format!("{:<26} {:>9} {:>9} {:>9}", "booking", "charged", "refunded", "kept"))?;
+        let (mut charged_total, mut refunded_total) = (0, 0);
         for expected in &self.expected {
-            let entries = cast.olga.ledger(&expected.reference).await?;
+            let entries = actors.olga.ledger(&expected.reference).await?;
             let (charges, charged) = sum(&entries, "charge")?;
             let (refunds, refunded) = sum(&entries, "refund")?;
             let kept = charged - refunded;
             let line = format!(
                 "{:<26} {:>9} {:>9} {:>9}",
-                expected.who,
+                expected.what,
                 text(charged),
                 text(refunded),
                 text(kept)
             );
-            tale.row(&line)?;
-            // What came back is what went out, or nothing came back.
+            reporter.row(&line)?;
+            // A refund is always in full.
             let adds_up = refunds == 0 || refunded == charged;
-            tale.check(
+            reporter.check(
                 charges == expected.charges && refunds == expected.refunds && adds_up,
                 &format!(
                     "{} was charged {} times and refunded {}",
-                    expected.who, expected.charges, expected.refunds
+                    expected.what, expected.charges, expected.refunds
                 ),
                 line.trim(),
             )?;
-            charged_in_all += charged;
-            refunded_in_all += refunded;
+            charged_total += charged;
+            refunded_total += refunded;
         }
-        let kept = charged_in_all - refunded_in_all;
-        tale.row(format!(
+        let kept = charged_total - refunded_total;
+        reporter.row(format!(
             "{:<26} {:>9} {:>9} {:>9}",
-            "in all",
-            text(charged_in_all),
-            text(refunded_in_all),
+            "total",
+            text(charged_total),
+            text(refunded_total),
             text(kept)
         ))
     }
 }
 
-/// How many entries of a kind there are, and what they come to in cents.
-fn sum(entries: &[LedgerEntry], kind: &str) -> Outcome<(usize, i64)> {
+/// The number of entries of a kind, and their sum in cents.
+fn sum(entries: &[LedgerEntry], kind: &str) -> Result<(usize, i64)> {
     let of_kind: Vec<_> = entries.iter().filter(|it| it.kind == kind).collect();
     let mut cents = 0;
     for entry in &of_kind {
@@ -89,14 +98,14 @@ fn sum(entries: &[LedgerEntry], kind: &str) -> Outcome<(usize, i64)> {
     Ok((of_kind.len(), cents))
 }
 
-/// Reads an amount with two places; money is no float.
-fn to_cents(amount: &str) -> Outcome<i64> {
+/// Reads an amount with two places as cents.
+fn to_cents(amount: &str) -> Result<i64> {
     let digits = amount
         .split_once('.')
         .filter(|(_, cents)| cents.len() == 2)
         .map(|(whole, cents)| format!("{whole}{cents}"))
-        .ok_or_else(|| Failure::new(format!("{amount} is no amount")))?;
-    digits.parse().context(|| format!("{amount} is no amount"))
+        .ok_or_else(|| Failure::new(format!("{amount} is not an amount")))?;
+    digits.parse().context(|| format!("{amount} is not an amount"))
 }
 
 fn text(cents: i64) -> String {

@@ -11,14 +11,14 @@ use serde_json::Value;
 /// touched again. For the state of a snapshot, what `evolve` makes of an event is part of the version too.
 ///
 /// ```
-/// use event_sourcing::stored::Stored;
+/// use event_sourcing::upcast::Upcast;
 /// use serde::{Deserialize, Serialize};
 /// use serde_json::Value;
 ///
 /// #[derive(Serialize, Deserialize)]
 /// struct Deposited { cents: u64 }
 ///
-/// impl Stored for Deposited {
+/// impl Upcast for Deposited {
 ///     // Version 1 counted whole euros.
 ///     const VERSION: u32 = 2;
 ///
@@ -31,7 +31,7 @@ use serde_json::Value;
 ///     }
 /// }
 /// ```
-pub trait Stored: Serialize + DeserializeOwned {
+pub trait Upcast: Serialize + DeserializeOwned {
     /// The version that is written now; the first is 1.
     const VERSION: u32 = 1;
 
@@ -53,19 +53,19 @@ pub enum UnreadableError {
     Shape(#[from] serde_json::Error),
     /// Nobody says what became of its version.
     #[error("there is no way from version {0}")]
-    NoWay(u32),
+    NoUpcaster(u32),
     /// A later release has written it; this one must not guess.
     #[error("document is of version {0}, which this program does not know")]
-    TooNew(u32),
+    NewerVersion(u32),
 }
 
 /// Reads a document of any version up to today's.
-pub(crate) fn read<S: Stored>(version: u32, mut document: Value) -> Result<S, UnreadableError> {
+pub(crate) fn read<S: Upcast>(version: u32, mut document: Value) -> Result<S, UnreadableError> {
     if version > S::VERSION {
-        return Err(UnreadableError::TooNew(version));
+        return Err(UnreadableError::NewerVersion(version));
     }
     for version in version..S::VERSION {
-        document = S::upcast(version, document).ok_or(UnreadableError::NoWay(version))?;
+        document = S::upcast(version, document).ok_or(UnreadableError::NoUpcaster(version))?;
     }
     Ok(serde_json::from_value(document)?)
 }

@@ -1,4 +1,4 @@
-//! Somebody at the front door, with a token.
+//! A client of the platform's API, with a bearer token.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::clock;
 use crate::cloud::Cloud;
 use crate::deploy::Outputs;
 use crate::deploy::settings::Settings;
-use crate::failure::{Context as _, Failure, Outcome};
+use crate::failure::{Context as _, Failure, Result};
 use crate::keys::Keys;
 use crate::layout::Layout;
 use crate::token::{self, Scope, TTL_SECONDS};
 
-/// The contract gives an instant booking 30 s, whatever pays it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(40);
-/// Short beside what is waited for, long beside a call.
+/// How long to wait for a state. The contract gives an instant booking 30 s, whatever token pays for it.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(40);
+/// Long enough for a call, short beside what is waited for.
 const POLL: Duration = Duration::from_millis(15);
 
-/// A caller of the front door.
+/// A customer or an operator.
 #[derive(Debug)]
-pub(crate) struct Visitor {
+pub(crate) struct ApiClient {
     http: reqwest::Client,
     api: String,
     provider: String,
@@ -39,20 +39,20 @@ pub(crate) struct Visitor {
 pub(crate) struct Booking {
     pub(crate) status: String,
     #[serde(default)]
-    pub(super) reason: Option<String>,
+    pub(crate) reason: Option<String>,
     #[serde(default)]
-    pub(super) bill: Option<Bill>,
+    pub(crate) bill: Option<Bill>,
 }
 
 /// A bill as its customer sees it.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Bill {
-    pub(super) reference: String,
-    pub(super) total: String,
-    pub(super) status: String,
+pub(crate) struct Bill {
+    pub(crate) reference: String,
+    pub(crate) total: String,
+    pub(crate) status: String,
 }
 
-/// An execution of the state machine.
+/// The saga's execution of the state machine.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Saga {
     pub(crate) status: String,
@@ -76,13 +76,13 @@ pub(crate) struct SagaStep {
 }
 
 impl SagaStep {
-    /// How long it took; `None` while it runs.
+    /// Its duration; `None` while it runs.
     pub(crate) fn took(&self) -> Option<Duration> {
         Some(self.ended_at?.duration_since(self.started_at).unsigned_abs())
     }
 }
 
-/// What the payment provider wrote down.
+/// An entry of the payment provider's ledger.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct LedgerEntry {
     pub(crate) kind: String,
@@ -91,19 +91,17 @@ pub(crate) struct LedgerEntry {
     pub(crate) at: Timestamp,
 }
 
-impl Visitor {
-    /// Somebody of this name at the platform that is up.
-    pub(crate) fn at(layout: &Layout, cloud: &Cloud, scope: Scope, name: &str) -> Outcome<Self> {
-        let outputs = Outputs::load(layout)?.ok_or_else(|| {
-            Failure::new("the platform is not deployed").advise("run `cargo xtask up`")
-        })?;
+impl ApiClient {
+    /// A client of the running platform with a token for this subject.
+    pub(crate) fn at(layout: &Layout, cloud: &Cloud, scope: Scope, name: &str) -> Result<Self> {
+        let outputs = Outputs::require(layout)?;
         let keys = Keys::ensure(layout)?;
         let issuer = Settings::local(layout, &keys, &cloud.record.settings).issuer();
         let token = token::issue(&keys, &issuer, scope, name, TTL_SECONDS, clock::now())?;
         Self::new(&outputs, token)
     }
 
-    pub(super) fn new(outputs: &Outputs, token: String) -> Outcome<Self> {
+    pub(crate) fn new(outputs: &Outputs, token: String) -> Result<Self> {
         Ok(Self {
             http: http_client()?,
             api: outputs.api_url.clone(),
@@ -112,17 +110,17 @@ impl Visitor {
         })
     }
 
-    pub(crate) async fn create_slot(&self, name: &str) -> Outcome<String> {
+    pub(crate) async fn create_slot(&self, name: &str) -> Result<String> {
         let slot = self.post("/operator/slots", Some(json!({"name": name})), 201).await?;
         field(&slot, "slotId")
     }
 
-    pub(super) async fn close_slot(&self, slot: &str) -> Outcome<String> {
+    pub(crate) async fn close_slot(&self, slot: &str) -> Result<String> {
         field(&self.post(&format!("/operator/slots/{slot}/close"), None, 200).await?, "status")
     }
 
     /// Waits until the slot's view shows this status.
-    pub(super) async fn slot_becomes(&self, slot: &str, status: &str) -> Outcome {
+    pub(crate) async fn slot_becomes(&self, slot: &str, status: &str) -> Result {
         let path = format!("/operator/slots/{slot}");
         wait(&format!("the slot is {status}"), async || {
             let Some(slot) = self.find(&path).await? else { return Ok(None) };
@@ -131,53 +129,53 @@ impl Visitor {
         .await
     }
 
-    /// Asks for a booking that a card pays at once.
-    pub(crate) async fn book_with_card(&self, slot: &str, card: &str) -> Outcome<String> {
+    /// Creates a booking that is paid by card while booking.
+    pub(crate) async fn book_with_card(&self, slot: &str, card: &str) -> Result<String> {
         self.book(slot, json!({"mode": "instant", "token": card})).await
     }
 
-    /// Asks for a booking that a bill is sent for.
-    pub(super) async fn book_by_invoice(&self, slot: &str) -> Outcome<String> {
+    /// Creates a booking that is paid by invoice.
+    pub(crate) async fn book_by_invoice(&self, slot: &str) -> Result<String> {
         self.book(slot, json!({"mode": "invoice"})).await
     }
 
-    async fn book(&self, slot: &str, payment: Value) -> Outcome<String> {
+    async fn book(&self, slot: &str, payment: Value) -> Result<String> {
         let body = json!({"slotId": slot, "payment": payment});
         field(&self.post("/mobile/bookings", Some(body), 202).await?, "bookingId")
     }
 
     /// Pays a bill in full.
-    pub(super) async fn pay(&self, bill: &Bill, card: &str) -> Outcome<String> {
+    pub(crate) async fn pay(&self, bill: &Bill, card: &str) -> Result<String> {
         let path = format!("/mobile/bills/{}/payments", bill.reference);
         let body = json!({"amount": bill.total, "token": card});
         field(&self.post(&path, Some(body), 201).await?, "status")
     }
 
-    /// Waits until the booking is as it is wanted.
-    pub(super) async fn booking(
+    /// Waits until the booking meets a condition.
+    pub(crate) async fn booking(
         &self,
         booking: &str,
         what: &str,
-        is_so: impl Fn(&Booking) -> bool,
-    ) -> Outcome<Booking> {
+        is_met: impl Fn(&Booking) -> bool,
+    ) -> Result<Booking> {
         let path = format!("/mobile/bookings/{booking}");
         wait(what, async || {
             // The view may not have it yet.
             let Some(found) = self.find(&path).await? else { return Ok(None) };
             let found: Booking = serde_json::from_value(found)
                 .context(|| format!("cannot understand the booking {booking}"))?;
-            Ok(is_so(&found).then_some(found))
+            Ok(is_met(&found).then_some(found))
         })
         .await
     }
 
-    /// The booking when nothing happens to it any more.
-    pub(crate) async fn settled(&self, booking: &str) -> Outcome<Booking> {
-        self.booking(booking, "the booking is settled", |it| it.status != "pending").await
+    /// Waits until the booking is in a final state.
+    pub(crate) async fn settled(&self, booking: &str) -> Result<Booking> {
+        self.booking(booking, "the booking is in a final state", |it| it.status != "pending").await
     }
 
     /// The execution for a booking; `None` until it has started.
-    pub(super) async fn saga(&self, booking: &str) -> Outcome<Option<Saga>> {
+    pub(crate) async fn saga(&self, booking: &str) -> Result<Option<Saga>> {
         let Some(found) = self.find(&format!("/operator/bookings/{booking}/saga")).await? else {
             return Ok(None);
         };
@@ -185,8 +183,8 @@ impl Visitor {
         saga.map(Some).context(|| format!("cannot understand the saga of {booking}"))
     }
 
-    /// What stands at a path; `None` only if the platform knows nothing of it.
-    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Outcome<Option<T>> {
+    /// Reads a JSON resource; `None` if the API responds with 404.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         let (status, body) = self.send(Method::GET, &format!("{}{path}", self.api), None).await?;
         match status {
             200 => {
@@ -198,8 +196,8 @@ impl Visitor {
         }
     }
 
-    /// What a screen says of its parts (`Server-Timing`), if anything, and how long it was waited for.
-    pub(crate) async fn look(&self, path: &str) -> Outcome<(Duration, Option<String>)> {
+    /// Measures a request: its duration, and the response's `Server-Timing` header if it has one.
+    pub(crate) async fn look(&self, path: &str) -> Result<(Duration, Option<String>)> {
         let what = || format!("cannot reach {path}");
         let request = self.http.get(format!("{}{path}", self.api)).bearer_auth(&self.token);
         let begun = clock::start();
@@ -216,16 +214,16 @@ impl Visitor {
         }
     }
 
-    /// The names of a booking's events, in order.
-    pub(super) async fn history(&self, booking: &str) -> Outcome<Vec<String>> {
+    /// The types of a booking's events, in order.
+    pub(crate) async fn history(&self, booking: &str) -> Result<Vec<String>> {
         let path = format!("/operator/bookings/{booking}/events");
         let history = self.find(&path).await?.unwrap_or_default();
         let events = history["events"].as_array().cloned().unwrap_or_default();
         events.iter().map(|it| field(it, "type")).collect()
     }
 
-    /// What the payment provider wrote down under a reference.
-    pub(crate) async fn ledger(&self, reference: &str) -> Outcome<Vec<LedgerEntry>> {
+    /// The ledger's entries of a bill.
+    pub(crate) async fn ledger(&self, reference: &str) -> Result<Vec<LedgerEntry>> {
         let url = format!("{}/ledger?reference={reference}", self.provider);
         let (status, body) = self.send(Method::GET, &url, None).await?;
         if status != 200 {
@@ -235,23 +233,23 @@ impl Visitor {
             .context(|| "cannot understand the ledger".into())
     }
 
-    async fn find(&self, path: &str) -> Outcome<Option<Value>> {
+    async fn find(&self, path: &str) -> Result<Option<Value>> {
         let (status, body) = self.send(Method::GET, &format!("{}{path}", self.api), None).await?;
         match status {
             200 => Ok(Some(body)),
-            // Not there yet, or for a moment not to be had: who waits asks again.
+            // Not there yet, or temporarily unavailable: the caller retries.
             404 | 503 => Ok(None),
             _ => Err(refused("GET", path, status, &body)),
         }
     }
 
-    async fn post(&self, path: &str, body: Option<Value>, expected: u16) -> Outcome<Value> {
+    async fn post(&self, path: &str, body: Option<Value>, expected: u16) -> Result<Value> {
         let (status, answer) =
             self.send(Method::POST, &format!("{}{path}", self.api), body).await?;
         if status == expected { Ok(answer) } else { Err(refused("POST", path, status, &answer)) }
     }
 
-    async fn send(&self, method: Method, url: &str, body: Option<Value>) -> Outcome<(u16, Value)> {
+    async fn send(&self, method: Method, url: &str, body: Option<Value>) -> Result<(u16, Value)> {
         let what = || format!("cannot reach {url}");
         let mut request = self.http.request(method, url).bearer_auth(&self.token);
         if let Some(body) = body {
@@ -264,36 +262,36 @@ impl Visitor {
     }
 }
 
-fn field(value: &Value, name: &str) -> Outcome<String> {
+fn field(value: &Value, name: &str) -> Result<String> {
     value[name].as_str().map(str::to_owned).ok_or_else(|| {
-        Failure::new("the platform answers with something unexpected")
-            .because(format!("there is no {name} in {value}"))
+        Failure::new("unexpected response from the API")
+            .because(format!("{value} has no field {name}"))
     })
 }
 
 fn refused(method: &str, path: &str, status: u16, body: &Value) -> Failure {
-    Failure::new(format!("{method} {path} is answered with {status}"))
+    Failure::new(format!("{method} {path} was answered with status {status}"))
         .because(body)
-        .advise("`cargo xtask logs` tells what the functions printed; the cloud is still up")
+        .advise("`cargo xtask logs --level warn` shows what the functions logged; the local cloud is still up")
 }
 
-/// Asks again until there is an answer.
-async fn wait<T>(what: &str, ask: impl AsyncFn() -> Outcome<Option<T>>) -> Outcome<T> {
+/// Retries until there is a result.
+async fn wait<T>(what: &str, ask: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
     let started = clock::start();
-    while started.elapsed() < PATIENCE {
+    while started.elapsed() < TIMEOUT {
         if let Some(answer) = ask().await? {
             return Ok(answer);
         }
         tokio::time::sleep(POLL).await;
     }
-    Err(untrue(&format!("{what}, within {}", clock::human(PATIENCE))))
+    Err(check_failed(&format!("{what}, within {}", clock::human(TIMEOUT))))
 }
 
-/// Something that should have been, and was not.
-pub(super) fn untrue(claim: &str) -> Failure {
-    Failure::new("the story did not come true")
-        .because(format!("it should have been that {claim}"))
-        .advise("`cargo xtask logs` tells what the functions printed; the cloud is still up")
+/// The failure of a check.
+pub(crate) fn check_failed(claim: &str) -> Failure {
+    Failure::new("a check failed")
+        .because(format!("expected: {claim}"))
+        .advise("`cargo xtask logs --level warn` shows what the functions logged; the local cloud is still up")
 }
 
 #[cfg(test)]
@@ -303,7 +301,7 @@ mod tests {
     use super::Saga;
 
     #[test]
-    fn a_step_tells_how_long_it_took_once_it_has_ended() {
+    fn a_step_has_a_duration_once_it_has_ended() {
         let saga = r#"{"status":"running","steps":[
             {"name":"BlockSlot","status":"succeeded","startedAt":"2026-01-01T00:00:00Z",
              "endedAt":"2026-01-01T00:00:00.012Z","attempts":1},
