@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::id::SlotId;
 use contracts::message::{Page, PageRequest, Request};
 use contracts::parking::{Query, Slot, SlotStatus};
 use contracts::projection::{Overview, Projection};
@@ -33,6 +34,8 @@ pub enum Answer {
     Slot(Slot),
     /// Some of them.
     Page(Page<Slot>),
+    /// Those that were asked for by their ids.
+    Slots(Vec<Slot>),
     /// How the view fares.
     Projection(Box<Projection>),
     /// What it holds.
@@ -71,9 +74,19 @@ pub async fn handle(
             }
         }
         Query::Slots { status, page } => read_page(view, cursors, status, &page).await,
+        Query::SlotsById { slot_ids } => read_by_id(view, &slot_ids).await,
         Query::Projection {} => Ok(Answer::Projection(Box::new(projection(controls, now).await?))),
         Query::Overview {} => Ok(Answer::Overview(Box::new(overview(view, controls, now).await?))),
     }
+}
+
+async fn read_by_id(view: &impl Reader<SlotRow>, slot_ids: &[SlotId]) -> Result<Answer, Failure> {
+    if !(1..=100).contains(&slot_ids.len()) {
+        return Err(Failure::rejected("validation", "slotIds must be 1 to 100 ids"));
+    }
+    let rows = slot_ids.iter().map(async |it| view.get(&it.to_string()).await);
+    let rows = futures::future::try_join_all(rows).await?;
+    Ok(Answer::Slots(rows.into_iter().flatten().map(|it| it.row.0).collect()))
 }
 
 async fn read_page(
