@@ -46,6 +46,11 @@ pub enum Command {
         /// What to charge, in the provider's words.
         token: String,
     },
+    /// Reads a bill from the write model. Only this says that nothing was charged: the view may be behind.
+    ReadBill {
+        /// The bill.
+        reference: BillReference,
+    },
 }
 
 /// What `billing-query` may be asked.
@@ -71,6 +76,9 @@ pub struct Bill {
     pub total: Money,
     /// What has been paid and not been given back.
     pub paid: Money,
+    /// What is being charged by payments whose outcome is not known yet. Rows of before this member have none.
+    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    pub in_progress: Money,
     /// Its state.
     pub status: BillStatus,
     /// When it falls due, if it does.
@@ -81,6 +89,15 @@ pub struct Bill {
     /// Every try to pay, in order. Rows of before there was such a list have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub payments: Vec<BillPayment>,
+}
+
+impl Bill {
+    /// What a new payment may still take: neither what is paid, nor what may have been charged already.
+    #[must_use]
+    pub fn remaining(&self) -> Money {
+        let unpaid = self.total.checked_sub(self.paid).unwrap_or(Money::ZERO);
+        unpaid.checked_sub(self.in_progress).unwrap_or(Money::ZERO)
+    }
 }
 
 /// One try to pay a bill.
@@ -197,4 +214,37 @@ pub enum Event {
         /// Why, in the provider's words.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn bill(more: &serde_json::Value) -> Bill {
+        let id = "0191f7a4-0000-7000-8000-000000000001";
+        let mut row = json!({
+            "reference": format!("{id}:{id}"), "customer": "ada", "total": "100.00", "paid": "40.00",
+            "status": "pending", "version": 3,
+        });
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(row).unwrap()
+    }
+
+    #[test]
+    fn an_amount_in_progress_reduces_what_can_be_paid() {
+        let bill = bill(&json!({"inProgress": "20.00"}));
+        assert_eq!(bill.remaining().to_string(), "40.00");
+    }
+
+    #[test]
+    fn a_row_of_before_there_were_amounts_in_progress_is_still_read_and_written_as_it_was() {
+        let bill = bill(&json!({}));
+        assert_eq!(
+            (bill.in_progress, bill.remaining().to_string().as_str()),
+            (Money::ZERO, "60.00")
+        );
+        assert_eq!(serde_json::to_value(&bill).unwrap().get("inProgress"), None);
+    }
 }

@@ -50,6 +50,12 @@ impl Money {
         self.cents == 0
     }
 
+    /// The same by reference, as serde asks it of members that need not be written.
+    #[must_use]
+    pub(crate) const fn is_zero_ref(&self) -> bool {
+        self.is_zero()
+    }
+
     /// The sum, unless it is more than [`Money::MAX`].
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {

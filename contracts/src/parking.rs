@@ -101,6 +101,11 @@ pub enum Query {
         #[serde(flatten)]
         page: PageRequest,
     },
+    /// These slots, as a `Vec<Slot>`: in any order, and without those that the view does not have. 1 to 100 of them.
+    SlotsById {
+        /// The slots.
+        slot_ids: Vec<SlotId>,
+    },
     /// How the view fares, as a [`Projection`](crate::projection::Projection).
     Projection {},
     /// What the view holds, as an [`Overview`](crate::projection::Overview).
@@ -117,6 +122,9 @@ pub struct Slot {
     pub name: String,
     /// Its state.
     pub status: SlotStatus,
+    /// The booking that holds it, while it is blocked or reserved. Rows of before this member have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<BookingId>,
     /// How often it has changed.
     pub version: u64,
 }

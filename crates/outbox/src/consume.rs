@@ -112,7 +112,11 @@ async fn dead_letter_if_final(
         .add(DeadLetter { reason: error_chain(cause), body, redrives: redrives(message) })
         .await;
     if let Err(error) = &stored {
-        tracing::error!(message_id, error = error as &dyn StdError, "message could not be dead-lettered");
+        tracing::error!(
+            message_id,
+            error = error as &dyn StdError,
+            "message could not be dead-lettered"
+        );
     }
     stored.is_ok()
 }

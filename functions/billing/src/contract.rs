@@ -19,6 +19,7 @@ pub fn public(bill: &Bill, version: u64) -> Option<PublicBill> {
         customer: terms.customer.clone(),
         total: terms.total,
         paid: bill.paid(),
+        in_progress: bill.in_progress(),
         status,
         due_at: terms.due_at,
         version,

@@ -227,6 +227,15 @@ where
         self.give_back(closing, cause, deadline).await
     }
 
+    /// The bill as it is stored.
+    ///
+    /// # Errors
+    ///
+    /// Only of the store.
+    pub async fn read(&self, reference: BillReference) -> Result<Stored, DeskError> {
+        Ok(self.load(reference).await?)
+    }
+
     /// Does what a bill has been waiting for: closes what is overdue, finishes what was left half done.
     ///
     /// # Errors

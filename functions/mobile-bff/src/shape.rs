@@ -99,7 +99,7 @@ pub struct BillShown {
 
 impl From<Slot> for SlotShown {
     fn from(slot: Slot) -> Self {
-        let Slot { slot_id, name, status, version: _ } = slot;
+        let Slot { slot_id, name, status, holder: _, version: _ } = slot;
         Self { slot_id, name, status }
     }
 }

@@ -35,14 +35,14 @@ pub fn event(slot_id: SlotId, event: &SlotEvent) -> Event {
 /// A slot, as others may see it; nothing if nobody has added it.
 #[must_use]
 pub fn published(slot_id: SlotId, version: u64, slot: &Slot) -> Option<PublishedSlot> {
-    let status = match slot.state {
+    let (status, holder) = match slot.state {
         SlotState::Absent => return None,
-        SlotState::Available => SlotStatus::Available,
-        SlotState::Blocked { .. } => SlotStatus::Blocked,
-        SlotState::Reserved { .. } => SlotStatus::Reserved,
-        SlotState::Closed => SlotStatus::Closed,
+        SlotState::Available => (SlotStatus::Available, None),
+        SlotState::Blocked { booking_id } => (SlotStatus::Blocked, Some(booking_id)),
+        SlotState::Reserved { booking_id } => (SlotStatus::Reserved, Some(booking_id)),
+        SlotState::Closed => (SlotStatus::Closed, None),
     };
-    Some(PublishedSlot { slot_id, name: slot.name.clone(), status, version })
+    Some(PublishedSlot { slot_id, name: slot.name.clone(), status, holder, version })
 }
 
 /// What another service's event leads to; nothing if it is no concern of parking's.

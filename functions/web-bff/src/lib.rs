@@ -7,6 +7,6 @@
 pub mod config;
 pub mod handlers;
 pub mod pages;
+pub mod progress;
 pub mod recollection;
 pub mod shape;
-pub mod story;

@@ -16,7 +16,7 @@ pub struct Whole {
     pub booking: Booking,
     /// Its slot.
     pub slot: Part<Slot>,
-    /// Its bill, or the word that there is none.
+    /// Its bill. Of a booking that is over, `None` is what billing's write model says: nothing was ever charged.
     pub bill: Part<Option<Bill>>,
     /// What has happened to it, up to the version of the booking that is shown.
     pub timeline: Part<Vec<Happening>>,
@@ -98,6 +98,8 @@ struct BillShown {
     reference: BillReference,
     total: Money,
     paid: Money,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_progress: Option<Money>,
     status: BillStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     due_at: Option<Timestamp>,
@@ -140,6 +142,7 @@ impl<'a> From<&'a Whole> for WholeShown<'a> {
                 reference: it.reference,
                 total: it.total,
                 paid: it.paid,
+                in_progress: Some(it.in_progress).filter(|it| !it.is_zero()),
                 status: it.status,
                 due_at: it.due_at,
             }),

@@ -146,6 +146,18 @@ impl Bill {
         })
     }
 
+    /// The money of payments whose outcome is unknown: it may have been charged.
+    #[must_use]
+    pub fn in_progress(&self) -> Money {
+        sum(self.payments(), |payment| match payment.state {
+            PaymentState::Requested => payment.amount,
+            PaymentState::Captured
+            | PaymentState::Declined { .. }
+            | PaymentState::Returned { .. }
+            | PaymentState::Withdrawn { .. } => Money::ZERO,
+        })
+    }
+
     /// The money that has gone back.
     #[must_use]
     pub fn returned(&self) -> Money {

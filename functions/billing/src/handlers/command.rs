@@ -42,6 +42,7 @@ pub async fn handle(
             let payment = NewPayment { customer, payment_id, amount, token };
             ("PayBill", reference, desk.pay(reference, payment, cause, deadline).await)
         }
+        Command::ReadBill { reference } => ("ReadBill", reference, desk.read(reference).await),
     };
     match done {
         Ok(stored) => Ok(contract::public(&stored.bill, stored.version)),

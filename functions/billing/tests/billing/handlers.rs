@@ -123,6 +123,46 @@ async fn each_refusal_has_its_slug() {
     assert_eq!(slug(bobs).await, "not-found");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_payment_whose_outcome_is_unknown_is_an_amount_in_progress_that_nothing_else_can_take() {
+    let world = World::default();
+    world.calmly(&Deed::Issue).await.unwrap();
+    // The bill is read and the payment stored; from then on the provider does not answer.
+    let line = Line::with((2..20).map(|at| (at, Fault::Lost)));
+    let request = serde_json::from_value(pay("20.00", "tok_visa")).unwrap();
+    let failure = command::handle(&world.desk(&line), request).await.unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Transient);
+
+    let read = json!({"command": "readBill", "reference": reference().to_string()});
+    let bill = ask(&world, read.clone()).await.unwrap().unwrap();
+    assert_eq!((bill.paid, bill.in_progress), (usd("0.00"), usd("20.00")));
+    assert_eq!(bill.remaining(), usd("80.00"));
+    let other = |amount: &str| {
+        let mut other = pay(amount, "tok_visa");
+        other["paymentId"] = json!("0191f7a4-0000-7000-8000-00000000000b");
+        other
+    };
+    // What remains is exactly what billing takes.
+    assert_eq!(ask(&world, other("80.01")).await.unwrap_err().slug(), "conflict");
+    let bill = ask(&world, other("80.00")).await.unwrap().unwrap();
+    assert_eq!((bill.paid, bill.remaining()), (usd("80.00"), usd("0.00")));
+    // The same payment once more finds its outcome.
+    ask(&world, pay("20.00", "tok_visa")).await.unwrap();
+    let bill = ask(&world, read).await.unwrap().unwrap();
+    assert_eq!((bill.status, bill.in_progress), (BillStatus::Paid, usd("0.00")));
+}
+
+#[tokio::test]
+async fn a_bill_can_be_read_from_the_write_model_which_alone_says_that_there_is_none() {
+    let world = World::default();
+    let read = json!({"command": "readBill", "reference": reference().to_string()});
+    assert_eq!(ask(&world, read.clone()).await.unwrap(), None);
+    world.calmly(&Deed::Issue).await.unwrap();
+    let bill = ask(&world, read.clone()).await.unwrap().unwrap();
+    assert_eq!((bill.status, bill.version), (BillStatus::Pending, 1));
+    assert_eq!(ask(&world, read).await.unwrap().unwrap().version, 1, "reading changes nothing");
+}
+
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_transient() {
     let world = World::default();

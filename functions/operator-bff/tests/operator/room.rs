@@ -316,7 +316,7 @@ async fn a_message_that_came_back_shows_how_often_it_was_redriven() {
 #[tokio::test]
 async fn a_link_with_a_cursor_of_nobodys_is_a_bad_link_and_no_outage() {
     let services = Memory::new(|_: &str, _: &Value| {
-        Reply::Failure(Failure::rejected("validation", "cursor is not one of this list's"))
+        Reply::Failure(ServiceError::rejected("validation", "cursor is not one of this list's"))
     });
     for page in ["/operator/room/bookings", "/operator/room/slots"] {
         let sent = get(page).query("cursor", "zzz").signed_in(&token("olga", "operator"));
@@ -389,7 +389,7 @@ async fn a_probe_that_is_due_is_never_said_to_be_in_the_past() {
 struct Steps(ExecutionStatus, Vec<(&'static str, u32, Option<bool>)>);
 
 impl Workflow for Steps {
-    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, Failure> {
+    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, ServiceError> {
         let mut history = Vec::new();
         for (name, tries, succeeded) in &self.1 {
             history.push(Happening::StepEntered { name: (*name).to_owned() });
@@ -420,7 +420,9 @@ impl Workflow for Steps {
 #[tokio::test]
 async fn why_there_is_no_bill_is_what_the_saga_says() {
     let services = Memory::new(|function: &str, request: &Value| match function {
-        "billing-query" => Reply::Failure(Failure::rejected("not-found", "bill does not exist")),
+        "billing-query" => {
+            Reply::Failure(ServiceError::rejected("not-found", "bill does not exist"))
+        }
         _ => well(function, request),
     });
     let (running, failed) = (ExecutionStatus::Running, ExecutionStatus::Failed);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::id::SlotId;
 use contracts::message::{Page, PageRequest, Request};
 use contracts::parking::{Query, Slot, SlotStatus};
 use contracts::projection::{Overview, Projection};
@@ -33,6 +34,8 @@ pub enum QueryResponse {
     Slot(Slot),
     /// A page of slots.
     Page(Page<Slot>),
+    /// The requested slots that the view has.
+    Slots(Vec<Slot>),
     /// The state of the view.
     Projection(Box<Projection>),
     /// The number of slots by state.
@@ -72,6 +75,7 @@ pub async fn handle(
             }
         }
         Query::Slots { status, page } => read_page(view, cursors, status, &page).await,
+        Query::SlotsById { slot_ids } => read_by_id(view, &slot_ids).await,
         Query::Projection {} => {
             Ok(QueryResponse::Projection(Box::new(projection(states, now).await?)))
         }
@@ -79,6 +83,18 @@ pub async fn handle(
             Ok(QueryResponse::Overview(Box::new(overview(view, states, now).await?)))
         }
     }
+}
+
+async fn read_by_id(
+    view: &impl Reader<SlotRow>,
+    slot_ids: &[SlotId],
+) -> Result<QueryResponse, ServiceError> {
+    if !(1..=100).contains(&slot_ids.len()) {
+        return Err(ServiceError::rejected("validation", "slotIds must be 1 to 100 ids"));
+    }
+    let rows = slot_ids.iter().map(async |it| view.get(&it.to_string()).await);
+    let rows = futures::future::try_join_all(rows).await?;
+    Ok(QueryResponse::Slots(rows.into_iter().flatten().map(|it| it.row.0).collect()))
 }
 
 async fn read_page(

@@ -44,7 +44,7 @@ fn slot_id(number: u32) -> SlotId {
 
 async fn put(view: &MemoryView<SlotRow>, number: u32, status: SlotStatus) {
     let slot_id = slot_id(number);
-    let slot = Slot { slot_id, name: format!("A{number}"), status, version: 1 };
+    let slot = Slot { slot_id, name: format!("A{number}"), status, holder: None, version: 1 };
     view.upsert_if_newer(&slot_id.to_string(), 1, &SlotRow(slot)).await.unwrap();
 }
 
@@ -324,6 +324,40 @@ mod queries {
 
     use super::*;
 
+    #[tokio::test]
+    async fn slots_are_found_by_their_ids_and_unknown_ones_are_left_out() {
+        let view = MemoryView::default();
+        for number in 1..=3 {
+            put(&view, number, SlotStatus::Available).await;
+        }
+        let by_id = |ids: &[SlotId]| json!({"query": "slotsById", "slotIds": ids});
+        let found = ask(&view, by_id(&[slot_id(1), slot_id(3), slot_id(9)])).await.unwrap();
+        let mut names: Vec<_> =
+            found.as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["A1", "A3"]);
+        let many: Vec<_> = (0..101).map(slot_id).collect();
+        for bad in [&[][..], &many] {
+            let refused = refused(&view, by_id(bad)).await;
+            assert_eq!(refused, (ErrorKind::Rejected, "validation".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_slot_names_the_booking_that_holds_it_and_rows_of_before_that_are_still_read() {
+        use parking::domain::{Slot as SlotAggregate, SlotState};
+        let published = |state| {
+            let slot = SlotAggregate { name: "A1".to_owned(), state, refused: None };
+            parking::contract::published(SLOT, 1, &slot).unwrap()
+        };
+        assert_eq!(published(SlotState::Blocked { booking_id: ANN }).holder, Some(ANN));
+        assert_eq!(published(SlotState::Reserved { booking_id: BOB }).holder, Some(BOB));
+        let free = published(SlotState::Available);
+        let row = serde_json::to_value(&free).unwrap();
+        assert_eq!(row.get("holder"), None);
+        assert_eq!(serde_json::from_value::<Slot>(row).unwrap(), free);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_slot_that_appears_within_a_second_is_found() {
         let view = MemoryView::default();
@@ -363,6 +397,7 @@ mod queries {
                 slot_id: slot_id(1),
                 name: "A1".to_owned(),
                 status: SlotStatus::Closed,
+                holder: None,
                 version: 2,
             };
             view.upsert_if_newer(&slot_id(1).to_string(), 2, &SlotRow(slot)).await.unwrap();

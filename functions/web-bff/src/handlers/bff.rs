@@ -60,6 +60,7 @@ impl<S: Invoke, K: KeySource, P: Provider> Web<S, K, P> {
             deadline: Deadline::after(LIMIT),
             now,
             key: key.to_string(),
+            kept_form: visitor.kept_form,
         };
         match request.route() {
             ("GET", "/web") => slots::show(&errand).await,

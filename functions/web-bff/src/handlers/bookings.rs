@@ -1,20 +1,23 @@
 //! Bookings: all of a customer's, and one with everything around it.
 
+use std::collections::BTreeSet;
+
 use bff::compose::{Composition, Part};
-use bff::invoke::{Invoke, or_none};
+use bff::invoke::{Deadline, Invoke, or_none};
 use bff::pages::troubled;
 use bff::{Answer, Problem};
-use contracts::billing::{Bill, Query as BillingQuery};
-use contracts::booking::{Booking, ConsistentQuery, History, Query};
+use contracts::billing::{Bill, Command as BillingCommand, Query as BillingQuery};
+use contracts::booking::{Booking, BookingStatus, ConsistentQuery, History, Query};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::message::{Page, PageRequest};
 use contracts::parking::{Query as ParkingQuery, Slot};
 use service_error::ServiceError;
 use tokio::sync::watch;
 
-use super::Errand;
-use crate::pages::booking::{Trouble, render};
-use crate::pages::bookings;
+use super::{Errand, SIGNED_IN_AGAIN};
+use crate::pages::booking::{Field, Form, FormError, render};
+use crate::pages::bookings::SlotNames;
+use crate::pages::{Place, bookings};
 use crate::shape::{Whole, WholeShown, timeline};
 
 /// `GET /web/bookings`.
@@ -24,15 +27,43 @@ pub(super) async fn list(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
     let further = asked.cursor.is_some();
     let page = PageRequest { limit: asked.limit, cursor: asked.cursor };
     let question = Query::CustomerBookings { customer: errand.customer.clone(), page };
+    let composition = Composition::partial(errand.deadline);
     let found: Page<Booking> =
         errand.ask(&errand.at.booking_query, question, errand.deadline).await?;
-    Ok(Answer::html(200, bookings::render(&errand.place, &found, further)))
+    let names = slot_names(errand, &found.items, errand.deadline);
+    let names = composition.optional("names", names).await?;
+    let report = composition.report();
+    let page = bookings::render(&errand.place, &found, &names, &report, further);
+    Ok(Answer::html(200, page).timed(&composition))
+}
+
+/// The names of these bookings' slots. A slot never changes its name, so an earlier answer is as good.
+pub(super) async fn slot_names(
+    errand: &Errand<'_, impl Invoke>,
+    bookings: &[Booking],
+    until: Deadline,
+) -> Result<SlotNames, ServiceError> {
+    let remembered = &errand.remembered.slots;
+    let mut names = SlotNames::new();
+    let mut unknown = BTreeSet::new();
+    for slot_id in bookings.iter().map(|it| it.slot_id) {
+        match remembered.last(&slot_id, errand.now) {
+            Some(slot) => drop(names.insert(slot_id, slot.value.name)),
+            None => drop(unknown.insert(slot_id)),
+        }
+    }
+    if !unknown.is_empty() {
+        let question = ParkingQuery::SlotsById { slot_ids: unknown.into_iter().collect() };
+        let found: Vec<Slot> = errand.ask(&errand.at.parking_query, question, until).await?;
+        names.extend(found.into_iter().map(|it| (it.slot_id, it.name)));
+    }
+    Ok(names)
 }
 
 /// `GET /web/bookings/{bookingId}`, as a page or as JSON.
 pub(super) async fn show(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
     let booking_id = errand.request.path("bookingId")?;
-    let query = errand.request.query(&["minVersion"])?;
+    let query = errand.request.query(&["minVersion", "resume"])?;
     let min_version = query.number("minVersion", 1..=u64::MAX)?;
     let composition = Composition::partial(errand.deadline);
     let whole = whole(errand, &composition, booking_id, min_version).await?;
@@ -40,23 +71,52 @@ pub(super) async fn show(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
     let answer = if wants_json(errand) {
         Answer::json(200, &WholeShown::from(&whole)).unless_known(errand.request)
     } else {
-        Answer::html(200, render(&errand.place, &whole, &errand.key, None, errand.now))
+        let kept = errand.kept_form.as_ref();
+        let error = kept.map(|form| FormError {
+            form: Form::Pay,
+            field: Field::None,
+            text: SIGNED_IN_AGAIN,
+            amount: form.field("amount"),
+            token: form.field("token"),
+        });
+        let key = kept.map_or(errand.key.as_str(), |it| it.field("key"));
+        Answer::html(200, render(&errand.place, &whole, key, error, errand.now))
     };
     Ok(answer.timed(&composition))
 }
 
-/// The same page, with a form on it that has come to nothing.
+/// The same page, with a form on it that was not carried out.
 pub(super) async fn not_done(
     errand: &Errand<'_, impl Invoke>,
     booking_id: BookingId,
     problem: &Problem,
-    trouble: Trouble<'_>,
+    error: FormError<'_>,
     key: &str,
 ) -> Result<Answer, Problem> {
-    let composition = Composition::partial(errand.deadline);
-    let whole = whole(errand, &composition, booking_id, None).await?;
-    let page = render(&errand.place, &whole, key, Some(trouble), errand.now);
-    Ok(troubled(problem, page))
+    let whole = around(errand, booking_id).await?;
+    Ok(not_done_of(errand, &whole, problem, error, key))
+}
+
+/// Likewise, of a booking that has been read already.
+pub(super) fn not_done_of(
+    errand: &Errand<'_, impl Invoke>,
+    whole: &Whole,
+    problem: &Problem,
+    error: FormError<'_>,
+    key: &str,
+) -> Answer {
+    // The page is that of the booking, wherever the form was sent.
+    let here = format!("bookings/{}", whole.booking.booking_id);
+    let place = Place { here, ..errand.place.clone() };
+    troubled(problem, render(&place, whole, key, Some(error), errand.now))
+}
+
+/// The booking with everything around it, as it is now.
+pub(super) async fn around(
+    errand: &Errand<'_, impl Invoke>,
+    booking_id: BookingId,
+) -> Result<Whole, ServiceError> {
+    whole(errand, &Composition::partial(errand.deadline), booking_id, None).await
 }
 
 fn wants_json(errand: &Errand<'_, impl Invoke>) -> bool {
@@ -76,23 +136,30 @@ async fn whole(
     let remembered = errand.remembered;
     let known = remembered.slot_of.last(&booking_id, errand.now).map(|it| it.value);
     let (tell, told) = watch::channel(known);
-    let (tell_version, told_version) = watch::channel(None);
+    let (tell_state, told_state) = watch::channel(None);
 
     let booking = async {
         let booking = find(errand, booking_id, min_version).await?;
         remembered.slot_of.keep(booking_id, booking.slot_id, errand.now);
         tell.send_replace(Some(booking.slot_id));
-        tell_version.send_replace(Some(booking.version));
+        tell_state.send_replace(Some((booking.version, booking.status)));
         Ok(booking)
     };
     let slot = async { slot(errand, known_of(told.clone()).await?).await };
     let bill = async {
         let reference = BillReference { slot_id: known_of(told.clone()).await?, booking_id };
-        bill(errand, reference).await
+        match bill(errand, reference).await? {
+            Some(bill) => Ok(Some(bill)),
+            // The view may be behind. A page says that nothing was charged only if the write model does.
+            None if is_over(known_of(told_state.clone()).await?.1) => {
+                stored_bill(errand, reference).await
+            }
+            None => Ok(None),
+        }
     };
     let last_history = || remembered.histories.last(&booking_id, errand.now);
     let history = async {
-        let version = known_of(told_version.clone()).await?;
+        let (version, _) = known_of(told_state.clone()).await?;
         let is_whole = |it: &History| it.events.iter().any(|event| event.version >= version);
         match last_history().map(|it| it.value).filter(is_whole) {
             Some(history) => Ok(history),
@@ -147,7 +214,10 @@ pub(super) async fn find(
     errand.ask(&errand.at.booking_query, question, errand.deadline).await
 }
 
-async fn slot(errand: &Errand<'_, impl Invoke>, slot_id: SlotId) -> Result<Slot, ServiceError> {
+pub(super) async fn slot(
+    errand: &Errand<'_, impl Invoke>,
+    slot_id: SlotId,
+) -> Result<Slot, ServiceError> {
     let question = ParkingQuery::Slot { slot_id, min_version: None };
     errand.ask(&errand.at.parking_query, question, errand.deadline).await
 }
@@ -158,6 +228,21 @@ async fn bill(
 ) -> Result<Option<Bill>, ServiceError> {
     let question = BillingQuery::Bill { reference };
     or_none(errand.ask(&errand.at.billing_query, question, errand.deadline).await)
+}
+
+async fn stored_bill(
+    errand: &Errand<'_, impl Invoke>,
+    reference: BillReference,
+) -> Result<Option<Bill>, ServiceError> {
+    let question = BillingCommand::ReadBill { reference };
+    errand.ask(&errand.at.billing_command, question, errand.deadline).await
+}
+
+fn is_over(status: BookingStatus) -> bool {
+    match status {
+        BookingStatus::Failed | BookingStatus::Cancelled => true,
+        BookingStatus::Pending | BookingStatus::Completed | BookingStatus::CheckedOut => false,
+    }
 }
 
 async fn history(

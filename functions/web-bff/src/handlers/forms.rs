@@ -1,4 +1,4 @@
-//! What somebody does on a page: book, pay, cancel, check out. Done, they are sent on to see it; else the form tells why.
+//! The forms: book, pay, cancel, check out. After success the browser is redirected; otherwise the form says why not.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use serde::Deserialize;
 use service_error::ServiceError;
 
 use super::{Errand, bookings, slots};
-use crate::pages::booking::{Blame, Form, Trouble};
-use crate::pages::slots::Trouble as SlotTrouble;
-use crate::pages::words::refusal;
+use crate::pages::booking::{Field, Form, FormError};
+use crate::pages::labels::{self, refusal};
+use crate::pages::slots::FormError as SlotError;
 
 /// A card may take three seconds, and a provider that does not answer is asked again; the function has fifteen.
 const PAYMENT_LIMIT: Duration = Duration::from_secs(10);
@@ -77,10 +77,10 @@ pub(super) async fn book(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
             let problem = Problem::from(failure);
             let text = match problem.kind() {
                 ProblemKind::IdempotencyKeyReused => {
-                    "This form was sent before, for another way to pay. It is a fresh one now: choose again."
+                    "This form was sent before, with another way to pay. Choose again, and send it once more."
                 }
                 ProblemKind::ServiceUnavailable => {
-                    "Booking does not answer just now, so we can’t tell whether it worked. Send it again: it books once only."
+                    "Booking is currently unavailable, so we don’t know whether it worked. Send it again: it books once only."
                 }
                 ProblemKind::Validation
                 | ProblemKind::Unauthenticated
@@ -89,13 +89,13 @@ pub(super) async fn book(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
                 | ProblemKind::NotFound
                 | ProblemKind::Conflict
                 | ProblemKind::PayloadTooLarge => {
-                    "This slot can’t be booked just now. Choose another one, or try again."
+                    "This slot can’t be booked right now. Choose another one, or try again."
                 }
             };
             let key = next_key(errand, &problem, &key);
             let by_invoice = pay == "invoice";
-            let trouble = SlotTrouble { slot_id, key, text, by_invoice, token: &token };
-            slots::not_booked(&errand.anew(), &problem, trouble).await
+            let error = SlotError { slot_id, key, text, by_invoice, token: &token };
+            slots::not_booked(&errand.anew(), &problem, error).await
         }
     }
 }
@@ -111,15 +111,18 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
         return Err(odd("token"));
     }
     let reference = BillReference { slot_id, booking_id };
-    let trouble =
-        |blame, text| Trouble { form: Form::Pay, blame, text, amount: &written, token: &token };
+    let error =
+        |field, text| FormError { form: Form::Pay, field, text, amount: &written, token: &token };
     let Some(amount) = amount(&written) else {
         let problem = Problem::validation("amount must be more than nothing, with two places");
-        let text = "Write an amount such as 40 or 40.00, and more than nothing.";
-        let trouble = trouble(Blame::Amount, text);
-        return bookings::not_done(errand, booking_id, &problem, trouble, &key).await;
+        let text = "Enter an amount such as 40 or 40.00, and more than zero.";
+        let error = error(Field::Amount, text);
+        return bookings::not_done(errand, booking_id, &problem, error, &key).await;
     };
-    let payment_id = PaymentId(named.id(&format!("payment {reference}"), &errand.customer.0));
+    // The form's key, and what the payment is: a form that is sent twice pays once, and one with another card or amount is
+    // another payment, also if the browser sends it under the same key.
+    let wish = format!("payment {reference} {amount} {token}");
+    let payment_id = PaymentId(named.id(&wish, &errand.customer.0));
     let customer = errand.customer.clone();
     let command =
         BillingCommand::PayBill { reference, customer, payment_id, amount, token: token.clone() };
@@ -133,46 +136,84 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
         }
         Err(failure) => {
             let problem = Problem::from(failure);
-            let (blame, text) = match problem.kind() {
+            let key = next_key(errand, &problem, &key);
+            // The services have had their time; the page has its own.
+            let errand = errand.anew();
+            let shows = |status| move |it: &Bill| has_payment(it, payment_id, status);
+            match problem.kind() {
                 ProblemKind::PaymentDeclined => {
-                    let why = refusal(problem.detail());
-                    let text = format!(
-                        "Your card was declined ({why}). Nothing was charged; try another card."
-                    );
-                    (Blame::Card, text)
-                }
-                ProblemKind::NotFound => {
-                    let text = "The bill is not there yet. Wait a moment, and send it again.";
-                    (Blame::Nothing, text.to_owned())
+                    shown(&errand, reference, shows(PaymentStatus::Declined)).await;
                 }
                 ProblemKind::ServiceUnavailable => {
-                    let text = "We can’t tell yet whether your card was charged. Send it again: it is charged once only.";
-                    (Blame::Nothing, text.to_owned())
+                    shown(&errand, reference, shows(PaymentStatus::Pending)).await;
                 }
                 ProblemKind::Validation
                 | ProblemKind::Unauthenticated
                 | ProblemKind::Forbidden
+                | ProblemKind::NotFound
                 | ProblemKind::Conflict
                 | ProblemKind::PayloadTooLarge
-                | ProblemKind::IdempotencyKeyReused => {
-                    (Blame::Amount, format!("This can’t be paid: {}.", problem.detail()))
-                }
-            };
-            let key = next_key(errand, &problem, &key);
-            // The services have had their time; the page has its own.
-            let errand = errand.anew();
-            if problem.kind() == ProblemKind::PaymentDeclined {
-                let is_declined = |it: &BillPayment| {
-                    it.payment_id == payment_id && it.status == PaymentStatus::Declined
-                };
-                shown(&errand, reference, |it| it.payments.iter().any(is_declined)).await;
+                | ProblemKind::IdempotencyKeyReused => {}
             }
-            bookings::not_done(&errand, booking_id, &problem, trouble(blame, &text), key).await
+            let whole = bookings::around(&errand, booking_id).await?;
+            let bill = whole.bill.value().and_then(Option::as_ref);
+            if bill.is_some_and(shows(PaymentStatus::Pending)) {
+                // Billing has stored the payment and finds out its outcome. The form is for what else there is to pay.
+                let text = format!(
+                    "Your payment of {} is being checked, because the payment provider has not answered. The outcome \
+                     appears on this page: you need not send it again.",
+                    labels::money(amount)
+                );
+                let left = bill.map_or(Money::ZERO, Bill::remaining).to_string();
+                let error = FormError { amount: &left, ..error(Field::None, &text) };
+                return Ok(bookings::not_done_of(&errand, &whole, &problem, error, &errand.key));
+            }
+            let (field, text) = not_paid(&problem, bill, amount);
+            Ok(bookings::not_done_of(&errand, &whole, &problem, error(field, &text), key))
         }
     }
 }
 
-/// Waits a moment for the view to show what has become of a payment: who does not see it makes another.
+fn has_payment(bill: &Bill, payment_id: PaymentId, status: PaymentStatus) -> bool {
+    let is_it = |it: &BillPayment| it.payment_id == payment_id && it.status == status;
+    bill.payments.iter().any(is_it)
+}
+
+/// Which field of a payment is to be corrected, and why.
+fn not_paid(problem: &Problem, bill: Option<&Bill>, amount: Money) -> (Field, String) {
+    match problem.kind() {
+        ProblemKind::PaymentDeclined => {
+            let why = refusal(problem.detail());
+            let text =
+                format!("Your card was declined ({why}). Nothing was charged; try another card.");
+            (Field::Card, text)
+        }
+        ProblemKind::NotFound => {
+            let text = "The bill is not available yet. Wait a moment, and send it again.";
+            (Field::None, text.to_owned())
+        }
+        ProblemKind::ServiceUnavailable => {
+            let text = "We don’t know yet whether your card was charged. Send it again: it is charged once only.";
+            (Field::None, text.to_owned())
+        }
+        ProblemKind::Validation
+        | ProblemKind::Unauthenticated
+        | ProblemKind::Forbidden
+        | ProblemKind::Conflict
+        | ProblemKind::PayloadTooLarge
+        | ProblemKind::IdempotencyKeyReused => {
+            let text = match bill.map(Bill::remaining) {
+                Some(most) if most < amount && !most.is_zero() => {
+                    format!("You can pay {} at most.", labels::money(most))
+                }
+                Some(_) | None => format!("This can’t be paid: {}.", problem.detail()),
+            };
+            (Field::Amount, text)
+        }
+    }
+}
+
+/// Waits a moment for the view to show the outcome of a payment, so that the customer does not pay again.
 async fn shown(
     errand: &Errand<'_, impl Invoke>,
     reference: BillReference,
@@ -225,7 +266,7 @@ async fn change(
             let text = match problem.kind() {
                 ProblemKind::NotFound => return Err(problem),
                 ProblemKind::ServiceUnavailable => {
-                    "Booking does not answer just now, so we can’t tell whether it worked. Send it again: it does no harm."
+                    "Booking is currently unavailable, so we don’t know whether it worked. Send it again: it does no harm."
                 }
                 ProblemKind::Validation
                 | ProblemKind::Unauthenticated
@@ -235,9 +276,9 @@ async fn change(
                 | ProblemKind::PayloadTooLarge
                 | ProblemKind::IdempotencyKeyReused => no,
             };
-            let trouble = Trouble { form, blame: Blame::Nothing, text, amount: "", token: "" };
+            let error = FormError { form, field: Field::None, text, amount: "", token: "" };
             let errand = errand.anew();
-            bookings::not_done(&errand, booking_id, &problem, trouble, &errand.key).await
+            bookings::not_done(&errand, booking_id, &problem, error, &errand.key).await
         }
     }
 }
@@ -255,7 +296,7 @@ fn seen(errand: &Errand<'_, impl Invoke>, accepted: Accepted) -> Answer {
     Answer::see_other(errand.place.link(&format!("bookings/{booking_id}?minVersion={version}")))
 }
 
-/// A wish whose outcome is not known keeps its name, so that it comes true once; any other has been answered.
+/// A request whose outcome is unknown keeps its idempotency key, so that it is carried out once; any other was answered.
 fn next_key<'a>(errand: &'a Errand<'_, impl Invoke>, problem: &Problem, key: &'a str) -> &'a str {
     if problem.kind() == ProblemKind::ServiceUnavailable { key } else { &errand.key }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ::bff::Request;
 use ::bff::invoke::{Deadline, Invoke, ask};
+use ::bff::pages::KeptForm;
 use contracts::id::CustomerId;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,6 +21,8 @@ use crate::config::Services;
 use crate::pages::Place;
 use crate::recollection::Recollection;
 
+/// What a form says that was sent after the session had expired, and is shown again as it was filled in.
+const SIGNED_IN_AGAIN: &str = "Your session had expired, so nothing was sent. You are signed in again: check the form, and send it.";
 /// Whatever is asked, a person sees a page after three seconds.
 const LIMIT: Duration = Duration::from_secs(3);
 
@@ -33,8 +36,10 @@ struct Errand<'a, S> {
     place: Place,
     deadline: Deadline,
     now: Timestamp,
-    /// Names the next wish, or begins the names of all that one page may lead to.
+    /// The idempotency key of the next form, or the beginning of those of all forms of one page.
     key: String,
+    /// A form of this page that was sent after the session had expired.
+    kept_form: Option<KeptForm>,
 }
 
 impl<'a, S: Invoke> Errand<'a, S> {
@@ -50,6 +55,7 @@ impl<'a, S: Invoke> Errand<'a, S> {
             deadline: Deadline::after(LIMIT),
             now: self.now,
             key: self.key.clone(),
+            kept_form: None,
         }
     }
 

@@ -1,21 +1,29 @@
 //! The first page.
 
-use bff::compose::Composition;
+use std::time::Duration;
+
+use bff::compose::{Composition, Part};
 use bff::invoke::Invoke;
+use bff::kept::Aged;
 use bff::pages::troubled;
 use bff::{Answer, Problem};
 use contracts::booking::{Booking, Query as BookingQuery};
 use contracts::message::{Page, PageRequest};
 use contracts::parking::{Query, Slot, SlotStatus};
-use service_error::ServiceError;
+use service_error::{ErrorKind, ServiceError};
 
-use super::Errand;
-use crate::pages::slots::{Slots, Trouble, render};
+use super::{Errand, SIGNED_IN_AGAIN, bookings};
+use crate::pages::Place;
+use crate::pages::bookings::SlotNames;
+use crate::pages::slots::{FormError, Slots, render};
 
 /// Enough to choose from, and not too many forms for one page.
 const SLOTS: u32 = 24;
-/// What somebody has just done is among the last few.
+/// What the customer has just done is among the last few.
 const LATEST: u32 = 3;
+
+/// The names of the slots of the latest bookings are worth no longer wait.
+const NAMES_LIMIT: Duration = Duration::from_secs(1);
 
 /// Which slots are asked for.
 #[derive(Default)]
@@ -26,7 +34,7 @@ pub(super) struct Asked {
 
 /// `GET /web/`.
 pub(super) async fn show(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let query = errand.request.query(&["show", "cursor"])?;
+    let query = errand.request.query(&["show", "cursor", "resume"])?;
     let all = match query.text("show") {
         None => false,
         Some("all") => true,
@@ -34,57 +42,115 @@ pub(super) async fn show(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
     };
     let asked = Asked { all, cursor: query.page()?.cursor };
     let composition = Composition::partial(errand.deadline);
-    Ok(Answer::html(200, page(errand, &composition, asked, None).await?).timed(&composition))
+    let kept = errand.kept_form.as_ref().and_then(|it| Some((it, it.field("slot").parse().ok()?)));
+    let error = kept.map(|(form, slot_id)| FormError {
+        slot_id,
+        key: form.field("key"),
+        text: SIGNED_IN_AGAIN,
+        by_invoice: form.field("pay") == "invoice",
+        token: form.field("token"),
+    });
+    Ok(Answer::html(200, page(errand, &composition, asked, error).await?).timed(&composition))
 }
 
-/// The same page, with a form on it that has come to nothing.
+/// The same page, with a form on it that was not carried out.
 pub(super) async fn not_booked(
     errand: &Errand<'_, impl Invoke>,
     problem: &Problem,
-    trouble: Trouble<'_>,
+    error: FormError<'_>,
 ) -> Result<Answer, Problem> {
-    // Among all of them, for it may be free no more.
+    // Among all of them, for it may not be free any more.
     let asked = Asked { all: true, cursor: None };
     let composition = Composition::partial(errand.deadline);
-    Ok(troubled(problem, page(errand, &composition, asked, Some(trouble)).await?))
+    Ok(troubled(problem, page(errand, &composition, asked, Some(error)).await?))
 }
 
 async fn page(
     errand: &Errand<'_, impl Invoke>,
     composition: &Composition,
     asked: Asked,
-    trouble: Option<Trouble<'_>>,
+    error: Option<FormError<'_>>,
 ) -> Result<String, Problem> {
     let remembered = &errand.remembered.lists;
     let key = (asked.all, asked.cursor.clone());
     let slots = async {
-        let found = list(errand, &asked).await?;
+        let found = match list(errand, &asked).await {
+            // The cursor is not one of ours. That is a bad link, and parking has answered.
+            Err(failure) if failure.kind() == ErrorKind::Rejected => return Ok(Err(failure)),
+            found => found?,
+        };
         remembered.keep(key.clone(), found.clone(), errand.now);
-        Ok(found)
+        Ok(Ok(found))
     };
-    // A refusal is of the cursor, and an earlier answer to a forged one is no answer.
-    let earlier = || remembered.last(&key, errand.now);
+    let earlier = || {
+        let Aged { value, age } = remembered.last(&key, errand.now)?;
+        Some(Aged { value: Ok(value), age })
+    };
+    let latest = async {
+        let latest = latest(errand).await?;
+        let within = errand.deadline.within(NAMES_LIMIT);
+        let names = bookings::slot_names(errand, &latest.items, within).await.unwrap_or_default();
+        Ok((latest, names))
+    };
     let (slots, latest) = tokio::try_join!(
         composition.optional_or("slots", slots, earlier),
-        composition.optional("bookings", latest(errand)),
+        composition.optional("bookings", latest),
     )?;
+    let mut slots = match slots {
+        Part::Fresh(found) => Part::Fresh(found?),
+        Part::Stale(found) => Part::Stale(found?),
+        Part::Missing => Part::Missing,
+    };
+    let mut any_slots = true;
+    if let Part::Fresh(list) = &mut slots {
+        match error.map(|it| it.slot_id) {
+            // The list has many pages, and the form is to be seen on this one.
+            Some(slot_id) if list.items.iter().all(|it| it.slot_id != slot_id) => {
+                let found = bookings::slot(errand, slot_id).await.ok();
+                list.items.splice(..0, found);
+            }
+            Some(_) => {}
+            None if list.items.is_empty() && asked.cursor.is_none() => {
+                any_slots = !asked.all && are_there_any(errand).await;
+            }
+            None => {}
+        }
+    }
     let report = composition.report();
+    let (latest, names) = match latest {
+        Part::Fresh((latest, names)) => (Part::Fresh(latest), names),
+        Part::Stale((latest, names)) => (Part::Stale(latest), names),
+        Part::Missing => (Part::Missing, SlotNames::new()),
+    };
     let shown = Slots {
         slots: &slots,
         latest: &latest,
         report: &report,
         all: asked.all,
         further: asked.cursor.is_some(),
+        any_slots,
+        names: &names,
         key: &errand.key,
-        trouble,
+        error,
     };
-    Ok(render(&errand.place, &shown))
+    // Whatever was sent where, this is the first page.
+    let place = Place { here: String::new(), ..errand.place.clone() };
+    Ok(render(&place, &shown))
 }
 
 async fn list(errand: &Errand<'_, impl Invoke>, asked: &Asked) -> Result<Page<Slot>, ServiceError> {
     let status = (!asked.all).then_some(SlotStatus::Available);
     let page = PageRequest { limit: SLOTS, cursor: asked.cursor.clone() };
     errand.ask(&errand.at.parking_query, Query::Slots { status, page }, errand.deadline).await
+}
+
+/// Whether the platform has any slots at all. If parking does not answer, it is taken to have some.
+async fn are_there_any(errand: &Errand<'_, impl Invoke>) -> bool {
+    let page = PageRequest { limit: 1, cursor: None };
+    let query = Query::Slots { status: None, page };
+    let found: Result<Page<Slot>, _> =
+        errand.ask(&errand.at.parking_query, query, errand.deadline).await;
+    found.map_or(true, |it| !it.items.is_empty())
 }
 
 async fn latest(errand: &Errand<'_, impl Invoke>) -> Result<Page<Booking>, ServiceError> {

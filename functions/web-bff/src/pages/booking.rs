@@ -4,28 +4,31 @@ use bff::compose::Part;
 use contracts::billing::{Bill, BillPayment, BillStatus};
 use contracts::booking::{BookingStatus, PaymentMode};
 use contracts::money::Money;
+use contracts::parking::SlotStatus;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::{Page, Place, bookings, hidden, notice, slots, troubles, words};
+use super::{
+    Confirmation, Page, Place, bookings, confirmation, hidden, labels, notice, slots, troubles,
+};
+use crate::progress::{self, Step, StepState};
 use crate::shape::Whole;
-use crate::story::{self, Step, StepState};
 
 /// How soon a page looks again that something is happening on: soon enough to watch it.
 const AGAIN_AFTER: u32 = 1;
 /// Likewise while nothing happens before the customer does something.
 const AGAIN_AFTER_A_WHILE: u32 = 5;
 
-/// What has come of a form on this page.
+/// A form on this page that is shown as it was filled in, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trouble<'a> {
+pub struct FormError<'a> {
     /// Which form.
     pub form: Form,
-    /// Which of its fields is to be looked at again.
-    pub blame: Blame,
-    /// Why not, for people.
+    /// Which of its fields is to be corrected.
+    pub field: Field,
+    /// Why it is shown again, for people.
     pub text: &'a str,
-    /// What the form held: the amount and the card.
+    /// The amount that was entered.
     pub amount: &'a str,
     /// The card that was chosen.
     pub token: &'a str,
@@ -36,21 +39,40 @@ pub struct Trouble<'a> {
 pub enum Form {
     /// Pays the bill, or a part of it.
     Pay,
-    /// Gives the booking up.
+    /// Cancels the booking.
     Cancel,
-    /// Leaves the slot.
+    /// Checks out of the slot.
     CheckOut,
 }
 
-/// What is wrong about a form.
+/// The field of a form that is to be corrected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
+pub enum Field {
     /// The amount.
     Amount,
     /// The card.
     Card,
-    /// Nothing that was written in it.
-    Nothing,
+    /// None of them.
+    None,
+}
+
+/// Whether a bill can be paid now. A page never offers what billing would reject, or what could not lead to the slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Payable {
+    /// Up to this amount.
+    UpTo(Money),
+    /// All that is left is being charged by payments whose outcome is not known yet.
+    InProgress,
+    /// Another customer has the slot.
+    SlotTaken,
+    /// Another customer is booking the slot.
+    SlotOnHold,
+    /// The slot is out of use.
+    SlotClosed,
+    /// It was due before now.
+    Overdue,
+    /// It is not for this customer to pay now.
+    No,
 }
 
 /// The page. `key` names the next payment.
@@ -59,7 +81,7 @@ pub fn render(
     place: &Place,
     whole: &Whole,
     key: &str,
-    trouble: Option<Trouble<'_>>,
+    error: Option<FormError<'_>>,
     now: Timestamp,
 ) -> String {
     let booking = &whole.booking;
@@ -69,20 +91,20 @@ pub fn render(
         p .crumb { a href=(place.link("bookings")) { "My bookings" } }
         div .head {
             h1 { (name) }
-            (words::badge(words::booking(booking.status)))
+            (labels::badge(labels::booking(booking.status)))
         }
         (troubles(&whole.report))
         @if let Some(reason) = booking.reason {
-            (notice(if booking.status == BookingStatus::Failed { "error" } else { "info" }, &html! { (story::reason(reason)) }))
+            (notice(if booking.status == BookingStatus::Failed { "error" } else { "info" }, &html! { (progress::outcome(whole, reason)) }))
         }
         div .columns {
             section aria-labelledby="steps" {
                 h2 #steps { "Step by step" }
-                (steps(&story::steps(whole)))
+                (steps(&progress::steps(whole)))
             }
             div {
-                (bill(place, whole, key, trouble, now))
-                (actions(place, whole, trouble))
+                (bill(place, whole, key, error, now))
+                (actions(place, whole, error))
             }
         }
         section aria-labelledby="details" {
@@ -91,20 +113,20 @@ pub fn render(
                 dt { "Booking" } dd { code { (id) } }
                 dt { "Slot" } dd { (name) }
                 dt { "Paid by" } dd { (bookings::mode(booking.mode)) }
-                dt { "Made" } dd { (words::time(booking.created_at)) }
-                dt { "Last change" } dd { (words::time(booking.updated_at)) }
+                dt { "Created" } dd { (labels::time(booking.created_at)) }
+                dt { "Last change" } dd { (labels::time(booking.updated_at)) }
             }
         }
     };
-    Page { place, title: name, again_after: again_after(whole, trouble), main }.render()
+    Page { place, title: name, again_after: again_after(whole, error), main }.render()
 }
 
-/// A page with somebody's mistake on it stays as it is until they have mended it.
-fn again_after(whole: &Whole, trouble: Option<Trouble<'_>>) -> Option<u32> {
+/// A page with an error on it stays as it is until the form is sent again.
+fn again_after(whole: &Whole, error: Option<FormError<'_>>) -> Option<u32> {
     let waits_for_customer = whole.booking.mode == PaymentMode::Invoice
         && matches!(whole.bill.value(), Some(Some(bill)) if bill.status == BillStatus::Pending);
     let soon = if waits_for_customer { AGAIN_AFTER_A_WHILE } else { AGAIN_AFTER };
-    (trouble.is_none() && story::is_live(whole)).then_some(soon)
+    (error.is_none() && progress::is_live(whole)).then_some(soon)
 }
 
 fn steps(steps: &[Step]) -> Markup {
@@ -117,7 +139,7 @@ fn steps(steps: &[Step]) -> Markup {
                     div {
                         span .title { (step.title) }
                         " " span .state { (word) }
-                        @if let Some(at) = step.at { div .hint { (words::time(at)) } }
+                        @if let Some(at) = step.at { div .hint { (labels::time(at)) } }
                     }
                 }
             }
@@ -128,13 +150,14 @@ fn steps(steps: &[Step]) -> Markup {
 fn state(state: StepState) -> (&'static str, &'static str) {
     match state {
         StepState::Done => ("done", "done"),
-        StepState::Now => ("now", "under way"),
+        StepState::Now => ("now", "in progress"),
         StepState::Yours => ("yours", "waits for you"),
         StepState::Ahead => ("ahead", "not yet"),
-        StepState::Failed => ("failed", "did not work"),
-        StepState::Skipped => ("ahead", "did not come to it"),
-        StepState::Ended => ("failed", "it ended here"),
-        StepState::Unknown => ("unknown", "can’t be told just now"),
+        StepState::Failed => ("failed", "failed"),
+        StepState::Skipped => ("ahead", "skipped"),
+        StepState::Stopped => ("ahead", "stopped by the cancellation"),
+        StepState::Ended => ("failed", "ended"),
+        StepState::Unknown => ("unknown", "currently unavailable"),
     }
 }
 
@@ -142,49 +165,64 @@ fn bill(
     place: &Place,
     whole: &Whole,
     key: &str,
-    trouble: Option<Trouble<'_>>,
+    error: Option<FormError<'_>>,
     now: Timestamp,
 ) -> Markup {
-    let Some(known) = whole.bill.value() else { return html! {} };
+    let error = error.filter(|it| it.form == Form::Pay);
+    let Some(known) = whole.bill.value() else { return error_notice(error) };
     html! {
         section .card aria-labelledby="bill" {
             @match known {
                 None => {
                     h2 #bill { "Bill" }
                     p { (no_bill(whole)) }
+                    (error_notice(error))
                 }
                 Some(bill) => {
-                    div .row { h2 #bill { "Bill" } (words::badge(words::bill(bill.status))) }
+                    div .row { h2 #bill { "Bill" } (labels::badge(labels::bill(bill.status))) }
                     (amounts(bill, now))
                     (payments(&bill.payments))
-                    @if may_pay(whole, bill) { (pay(place, whole, bill, key, trouble)) }
+                    @match payable(whole, bill, now) {
+                        Payable::UpTo(most) => (pay(place, whole, most, key, error)),
+                        other => {
+                            (error_notice(error))
+                            (not_payable(place, other))
+                        }
+                    }
                 }
             }
         }
     }
 }
 
+fn error_notice(error: Option<FormError<'_>>) -> Markup {
+    html! { @if let Some(error) = error { (notice("error", &html! { (error.text) })) } }
+}
+
 fn no_bill(whole: &Whole) -> &'static str {
     match whole.booking.status {
-        BookingStatus::Pending => "It is being written, and comes by itself.",
-        BookingStatus::Completed | BookingStatus::CheckedOut => "There is none to be seen yet.",
+        BookingStatus::Pending => "Your bill is being created and will appear here shortly.",
+        BookingStatus::Completed | BookingStatus::CheckedOut => "The bill is not available yet.",
+        // Billing's write model has said so.
         BookingStatus::Failed | BookingStatus::Cancelled => "There is none: nothing was charged.",
     }
 }
 
 fn amounts(bill: &Bill, now: Timestamp) -> Markup {
-    let left = bill.total.checked_sub(bill.paid).unwrap_or(Money::ZERO);
     let is_open = bill.status == BillStatus::Pending;
     html! {
         @if is_open {
             progress max=(bill.total.cents()) value=(bill.paid.cents()) aria-label="Paid so far" {}
         }
         dl .amounts {
-            dt { "Total" } dd { (words::money(bill.total)) }
-            dt { "Paid" } dd { (words::money(bill.paid)) }
-            @if is_open { dt { "Left" } dd { strong { (words::money(left)) } } }
+            dt { "Total" } dd { (labels::money(bill.total)) }
+            dt { "Paid" } dd { (labels::money(bill.paid)) }
+            @if !bill.in_progress.is_zero() {
+                dt { "Being checked" } dd { (labels::money(bill.in_progress)) }
+            }
+            @if is_open { dt { "Left" } dd { strong { (labels::money(bill.remaining())) } } }
             @if let Some(due_at) = bill.due_at {
-                @if is_open { dt { "Due" } dd { (words::until(due_at, now)) div .hint { (words::minute(due_at)) } } }
+                @if is_open { dt { "Due" } dd { (labels::until(due_at, now)) div .hint { (labels::minute(due_at)) } } }
             }
         }
     }
@@ -197,10 +235,10 @@ fn payments(payments: &[BillPayment]) -> Markup {
             ul .payments {
                 @for payment in payments {
                     li {
-                        span { (words::money(payment.amount)) }
-                        (words::badge(words::payment(payment.status)))
-                        @if let Some(reason) = &payment.reason { span .hint { (words::refusal(reason)) } }
-                        span .hint { (words::time(payment.requested_at)) }
+                        span { (labels::money(payment.amount)) }
+                        (labels::badge(labels::payment(payment.status)))
+                        @if let Some(reason) = &payment.reason { span .hint { (labels::refusal(reason)) } }
+                        span .hint { (labels::time(payment.requested_at)) }
                     }
                 }
             }
@@ -208,45 +246,95 @@ fn payments(payments: &[BillPayment]) -> Markup {
     }
 }
 
-/// What is old may be paid already; billing knows better anyway, but a form would say otherwise.
-fn may_pay(whole: &Whole, bill: &Bill) -> bool {
-    whole.booking.mode == PaymentMode::Invoice
+fn payable(whole: &Whole, bill: &Bill, now: Timestamp) -> Payable {
+    let is_open = whole.booking.mode == PaymentMode::Invoice
         && whole.booking.status == BookingStatus::Pending
-        && bill.status == BillStatus::Pending
-        && matches!(whole.bill, Part::Fresh(_))
+        && bill.status == BillStatus::Pending;
+    // Of an earlier answer, the bill may be paid already.
+    if !is_open || !matches!(whole.bill, Part::Fresh(_)) {
+        return Payable::No;
+    }
+    if bill.due_at.is_some_and(|due_at| due_at <= now) {
+        return Payable::Overdue;
+    }
+    // An invoice holds no slot before it is paid, so whoever holds the slot is another customer.
+    if let Part::Fresh(slot) = &whole.slot {
+        match slot.status {
+            SlotStatus::Available => {}
+            SlotStatus::Blocked => return Payable::SlotOnHold,
+            SlotStatus::Reserved => return Payable::SlotTaken,
+            SlotStatus::Closed => return Payable::SlotClosed,
+        }
+    }
+    match bill.remaining() {
+        Money::ZERO => Payable::InProgress,
+        most => Payable::UpTo(most),
+    }
+}
+
+/// Why there is no form to pay.
+fn not_payable(place: &Place, why: Payable) -> Markup {
+    let lost = "What you have paid is refunded when the bill is due, or as soon as you cancel this booking.";
+    let (text, has_lost_slot) = match why {
+        Payable::UpTo(_) | Payable::No => return html! {},
+        Payable::InProgress => (
+            "The outcome of your payment is being checked. It appears here; you need not pay again.",
+            false,
+        ),
+        Payable::SlotTaken => {
+            ("Another customer got this slot first, so this bill can’t be paid any more.", true)
+        }
+        Payable::SlotClosed => ("This slot was closed, so this bill can’t be paid now.", true),
+        Payable::SlotOnHold => (
+            "Another customer is booking this slot. You can pay here if it becomes free again.",
+            false,
+        ),
+        Payable::Overdue => ("This bill is overdue and can’t be paid any more.", false),
+    };
+    let text = html! {
+        p { (text) }
+        @if has_lost_slot {
+            p { (lost) }
+            p { a href=(place.link("")) { "Choose another slot" } }
+        }
+    };
+    notice("info", &text)
 }
 
 fn pay(
     place: &Place,
     whole: &Whole,
-    bill: &Bill,
+    most: Money,
     key: &str,
-    trouble: Option<Trouble<'_>>,
+    error: Option<FormError<'_>>,
 ) -> Markup {
-    let trouble = trouble.filter(|it| it.form == Form::Pay);
-    let left = bill.total.checked_sub(bill.paid).unwrap_or(Money::ZERO).to_string();
-    let amount = trouble.map_or(left.as_str(), |it| it.amount);
+    let all = most.to_string();
+    let amount = error.map_or(all.as_str(), |it| it.amount);
     let to = format!("bookings/{}/payments", whole.booking.booking_id);
-    let wrong = |field| trouble.filter(|it| it.blame == field).map(|_| "true");
+    let wrong = |field| error.filter(|it| it.field == field).map(|_| "true");
+    // The error is described by the field it belongs to; the id exists only while there is an error.
+    let described_by = match wrong(Field::Amount) {
+        Some(_) => "pay-error amount-hint",
+        None => "amount-hint",
+    };
     html! {
         form #pay method="post" action=(place.link(&to)) {
             h3 { "Pay" }
             (hidden("proof", &place.proof))
             (hidden("key", key))
             (hidden("slot", &whole.booking.slot_id.to_string()))
-            @if let Some(trouble) = trouble { (notice("error", &html! { span #pay-trouble { (trouble.text) } })) }
+            @if let Some(error) = error { (notice("error", &html! { span #pay-error { (error.text) } })) }
             label for="amount" { "Amount in US dollars" }
             input #amount name="amount" value=(amount) inputmode="decimal" required maxlength="10"
-                pattern="[0-9]{1,7}(\\.[0-9]{1,2})?" aria-describedby="amount-hint" aria-invalid=[wrong(Blame::Amount)]
-                aria-errormessage=[wrong(Blame::Amount).map(|_| "pay-trouble")];
-            p #amount-hint .hint { "All of it, or a part now and the rest later. " (words::money(bill.total.checked_sub(bill.paid).unwrap_or(Money::ZERO))) " at most." }
-            (slots::cards("card", trouble.map_or("tok_visa", |it| it.token), wrong(Blame::Card)))
+                pattern="[0-9]{1,7}(\\.[0-9]{1,2})?" aria-describedby=(described_by) aria-invalid=[wrong(Field::Amount)];
+            p #amount-hint .hint { "All of it, or a part now and the rest later. " (labels::money(most)) " at most." }
+            (slots::cards("card", error.map_or("tok_visa", |it| it.token), wrong(Field::Card).map(|_| "pay-error")))
             button type="submit" { "Pay" }
         }
     }
 }
 
-fn actions(place: &Place, whole: &Whole, trouble: Option<Trouble<'_>>) -> Markup {
+fn actions(place: &Place, whole: &Whole, error: Option<FormError<'_>>) -> Markup {
     let (may_cancel, may_check_out) = match whole.booking.status {
         BookingStatus::Pending => (true, false),
         BookingStatus::Completed => (true, true),
@@ -254,25 +342,30 @@ fn actions(place: &Place, whole: &Whole, trouble: Option<Trouble<'_>>) -> Markup
             (false, false)
         }
     };
-    let told = |form| trouble.filter(|it| it.form == form).map(|it| it.text);
-    let to = |what: &str| place.link(&format!("bookings/{}/{what}", whole.booking.booking_id));
+    let error_of = |form| error_notice(error.filter(|it| it.form == form));
+    let to = |what: &str| format!("bookings/{}/{what}", whole.booking.booking_id);
     html! {
-        @for text in [told(Form::Cancel), told(Form::CheckOut)].into_iter().flatten() {
-            (notice("error", &html! { (text) }))
-        }
+        (error_of(Form::Cancel))
+        (error_of(Form::CheckOut))
         @if may_check_out {
-            form .action method="post" action=(to("check-out")) {
-                (hidden("proof", &place.proof))
-                button type="submit" { "Check out" }
-                p .hint { "You leave the slot; it becomes free for others." }
-            }
+            (confirmation(place, &Confirmation {
+                id: "check-out",
+                to: &to("check-out"),
+                label: "Check out",
+                is_destructive: false,
+                question: html! { p { "You leave the slot, and it becomes free for others." } },
+                confirm: "Yes, check out",
+            }))
         }
         @if may_cancel {
-            form .action method="post" action=(to("cancel")) {
-                (hidden("proof", &place.proof))
-                button .danger type="submit" { "Cancel booking" }
-                p .hint { "What you have paid, you get back." }
-            }
+            (confirmation(place, &Confirmation {
+                id: "cancel",
+                to: &to("cancel"),
+                label: "Cancel booking",
+                is_destructive: true,
+                question: html! { p { "You give the slot up. What you have paid is refunded." } },
+                confirm: "Yes, cancel this booking",
+            }))
         }
         @if matches!(whole.booking.status, BookingStatus::Failed | BookingStatus::Cancelled) {
             p .action { a .button href=(place.link("")) { "Choose another slot" } }

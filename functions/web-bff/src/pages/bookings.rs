@@ -1,27 +1,43 @@
 //! A customer's bookings, newest first.
 
+use std::collections::BTreeMap;
+
+use bff::compose::{Part, Report};
 use contracts::booking::{Booking, PaymentMode};
+use contracts::id::SlotId;
 use contracts::message::Page as PageOf;
 use maud::{Markup, html};
 
-use super::{Page, Place, encoded, words};
+use super::{Page, Place, encoded, labels, troubles};
+
+/// Names of slots, as far as they are known.
+pub type SlotNames = BTreeMap<SlotId, String>;
 
 /// The page. `further` says that it is not the list's beginning.
 #[must_use]
-pub fn render(place: &Place, list: &PageOf<Booking>, further: bool) -> String {
+pub fn render(
+    place: &Place,
+    list: &PageOf<Booking>,
+    names: &Part<SlotNames>,
+    report: &Report,
+    further: bool,
+) -> String {
+    let no_names = SlotNames::new();
+    let names = names.value().unwrap_or(&no_names);
     let main = html! {
         h1 { "My bookings" }
+        (troubles(report))
         @if list.items.is_empty() {
             div .empty {
                 @if further {
-                    p { strong { "That was all." } }
+                    p { strong { "There are no more bookings." } }
                 } @else {
                     p { strong { "You have no bookings yet." } }
                     p { a .button href=(place.link("")) { "Choose a slot" } }
                 }
             }
         } @else {
-            (table(place, &list.items))
+            (table(place, &list.items, names))
         }
         @if further || list.next_cursor.is_some() {
             nav .pager aria-label="Pages" {
@@ -36,20 +52,25 @@ pub fn render(place: &Place, list: &PageOf<Booking>, further: bool) -> String {
 }
 
 /// Bookings, row by row.
-pub(super) fn table(place: &Place, bookings: &[Booking]) -> Markup {
+pub(super) fn table(place: &Place, bookings: &[Booking], names: &SlotNames) -> Markup {
     html! {
         table .list {
             thead { tr {
-                th scope="col" { "Booking" } th scope="col" { "State" } th scope="col" { "Paid by" } th scope="col" { "Made" }
+                th scope="col" { "Slot" } th scope="col" { "State" } th scope="col" { "Paid by" } th scope="col" { "Created" }
             } }
             tbody {
                 @for booking in bookings {
                     @let id = booking.booking_id.to_string();
                     tr {
-                        td { a href=(place.link(&format!("bookings/{id}"))) { "Booking …" (words::short(&id)) } }
-                        td { (words::badge(words::booking(booking.status))) }
+                        td { a href=(place.link(&format!("bookings/{id}"))) {
+                            @match names.get(&booking.slot_id) {
+                                Some(name) => (name),
+                                None => { "Booking …" (labels::short(&id)) }
+                            }
+                        } }
+                        td { (labels::badge(labels::booking(booking.status))) }
                         td { (mode(booking.mode)) }
-                        td { (words::time(booking.created_at)) }
+                        td { (labels::time(booking.created_at)) }
                     }
                 }
             }

@@ -1,9 +1,9 @@
-//! The pages: what a person sees, and the words for it. Pure: all that they show is handed to them.
+//! The pages: what a person sees, and its texts. Pure: all that they show is passed in.
 
 pub mod booking;
 pub mod bookings;
+pub mod labels;
 pub mod slots;
-pub mod words;
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use bff::pages::{Anybody, Site};
 use contracts::id::BookingId;
 use maud::{Markup, html};
 
-pub(crate) use bff::pages::{Page, Place, encoded, hidden, notice};
+pub(crate) use bff::pages::{Confirmation, Page, Place, confirmation, encoded, hidden, notice};
 
 /// A customer's pages.
 pub static SITE: Site = Site {
@@ -36,7 +36,7 @@ pub static SITE: Site = Site {
     refillable,
     problem,
     anybody: Anybody {
-        text: "This is a local cloud: choose any name, and you are that customer. Bookings belong to the name.",
+        text: "This is a local cloud: choose any name to sign in as that customer. Bookings belong to the name.",
         label: "Customer",
         sample: "ada",
     },
@@ -61,48 +61,46 @@ fn refillable(it: &str) -> Option<&str> {
 
 fn problem(kind: ProblemKind) -> (&'static str, &'static str) {
     match kind {
-        ProblemKind::NotFound => (
-            "There is nothing here",
-            "This page does not exist, or it is somebody else’s. Bookings are only shown to who made them.",
-        ),
+        ProblemKind::NotFound => {
+            ("Page not found", "This page does not exist, or it belongs to another customer.")
+        }
         ProblemKind::Unauthenticated => {
             ("Please sign in", "This page is for people who are signed in.")
         }
         ProblemKind::Forbidden => (
-            "This is not for you",
-            "You are signed in as somebody who does not book slots, or the form came from another site and was not sent on.",
+            "Not allowed",
+            "You are signed in with an account that does not book slots, or the form came from another site and was not sent.",
         ),
         ProblemKind::ServiceUnavailable => (
-            "Not available just now",
-            "A part of the platform does not answer. Nothing is lost: wait a moment, and try again.",
+            "Currently unavailable",
+            "A part of the platform does not respond. Nothing is lost: wait a moment, and try again.",
         ),
         ProblemKind::PaymentDeclined => {
-            ("The card was declined", "Nothing is charged; try another card.")
+            ("The card was declined", "Nothing was charged; try another card.")
         }
-        ProblemKind::Conflict => (
-            "This is not possible any more",
-            "Something has changed in the meantime. Go back and have another look.",
-        ),
+        ProblemKind::Conflict => {
+            ("No longer possible", "Something has changed in the meantime. Go back and look again.")
+        }
         ProblemKind::IdempotencyKeyReused => (
-            "This form was used before",
-            "It was sent once already, for something else. Go back, and start afresh.",
+            "This form was already sent",
+            "It was sent once before, with other entries. Go back, and start again.",
         ),
         ProblemKind::PayloadTooLarge | ProblemKind::Validation => (
-            "This can’t be understood",
-            "The address or the form holds something that does not belong there. Go back, and start afresh.",
+            "Bad link or form",
+            "The address or the form contains something that is not valid. Go back, and start again.",
         ),
     }
 }
 
-/// What is not as it should be on this page, for people.
+/// Which parts of this page are missing or old.
 pub(crate) fn troubles(report: &Report) -> Markup {
     let sentence = |name: &str| match report.status(name) {
         Some(Status::Stale { age_seconds, .. }) => html! {
-            (words::part(name)) " can’t be asked just now. You see what it said "
-            strong { (words::duration(age_seconds)) " ago" } "."
+            (labels::part(name)) " is currently unavailable. You see its data as of "
+            strong { (labels::duration(age_seconds)) " ago" } "."
         },
         Some(Status::Missing { .. }) => html! {
-            (words::part(name)) " can’t be asked just now, so " (words::what_is_missing(name)) "."
+            (labels::part(name)) " is currently unavailable, so " (labels::what_is_missing(name)) "."
         },
         Some(Status::Fresh) | None => html! {},
     };
@@ -111,7 +109,7 @@ pub(crate) fn troubles(report: &Report) -> Markup {
     }
     let text = html! {
         @for name in report.degraded() { p { (sentence(name)) } }
-        p { "The rest of this page is as it should be." }
+        p { "The rest of this page is up to date." }
     };
     notice("warning", &text)
 }

@@ -7,7 +7,8 @@ use contracts::message::Page as PageOf;
 use contracts::parking::{Slot, SlotStatus};
 use maud::{Markup, html};
 
-use super::{Page, Place, bookings, encoded, hidden, notice, troubles, words};
+use super::bookings::{self, SlotNames};
+use super::{Page, Place, encoded, hidden, labels, notice, troubles};
 
 /// The cards of the sandbox: what is charged, and what it does.
 pub const CARDS: [(&str, &str); 7] = [
@@ -19,6 +20,9 @@ pub const CARDS: [(&str, &str); 7] = [
     ("tok_flaky", "Card that works at the third try"),
     ("tok_down", "Card whose bank is down"),
 ];
+
+/// Where an operator adds slots, as seen from the first page.
+const ADD_SLOTS: &str = "../operator/room/slots";
 
 /// What the page shows.
 #[derive(Debug)]
@@ -33,20 +37,24 @@ pub struct Slots<'a> {
     pub all: bool,
     /// Whether this is not the list's beginning.
     pub further: bool,
-    /// Names the wishes of this page; with the slot, one form's.
+    /// Whether the platform has any slots at all, as far as that is known.
+    pub any_slots: bool,
+    /// Names of the slots of the latest bookings.
+    pub names: &'a SlotNames,
+    /// Begins the idempotency keys of this page's forms; each ends with its slot.
     pub key: &'a str,
-    /// Why a slot was not booked, and how it was to be paid.
-    pub trouble: Option<Trouble<'a>>,
+    /// A form that is shown as it was filled in.
+    pub error: Option<FormError<'a>>,
 }
 
-/// A form that has come to nothing, filled in as it was.
+/// A form that is shown as it was filled in, and why.
 #[derive(Clone, Copy, Debug)]
-pub struct Trouble<'a> {
+pub struct FormError<'a> {
     /// The slot.
     pub slot_id: SlotId,
-    /// Names the next try.
+    /// The idempotency key of the next attempt.
     pub key: &'a str,
-    /// Why not, for people.
+    /// Why it is shown again, for people.
     pub text: &'a str,
     /// Whether it was to be paid by invoice.
     pub by_invoice: bool,
@@ -77,7 +85,7 @@ pub fn render(place: &Place, shown: &Slots<'_>) -> String {
             }
             None => p { a .button href="" { "Try again" } },
         }
-        (strip(place, shown.latest))
+        (strip(place, shown.latest, shown.names))
     };
     Page { place, title, again_after: None, main }.render()
 }
@@ -86,50 +94,50 @@ fn nothing(place: &Place, shown: &Slots<'_>) -> Markup {
     html! {
         div .empty {
             @if shown.further {
-                p { strong { "That was all." } }
-                p { a href=(place.link("")) { "Back to the beginning" } }
-            } @else if shown.all {
+                p { strong { "There are no more slots." } }
+                p { a href=(place.link("")) { "Back to the first page" } }
+            } @else if !shown.any_slots {
                 p { strong { "There are no slots yet." } }
-                p { "An operator adds them in the control room." }
+                p { "An operator adds slots in the " a href=(place.link(ADD_SLOTS)) { "operator console" } "." }
             } @else {
-                p { strong { "No slot is free just now." } }
-                p { "Somebody may leave any moment. " a href=(place.link("?show=all")) { "Look at all slots" } "." }
+                p { strong { "No slot is free right now." } }
+                p { "A slot becomes free when a customer checks out or cancels. " a href=(place.link("?show=all")) { "Show all slots" } "." }
             }
         }
     }
 }
 
 fn entry(place: &Place, shown: &Slots<'_>, slot: &Slot) -> Markup {
-    let trouble = shown.trouble.filter(|it| it.slot_id == slot.slot_id);
-    // What was refused is shown where it was asked for, also if the slot has been taken meanwhile.
-    let may_book = slot.status == SlotStatus::Available || trouble.is_some();
+    let error = shown.error.filter(|it| it.slot_id == slot.slot_id);
+    // A form with an error is shown with its slot, also if another customer has taken the slot since.
+    let may_book = slot.status == SlotStatus::Available || error.is_some();
     html! {
         li .card.slot {
             div .row {
                 h2 { (slot.name) }
-                (words::badge(words::slot(slot.status)))
+                (labels::badge(labels::slot(slot.status)))
             }
             @if may_book {
-                details open[trouble.is_some()] {
+                details open[error.is_some()] {
                     summary { "Book" span .sr { " " (slot.name) } }
-                    (form(place, shown, slot, trouble))
+                    (form(place, shown, slot, error))
                 }
             }
         }
     }
 }
 
-fn form(place: &Place, shown: &Slots<'_>, slot: &Slot, trouble: Option<Trouble<'_>>) -> Markup {
+fn form(place: &Place, shown: &Slots<'_>, slot: &Slot, error: Option<FormError<'_>>) -> Markup {
     let id = slot.slot_id;
-    let by_invoice = trouble.is_some_and(|it| it.by_invoice);
-    let chosen = trouble.map_or("tok_visa", |it| it.token);
-    let key = trouble.map_or_else(|| format!("{}.{id}", shown.key), |it| it.key.to_owned());
+    let by_invoice = error.is_some_and(|it| it.by_invoice);
+    let chosen = error.map_or("tok_visa", |it| it.token);
+    let key = error.map_or_else(|| format!("{}.{id}", shown.key), |it| it.key.to_owned());
     html! {
         form method="post" action=(place.link("bookings")) {
             (hidden("proof", &place.proof))
             (hidden("key", &key))
             (hidden("slot", &id.to_string()))
-            @if let Some(trouble) = trouble { (notice("error", &html! { (trouble.text) })) }
+            @if let Some(error) = error { (notice("error", &html! { (error.text) })) }
             fieldset {
                 legend { "How do you pay?" }
                 label .choice {
@@ -139,7 +147,7 @@ fn form(place: &Place, shown: &Slots<'_>, slot: &Slot, trouble: Option<Trouble<'
                 div .indent { (cards(&format!("card-{id}"), chosen, None)) }
                 label .choice {
                     input type="radio" name="pay" value="invoice" checked[by_invoice];
-                    span { strong { "Later, by invoice" } " The slot is held for nobody: the first who pays gets it." }
+                    span { strong { "Later, by invoice" } " The slot is not held for you: the first customer to pay gets it." }
                 }
             }
             button type="submit" { "Book " (slot.name) }
@@ -147,11 +155,11 @@ fn form(place: &Place, shown: &Slots<'_>, slot: &Slot, trouble: Option<Trouble<'
     }
 }
 
-/// A card to choose; `invalid` if it was refused.
-pub(super) fn cards(id: &str, chosen: &str, invalid: Option<&str>) -> Markup {
+/// A card to choose; `error` is the id of the text that says why the card can't be used.
+pub(super) fn cards(id: &str, chosen: &str, error: Option<&str>) -> Markup {
     html! {
         label for=(id) { "Card" }
-        select #(id) name="token" aria-invalid=[invalid] {
+        select #(id) name="token" aria-invalid=[error.map(|_| "true")] aria-describedby=[error] {
             @for (token, text) in CARDS {
                 option value=(token) selected[token == chosen] { (text) }
             }
@@ -175,13 +183,13 @@ fn pager(place: &Place, shown: &Slots<'_>, next: Option<&str>) -> Markup {
     }
 }
 
-fn strip(place: &Place, latest: &Part<PageOf<Booking>>) -> Markup {
+fn strip(place: &Place, latest: &Part<PageOf<Booking>>, names: &SlotNames) -> Markup {
     html! {
         @if let Some(list) = latest.value() {
             @if !list.items.is_empty() {
                 section aria-labelledby="latest" {
                     h2 #latest { "Your latest bookings" }
-                    (bookings::table(place, &list.items))
+                    (bookings::table(place, &list.items, names))
                     p { a href=(place.link("bookings")) { "All my bookings" } }
                 }
             }

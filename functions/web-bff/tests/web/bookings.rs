@@ -73,7 +73,7 @@ async fn a_form_that_is_sent_twice_books_once() {
 #[tokio::test]
 async fn why_a_slot_is_not_booked_stands_where_it_was_asked_for() {
     for (reply, status, words, same_key) in [
-        (rejected as fn(_, _) -> Reply, 409, "can’t be booked just now", false),
+        (rejected as fn(_, _) -> Reply, 409, "can’t be booked right now", false),
         (|_, _| rejected("idempotency-key-reused", "no"), 422, "sent before", false),
         (|_, _| down(), 503, "it books once only", true),
     ] {
@@ -116,12 +116,54 @@ async fn bookings_are_listed_newest_first_page_by_page() {
     let world = World::new(Memory::new(well));
     let page = world.by_ada(Sent::get("/web/bookings").query("cursor", "b1")).await.body;
     assert!(page.contains(&format!("./bookings/{BOOKING}")), "{page}");
-    assert!(page.contains("Under way") && page.contains("./bookings?cursor=b2"));
+    assert!(page.contains("In progress") && page.contains("./bookings?cursor=b2"));
     let (_, asked) = world.web.services.asked().remove(0);
     assert_eq!((&asked["customer"], &asked["cursor"]), (&json!("ada"), &json!("b1")));
     let none = World::new(Memory::new(|_: &str, _: &Value| Reply::Answer(json!({"items": []}))));
     let page = none.by_ada(Sent::get("/web/bookings")).await.body;
     assert!(page.contains("You have no bookings yet."), "{page}");
+}
+
+#[tokio::test]
+async fn my_bookings_are_listed_by_the_names_of_their_slots() {
+    let world = World::new(Memory::new(well));
+    let page = world.by_ada(Sent::get("/web/bookings")).await.body;
+    assert!(page.contains(&format!("href=\"./bookings/{BOOKING}\">Level 2, 14</a>")), "{page}");
+    let asked = world.web.services.asked();
+    let names = asked.iter().find(|(function, _)| function == "parking-query").unwrap();
+    assert_eq!((&names.1["query"], &names.1["slotIds"]), (&json!("slotsById"), &json!([SLOT])));
+    // The list is shown without them, too.
+    let without = World::new(Memory::new(|function: &str, request: &Value| match function {
+        "parking-query" => down(),
+        _ => well(function, request),
+    }));
+    let answer = without.by_ada(Sent::get("/web/bookings")).await;
+    assert_eq!(answer.status_code, 200, "{}", answer.body);
+    assert!(answer.body.contains("the names of your slots are missing here"), "{}", answer.body);
+    assert!(answer.body.contains("Booking …00000002"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_form_with_an_error_is_shown_also_if_its_slot_is_on_another_page_of_the_list() {
+    const OTHER: &str = "0191f7a4-0000-7000-8000-00000000000b";
+    let services = Memory::new(|function: &str, request: &Value| {
+        match (function, request["query"].as_str()) {
+            ("booking-command", _) => rejected("conflict", "no"),
+            ("parking-query", Some("slot")) => {
+                let mut slot = crate::support::slot();
+                slot["slotId"] = json!(OTHER);
+                slot["name"] = json!("Roof 7");
+                Reply::Answer(slot)
+            }
+            _ => well(function, request),
+        }
+    });
+    let world = World::new(services);
+    let fields = [("key", "mine"), ("slot", OTHER), ("pay", "invoice")];
+    let page = world.form(Sent::new("POST", "/web/bookings", &[]), &fields).await.body;
+    let (first, rest) = page.split_once("</details>").unwrap();
+    assert!(first.contains("Roof 7") && first.contains("<details open>"), "{page}");
+    assert!(first.contains("can’t be booked right now") && rest.contains("Level 2, 14"), "{page}");
 }
 
 // ---- One booking ---------------------------------------------------------------------------------------------------
@@ -212,7 +254,7 @@ async fn without_a_bill_there_are_no_payments() {
     assert_eq!((shown.get("bill"), &shown["payments"]), (None, &json!([])));
     assert_eq!(shown.get("degraded"), None);
     let page = world.by_ada(Sent::booking("GET", "")).await.body;
-    assert!(page.contains("It is being written"), "{page}");
+    assert!(page.contains("Your bill is being created"), "{page}");
 }
 
 #[tokio::test]
@@ -224,7 +266,7 @@ async fn anothers_booking_is_not_found_and_tells_nothing() {
     let world = World::new(services);
     let page = world.by_ada(Sent::booking("GET", "")).await;
     assert_eq!(page.status_code, 404);
-    assert!(page.body.contains("There is nothing here") && !page.body.contains("Level 2"));
+    assert!(page.body.contains("Page not found") && !page.body.contains("Level 2"));
     let json = world.by_ada(Sent::booking("GET", "").json()).await;
     assert_eq!(problem(&json), (404, "not-found".to_owned()));
     let odd = Sent::new("GET", "/web/bookings/{bookingId}", &[("bookingId", "7")]);
@@ -264,9 +306,9 @@ fn in_state(status: &str, reason: Option<&str>, events: &[&str]) -> (Value, Valu
 #[tokio::test]
 async fn what_can_be_done_follows_from_the_state() {
     for (status, reason, cancel, check_out, words) in [
-        ("pending", None, true, false, "Under way"),
+        ("pending", None, true, false, "In progress"),
         ("completed", None, true, true, "Booked"),
-        ("failed", Some("slot_unavailable"), false, false, "Somebody else got this slot first"),
+        ("failed", Some("slot_unavailable"), false, false, "Another customer got this slot first"),
         ("failed", Some("payment_declined"), false, false, "Your card was declined"),
         ("failed", Some("payment_unavailable"), false, false, "could not be reached"),
         ("failed", Some("payment_overdue"), false, false, "not paid in time"),
@@ -279,6 +321,7 @@ async fn what_can_be_done_follows_from_the_state() {
             "booking-query" => Reply::Answer(booking.clone()),
             "booking-command" => Reply::Answer(history.clone()),
             "billing-query" => not_found(),
+            "billing-command" => Reply::Answer(Value::Null),
             _ => well(function, request),
         });
         let page = World::new(services).by_ada(Sent::booking("GET", "")).await.body;
@@ -342,7 +385,7 @@ async fn why_a_payment_came_to_nothing_stands_beside_it() {
             409,
             "more than is left",
             false,
-            "aria-describedby=\"amount-hint\" aria-invalid",
+            "aria-describedby=\"pay-error amount-hint\" aria-invalid",
         ),
         (not_found, 404, "The bill is not there yet", false, ""),
         (down, 503, "charged once only", true, ""),
@@ -374,7 +417,7 @@ async fn an_amount_that_is_none_reaches_nobody_who_could_charge_it() {
     let world = World::new(Memory::new(well));
     let answer = pay(&world, "forty").await;
     assert_eq!(answer.status_code, 400);
-    assert!(answer.body.contains("Write an amount such as 40"), "{}", answer.body);
+    assert!(answer.body.contains("Enter an amount such as 40"), "{}", answer.body);
     let asked = world.web.services.asked();
     assert!(asked.iter().all(|(function, _)| function != "billing-command"));
 }
@@ -399,7 +442,7 @@ async fn why_a_booking_is_not_changed_is_told_on_its_page() {
             "can’t be cancelled any more",
         ),
         (down, 503, "it does no harm"),
-        (not_found, 404, "There is nothing here"),
+        (not_found, 404, "Page not found"),
     ] {
         let services = Memory::new(move |function: &str, request: &Value| {
             match (function, request["command"].as_str()) {
@@ -410,5 +453,167 @@ async fn why_a_booking_is_not_changed_is_told_on_its_page() {
         let answer = World::new(services).form(Sent::booking("POST", "/cancel"), &[]).await;
         assert_eq!(answer.status_code, status);
         assert!(answer.body.contains(words), "{}", answer.body);
+    }
+}
+
+// ---- What a page says of the money -----------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_page_says_that_nothing_was_charged_only_if_billings_write_model_does() {
+    for (reply, says) in [
+        ((|| Reply::Answer(Value::Null)) as fn() -> Reply, "nothing was charged"),
+        (down, "If your card was charged"),
+    ] {
+        let (booking, history) =
+            in_state("failed", Some("payment_unavailable"), &["BookingCreated", "BookingFailed"]);
+        let services = Memory::new(move |function: &str, request: &Value| match function {
+            "booking-query" => {
+                let mut booking = booking.clone();
+                booking["mode"] = json!("instant");
+                Reply::Answer(booking)
+            }
+            "booking-command" => Reply::Answer(history.clone()),
+            "billing-query" => not_found(),
+            "billing-command" => {
+                assert_eq!(request["command"], "readBill");
+                reply()
+            }
+            _ => well(function, request),
+        });
+        let page = World::new(services).by_ada(Sent::booking("GET", "")).await.body.to_lowercase();
+        for sentence in ["nothing was charged", "if your card was charged"] {
+            assert_eq!(page.contains(sentence), sentence == says.to_lowercase(), "{page}");
+        }
+        // The slot was held: the saga came as far as the payment.
+        let held = page.split("slot held for you").nth(1).unwrap();
+        assert!(held.starts_with("</span> <span class=\"state\">done"), "{page}");
+    }
+}
+
+// ---- Payments whose outcome is unknown -------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn the_same_form_pays_once_and_another_card_or_amount_is_another_payment() {
+    let world = World::new(Memory::new(well));
+    let mut ids = Vec::new();
+    for (amount, token) in
+        [("20", "tok_down"), ("20.00", "tok_down"), ("20", "tok_visa"), ("30", "tok_down")]
+    {
+        let fields = [("key", "mine"), ("slot", SLOT), ("amount", amount), ("token", token)];
+        world.form(Sent::booking("POST", "/payments"), &fields).await;
+        let asked = world.web.services.asked();
+        let paid = asked.iter().rfind(|(function, _)| function == "billing-command").unwrap();
+        ids.push(paid.1["paymentId"].clone());
+    }
+    assert_eq!(ids[0], ids[1]);
+    assert!(ids[0] != ids[2] && ids[0] != ids[3] && ids[2] != ids[3], "{ids:?}");
+}
+
+/// A bill of 100.00 of which 20.00 are paid and 20.00 are being charged by this payment.
+fn bill_in_progress(payment_id: &Value) -> Value {
+    let mut bill = bill();
+    bill["paid"] = json!("20.00");
+    bill["inProgress"] = json!("20.00");
+    bill["payments"] = json!([
+        {"paymentId": payment_id, "amount": "20.00", "status": "pending", "requestedAt": AT},
+    ]);
+    bill
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_without_an_outcome_is_shown_as_being_checked_and_the_next_form_is_a_new_attempt()
+{
+    let payment = std::sync::Mutex::new(Value::Null);
+    let services = Memory::new(|function: &str, request: &Value| match function {
+        "billing-command" => {
+            *payment.lock().unwrap() = request["paymentId"].clone();
+            down()
+        }
+        "billing-query" => Reply::Answer(bill_in_progress(&payment.lock().unwrap())),
+        _ => well(function, request),
+    });
+    let world = World::new(services);
+    let fields = [("key", "mine"), ("slot", SLOT), ("amount", "20"), ("token", "tok_down")];
+    let answer = world.form(Sent::booking("POST", "/payments"), &fields).await;
+    assert_eq!(answer.status_code, 503);
+    let page = &answer.body;
+    assert!(page.contains("Your payment of $20.00 is being checked"), "{page}");
+    assert!(page.contains("<dt>Being checked</dt><dd>$20.00</dd>"), "{page}");
+    assert!(page.contains("<strong>$60.00</strong>") && page.contains("$60.00 at most"), "{page}");
+    let form = hidden_fields(page, &format!("../../bookings/{BOOKING}/payments"));
+    assert_eq!(form["key"], FRESH);
+    assert!(page.contains("name=\"amount\" value=\"60.00\""), "{page}");
+}
+
+#[tokio::test]
+async fn a_page_offers_no_payment_that_billing_would_reject_or_that_leads_to_no_slot() {
+    type Change = fn(&mut Value, &mut Value);
+    let cases: [(Change, &str); 6] = [
+        (|_, _| {}, "id=\"pay\""),
+        (|bill, _| bill["inProgress"] = json!("60.00"), "is being checked"),
+        (|bill, _| bill["dueAt"] = json!("2025-03-12T19:47:25Z"), "overdue"),
+        (|_, slot| slot["status"] = json!("reserved"), "Another customer got this slot first"),
+        (|_, slot| slot["status"] = json!("blocked"), "Another customer is booking this slot"),
+        (|_, slot| slot["status"] = json!("closed"), "This slot was closed"),
+    ];
+    for (change, says) in cases {
+        let services = Memory::new(move |function: &str, request: &Value| {
+            let (mut bill, mut slot) = (bill(), crate::support::slot());
+            change(&mut bill, &mut slot);
+            match (function, request["query"].as_str()) {
+                ("billing-query", _) => Reply::Answer(bill),
+                ("parking-query", Some("slot")) => Reply::Answer(slot),
+                _ => well(function, request),
+            }
+        });
+        let page = World::new(services).by_ada(Sent::booking("GET", "")).await.body;
+        assert!(page.contains(says), "{says}: {page}");
+        assert_eq!(page.contains("id=\"pay\""), says == "id=\"pay\"", "{says}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn an_amount_beyond_what_is_left_is_answered_with_what_is_left() {
+    let services = Memory::new(|function: &str, request: &Value| match function {
+        "billing-command" => rejected("conflict", "payments would exceed the total of the bill"),
+        _ => well(function, request),
+    });
+    let answer = pay(&World::new(services), "60.01").await;
+    assert_eq!(answer.status_code, 409);
+    assert!(answer.body.contains("You can pay $60.00 at most."), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn every_id_that_describes_a_field_exists_with_an_error_and_without_one() {
+    let services = Memory::new(|function: &str, request: &Value| match function {
+        "billing-command" => rejected("conflict", "no"),
+        _ => well(function, request),
+    });
+    let world = World::new(services);
+    for page in [pay(&world, "40").await.body, world.by_ada(Sent::booking("GET", "")).await.body] {
+        for list in page.split("aria-describedby=\"").skip(1) {
+            for id in list.split('"').next().unwrap().split(' ') {
+                assert!(page.contains(&format!("id=\"{id}\"")), "{id}: {page}");
+            }
+        }
+        assert!(!page.contains("aria-errormessage"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn cancelling_and_checking_out_ask_for_a_confirmation() {
+    let (booking, history) = in_state("completed", None, &["BookingCreated", "BookingCompleted"]);
+    let services = Memory::new(move |function: &str, request: &Value| match function {
+        "booking-query" => Reply::Answer(booking.clone()),
+        "booking-command" => Reply::Answer(history.clone()),
+        _ => well(function, request),
+    });
+    let page = World::new(services).by_ada(Sent::booking("GET", "")).await.body;
+    for (id, confirm) in [("cancel", "Yes, cancel this booking"), ("check-out", "Yes, check out")] {
+        let from = page.split(&format!("<details class=\"confirmation\" id=\"{id}\">")).nth(1);
+        let details = from.and_then(|it| it.split("</details>").next()).unwrap();
+        assert!(details.contains(confirm), "{details}");
+        let action = format!("action=\"../bookings/{BOOKING}/{id}\"");
+        assert!(details.contains(&action) && page.matches(&action).count() == 1, "{page}");
     }
 }

@@ -4,6 +4,6 @@ mod bookings;
 mod pages;
 mod parts;
 mod pictures;
+mod progress;
 mod signing_in;
-mod steps;
 mod support;

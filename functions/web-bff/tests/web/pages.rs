@@ -2,11 +2,12 @@
 
 use crate::support::{
     BOOKING, CORRELATION, FRESH, HTML, SLOT, Sent, World, bill, down, hidden_fields, problem,
-    sent_to, slot, token, well,
+    rejected, sent_to, slot, token, well,
 };
 use bff::memory::{Memory, Reply};
 use bff::pages::session::Proof;
 use serde_json::{Value, json};
+use web_bff::pages::SITE;
 
 const FORMS: [&str; 3] = ["/payments", "/cancel", "/check-out"];
 
@@ -44,18 +45,54 @@ async fn the_first_page_goes_on_by_cursor_and_shows_all_slots_on_demand() {
     }
 }
 
-#[tokio::test]
-async fn without_slots_the_first_page_says_which_and_goes_on() {
-    let empty = |function: &str, request: &Value| match function {
-        "parking-query" => Reply::Answer(json!({"items": []})),
+/// Services of a platform whose slots are all taken, or that has none.
+fn without_free_slots(has_any: bool) -> impl Fn(&str, &Value) -> Reply + Sync {
+    move |function: &str, request: &Value| match (function, request["query"].as_str()) {
+        ("parking-query", Some("slots")) if has_any && request["status"].is_null() => {
+            Reply::Answer(json!({"items": [slot()]}))
+        }
+        ("parking-query", Some("slots")) => Reply::Answer(json!({"items": []})),
         _ => well(function, request),
-    };
-    let world = World::new(Memory::new(empty));
-    assert!(world.by_ada(Sent::get("/web")).await.body.contains("No slot is free just now."));
-    let all = world.by_ada(Sent::get("/web").query("show", "all")).await;
-    assert!(all.body.contains("There are no slots yet."));
+    }
+}
+
+#[tokio::test]
+async fn a_platform_without_slots_says_that_an_operator_adds_them_and_where() {
+    for sent in [Sent::get("/web"), Sent::get("/web").query("show", "all")] {
+        let page = World::new(Memory::new(without_free_slots(false))).by_ada(sent).await.body;
+        assert!(page.contains("There are no slots yet."), "{page}");
+        let link = "An operator adds slots in the <a href=\"./../operator/room/slots\">operator console</a>";
+        assert!(page.contains(link), "{page}");
+        assert!(!page.contains("becomes free"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn where_all_slots_are_taken_the_first_page_says_so_and_shows_them_on_demand() {
+    let world = World::new(Memory::new(without_free_slots(true)));
+    let page = world.by_ada(Sent::get("/web")).await.body;
+    assert!(page.contains("No slot is free right now.") && page.contains("?show=all"), "{page}");
     let end = world.by_ada(Sent::get("/web").query("cursor", "c9")).await;
-    assert!(end.body.contains("That was all."));
+    assert!(end.body.contains("There are no more slots."));
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_not_ours_is_a_bad_link_and_not_an_outage() {
+    let services = Memory::new(|function: &str, request: &Value| {
+        if request["cursor"] == "zzz" {
+            return rejected("validation", "cursor is not one of ours");
+        }
+        well(function, request)
+    });
+    let world = World::new(services);
+    for path in ["/web", "/web/bookings"] {
+        let answer = world.by_ada(Sent::get(path).query("cursor", "zzz")).await;
+        assert_eq!(answer.status_code, 400, "{path}: {}", answer.body);
+        assert!(answer.body.contains("Bad link or form"), "{path}: {}", answer.body);
+        assert!(!answer.body.contains("unavailable"), "{path}: {}", answer.body);
+        let json = world.by_ada(Sent::get(path).query("cursor", "zzz").json()).await;
+        assert_eq!(problem(&json), (400, "validation".to_owned()), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -257,6 +294,10 @@ async fn every_operation_of_the_document_is_routed_and_no_other() {
     let mut routed = 0;
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
+            // Whatever no route takes.
+            if method == "x-amazon-apigateway-any-method" {
+                continue;
+            }
             let function = operation["x-amazon-apigateway-integration"]["uri"].to_string();
             if !function.contains("WebBffFunction") {
                 continue;
@@ -271,6 +312,48 @@ async fn every_operation_of_the_document_is_routed_and_no_other() {
     for (method, resource) in [("GET", "/web/cars"), ("DELETE", "/web/bookings"), ("GET", "")] {
         let answer = world.form(Sent::new(method, resource, &[]).header("Accept", HTML), &[]).await;
         assert_eq!(answer.status_code, 404, "{method} {resource}");
-        assert!(answer.body.contains("There is nothing here"));
+        assert!(answer.body.contains("Page not found"));
+    }
+}
+
+#[tokio::test]
+async fn what_no_route_takes_is_a_page_for_a_browser_and_a_problem_document_for_a_program() {
+    let world = World::new(Memory::new(|_: &str, _: &Value| down()));
+    let sent = || Sent::new("GET", "/web/{proxy+}", &[]).path("/web/nope/nope");
+    // Also for a browser that has not signed in: there is nothing to sign in for.
+    for answer in [world.send(sent()).await, world.by_ada(sent()).await] {
+        assert_eq!(answer.status_code, 404);
+        assert_eq!(answer.headers["Content-Type"], "text/html; charset=utf-8");
+        assert!(
+            answer.body.contains("Page not found") && answer.body.contains("href=\"../bookings\"")
+        );
+    }
+    let answer = world.send(sent().json()).await;
+    assert_eq!(problem(&answer), (404, "not-found".to_owned()));
+}
+
+#[tokio::test]
+async fn the_address_of_a_form_leads_a_browser_to_the_page_of_the_form() {
+    let world = World::new(Memory::new(|_: &str, _: &Value| down()));
+    for below in FORMS {
+        let answer = world.send(Sent::booking("GET", below)).await;
+        assert_eq!(sent_to(&answer), format!("../../bookings/{BOOKING}"), "{below}");
+    }
+    assert_eq!(sent_to(&world.send(Sent::get("/web/sign-out")).await), "./");
+    assert_eq!(SITE.forms.len(), FORMS.len());
+}
+
+#[tokio::test]
+async fn the_gateway_sends_the_address_of_every_form_and_what_no_route_takes_to_the_pages() {
+    let document = include_str!("../../../../contracts/openapi.yaml");
+    let document: Value = serde_yaml_ng::from_str(document).expect("YAML");
+    let is_sent_here = |path: &str| {
+        let any = &document["paths"][path]["x-amazon-apigateway-any-method"];
+        let to = any["x-amazon-apigateway-integration"]["uri"].to_string();
+        to.contains("WebBffFunction")
+    };
+    let forms = SITE.forms.iter().map(|it| format!("/web{it}"));
+    for path in forms.chain(["/web/{proxy+}".to_owned(), "/web/sign-out".to_owned()]) {
+        assert!(is_sent_here(&path), "{path}");
     }
 }

@@ -1,7 +1,9 @@
 //! Signing in and out, on the local cloud and elsewhere.
 
-use crate::support::{Entrance, SECRET, Sent, World, hidden_fields, sent_to, well};
-use bff::memory::Memory;
+use crate::support::{
+    BOOKING, Entrance, SECRET, SLOT, Sent, World, down, hidden_fields, sent_to, well,
+};
+use bff::memory::{Memory, Reply};
 use bff::pages::provider::OneToken;
 use bff::pages::session::Proof;
 
@@ -145,4 +147,100 @@ async fn signing_out_forgets_the_token() {
     let answer = world.form(Sent::new("POST", "/web/sign-out", &[]), &[]).await;
     assert_eq!(sent_to(&answer), "sign-in");
     assert!(answer.headers["Set-Cookie"].starts_with("parkade-session=; Max-Age=0;"));
+}
+
+// ---- A session that expires while a form is filled in ----------------------------------------------------------------
+
+/// Sends a form without a session, as its browser does, and signs in; answers where that leads, and the cookie of the
+/// browser that is about to sign in.
+async fn sign_in_after<S: bff::invoke::Invoke>(
+    world: &World<S>,
+    (sent, keep): (Sent, &str),
+    fields: &[(&str, &str)],
+) -> (String, String) {
+    let answer = world.send(sent.fields(fields)).await;
+    // The browser sends the same form to the sign-in page.
+    assert_eq!(answer.status_code, 307, "{}", answer.body);
+    let to = &answer.headers["Location"];
+    assert!(to.ends_with(&format!("sign-in?keep={}", keep.replace('/', "%2F"))), "{to}");
+    let again = Sent::new("POST", "/web/sign-in", &[]).query("keep", keep).fields(fields);
+    let answer = world.send(again).await;
+    let page = sent_to(&answer).to_owned();
+    let cookie = answer.headers["Set-Cookie"].clone();
+    let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+    assert_eq!(name, world.signing_in());
+    let value = value.to_owned();
+
+    let back = page.split_once("?back=").map_or("", |it| it.1).replace("%2F", "/");
+    let at_the_door = Sent::get("/web/sign-in").cookie(&world.signing_in(), &value);
+    let at_the_door = if back.is_empty() { at_the_door } else { at_the_door.query("back", &back) };
+    let shown = world.send(at_the_door).await;
+    assert!(shown.body.contains("what you entered is kept"), "{}", shown.body);
+    let proof = hidden_fields(&shown.body, "./sign-in")["proof"].clone();
+    let form = [("proof", proof.as_str()), ("back", back.as_str()), ("name", "ada")];
+    let form =
+        Sent::new("POST", "/web/sign-in", &[]).cookie(&world.signing_in(), &value).fields(&form);
+    (sent_to(&world.send(form).await).to_owned(), value)
+}
+
+/// The page that is shown after that.
+async fn resumed<S: bff::invoke::Invoke>(world: &World<S>, sent: Sent, kept: &str) -> String {
+    let cookies = format!("{}; {}={kept}", world.ada(), world.signing_in());
+    let answer = world.send(sent.query("resume", "form").cookie(&world.session(), &cookies)).await;
+    assert_eq!(answer.status_code, 200, "{}", answer.body);
+    answer.body
+}
+
+#[tokio::test]
+async fn a_booking_that_is_sent_after_the_session_expired_is_filled_in_again_after_signing_in() {
+    let world = World::new(Memory::new(well));
+    let fields =
+        [("proof", "old"), ("key", "mine"), ("slot", SLOT), ("pay", "card"), ("token", "tok_slow")];
+    let sent = (Sent::new("POST", "/web/bookings", &[]), "bookings");
+    let (to, kept) = sign_in_after(&world, sent, &fields).await;
+    assert_eq!(to, "./?resume=form");
+    assert!(world.web.services.asked().is_empty(), "nothing is carried out before that");
+    let page = resumed(&world, Sent::get("/web"), &kept).await;
+    assert!(page.contains("<details open>") && page.contains("Your session had expired"), "{page}");
+    assert!(page.contains("value=\"tok_slow\" selected"), "{page}");
+    let form = hidden_fields(&page, "./bookings");
+    assert_eq!((form["key"].as_str(), form["slot"].as_str()), ("mine", SLOT));
+    assert!(Proof(&world.ada()).is_of_form(&form["proof"]), "the form is one of the new session");
+}
+
+#[tokio::test]
+async fn a_payment_that_is_sent_after_the_session_expired_is_filled_in_again_after_signing_in() {
+    let world = World::new(Memory::new(well));
+    let fields = [("key", "mine"), ("slot", SLOT), ("amount", "12.34"), ("token", "tok_slow")];
+    let keep = format!("bookings/{BOOKING}/payments");
+    let sent = (Sent::booking("POST", "/payments"), keep.as_str());
+    let (to, kept) = sign_in_after(&world, sent, &fields).await;
+    assert_eq!(to, format!("./bookings/{BOOKING}?resume=form"));
+    let page = resumed(&world, Sent::booking("GET", ""), &kept).await;
+    assert!(
+        page.contains("value=\"12.34\"") && page.contains("value=\"tok_slow\" selected"),
+        "{page}"
+    );
+    assert!(page.contains("Your session had expired"), "{page}");
+    let form = hidden_fields(&page, &format!("../bookings/{BOOKING}/payments"));
+    assert_eq!(form["key"], "mine");
+    // It is a form of its page alone, and of a page that says so.
+    assert!(!world.by_ada(Sent::booking("GET", "")).await.body.contains("12.34"));
+    assert!(!resumed(&world, Sent::get("/web"), &kept).await.contains("Your session had expired"));
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_or_one_that_no_page_fills_in_again_is_not_kept() {
+    let world = World::new(Memory::new(|_: &str, _: &serde_json::Value| -> Reply { down() }));
+    let fields = [("key", "k"), ("slot", SLOT), ("pay", "invoice")];
+    let post =
+        |keep: &str| Sent::new("POST", "/web/sign-in", &[]).query("keep", keep).fields(&fields);
+    let answer = world.send(post("bookings").header("Origin", "https://evil.example")).await;
+    assert_eq!(answer.status_code, 403);
+    let answer = world.send(post("//evil.example")).await;
+    assert_eq!(sent_to(&answer), "sign-in");
+    assert!(!answer.headers["Set-Cookie"].contains('~'), "{}", answer.headers["Set-Cookie"]);
+    // A confirmation has nothing that would have to be filled in again.
+    let answer = world.send(Sent::booking("POST", "/cancel").fields(&[])).await;
+    assert_eq!(sent_to(&answer), format!("../../sign-in?back=bookings%2F{BOOKING}"));
 }

@@ -287,6 +287,7 @@ pub(crate) fn well(function: &str, request: &Value) -> Reply {
     Reply::Answer(match (function, asked) {
         ("parking-query", Some("slots")) => json!({"items": [slot()], "nextCursor": "c2"}),
         ("parking-query", Some("slot")) => slot(),
+        ("parking-query", Some("slotsById")) => json!([slot()]),
         ("booking-query", Some("customerBookings")) => {
             json!({"items": [booking()], "nextCursor": "b2"})
         }

@@ -1,4 +1,4 @@
-//! Words and forms for what the services say in theirs: money and states; those for times are the crate's.
+//! Labels for money and states; those for times are the crate's.
 
 pub use bff::pages::words::{badge, duration, minute, short, time, until};
 use contracts::billing::{BillStatus, PaymentStatus};
@@ -12,7 +12,7 @@ pub fn money(amount: Money) -> String {
     bff::pages::words::money(&amount.to_string())
 }
 
-/// A state of a slot: the word, and which kind it is.
+/// A state of a slot: the label, and its kind.
 #[must_use]
 pub fn slot(status: SlotStatus) -> (&'static str, &'static str) {
     match status {
@@ -27,7 +27,7 @@ pub fn slot(status: SlotStatus) -> (&'static str, &'static str) {
 #[must_use]
 pub fn booking(status: BookingStatus) -> (&'static str, &'static str) {
     match status {
-        BookingStatus::Pending => ("Under way", "busy"),
+        BookingStatus::Pending => ("In progress", "busy"),
         BookingStatus::Completed => ("Booked", "good"),
         BookingStatus::Failed => ("Failed", "bad"),
         BookingStatus::Cancelled => ("Cancelled", "muted"),
@@ -58,7 +58,7 @@ pub fn payment(status: PaymentStatus) -> (&'static str, &'static str) {
     }
 }
 
-/// Why a payment was refused: the provider's word for it, without what computers put around it.
+/// Why a payment was declined: the provider's reason, as text for people.
 #[must_use]
 pub fn refusal(reason: &str) -> String {
     reason.rsplit(": ").next().unwrap_or(reason).replace('_', " ")
@@ -68,7 +68,7 @@ pub fn refusal(reason: &str) -> String {
 #[must_use]
 pub fn part(name: &str) -> &'static str {
     match name {
-        "parking" | "slots" => "Parking",
+        "parking" | "slots" | "names" => "Parking",
         "billing" => "Billing",
         "bookings" => "Booking",
         _ => "The booking’s history",
@@ -83,6 +83,7 @@ pub fn what_is_missing(name: &str) -> &'static str {
         "parking" => "the name of your slot is missing here",
         "billing" => "the bill and its payments are missing here",
         "bookings" => "your latest bookings are missing here",
+        "names" => "the names of your slots are missing here",
         _ => "the times of the steps are missing here",
     }
 }
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_the_providers_word() {
+    fn a_refusal_is_the_providers_reason() {
         assert_eq!(refusal("payment was declined: card_declined"), "card declined");
         assert_eq!(refusal("insufficient funds"), "insufficient funds");
     }

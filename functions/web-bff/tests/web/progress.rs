@@ -1,17 +1,25 @@
-//! The steps of a booking, as they are told in every state of it and of its bill.
+//! The steps of a booking, as a page shows them in every state of it and of its bill.
 
 use bff::compose::{Part, Report};
 use serde_json::{Value, json};
+use web_bff::progress::{StepState, is_live, outcome, steps};
 use web_bff::shape::{Whole, timeline};
-use web_bff::story::{StepState, is_live, steps};
 
-use crate::support::{bill, booking, event, slot};
+use crate::support::{BOOKING, bill, booking, event, slot};
+
+const CREATED: &[&str] = &["BookingCreated"];
+const COMPLETED: &[&str] = &["BookingCreated", "BookingReserved", "BookingCompleted"];
+const FAILED: &[&str] = &["BookingCreated", "BookingFailed"];
 
 /// What is known of a booking with these events and this bill.
 fn whole(mode: &str, status: &str, events: &[&str], bill: Part<Option<Value>>) -> Whole {
     let mut shown = booking();
     shown["mode"] = json!(mode);
+    let (status, reason) = status.split_once(':').unwrap_or((status, ""));
     shown["status"] = json!(status);
+    if !reason.is_empty() {
+        shown["reason"] = json!(reason);
+    }
     shown["version"] = json!(events.len());
     let booking = serde_json::from_value(shown).expect("a booking");
     let events = events.iter().zip(1..).map(|(kind, version)| event(version, kind));
@@ -21,6 +29,15 @@ fn whole(mode: &str, status: &str, events: &[&str], bill: Part<Option<Value>>) -
     let slot = Part::Fresh(serde_json::from_value(slot()).expect("a slot"));
     let read = |it: Option<Value>| it.map(|it| serde_json::from_value(it).expect("a bill"));
     Whole { booking, slot, bill: bill.map(read), timeline, report: Report::default() }
+}
+
+/// The same, while the slot is held by this booking.
+fn holding(mut whole: Whole) -> Whole {
+    let mut slot = slot();
+    slot["status"] = json!("blocked");
+    slot["holder"] = json!(BOOKING);
+    whole.slot = Part::Fresh(serde_json::from_value(slot).expect("a slot"));
+    whole
 }
 
 fn bill_that_is(status: &str, payments: &[(&str, &str)]) -> Part<Option<Value>> {
@@ -45,12 +62,16 @@ fn states(whole: &Whole) -> Vec<StepState> {
 #[test]
 fn the_steps_of_an_instant_booking_are_those_it_has_taken() {
     use StepState::{Ahead, Done, Ended, Failed, Now, Skipped, Unknown};
-    const CREATED: &[&str] = &["BookingCreated"];
-    const COMPLETED: &[&str] = &["BookingCreated", "BookingReserved", "BookingCompleted"];
     let none = || Part::Fresh(None);
     for (status, events, bill, expected, live) in [
         ("pending", CREATED, none(), vec![Done, Now, Ahead, Ahead], true),
-        ("pending", CREATED, bill_that_is("pending", &[]), vec![Done, Done, Now, Ahead], true),
+        (
+            "pending",
+            CREATED,
+            bill_that_is("pending", &[("100.00", "pending")]),
+            vec![Done, Done, Now, Ahead],
+            true,
+        ),
         (
             "pending",
             CREATED,
@@ -68,35 +89,41 @@ fn the_steps_of_an_instant_booking_are_those_it_has_taken() {
         ),
         // It is complete, whatever billing says or does not say.
         ("completed", COMPLETED, Part::Missing, vec![Done, Done, Done, Done, Ahead], false),
-        ("failed", CREATED, none(), vec![Done, Failed, Skipped, Skipped, Ended], false),
         (
-            "failed",
-            CREATED,
+            "failed:slot_unavailable",
+            FAILED,
+            none(),
+            vec![Done, Failed, Skipped, Skipped, Ended],
+            false,
+        ),
+        (
+            "failed:payment_declined",
+            FAILED,
             bill_that_is("expired", &[("100.00", "declined")]),
             vec![Done, Done, Failed, Skipped, Ended],
             false,
         ),
         // Paid, and the slot was gone: the money is on its way back, and then it is back.
         (
-            "failed",
-            CREATED,
+            "failed:slot_unavailable",
+            FAILED,
             bill_that_is("paid", &[("100.00", "captured")]),
             vec![Done, Done, Done, Failed, Ended, Now],
             true,
         ),
         (
-            "failed",
-            CREATED,
+            "failed:slot_unavailable",
+            FAILED,
             bill_that_is("refunded", &[("100.00", "refunded")]),
             vec![Done, Done, Done, Failed, Ended, Done],
             false,
         ),
         // Where it failed is not known.
         (
-            "failed",
-            CREATED,
+            "failed:slot_unavailable",
+            FAILED,
             Part::Missing,
-            vec![Done, Unknown, Unknown, Skipped, Ended, Unknown],
+            vec![Done, Unknown, Unknown, Unknown, Ended, Unknown],
             true,
         ),
     ] {
@@ -107,9 +134,72 @@ fn the_steps_of_an_instant_booking_are_those_it_has_taken() {
 }
 
 #[test]
+fn a_saga_that_failed_at_the_payment_had_held_the_slot_whether_or_not_there_is_a_bill() {
+    use StepState::{Done, Ended, Failed, Skipped, Unknown};
+    for reason in ["payment_unavailable", "payment_declined"] {
+        for (bill, money) in [(Part::Fresh(None), None), (Part::Missing, Some(Unknown))] {
+            let whole = whole("instant", &format!("failed:{reason}"), FAILED, bill);
+            let mut expected = vec![Done, Done, Failed, Skipped, Ended];
+            expected.extend(money);
+            assert_eq!(states(&whole), expected, "{reason} {:?}", whole.bill);
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_the_booking_holds_is_held_before_there_is_a_bill() {
+    use StepState::{Ahead, Done, Now};
+    let pending = holding(whole("instant", "pending", CREATED, Part::Fresh(None)));
+    assert_eq!(states(&pending), [Done, Done, Now, Ahead]);
+}
+
+#[test]
+fn what_is_missing_from_an_earlier_answer_of_billing_proves_nothing() {
+    use StepState::{Done, Ended, Unknown};
+    let whole = whole("instant", "failed:slot_unavailable", FAILED, Part::Stale(None));
+    assert_eq!(states(&whole), [Done, Unknown, Unknown, Unknown, Ended, Unknown]);
+}
+
+#[test]
+fn a_page_says_one_thing_of_the_money_and_it_is_what_billing_has_recorded() {
+    let pending = || bill_that_is("pending", &[("100.00", "pending")]);
+    for (status, bill, says) in [
+        ("failed:payment_unavailable", Part::Fresh(None), "Nothing was charged."),
+        ("failed:payment_unavailable", Part::Missing, "If your card was charged"),
+        ("failed:payment_unavailable", pending(), "If your card was charged"),
+        (
+            "failed:payment_unavailable",
+            bill_that_is("refunded", &[("100.00", "withdrawn")]),
+            "What you paid was refunded.",
+        ),
+        (
+            "failed:payment_declined",
+            bill_that_is("expired", &[("100.00", "declined")]),
+            "Nothing was charged.",
+        ),
+        (
+            "failed:slot_unavailable",
+            bill_that_is("paid", &[("100.00", "captured")]),
+            "What you paid is being refunded.",
+        ),
+        ("failed:saga_timeout", Part::Stale(None), "If your card was charged"),
+    ] {
+        let whole = whole("instant", status, FAILED, bill);
+        let text = outcome(&whole, whole.booking.reason.expect("a reason"));
+        let sentences = [
+            "Nothing was charged.",
+            "If your card was charged",
+            "is being refunded",
+            "was refunded",
+        ];
+        let said = sentences.iter().filter(|it| text.contains(**it)).count();
+        assert!(text.contains(says) && said == 1, "{status} {:?}: {text}", whole.bill);
+    }
+}
+
+#[test]
 fn the_steps_of_an_invoice_wait_for_the_customer() {
-    use StepState::{Ahead, Done, Ended, Failed, Now, Skipped, Unknown, Yours};
-    const CREATED: &[&str] = &["BookingCreated"];
+    use StepState::{Ahead, Done, Ended, Failed, Now, Skipped, Stopped, Unknown, Yours};
     const CANCELLED: &[&str] = &["BookingCreated", "BookingCancelled"];
     const CANCELLED_LATER: &[&str] =
         &["BookingCreated", "BookingReserved", "BookingCompleted", "BookingCancelled"];
@@ -127,19 +217,31 @@ fn the_steps_of_an_invoice_wait_for_the_customer() {
             bill_that_is("paid", &[("40.00", "captured"), ("60.00", "captured")]),
             vec![Done, Done, Done, Now],
         ),
-        ("failed", CREATED, bill_that_is("expired", &[]), vec![Done, Done, Failed, Skipped, Ended]),
+        (
+            "failed:payment_overdue",
+            FAILED,
+            bill_that_is("expired", &[]),
+            vec![Done, Done, Failed, Skipped, Ended],
+        ),
         // A part came back, but all of it was never paid.
         (
-            "failed",
-            CREATED,
+            "failed:payment_overdue",
+            FAILED,
             bill_that_is("refunded", &[("40.00", "refunded")]),
             vec![Done, Done, Failed, Skipped, Ended, Done],
+        ),
+        // The reason says it, whatever billing says or does not say.
+        (
+            "failed:slot_unavailable",
+            FAILED,
+            Part::Missing,
+            vec![Done, Done, Done, Failed, Ended, Unknown],
         ),
         (
             "cancelled",
             CANCELLED,
             bill_that_is("expired", &[]),
-            vec![Done, Done, Skipped, Skipped, Done],
+            vec![Done, Done, Stopped, Skipped, Done],
         ),
         (
             "cancelled",
