@@ -202,11 +202,7 @@ Examples:
 impl Command {
     /// Whether Ctrl-C is the normal end of the command.
     pub(crate) fn runs_until_interrupted(&self) -> bool {
-        match self {
-            Self::Watch(_) => true,
-            Self::Logs(arguments) => arguments.follow,
-            _ => false,
-        }
+        matches!(self, Self::Watch(_) | Self::Logs(LogsArgs { follow: true, .. }))
     }
 }
 

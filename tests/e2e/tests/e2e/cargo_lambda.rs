@@ -163,10 +163,13 @@ fn path_with_cargo_lambda() -> std::ffi::OsString {
     std::env::join_paths(std::iter::once(fetched).chain(rest)).unwrap()
 }
 
-fn same_members(response: &Value, shown: &str) {
+/// A platform in use has more to show than the README's, but what the README shows is there.
+fn has_members(response: &Value, shown: &str) {
     let shown: Value = serde_json::from_str(shown).unwrap();
-    let names = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(response), names(&shown), "{response}");
+    for (name, value) in shown.as_object().unwrap() {
+        assert_eq!(response[name].is_array(), value.is_array(), "{name}: {response}");
+        assert!(!response[name].is_null(), "{name}: {response}");
+    }
 }
 
 /// One test for all, so that there is one watch: each would serve every function.
@@ -182,7 +185,7 @@ async fn the_readmes_lines_work_and_a_function_of_each_role_answers_its_example(
 
     let readme = line("xtask", "invoke");
     let response = parsed(&output(xtask().arg("invoke").args(readme.rest())).await);
-    same_members(&response, &readme.output);
+    has_members(&response, &readme.output);
     let readme = line("lambda", "invoke");
     let invoke = Command::new("cargo")
         .current_dir(root())
@@ -191,7 +194,7 @@ async fn the_readmes_lines_work_and_a_function_of_each_role_answers_its_example(
         .env("PATH", path_with_cargo_lambda())
         .output();
     let response = parsed(&tokio::time::timeout(ANSWERED_WITHIN, invoke).await.unwrap().unwrap());
-    same_members(&response, &readme.output);
+    has_members(&response, &readme.output);
     let hint = watch.printed();
     let hint = hint.lines().find_map(|it| it.trim().strip_prefix("cargo xtask ")).unwrap();
     parsed(&output(xtask().args(hint.split_whitespace())).await);
