@@ -1,45 +1,45 @@
-//! How far a view is behind its source, as its projectors measure it.
+//! How far a view is behind its source, as its projectors report it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A projector that is well says so no more often than this: each mark is a write that somebody pays for.
+/// A healthy projector reports at most this often, because each report costs a write.
 const REPORT_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
-/// Further behind than this, a view is behind; a stream needs a second for itself.
+/// A view counts as behind above this lag. A stream alone takes up to a second.
 const BEHIND_SECONDS: u64 = 2;
-/// A measure that nobody has renewed tells of a stream that has since come to rest, and not of today.
+/// After this time a reported lag is out of date: no record has arrived since, so the view is not behind.
 const MEASURE_HOLDS: SignedDuration = SignedDuration::from_secs(60);
-/// A stream forgets a record after a day, and with it what was stuck.
+/// How long a stream keeps a record. A blocked record is lost after that, so it no longer counts.
 const RECORD_LIVES: SignedDuration = SignedDuration::from_hours(24);
 
-/// What a projector says of itself after a batch.
+/// What a projector reports after a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LagReport {
-    /// When it was measured, and how old the oldest change of the batch was when it became visible.
+    /// The time of the report, and the lag in seconds of the batch's oldest change when it became visible.
     pub measured: Option<(Timestamp, u64)>,
-    /// A record that can't be applied now and holds up those behind it, and when it was written.
+    /// The record that can't be applied now and blocks those behind it, with the time when it was written.
     pub blocked: Option<(String, Timestamp)>,
-    /// Records that were stuck and are not any more.
+    /// Records that were blocked, and have been applied since.
     pub unblocked: Vec<String>,
 }
 
-/// What is known of all projectors of a view: each shard of a stream has one, and one may be stuck while others move.
+/// The reports of all projectors of a view. Each shard of a stream has one, and one may be blocked while others are not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lag {
-    /// When a projector has last said that it moves.
+    /// When a projector last reported a lag.
     pub measured_at: Option<Timestamp>,
-    /// How far it was behind then.
+    /// The lag of that report, in seconds.
     pub behind_seconds: u64,
-    /// Records that can't be applied, with the times when they were written.
+    /// The blocked records, with the times when they were written.
     pub blocked: BTreeMap<String, Timestamp>,
 }
 
 impl Lag {
-    /// Seconds by which the view is behind; this grows while a projector is stuck.
+    /// The lag of the view in seconds. It grows while a record is blocked.
     ///
-    /// A projector that is not called at all says nothing: for that, watch the stream's own iterator age.
+    /// A projector that is not invoked at all reports nothing; the stream's iterator age shows that case.
     #[must_use]
     pub fn seconds(&self, now: Timestamp) -> u64 {
         let blocked =
@@ -49,7 +49,7 @@ impl Lag {
         blocked.max(if self.measured_at.is_some_and(is_fresh) { self.behind_seconds } else { 0 })
     }
 
-    /// Takes a mark in.
+    /// Applies a report.
     pub fn merge(&mut self, mark: &LagReport) {
         if let Some((at, behind_seconds)) = mark.measured {
             self.measured_at = Some(at);
@@ -60,20 +60,20 @@ impl Lag {
     }
 }
 
-/// Whole seconds from one time to another; none if that is the earlier one, since clocks differ.
+/// Whole seconds from one time to another; 0 if the second one is earlier, because clocks differ.
 #[must_use]
 pub fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0)
 }
 
-/// Remembers what this instance has last said, and so keeps it from saying everything twice.
+/// Limits the reports of one function instance. It remembers the last report.
 #[derive(Debug, Default)]
 pub struct ReportThrottle {
     last: Mutex<Option<(Timestamp, u64)>>,
 }
 
 impl ReportThrottle {
-    /// Whether this measure is worth a mark: the first, one after a while, and the one that says that all is well again.
+    /// Whether to send this report: the first one, one after [`REPORT_INTERVAL`], or one that crosses the threshold of "behind".
     pub(crate) fn should_report(&self, at: Timestamp, behind_seconds: u64) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_worth = last.is_none_or(|(marked_at, said)| {
@@ -86,7 +86,7 @@ impl ReportThrottle {
         is_worth
     }
 
-    /// Whatever comes next is worth a mark.
+    /// Lets the next report through.
     pub(crate) fn reset(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

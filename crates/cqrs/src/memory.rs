@@ -1,4 +1,4 @@
-//! Views for tests, examples and simulation: nothing outlives the process.
+//! In-memory views for tests, examples and simulation.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -9,23 +9,23 @@ use crate::lag::{Lag, LagReport};
 use crate::parts::{Composite, Parts};
 use crate::view::{Order, Positioned, Range, Reader, Row, Versioned, View, ViewError};
 
-/// Few, so that a test of a handful of rows reads several pages.
+/// A small page, so that a test with a few rows reads several pages.
 const ROWS_PER_PAGE: usize = 10;
 
-/// Keeps rows in memory. A clone shows the same rows.
+/// Stores rows in memory. Clones share the same rows.
 #[derive(Clone, Debug)]
 pub struct MemoryView<R> {
     inner: Arc<Mutex<Inner<R>>>,
     generation: u64,
 }
 
-/// Keeps several generations of a view in memory. A clone shows the same ones.
+/// Stores several generations of a view in memory. Clones share the same rows.
 #[derive(Clone, Debug)]
 pub struct MemoryGenerations<R> {
     inner: Arc<Mutex<Inner<R>>>,
 }
 
-/// Rows in parts, in memory. A clone shows the same rows.
+/// Stores rows in parts in memory. Clones share the same rows.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryParts {
     rows: Arc<Mutex<BTreeMap<String, Composite>>>,
@@ -75,7 +75,7 @@ impl<R: Clone> MemoryView<R> {
 }
 
 impl<R: Clone> MemoryGenerations<R> {
-    /// The numbers of all generations that have a row, dropped ones included.
+    /// The numbers of all generations that have a row, including dropped ones.
     #[must_use]
     pub fn numbers(&self) -> Vec<u64> {
         let mut numbers: Vec<u64> = self.lock().rows.keys().map(|(number, _)| *number).collect();

@@ -1,15 +1,15 @@
-//! Online rebuild: a new generation from the source, beside the live one, while writes and queries go on.
+//! Online rebuild: builds a new generation from the source while writes and queries continue.
 //!
-//! `begin` names the new generation, from when on the projectors write to it; `work` makes its rows from the source,
-//! compares them with the live ones, and switches. Why nothing is missed is told in [`generation`](crate::generation).
+//! `begin` creates the new generation, and from then on projectors write it. `work` builds its rows from the source,
+//! compares them with the live rows, and promotes it. [`generation`](crate::generation) explains why no change is lost.
 //!
-//! Where it can die, and what is left:
+//! Crash points, and what remains:
 //!
-//! - before `begin` has written the control: nothing has begun;
-//! - after it, or between two pages: the lease ends, the status says `failed`, and whoever comes next goes on from the
-//!   last checkpoint. A page that was half done is done again; its rows only move forward;
-//! - at the switch: it is one write, done or not done;
-//! - after it: rows of a dropped generation lie about, and the next worker sweeps them away. Nobody reads them.
+//! - before `begin` has stored the state: no rebuild was started;
+//! - after it, or between two pages: the lease expires, the status is `failed`, and the next worker continues from the last
+//!   checkpoint. It repeats an incomplete page, which overwrites no newer row;
+//! - at the promotion: it is one write, stored or not;
+//! - after it: rows of a dropped generation remain, which no query reads. The next worker deletes them.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -25,22 +25,22 @@ use crate::generation::{
 use crate::lag::{Lag, LagReport};
 use crate::view::{Row, Versioned, View, ViewError};
 
-/// Rows on their way at once: a rebuild must not be slow, nor take the table from those who work with it.
+/// How many rows are written concurrently: fast enough, without using up the table's capacity.
 const CONCURRENCY: usize = 8;
-/// So often a race for the control may be lost before the caller is told to come back.
+/// How many times an update of the state is tried against other writers before the caller must retry.
 const MAX_ATTEMPTS: usize = 5;
 
-/// What a view is made from, read whole.
+/// The source of a view, read as a whole.
 ///
 /// An implementation must
-/// - name every aggregate that was there when the first page was asked for;
-/// - show what was committed before a read began.
+/// - return every aggregate that existed when the first page was read;
+/// - return everything that was committed before a read began.
 pub trait RebuildSource<R>: Sync {
-    /// Reads a page of aggregates, folded into rows; `after` is the `next` of the page before, by whoever it was read.
+    /// Reads a page of aggregates, folded into rows. `after` is the `next` of the previous page, whichever worker read it.
     ///
     /// # Errors
     ///
-    /// Fails when the source cannot be read.
+    /// If the source can't be read.
     fn page(
         &self,
         after: Option<&str>,
@@ -50,56 +50,56 @@ pub trait RebuildSource<R>: Sync {
     ///
     /// # Errors
     ///
-    /// Fails when the source cannot be read.
+    /// If the source can't be read.
     fn load(&self, id: &str) -> impl Future<Output = Result<SourceRow<R>, SourceError>> + Send;
 }
 
-/// Some aggregates of a source.
+/// A page of a source's aggregates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourcePage<R> {
-    /// Their ids, and what is told of them; a page may be empty, and not the last.
+    /// The ids and rows of the aggregates. A page may be empty without being the last.
     pub rows: Vec<(String, SourceRow<R>)>,
-    /// Where the next page begins; nothing after the last.
+    /// The token of the next page; absent on the last page.
     pub next: Option<String>,
 }
 
-/// What a source tells of an aggregate.
+/// The row of one aggregate in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceRow<R> {
-    /// What a view shows of it.
+    /// The row that the view should contain.
     Row(Versioned<R>),
-    /// There is nothing to show.
+    /// The aggregate does not exist, or has no row.
     Absent,
-    /// Nobody can read it, for this reason.
+    /// The aggregate is unreadable, for this reason.
     Unreadable(String),
 }
 
-/// The source did not answer; ask again.
+/// The source did not respond; retry.
 #[derive(Debug, thiserror::Error)]
-#[error("source did not answer")]
+#[error("source did not respond")]
 pub struct SourceError(#[source] pub Box<dyn StdError + Send + Sync>);
 
-/// How far a view and its rebuild are.
+/// The progress of a view and its rebuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// How the view fares.
+    /// The status of the view.
     pub status: Status,
-    /// Generation that queries read.
+    /// The generation that queries read.
     pub live: u64,
-    /// Generation that is kept to go back to.
+    /// The generation that is retained for a rollback.
     pub previous: Option<u64>,
-    /// The rebuild that is under way, or was given up.
+    /// The rebuild that is running, or was abandoned.
     pub rebuild: Option<Rebuild>,
-    /// What this rebuild has done so far, or the last one has done in all.
+    /// The counts of this rebuild so far, or of the last finished one.
     pub counts: Counts,
-    /// When queries were last pointed to another generation.
+    /// When queries were last switched to another generation.
     pub switched_at: Option<Timestamp>,
-    /// Seconds by which the view is behind its source.
+    /// How many seconds the view is behind its source.
     pub lag_seconds: u64,
 }
 
 impl Progress {
-    /// What the table tells.
+    /// The progress that a projection's state and lag describe.
     #[must_use]
     pub fn of(state: ProjectionState, lag: &Lag, now: Timestamp) -> Self {
         Self {
@@ -114,57 +114,59 @@ impl Progress {
     }
 }
 
-/// What became of a worker's work.
+/// The result of a worker's run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkOutcome {
-    /// Nothing is left to do, by whomever it was done.
+    /// No work is left, whichever worker did it.
     Done,
-    /// Another worker is at it.
+    /// Another worker holds the lease.
     LeasedElsewhere,
 }
 
-/// Why a rebuild has come to a halt.
+/// Why a rebuild stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// The view's table did not answer, or is unreadable.
+    /// The view's table did not respond, or a row is unreadable.
     #[error(transparent)]
     View(#[from] ViewError),
-    /// The source did not answer.
+    /// The source did not respond.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A row is shown of what the source does not tell in words that can be read: it would be lost.
-    #[error("`{id}` is shown, and unreadable at its source: {cause}")]
+    /// A live row's aggregate is unreadable in the source: promoting the new generation would lose the row.
+    #[error("`{id}` has a live row, and is unreadable in the source: {cause}")]
     Unreadable {
-        /// The aggregate.
+        /// The id of the aggregate.
         id: String,
-        /// What is wrong with it.
+        /// Why it is unreadable.
         cause: String,
     },
 }
 
-/// Why the generations were not swapped.
+/// Why a rollback failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RollbackError {
-    /// A rule says no.
+    /// A rule rejects the rollback.
     #[error(transparent)]
     Refused(#[from] RollbackRejection),
-    /// The view's table did not answer.
+    /// The view's table did not respond.
     #[error(transparent)]
     View(#[from] ViewError),
 }
 
-/// What it means for the caller of a function.
+/// What the error means for the caller of a function.
 impl From<RebuildError> for ServiceError {
     fn from(error: RebuildError) -> Self {
         match error {
             RebuildError::View(error) => error.into(),
-            RebuildError::Source(_) => Self::transient("the view's source can't be reached", error),
+            RebuildError::Source(_) => {
+                Self::transient("the source of the view can't be reached", error)
+            }
             RebuildError::Unreadable { .. } => Self::permanent(error),
         }
     }
 }
 
-/// What it means for the caller of a function.
+/// What the error means for the caller of a function.
 impl From<RollbackError> for ServiceError {
     fn from(error: RollbackError) -> Self {
         match error {
@@ -172,18 +174,18 @@ impl From<RollbackError> for ServiceError {
                 Self::rejected("conflict", reason.to_string())
             }
             RollbackError::Refused(reason @ RollbackRejection::NotPropagated) => {
-                Self::transient("the last switch was only a moment ago", reason)
+                Self::transient("the last promotion is not propagated yet", reason)
             }
             RollbackError::View(error) => error.into(),
         }
     }
 }
 
-/// Tells how far a view and its rebuild are.
+/// Reads the progress of a view and its rebuild.
 ///
 /// # Errors
 ///
-/// Fails when the view's table cannot be read.
+/// If the view's table can't be read.
 pub async fn progress(
     views: &impl ProjectionStateStore,
     now: Timestamp,
@@ -192,11 +194,11 @@ pub async fn progress(
     Ok(Progress::of(state, &lag, now))
 }
 
-/// Begins a rebuild, or takes up one that was given up; one that is under way is left alone. Somebody must [`work`] then.
+/// Starts a rebuild, or continues an abandoned one; a running one is unchanged. A worker must then call [`work`].
 ///
 /// # Errors
 ///
-/// Fails when the view's table does not answer; the same call may be made again.
+/// If the view's table does not respond; the same call may be made again.
 pub async fn begin(
     views: &impl ProjectionStateStore,
     now: Timestamp,
@@ -210,14 +212,14 @@ pub async fn begin(
             return Ok(Progress::of(next, &lag, now));
         }
     }
-    Err(raced())
+    Err(lost_every_race())
 }
 
-/// Makes the previous generation, named by its number, live again. Asked twice, it does so once.
+/// Makes the previous generation, given by its number, live again. Idempotent.
 ///
 /// # Errors
 ///
-/// If it is not kept, or the last switch was only a moment ago; or the view's table does not answer.
+/// If the generation is not retained, the last promotion is not propagated yet, or the view's table does not respond.
 pub async fn roll_back(
     views: &impl ProjectionStateStore,
     to: u64,
@@ -232,16 +234,16 @@ pub async fn roll_back(
             return Ok(Progress::of(next, &lag, now));
         }
     }
-    Err(raced().into())
+    Err(lost_every_race().into())
 }
 
-/// Works on the rebuild that was begun until it is done, and sweeps away what is dropped.
+/// Runs the started rebuild to its end, and deletes the rows of dropped generations.
 ///
-/// `worker` names this attempt and its repetitions, so that a repetition need not wait for its own lease to end.
+/// `worker` names this attempt and its retries, so that a retry need not wait for its own lease to expire.
 ///
 /// # Errors
 ///
-/// If it can't go on; the status says `failed` at once, and the same call goes on from the last checkpoint.
+/// If the rebuild can't continue. The status is then `failed`, and the same call continues from the last checkpoint.
 pub async fn work<R: Row>(
     views: &impl Generations<R>,
     source: &impl RebuildSource<R>,
@@ -253,14 +255,14 @@ pub async fn work<R: Row>(
             Ok(None) => {}
             Ok(Some(worked)) => return Ok(worked),
             Err(error) => {
-                give_up(views, worker, &error, clock()).await;
+                abandon(views, worker, &error, clock()).await;
                 return Err(error);
             }
         }
     }
 }
 
-/// One page, or whatever comes next; answers what became of the work when there is no next.
+/// Runs one page, or the next transition; returns the result once no work is left.
 async fn step<R: Row>(
     views: &impl Generations<R>,
     source: &impl RebuildSource<R>,
@@ -275,7 +277,7 @@ async fn step<R: Row>(
         }
         Lease::HeldByOther => return Ok(Some(WorkOutcome::LeasedElsewhere)),
         Lease::Available(next) => {
-            // Won or lost: the next step sees.
+            // Stored or not, the next step reads the state again.
             views.update_state(&next).await?;
             return Ok(None);
         }
@@ -298,16 +300,16 @@ async fn step<R: Row>(
                 views.update_state(&state.checkpoint(counts, next, clock())).await?;
                 return Ok(None);
             }
-            let switched = loop {
-                if let Some(switched) = state.promote(counts, clock()) {
-                    break switched;
+            let promoted = loop {
+                if let Some(promoted) = state.promote(counts, clock()) {
+                    break promoted;
                 }
-                // Less than a lease: the last switch was a moment ago, and some may still read the generation before it.
+                // Shorter than a lease: some readers may still use the generation before the live one.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             };
-            if views.update_state(&switched).await? {
-                tracing::info!(generation = switched.live, ?counts, "view switched");
-                // What was stuck when this began is in the new generation. What still is will say so again.
+            if views.update_state(&promoted).await? {
+                tracing::info!(generation = promoted.live, ?counts, "generation promoted");
+                // The new generation contains the records that were blocked when the rebuild started. One that still is reports again.
                 let old = lag.blocked.into_iter().filter(|(_, since)| *since < rebuild.begun_at);
                 let unblocked: Vec<String> = old.map(|(record, _)| record).collect();
                 if !unblocked.is_empty() {
@@ -343,8 +345,8 @@ async fn copy<R: Row>(
     Ok(())
 }
 
-/// Holds live rows against the new ones. The live ones were read before: whatever they show, the new ones show by now, or
-/// will once the projector has come to them.
+/// Compares live rows with the new ones. The live rows were read first, so each is in the new generation by now, or its
+/// record has not been projected there yet.
 async fn compare<R: Row>(
     view: &impl View<R>,
     source: &impl RebuildSource<R>,
@@ -354,7 +356,7 @@ async fn compare<R: Row>(
     let compared = stream::iter(rows).map(async |live| {
         let found = match view.get(&live.id).await? {
             Some(found) if found.version >= live.version => found,
-            // Not there, or behind: the source has it, or the live row is wrong.
+            // The row is missing or behind: the source has the aggregate, or the live row is wrong.
             Some(_) | None => match source.load(&live.id).await? {
                 SourceRow::Row(told) => {
                     view.upsert_if_newer(&live.id, told.version, &told.row).await?;
@@ -364,7 +366,7 @@ async fn compare<R: Row>(
                     told
                 }
                 SourceRow::Absent => {
-                    tracing::warn!(id = live.id, "row of nothing");
+                    tracing::warn!(id = live.id, "live row has no aggregate in the source");
                     return Ok((0, 1));
                 }
                 SourceRow::Unreadable(cause) => {
@@ -388,13 +390,13 @@ async fn compare<R: Row>(
     Ok(())
 }
 
-/// Rows need not be comparable, but they can all be written down.
+/// Compares rows by their JSON, because a row need not be comparable.
 fn is_same<R: Row>(one: Option<&R>, other: Option<&R>) -> bool {
     let written = |row| serde_json::to_value(row).ok();
     one.map(written) == other.map(written)
 }
 
-/// A number is never given twice, so what is not kept now will not be kept again.
+/// Deletes dropped generations. No number is assigned twice, so a dropped generation never comes back.
 async fn collect_garbage(
     views: &impl ProjectionStateStore,
     state: &ProjectionState,
@@ -407,26 +409,26 @@ async fn collect_garbage(
     Ok(())
 }
 
-async fn give_up(
+async fn abandon(
     views: &impl ProjectionStateStore,
     worker: &str,
     error: &RebuildError,
     now: Timestamp,
 ) {
-    tracing::error!(error = error as &dyn StdError, "rebuild halted");
-    let given_up = async {
+    tracing::error!(error = error as &dyn StdError, "rebuild failed");
+    let released = async {
         let (state, _) = views.state().await?;
         if state.claim(worker, now) == Lease::Held {
             views.update_state(&state.abandon(error.to_string(), now)).await?;
         }
         Ok::<_, ViewError>(())
     };
-    if let Err(error) = given_up.await {
-        // The lease will end by itself.
-        tracing::warn!(error = &error as &dyn StdError, "lease not given up");
+    if let Err(error) = released.await {
+        // The lease expires on its own.
+        tracing::warn!(error = &error as &dyn StdError, "lease was not released");
     }
 }
 
-fn raced() -> ViewError {
-    ViewError::Unavailable("others were first, again and again".into())
+fn lost_every_race() -> ViewError {
+    ViewError::Unavailable("other writers were first every time".into())
 }

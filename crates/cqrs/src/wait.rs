@@ -6,25 +6,25 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::view::{Reader, Row, Versioned, ViewError};
 
-/// Between two looks: a projection takes some 10 ms on a laptop, 200 ms on AWS.
+/// The first pause between two reads. A projection takes about 10 ms on a laptop, and 200 ms on AWS.
 const PAUSE: Duration = Duration::from_millis(10);
-/// A long wait looks less often: each look is a read that somebody pays for.
+/// The longest pause between two reads, because each read costs money.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a reader can do without.
+/// Which version a reader needs, and how long it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitPolicy {
-    /// The least version that will do; 1 for any.
+    /// The lowest acceptable version; 1 accepts any row.
     pub min_version: u64,
-    /// How long to wait for it.
+    /// The maximum time to wait.
     pub timeout: Duration,
 }
 
-/// Reads a row that has reached the wanted version, or whatever there is when the time is over.
+/// Reads a row as soon as it has the required version, or whatever exists when the time is up.
 ///
 /// # Errors
 ///
-/// Fails when the view cannot be read.
+/// If the view can't be read.
 pub async fn get<R: Row>(
     view: &impl Reader<R>,
     id: &str,
@@ -38,7 +38,7 @@ pub async fn get<R: Row>(
         if reached || Instant::now() >= deadline {
             return Ok(found);
         }
-        // The last look is at the deadline, not before it.
+        // Cap the pause, so that the last read happens at the deadline.
         let waited = timeout_at(deadline, sleep(pause)).await;
         tracing::trace!(early = waited.is_ok(), "view is behind");
         pause = (pause * 2).min(MAX_PAUSE);

@@ -1,4 +1,4 @@
-//! The one loop that uses a store: load, fold, decide, append.
+//! The command loop: load, fold, decide, append.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -8,46 +8,46 @@ use crate::snapshot::MAX_COMMANDS;
 use crate::state::{PointInTime, StateAtVersion, StreamHead, at_version};
 use crate::store::{Commit, EventStore, Recorded, StoreError};
 
-/// How often a command that loses a race is decided anew before its caller is told to come back.
+/// How many times a command is decided against other writers before its caller must retry.
 const MAX_ATTEMPTS: usize = 8;
 
-/// Where a command comes from; stored with what it leads to.
+/// The metadata of a command, stored with the events that it leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    /// Names the command: sent twice, it has one effect.
+    /// The id of the command. A command that is sent twice under one id has one effect.
     pub command_id: Uuid,
-    /// When it is carried out.
+    /// The time of execution.
     pub now: Timestamp,
-    /// The business transaction that it belongs to.
+    /// The id of the business transaction that the command belongs to.
     pub correlation_id: Uuid,
-    /// What set it off.
+    /// The id of the command or event that caused this command.
     pub causation_id: Uuid,
 }
 
 impl Metadata {
-    /// A command that belongs to nothing but itself.
+    /// The metadata of a command without a wider transaction: all ids are that of the command.
     #[must_use]
     pub fn new(command_id: Uuid, now: Timestamp) -> Self {
         Self { command_id, now, correlation_id: command_id, causation_id: command_id }
     }
 }
 
-/// Why a command has not been carried out.
+/// Why a command was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<R> {
-    /// The rules say no; nothing was stored.
+    /// A rule rejects the command; nothing was stored.
     #[error("command is rejected")]
     Rejected(R),
-    /// The store failed. After a conflict nothing was stored; after anything else it is unknown.
+    /// The store failed. After a conflict nothing was stored; after any other error the outcome is unknown.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Carries out one command, and answers with the state after it.
+/// Executes one command, and returns the state after it.
 ///
-/// A command that has been carried out before is answered as it was the first time, and writes nothing. Of a stream
-/// without snapshots every command is known; with them, those since the last snapshot and the
-/// [`MAX_COMMANDS`] before it. A repeat that comes later than that is decided anew.
+/// A command that was executed before returns its original result, and writes nothing. Of a stream without snapshots
+/// every command is recognised; with snapshots, those since the last snapshot and the [`MAX_COMMANDS`] before it. A later
+/// repetition is decided as a new command.
 ///
 /// # Errors
 ///
@@ -83,7 +83,7 @@ pub async fn execute<D: Decider>(
         let mut commit = Commit {
             version: head.version + 1,
             command_id: metadata.command_id,
-            // Clocks differ; the past of a stream must not change because one of them is slow.
+            // Clocks differ; a slow one must not change the past of a stream.
             occurred_at: metadata.now.max(head.occurred_at),
             correlation_id: metadata.correlation_id,
             causation_id: metadata.causation_id,
@@ -102,14 +102,14 @@ pub async fn execute<D: Decider>(
             Err(StoreError::Conflict) if attempt < MAX_ATTEMPTS => attempt += 1,
             Err(error) => return Err(error.into()),
         }
-        // After a lost race only what the winner has added is read.
+        // After a lost race, only the commits of the other writers are read.
         commits = store.load(stream, head.version).await?;
     }
 }
 
-/// What a command has led to that a snapshot of `version` knows by its id.
+/// The original result of a command that a snapshot of `version` lists.
 ///
-/// Seldom needed, so that a snapshot keeps no more than the ids: the commit is looked for.
+/// This is rare, so a snapshot lists ids only, and the commit is searched for.
 async fn original_result<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
@@ -124,6 +124,6 @@ async fn original_result<D: Decider>(
         }
         from = page.last().map_or(0, |commit| commit.version - 1);
     }
-    // The snapshot was wrong about it, and the events are right.
+    // The snapshot was wrong. The events are the source of truth.
     Ok(None)
 }

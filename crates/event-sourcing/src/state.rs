@@ -1,4 +1,4 @@
-//! Where a stream stands, and where it stood.
+//! The state of a stream: now, at a version, and at a time.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -6,22 +6,22 @@ use uuid::Uuid;
 use crate::decider::Decider;
 use crate::store::{Commit, EventStore, StoreError};
 
-/// A state, and the version at which a stream has reached it.
+/// A state, and the version of the stream at which it was reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateAtVersion<D> {
     /// The state.
     pub state: D,
-    /// Number of the events that have led to it; 0 before the first.
+    /// The number of events folded into the state; 0 before the first.
     pub version: u64,
 }
 
-/// The state now.
+/// Reads the current state of a stream.
 ///
-/// With snapshots this reads as far back as the last one, without them the whole stream.
+/// With snapshots this reads back to the last one; without them it reads the whole stream.
 ///
 /// # Errors
 ///
-/// Fails when the store cannot be read.
+/// If the store can't be read.
 pub async fn latest<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
@@ -33,11 +33,11 @@ pub async fn latest<D: Decider>(
     Ok(StateAtVersion { state: head.state, version: head.version })
 }
 
-/// The state after the first `version` events; nothing if there are not so many.
+/// Reads the state after the first `version` events; nothing if the stream has fewer.
 ///
 /// # Errors
 ///
-/// Fails when the store cannot be read.
+/// If the store can't be read.
 pub async fn at_version<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
@@ -50,7 +50,7 @@ pub async fn at_version<D: Decider>(
             head.apply(commit)?;
             continue;
         }
-        // In the midst of a commit.
+        // The version is within a commit.
         for (at, recorded) in commit.versioned().filter(|(at, _)| *at <= version) {
             head.state = head.state.evolve(&recorded.event);
             head.version = at;
@@ -60,13 +60,13 @@ pub async fn at_version<D: Decider>(
     Ok((reached.version == version).then_some(reached))
 }
 
-/// The state at a time, with all that was committed at it; version 0 if the stream had not begun.
+/// Reads the state at a time, including everything committed at exactly that time; version 0 before the first event.
 ///
-/// The times are those that the commits bear, which never run backwards within a stream.
+/// The times are those of the commits, which never decrease within a stream.
 ///
 /// # Errors
 ///
-/// Fails when the store cannot be read.
+/// If the store can't be read.
 pub async fn at_time<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
@@ -79,7 +79,7 @@ pub async fn at_time<D: Decider>(
     Ok(StateAtVersion { state: head.state, version: head.version })
 }
 
-/// A point in the life of a stream.
+/// A point in time of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PointInTime {
     Latest,
@@ -88,7 +88,7 @@ pub(crate) enum PointInTime {
 }
 
 impl PointInTime {
-    /// The last version that may have a part in it.
+    /// The last version that the point may include.
     fn max_version(self) -> u64 {
         match self {
             Self::Version(version) => version,
@@ -105,15 +105,15 @@ impl PointInTime {
     }
 }
 
-/// How far a stream has been read.
+/// The part of a stream that has been read and folded.
 #[derive(Debug)]
 pub(crate) struct StreamHead<D> {
     pub(crate) state: D,
     pub(crate) version: u64,
     pub(crate) occurred_at: Timestamp,
-    /// Version of the last snapshot that could be read; 0 without one.
+    /// The version of the last readable snapshot; 0 without one.
     pub(crate) snapshot_version: u64,
-    /// The commands so far, as far as they are known, the latest last.
+    /// The ids of the commands so far, as far as they are known, the latest last.
     pub(crate) commands: Vec<Uuid>,
 }
 
@@ -128,7 +128,7 @@ impl<D: Decider> StreamHead<D> {
         }
     }
 
-    /// The stream at its last snapshot before a point, and the commits that lead from there to the point.
+    /// Reads the stream at its last snapshot before a point, and the commits from there to the point.
     pub(crate) async fn load(
         store: &impl EventStore<D::Event>,
         stream: &str,
@@ -141,13 +141,13 @@ impl<D: Decider> StreamHead<D> {
         };
         let mut commits = Vec::new();
         let mut from = point.max_version();
-        // The last snapshot is at most so many commits back if all can be read, so that one page has it.
+        // If every snapshot is readable, the last one is at most this many commits back, so one page contains it.
         let mut limit = usize::try_from(snapshots.every).unwrap_or(usize::MAX).max(1);
         while from > 0 {
             let page = store.load_back(stream, from, limit).await?;
             from = page.last().map_or(0, |commit| commit.version - 1);
             for commit in page.into_iter().filter(|commit| point.covers(commit)) {
-                // The state after a commit tells nothing of a point within it.
+                // The state after a commit can't be used for a version within the commit.
                 let text = commit
                     .snapshot
                     .as_ref()
@@ -165,14 +165,14 @@ impl<D: Decider> StreamHead<D> {
                 }
                 commits.push(commit);
             }
-            // Whoever has to go further has no snapshot to use, and may have all the way to go.
+            // No usable snapshot so far, so the search may go back to the first commit: read larger pages.
             limit = limit.saturating_mul(10);
         }
         commits.reverse();
         Ok((Self::empty(), commits))
     }
 
-    /// Takes in the next commit.
+    /// Folds in the next commit.
     pub(crate) fn apply(&mut self, commit: &Commit<D::Event>) -> Result<(), StoreError> {
         if commit.version != self.version + 1 {
             return Err(StoreError::Corrupt(

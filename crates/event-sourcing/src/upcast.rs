@@ -1,14 +1,14 @@
-//! Old documents in today's words: what is stored stays as it was written, the types move on.
+//! Schema versions: reads documents that were stored with an older schema.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// What is kept as JSON for longer than its type stays as it is: an event, the state in a snapshot.
+/// A type that is stored as JSON for longer than its schema stays the same: an event, or the state in a snapshot.
 ///
-/// Each document is stored with the `VERSION` of its day and read through `upcast`, one version after the other.
-/// When names or fields change, raise `VERSION` by one and teach `upcast` the step; what the steps before it do is never
-/// touched again. For the state of a snapshot, what `evolve` makes of an event is part of the version too.
+/// Each document is stored with the schema `VERSION` of its time, and read through `upcast`, one version after the other.
+/// When names or fields change, increment `VERSION` and add the step to `upcast`; never change an earlier step. For the
+/// state in a snapshot, the behaviour of `evolve` is part of the schema too.
 ///
 /// ```
 /// use event_sourcing::upcast::Upcast;
@@ -32,12 +32,12 @@ use serde_json::Value;
 /// }
 /// ```
 pub trait Upcast: Serialize + DeserializeOwned {
-    /// The version that is written now; the first is 1.
+    /// The schema version that is written now. The first version is 1.
     const VERSION: u32 = 1;
 
-    /// Turns a document of `version` into one of the next; nothing if it can't be read any more.
+    /// Converts a document of `version` to the next version; returns nothing if there is no conversion.
     ///
-    /// One document becomes one: versions of a stream count events, so none may vanish or split.
+    /// One document becomes exactly one, because the version of a stream counts its events.
     #[must_use]
     fn upcast(version: u32, document: Value) -> Option<Value> {
         let (_, _) = (version, document);
@@ -48,18 +48,18 @@ pub trait Upcast: Serialize + DeserializeOwned {
 /// Why a document can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableError {
-    /// It is no document of its version.
-    #[error("document does not have the shape of its version")]
+    /// It does not match the schema of its version.
+    #[error("document does not match the schema of its version")]
     Shape(#[from] serde_json::Error),
-    /// Nobody says what became of its version.
-    #[error("there is no way from version {0}")]
+    /// `upcast` does not convert its version.
+    #[error("no upcaster from schema version {0}")]
     NoUpcaster(u32),
-    /// A later release has written it; this one must not guess.
-    #[error("document is of version {0}, which this program does not know")]
+    /// A newer release has written it, and this one does not know its schema.
+    #[error("document has schema version {0}, which a newer release has written")]
     NewerVersion(u32),
 }
 
-/// Reads a document of any version up to today's.
+/// Reads a document of any version up to the current one.
 pub(crate) fn read<S: Upcast>(version: u32, mut document: Value) -> Result<S, UnreadableError> {
     if version > S::VERSION {
         return Err(UnreadableError::NewerVersion(version));

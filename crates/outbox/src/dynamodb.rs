@@ -5,13 +5,14 @@
 //! | key | `state`        | 1, 2, … | state as JSON | JSON array | version | UUID   |        |            |
 //! | key | `bar#<holder>` |         |               |            |         |        | bool   | seconds    |
 //!
-//! A change is one conditional put: one write unit for up to 1 KB, whatever the number of its events. The table's
-//! stream is the outbox. The events stay until the next change, so that they can be published again; `changed` is the
-//! version that they came with, and a record of a later version has none to show.
+//! A change is one conditional put: one write unit for up to 1 KB, whatever the number of its events. The table's stream
+//! is the outbox. The events stay in the item until the next change, so that they can be republished. `changed` is the
+//! version that they were stored with; a record of a later version must not publish them again.
 //!
-//! A bar is three plain writes: the bar, a bump of the version, the seal on the bar. Whoever has read the aggregate
-//! before the bump fails on the version; whoever reads it afterwards looks for the bar only then, and sees it. Who dies
-//! before the seal has not barred anybody, and the repeat bumps again; a sealed bar is never written again.
+//! A tombstone (`bar#<holder>`) takes three unconditional writes: the item, an increment of the aggregate's version, and
+//! `sealed` on the item. A command that read the aggregate before the increment fails on its version; one that reads it
+//! afterwards reads the tombstone later still, and finds it. After a crash before `sealed`, a retry increments the
+//! version again. A sealed tombstone is never written again.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -28,13 +29,14 @@ use crate::state::{
     Aggregate, Change, IndexValue, ListedState, Loaded, StateStore, States, StatesPage, StoreError,
 };
 
-/// A bar outlives every message that could come late: queues keep one for at most 14 days, dead letters 14 more.
+/// How long a tombstone is kept: longer than any message. A queue keeps one for at most 14 days, a dead-letter queue for
+/// 14 more.
 const TOMBSTONE_SECONDS: i64 = 60 * 24 * 60 * 60;
 
-/// So many items, states and bars, are read before what they tell is published: some seconds' work.
-const EVENTS_PAGE: i32 = 500;
+/// The number of items, states and tombstones, in a page of events. Publishing them takes some seconds.
+const EVENTS_PER_PAGE: i32 = 500;
 
-/// Keeps aggregates in one table.
+/// Stores aggregates in one table.
 #[derive(Clone, Debug)]
 pub struct DynamoStore {
     client: Client,
@@ -43,13 +45,13 @@ pub struct DynamoStore {
 }
 
 impl DynamoStore {
-    /// Uses an existing table; the clock says when a bar may expire.
+    /// Uses an existing table. The clock determines when a tombstone expires.
     #[must_use]
     pub fn new(client: Client, table: String, clock: fn() -> Timestamp) -> Self {
         Self { client, table, clock }
     }
 
-    /// Opens the connection, so that the first call need not.
+    /// Opens the connection during init, so that the first request does not wait for it.
     ///
     /// # Errors
     ///
@@ -88,7 +90,7 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
                 None => None,
             };
         }
-        // Not both at once: were the bar looked for first, it could be set, and the version be read that it has moved.
+        // After the version, never concurrently: a tombstone set between the two reads would otherwise be missed.
         if let Some(holder) = holder {
             loaded.has_tombstone = self.get(id, &tombstone_part(holder)).await?.is_some();
         }
@@ -122,9 +124,9 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
             Ok(_) => Ok(()),
-            Err(error) => match winner(&error) {
-                // The SDK sends a put again whose answer was lost: the winner may be ourselves.
-                Some(winner) if text(winner, "change") == Some(&change.id.to_string()) => Ok(()),
+            Err(error) => match existing_item(&error) {
+                // The SDK retries a put whose response was lost, so the existing item may be our own.
+                Some(found) if text(found, "change") == Some(&change.id.to_string()) => Ok(()),
                 Some(_) => Err(StoreError::Conflict),
                 None => Err(unavailable(error)),
             },
@@ -153,13 +155,13 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
 }
 
 impl<S: Aggregate> States<S> for DynamoStore {
-    /// Reads the whole table, a megabyte a page: for a rebuild, which reads it anyway.
+    /// Reads the whole table, 1 MB a page, for a rebuild.
     async fn states(&self, after: Option<&str>) -> Result<StatesPage<S>, StoreError> {
         let page = self
             .client
             .scan()
             .table_name(&self.table)
-            // Or an aggregate that has just changed would be listed as it was.
+            // Consistent, because an aggregate that was just changed must be listed with that change.
             .consistent_read(true)
             .filter_expression("part = :part AND attribute_exists(#state)")
             .expression_attribute_names("#state", "state")
@@ -194,7 +196,7 @@ impl RepublishSource for DynamoStore {
             .scan()
             .table_name(&self.table)
             .consistent_read(true)
-            .limit(EVENTS_PAGE)
+            .limit(EVENTS_PER_PAGE)
             .filter_expression("part = :part AND attribute_exists(events)")
             .expression_attribute_values(":part", AttributeValue::S("state".to_owned()))
             .set_exclusive_start_key(start.map_err(|it| SourceError(Box::new(it)))?)
@@ -207,7 +209,7 @@ impl RepublishSource for DynamoStore {
     }
 }
 
-/// The events of the last change; what can't be read has been reported when it was to be published.
+/// The events of the last change. Unreadable ones were dead-lettered when they were to be published first.
 fn events(item: &Item) -> Vec<Envelope<RawEvent>> {
     let read = text(item, "events").map(|events| serde_json::from_str(events));
     read.transpose()
@@ -218,7 +220,7 @@ fn events(item: &Item) -> Vec<Envelope<RawEvent>> {
         .unwrap_or_default()
 }
 
-/// A key of the table as a text, from which it can be read whatever is in it.
+/// A key of the table as a token, from which any key can be read back.
 fn position(key: &Item) -> Option<String> {
     serde_json::to_string(&(text(key, "id")?, text(key, "part")?)).ok()
 }
@@ -254,8 +256,8 @@ fn version(item: &Item) -> Result<u64, StoreError> {
         .ok_or_else(|| StoreError::Corrupt("item has no version".into()))
 }
 
-/// The item that stood in the way, if a condition has failed.
-fn winner(error: &SdkError<PutItemError>) -> Option<&Item> {
+/// The existing item, if a condition failed.
+fn existing_item(error: &SdkError<PutItemError>) -> Option<&Item> {
     static NOTHING: std::sync::LazyLock<Item> = std::sync::LazyLock::new(Item::new);
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(failed)) => {

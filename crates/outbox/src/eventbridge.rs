@@ -1,11 +1,11 @@
-//! The bus on EventBridge.
+//! The event bus on EventBridge.
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
 use crate::bus::{Bus, Entry, SendError};
 
-/// Publishes to one bus.
+/// Publishes to one event bus.
 #[derive(Clone, Debug)]
 pub struct EventBridge {
     client: Client,
@@ -13,7 +13,7 @@ pub struct EventBridge {
 }
 
 impl EventBridge {
-    /// Uses an existing bus.
+    /// Uses an existing event bus.
     #[must_use]
     pub fn new(client: Client, bus: String) -> Self {
         Self { client, bus }

@@ -1,4 +1,4 @@
-//! Fakes for tests, examples and simulation: nothing outlives the process.
+//! In-memory ports for tests, examples and simulation.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,10 @@ use crate::state::{
     Aggregate, Change, ListedState, Loaded, StateStore, States, StatesPage, StoreError,
 };
 
-/// Few, so that a test of a handful of aggregates reads several pages.
+/// A small page, so that a test with a few aggregates reads several pages.
 const STATES_PER_PAGE: usize = 10;
 
-/// Keeps aggregates in memory, and all that they would have published.
+/// Stores aggregates and their outbox in memory.
 #[derive(Debug)]
 pub struct MemoryStore<S> {
     inner: Mutex<Inner<S>>,
@@ -24,17 +24,17 @@ pub struct MemoryStore<S> {
 
 #[derive(Debug)]
 struct Inner<S> {
-    aggregates: HashMap<String, Stored<S>>,
+    aggregates: HashMap<String, StoredAggregate<S>>,
     tombstones: HashSet<(String, String)>,
     outbox: Vec<Envelope<RawEvent>>,
 }
 
 #[derive(Debug)]
-struct Stored<S> {
+struct StoredAggregate<S> {
     version: u64,
     change: Option<Uuid>,
     state: Option<S>,
-    /// Those of the last change.
+    /// The events of the last change.
     events: Vec<Envelope<RawEvent>>,
 }
 
@@ -47,7 +47,7 @@ impl<S> Default for MemoryStore<S> {
 }
 
 impl<S> MemoryStore<S> {
-    /// Everything that was stored to be published, in order.
+    /// Every event that was stored for publishing, in order.
     #[must_use]
     pub fn outbox(&self) -> Vec<Envelope<RawEvent>> {
         self.lock().outbox.clone()
@@ -84,7 +84,7 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
 
     async fn save(&self, id: &str, change: Change<S>) -> Result<(), StoreError> {
         let mut inner = self.lock();
-        let stored = inner.aggregates.entry(id.to_owned()).or_insert(Stored {
+        let stored = inner.aggregates.entry(id.to_owned()).or_insert(StoredAggregate {
             version: 0,
             change: None,
             state: None,
@@ -96,7 +96,7 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
         if stored.version != change.expected {
             return Err(StoreError::Conflict);
         }
-        *stored = Stored {
+        *stored = StoredAggregate {
             version: change.expected + 1,
             change: Some(change.id),
             state: Some(change.state),
@@ -111,7 +111,7 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
         if !inner.tombstones.insert((id.to_owned(), holder.to_owned())) {
             return Ok(());
         }
-        let stored = inner.aggregates.entry(id.to_owned()).or_insert(Stored {
+        let stored = inner.aggregates.entry(id.to_owned()).or_insert(StoredAggregate {
             version: 0,
             change: None,
             state: None,
@@ -138,22 +138,22 @@ impl<S: Aggregate> States<S> for MemoryStore<S> {
     }
 }
 
-/// A bus that keeps what it was given, and refuses what a test wants refused.
+/// A bus that records its entries, and rejects those that a test chooses.
 #[derive(Debug, Default)]
 pub struct MemoryBus {
     published: Mutex<Vec<Entry>>,
-    refusals: Mutex<Vec<usize>>,
+    rejections: Mutex<Vec<usize>>,
     calls: Mutex<usize>,
 }
 
 impl MemoryBus {
-    /// A bus that refuses these entries, counted from 0 over all that it is ever given.
+    /// A bus that rejects these entries, counted from 0 over all calls.
     #[must_use]
-    pub fn refusing(refusals: Vec<usize>) -> Self {
-        Self { refusals: Mutex::new(refusals), ..Self::default() }
+    pub fn rejecting(rejections: Vec<usize>) -> Self {
+        Self { rejections: Mutex::new(rejections), ..Self::default() }
     }
 
-    /// What was taken, in order.
+    /// The accepted entries, in order.
     #[must_use]
     pub fn published(&self) -> Vec<Entry> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -163,34 +163,34 @@ impl MemoryBus {
 impl Bus for MemoryBus {
     async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, SendError> {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let rejections = self.rejections.lock().unwrap_or_else(PoisonError::into_inner);
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = entries.iter().map(|entry| {
-            let taken = !refusals.contains(&calls);
+        let accepted = entries.iter().map(|entry| {
+            let accepted = !rejections.contains(&calls);
             *calls += 1;
-            if taken {
+            if accepted {
                 published.push(entry.clone());
             }
-            taken
+            accepted
         });
-        Ok(taken.collect())
+        Ok(accepted.collect())
     }
 }
 
-/// Dead letters that stay in memory.
+/// A dead-letter queue in memory.
 #[derive(Debug, Default)]
 pub struct MemoryDeadLetters {
     letters: Mutex<Vec<DeadLetter>>,
 }
 
 impl MemoryDeadLetters {
-    /// What was put aside, in order.
+    /// The dead letters, in order.
     #[must_use]
     pub fn messages(&self) -> Vec<DeadLetter> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The records that were put aside, in order.
+    /// The dead-lettered stream records, in order.
     #[must_use]
     pub fn records(&self) -> Vec<DeadLetterRecord> {
         self.messages().iter().filter_map(|it| serde_json::from_str(&it.body).ok()).collect()
@@ -204,14 +204,14 @@ impl DeadLetters for MemoryDeadLetters {
     }
 }
 
-/// RepublishQueue to publish again that nobody has carried out yet.
+/// A publisher's own queue in memory.
 #[derive(Debug, Default)]
 pub struct MemoryRepublishQueue {
     sent: Mutex<Vec<Republish>>,
 }
 
 impl MemoryRepublishQueue {
-    /// Takes what was sent.
+    /// Takes the requests that were sent.
     #[must_use]
     pub fn take(&self) -> Vec<Republish> {
         std::mem::take(&mut self.sent.lock().unwrap_or_else(PoisonError::into_inner))
@@ -219,8 +219,8 @@ impl MemoryRepublishQueue {
 }
 
 impl RepublishQueue for MemoryRepublishQueue {
-    async fn send(&self, wish: &Republish) -> Result<(), SendError> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(wish.clone());
+    async fn send(&self, request: &Republish) -> Result<(), SendError> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         Ok(())
     }
 }

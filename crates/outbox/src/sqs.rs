@@ -11,9 +11,9 @@ use crate::consume::REDRIVES;
 use crate::dead_letters::{DeadLetter, DeadLetters};
 use crate::republish::{Republish, RepublishQueue};
 
-/// The attribute of a dead letter that says why it is one.
+/// The message attribute of a dead letter that contains its reason.
 pub const REASON: &str = "reason";
-/// Whoever wants to know more finds it in the logs.
+/// The longest reason that is stored, in characters. The log contains the whole error.
 const MAX_REASON_LENGTH: usize = 1_000;
 
 /// Sends to one queue.
@@ -30,11 +30,11 @@ impl Queue {
         Self { client, url }
     }
 
-    /// Sends a message that shows itself after `delay`, which SQS limits to 15 minutes.
+    /// Sends a message that becomes visible after `delay`; SQS limits the delay to 15 minutes.
     ///
     /// # Errors
     ///
-    /// If it may not have been taken.
+    /// If the queue may not have accepted the message.
     pub async fn send(&self, message: &impl Serialize, delay: Duration) -> Result<(), SendError> {
         let body = serde_json::to_string(message).map_err(|error| SendError(Box::new(error)))?;
         let seconds = i32::try_from(delay.as_secs().min(900)).unwrap_or(900);
@@ -47,7 +47,7 @@ impl Queue {
 impl DeadLetters for Queue {
     async fn add(&self, letter: DeadLetter) -> Result<(), SendError> {
         let DeadLetter { reason, body, redrives } = letter;
-        let reason = attribute("String", readable(&reason))?;
+        let reason = attribute("String", valid_reason(&reason))?;
         let sent = self.client.send_message().queue_url(&self.url).message_body(body);
         let mut sent = sent.message_attributes(REASON, reason);
         if redrives > 0 {
@@ -59,8 +59,8 @@ impl DeadLetters for Queue {
 }
 
 impl RepublishQueue for Queue {
-    async fn send(&self, wish: &Republish) -> Result<(), SendError> {
-        Self::send(self, wish, Duration::ZERO).await
+    async fn send(&self, request: &Republish) -> Result<(), SendError> {
+        Self::send(self, request, Duration::ZERO).await
     }
 }
 
@@ -69,12 +69,12 @@ fn attribute(data_type: &str, value: String) -> Result<MessageAttributeValue, Se
     attribute.build().map_err(|error| SendError(Box::new(error)))
 }
 
-/// A reason that SQS takes: of some length, and without characters that are none in XML.
-fn readable(reason: &str) -> String {
+/// A reason that SQS accepts: limited in length, and without characters that XML forbids.
+fn valid_reason(reason: &str) -> String {
     let plain = reason.chars().map(|it| if it.is_control() { ' ' } else { it });
     let plain: String = plain.filter(|it| !matches!(it, '\u{fffe}' | '\u{ffff}')).collect();
     let plain: String = plain.trim().chars().take(MAX_REASON_LENGTH).collect();
-    if plain.is_empty() { "no reason is given".to_owned() } else { plain }
+    if plain.is_empty() { "no reason given".to_owned() } else { plain }
 }
 
 #[cfg(test)]
@@ -82,11 +82,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_what_a_queue_takes() {
-        assert_eq!(readable("line 1\nat\u{0}column\u{ffff} 2 "), "line 1 at column 2");
-        assert_eq!(readable(&"ü".repeat(5_000)).chars().count(), MAX_REASON_LENGTH);
-        for nothing in ["", " \n"] {
-            assert!(!readable(nothing).is_empty(), "an empty attribute is refused");
+    fn a_reason_is_one_that_a_queue_accepts() {
+        assert_eq!(valid_reason("line 1\nat\u{0}column\u{ffff} 2 "), "line 1 at column 2");
+        assert_eq!(valid_reason(&"ü".repeat(5_000)).chars().count(), MAX_REASON_LENGTH);
+        for empty in ["", " \n"] {
+            assert!(!valid_reason(empty).is_empty(), "SQS rejects an empty attribute");
         }
     }
 }

@@ -254,7 +254,7 @@ async fn the_events_of_a_time_are_published_once_more_page_by_page() {
 #[tokio::test(start_paused = true)]
 async fn a_bus_that_refuses_brings_the_wish_back() {
     let store = things().await;
-    let bus = MemoryBus::refusing((0..100).collect());
+    let bus = MemoryBus::rejecting((0..100).collect());
     let wish = json!({ "republish": { "aggregate": "07" } }).to_string();
     let (letters, republish_queue) =
         (MemoryDeadLetters::default(), MemoryRepublishQueue::default());

@@ -1,4 +1,4 @@
-//! Own events, as others may know them.
+//! Maps booking's own events and views to the published contract.
 
 use contracts::booking::{Event, PublishedPayment, SOURCE};
 use contracts::id::BookingId;
@@ -12,14 +12,14 @@ use outbox::stream::Poison;
 
 use crate::domain::BookingEvent;
 
-/// Version of the shape in which events are published.
+/// The schema version of the published events.
 const SCHEMA_VERSION: u32 = 1;
 
-/// What a commit says on the bus.
+/// The entries that publish a commit on the bus.
 ///
 /// # Errors
 ///
-/// If an event can't be written as JSON.
+/// If an event can't be serialised as JSON.
 pub fn published(
     booking_id: BookingId,
     commit: &Commit<BookingEvent>,
@@ -29,11 +29,11 @@ pub fn published(
     events.iter().map(|event| Entry::new(SOURCE, event).map_err(poison)).collect()
 }
 
-/// A commit's events, as others may know them.
+/// The published events of a commit.
 ///
 /// # Errors
 ///
-/// If an event can't be written as JSON.
+/// If an event can't be serialised as JSON.
 pub fn envelopes(
     booking_id: BookingId,
     commit: &Commit<BookingEvent>,
@@ -54,7 +54,7 @@ pub fn envelopes(
     envelopes.collect()
 }
 
-/// One event, without what is nobody else's business.
+/// The published form of one event. It differs from the stored form in one way: it never contains the payment token.
 #[must_use]
 pub fn event(booking_id: BookingId, event: &BookingEvent) -> Event {
     match event.clone() {
@@ -80,7 +80,7 @@ pub fn event(booking_id: BookingId, event: &BookingEvent) -> Event {
     }
 }
 
-/// How the view fares, as others may know it.
+/// The published form of a view's progress.
 #[must_use]
 pub fn projection(progress: Progress) -> Projection {
     let Progress { status, live, previous, rebuild, counts, switched_at, lag_seconds } = progress;

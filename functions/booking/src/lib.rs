@@ -1,6 +1,6 @@
-//! Bookings: event sourced, from the wish to the check-out.
+//! Bookings: an event-sourced service, from the creation of a booking to the check-out.
 //!
-//! Read `domain` first; everything else carries it to and from AWS.
+//! Read `domain` first. Everything else connects it to AWS.
 
 pub mod domain;
 

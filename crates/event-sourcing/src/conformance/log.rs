@@ -1,4 +1,4 @@
-//! The smallest aggregate that can be wrong: notes, counted and digested in order.
+//! The aggregate of the suite: notes, counted and digested in order.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,20 +19,20 @@ pub struct Noted(pub String);
 
 impl Upcast for Noted {}
 
-/// How often the suite's aggregate is to be kept.
+/// The snapshot interval of the suite's aggregate.
 pub(super) const EVERY: u64 = 100;
 
-/// Notes so far. A note missed, taken twice or out of turn leads to another digest.
+/// The notes so far. A missing, repeated or reordered note leads to another digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Log {
     pub(super) notes: u64,
     pub(super) digest: u64,
 }
 
-/// Notes to be written down at once; a repeat is a matter of its id alone, since the rules take any note.
+/// The notes of one command. The rules accept any note, so a repetition is recognised by its id only.
 pub(super) type Note<'a> = &'a [&'a str];
 
-/// No notes at all.
+/// The rejection of a command without notes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Nothing;
 
@@ -62,7 +62,7 @@ impl Upcast for Log {
     const VERSION: u32 = 3;
 
     fn upcast(version: u32, mut state: Value) -> Option<Value> {
-        // Shape 1 can't be read any more; shape 2 had another name for the number of notes.
+        // Version 1 has no upcaster; version 2 had another name for the number of notes.
         if version != 2 {
             return None;
         }
@@ -72,7 +72,7 @@ impl Upcast for Log {
     }
 }
 
-/// Carries out one command with an id and at a time.
+/// Executes one command under an id.
 pub(super) async fn note(
     store: &impl EventStore<Noted>,
     stream: &str,

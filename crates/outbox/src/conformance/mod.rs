@@ -1,4 +1,4 @@
-//! What every store of states must do, as tests: call [`all`] from a test of the store.
+//! Tests that every state store must pass: call [`all`] from a test of the store.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -17,22 +17,22 @@ use uuid::Uuid;
 
 use crate::state::{Aggregate, Change, Loaded, StateStore, States, StoreError};
 
-/// What the suite stores: who has it, and a text.
+/// The aggregate of the suite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thing {
-    /// Who has it.
+    /// The holder of the thing.
     pub holder: Option<String>,
-    /// Anything.
+    /// Any text.
     pub text: String,
 }
 
 impl Aggregate for Thing {}
 
-/// Runs the whole suite; it uses ids of its own and can share a table.
+/// Runs the whole suite. It uses ids of its own, and can share a table.
 ///
 /// # Panics
 ///
-/// When the store does not do what it must.
+/// If the store breaks a rule.
 pub async fn all(store: &(impl StateStore<Thing> + States<Thing>)) {
     what_was_never_saved_is_nothing(store).await;
     what_was_saved_is_loaded_at_once(store).await;
@@ -43,18 +43,18 @@ pub async fn all(store: &(impl StateStore<Thing> + States<Thing>)) {
     of_32_savers_of_one_version_one_wins(store).await;
     racing_savers_lose_nothing(store).await;
     ids_do_not_mix(store).await;
-    a_tombstone_is_seen_on_behalf_of_its_holder_alone(store).await;
+    a_tombstone_is_for_its_holder_only(store).await;
     a_tombstone_leaves_the_state_as_it_is(store).await;
-    a_tombstone_works_on_what_is_not_there(store).await;
+    a_tombstone_can_be_set_on_a_missing_aggregate(store).await;
     a_change_that_was_decided_before_a_tombstone_fails(store).await;
     a_change_that_was_saved_before_a_tombstone_is_still_recognised(store).await;
-    a_tombstone_that_is_set_again_moves_nothing(store).await;
-    whoever_races_a_tombstone_holds_nothing_afterwards(store).await;
-    // Last: what the others have left makes several pages.
+    a_tombstone_that_is_set_again_changes_nothing(store).await;
+    a_holder_that_races_its_tombstone_holds_nothing_afterwards(store).await;
+    // Last, because the aggregates of the other tests fill several pages.
     every_state_is_listed_once(store).await;
 }
 
-/// Page by page, and neither bars nor what has nothing but a bar.
+/// Every aggregate is listed page by page, but no tombstone, and nothing that has only a tombstone.
 pub async fn every_state_is_listed_once(store: &(impl StateStore<Thing> + States<Thing>)) {
     let mut made: Vec<String> = (0..25).map(|_| new_id()).collect();
     for id in &made {
@@ -85,7 +85,7 @@ pub async fn every_state_is_listed_once(store: &(impl StateStore<Thing> + States
     assert_eq!(listed, made);
 }
 
-/// Version 0, and no bar.
+/// A missing aggregate has version 0 and no tombstone.
 pub async fn what_was_never_saved_is_nothing(store: &impl StateStore<Thing>) {
     let nothing = Loaded { version: 0, state: None, has_tombstone: false };
     let id = new_id();
@@ -93,7 +93,7 @@ pub async fn what_was_never_saved_is_nothing(store: &impl StateStore<Thing>) {
     assert_eq!(load(store, &id).await, nothing);
 }
 
-/// A load that follows a save sees it, and versions count changes.
+/// A load that begins after a save returns it, and versions count changes.
 pub async fn what_was_saved_is_loaded_at_once(store: &impl StateStore<Thing>) {
     let id = new_id();
     for version in 1..=3 {
@@ -104,7 +104,7 @@ pub async fn what_was_saved_is_loaded_at_once(store: &impl StateStore<Thing>) {
     }
 }
 
-/// As large as an item may be, with its events.
+/// An item may have the maximum size, including its events.
 pub async fn a_large_state_comes_back_whole(store: &impl StateStore<Thing>) {
     let id = new_id();
     let large = change(0, &"x".repeat(300_000));
@@ -112,7 +112,7 @@ pub async fn a_large_state_comes_back_whole(store: &impl StateStore<Thing>) {
     assert_eq!(load(store, &id).await.state, Some(large.state));
 }
 
-/// Whoever decided on something else is told so, and nothing of theirs is stored.
+/// A change that was decided on another version gets a conflict, and stores nothing.
 pub async fn a_version_that_is_not_the_current_one_is_a_conflict(store: &impl StateStore<Thing>) {
     let id = new_id();
     let ahead = store.save(&id, change(1, "ahead")).await;
@@ -127,7 +127,7 @@ pub async fn a_version_that_is_not_the_current_one_is_a_conflict(store: &impl St
     assert_eq!((loaded.version, text(loaded)), (2, "second".to_owned()));
 }
 
-/// A writer whose answer was lost asks again, and has not lost against itself.
+/// A writer that retries after a lost response has not lost against itself.
 pub async fn the_same_change_again_is_the_same_change(store: &impl StateStore<Thing>) {
     let id = new_id();
     for expected in [0, 1] {
@@ -139,7 +139,7 @@ pub async fn the_same_change_again_is_the_same_change(store: &impl StateStore<Th
     }
 }
 
-/// Only the last change is remembered: who comes later decides anew.
+/// Only the last change is recognised; the writer of an earlier one decides again.
 pub async fn the_same_change_again_is_a_conflict_once_another_has_followed(
     store: &impl StateStore<Thing>,
 ) {
@@ -152,7 +152,7 @@ pub async fn the_same_change_again_is_a_conflict_once_another_has_followed(
     assert_eq!(text(load(store, &id).await), "second");
 }
 
-/// One version, one change; of nothing and of something.
+/// Each version has one change, also the first.
 pub async fn of_32_savers_of_one_version_one_wins(store: &impl StateStore<Thing>) {
     let id = new_id();
     for expected in [0, 1] {
@@ -166,7 +166,7 @@ pub async fn of_32_savers_of_one_version_one_wins(store: &impl StateStore<Thing>
     }
 }
 
-/// Each of many writers gets its changes in, one after the other.
+/// Each of many concurrent writers stores its changes in order.
 pub async fn racing_savers_lose_nothing(store: &impl StateStore<Thing>) {
     const WRITERS: usize = 8;
     const CHANGES: usize = 10;
@@ -190,7 +190,7 @@ pub async fn racing_savers_lose_nothing(store: &impl StateStore<Thing>) {
     assert_eq!(text(loaded).len(), WRITERS * CHANGES);
 }
 
-/// An id that begins like another is another.
+/// Ids with the same prefix are separate.
 pub async fn ids_do_not_mix(store: &impl StateStore<Thing>) {
     let id = new_id();
     let other = format!("{id}0");
@@ -201,8 +201,8 @@ pub async fn ids_do_not_mix(store: &impl StateStore<Thing>) {
     assert_eq!((loaded.version, loaded.has_tombstone, text(loaded)), (1, false, "mine".to_owned()));
 }
 
-/// Nobody is barred for another.
-pub async fn a_tombstone_is_seen_on_behalf_of_its_holder_alone(store: &impl StateStore<Thing>) {
+/// A tombstone is for one holder only.
+pub async fn a_tombstone_is_for_its_holder_only(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
     store.set_tombstone(&id, ANN).await.expect("store can be written");
@@ -214,7 +214,7 @@ pub async fn a_tombstone_is_seen_on_behalf_of_its_holder_alone(store: &impl Stat
     }
 }
 
-/// It moves the version, and changes can follow.
+/// A tombstone increments the version, and changes may follow.
 pub async fn a_tombstone_leaves_the_state_as_it_is(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
@@ -226,8 +226,8 @@ pub async fn a_tombstone_leaves_the_state_as_it_is(store: &impl StateStore<Thing
     assert!(load(store, &id).await.has_tombstone, "a change has removed the bar");
 }
 
-/// Who gives up what was never there is barred from what comes.
-pub async fn a_tombstone_works_on_what_is_not_there(store: &impl StateStore<Thing>) {
+/// A tombstone on a missing aggregate rejects later changes of its holder.
+pub async fn a_tombstone_can_be_set_on_a_missing_aggregate(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.set_tombstone(&id, ANN).await.expect("store can be written");
     let loaded = load(store, &id).await;
@@ -238,7 +238,7 @@ pub async fn a_tombstone_works_on_what_is_not_there(store: &impl StateStore<Thin
     assert!(load(store, &id).await.has_tombstone);
 }
 
-/// It could not know of the bar.
+/// A change that was decided before the tombstone fails.
 pub async fn a_change_that_was_decided_before_a_tombstone_fails(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
@@ -249,7 +249,7 @@ pub async fn a_change_that_was_decided_before_a_tombstone_fails(store: &impl Sta
     assert_eq!(text(load(store, &id).await), "it");
 }
 
-/// A bar is no change: it does not hide whose the last one is.
+/// A tombstone does not hide which change is the last one.
 pub async fn a_change_that_was_saved_before_a_tombstone_is_still_recognised(
     store: &impl StateStore<Thing>,
 ) {
@@ -260,8 +260,8 @@ pub async fn a_change_that_was_saved_before_a_tombstone_is_still_recognised(
     store.save(&id, change).await.expect("it is our own");
 }
 
-/// A repeated undo costs nobody a lost race.
-pub async fn a_tombstone_that_is_set_again_moves_nothing(store: &impl StateStore<Thing>) {
+/// Setting a tombstone again makes no other writer lose a race.
+pub async fn a_tombstone_that_is_set_again_changes_nothing(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
     store.set_tombstone(&id, ANN).await.expect("store can be written");
@@ -270,8 +270,10 @@ pub async fn a_tombstone_that_is_set_again_moves_nothing(store: &impl StateStore
     assert_eq!(load(store, &id).await, before);
 }
 
-/// Do and undo at once, many times.
-pub async fn whoever_races_a_tombstone_holds_nothing_afterwards(store: &impl StateStore<Thing>) {
+/// A step and its compensation run concurrently, many times.
+pub async fn a_holder_that_races_its_tombstone_holds_nothing_afterwards(
+    store: &impl StateStore<Thing>,
+) {
     for takers in 1..=4 {
         for barrers in 1..=2 {
             let id = new_id();
@@ -284,7 +286,7 @@ pub async fn whoever_races_a_tombstone_holds_nothing_afterwards(store: &impl Sta
     }
 }
 
-/// How the suite takes a thing for Ann: unless she is tombstoned, and whoever has it.
+/// Takes a thing for Ann, as a command would: unless a tombstone exists, or another holder has it.
 pub async fn take(store: &impl StateStore<Thing>, id: &str) {
     loop {
         let loaded = load(store, id).await;
@@ -298,7 +300,7 @@ pub async fn take(store: &impl StateStore<Thing>, id: &str) {
     }
 }
 
-/// How the suite gives up for Ann: bar first, then load and give up what she has.
+/// Compensates for Ann: sets the tombstone first, then loads the thing and releases it.
 pub async fn give_up(store: &impl StateStore<Thing>, id: &str) {
     store.set_tombstone(id, ANN).await.expect("store can be written");
     loop {
@@ -313,10 +315,10 @@ pub async fn give_up(store: &impl StateStore<Thing>, id: &str) {
     }
 }
 
-/// Who takes and gives up in this suite.
+/// The holder in this suite.
 pub const ANN: &str = "ann";
 
-/// A change of the suite's thing, held by nobody.
+/// A change of the suite's thing, without a holder.
 #[must_use]
 pub fn change(expected: u64, text: &str) -> Change<Thing> {
     let state = Thing { holder: None, text: text.to_owned() };

@@ -1,4 +1,4 @@
-//! Sagas as executions of a Step Functions state machine.
+//! Sagas and compensations as executions of Step Functions state machines.
 
 use aws_sdk_sfn::Client;
 use serde::Serialize;
@@ -52,7 +52,7 @@ impl StepFunctions {
             .input(text);
         match start.send().await {
             Ok(_) => Ok(()),
-            // A standard workflow's name is taken for 90 days: it has been started before.
+            // The name of a standard workflow is reserved for 90 days, so the execution was started before.
             Err(error)
                 if error.as_service_error().is_some_and(|it| it.is_execution_already_exists()) =>
             {

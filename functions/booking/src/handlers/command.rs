@@ -1,4 +1,4 @@
-//! `booking-command`: carries out one command, for a front end or as a step of the saga.
+//! `booking-command`: executes one command for a BFF or the saga, and serves strongly consistent queries.
 
 use contracts::booking::{
     Accepted, BookingAtVersion, BookingStatus, Command, CommandPayload, ConsistentQuery, History,
@@ -17,23 +17,23 @@ use uuid::Uuid;
 use crate::contract;
 use crate::domain::{Booking, BookingCommand, BookingEvent, Rejection};
 
-/// What a command is answered with.
+/// The result of a command or a consistent query.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum CommandResponse {
-    /// Where the booking stands now.
+    /// The booking after the command.
     Accepted(Accepted),
-    /// What has happened to it.
+    /// All events of the booking.
     History(History),
-    /// Where it reached.
+    /// The booking at an earlier version or time.
     BookingAtVersion(BookingAtVersion),
 }
 
-/// Answers one command.
+/// Executes one command, or reads the event stream.
 ///
 /// # Errors
 ///
-/// `Rejected` if a rule says no, and nothing was stored; otherwise it is unknown whether anything was.
+/// `Rejected` if a rule rejects the command; nothing was stored then. After any other error the outcome is unknown.
 pub async fn handle(
     store: &impl EventStore<BookingEvent>,
     request: Request<CommandPayload>,
@@ -70,11 +70,13 @@ pub async fn handle(
         correlation_id: booking_id.0,
         causation_id: request.cause.unwrap_or(booking_id.0),
     };
-    carry_out(store, booking_id, &command, &metadata, new_id).await.map(CommandResponse::Accepted)
+    execute_command(store, booking_id, &command, &metadata, new_id)
+        .await
+        .map(CommandResponse::Accepted)
 }
 
-/// Carries out one command of the domain; also for what an event leads to.
-pub(super) async fn carry_out(
+/// Executes one command of the domain, from a request or from an event.
+pub(super) async fn execute_command(
     store: &impl EventStore<BookingEvent>,
     booking_id: BookingId,
     command: &BookingCommand,
@@ -97,13 +99,13 @@ pub(super) async fn carry_out(
     Ok(Accepted { booking_id, status, version })
 }
 
-/// A repeated wish must get the first answer, so its id follows from what it says; whatever else is asked of a booking
-/// is safe to repeat by its rules.
+/// A repeated creation must return its original result, so its id is derived from its content. The other commands are
+/// idempotent by their rules.
 fn command_id(booking_id: BookingId, command: &BookingCommand, new_id: impl Fn() -> Uuid) -> Uuid {
     match command {
         BookingCommand::Create { customer, slot_id, payment } => {
-            let wish = format!("{customer:?} {slot_id:?} {payment:?}");
-            Uuid::new_v5(&booking_id.0, wish.as_bytes())
+            let content = format!("{customer:?} {slot_id:?} {payment:?}");
+            Uuid::new_v5(&booking_id.0, content.as_bytes())
         }
         BookingCommand::Complete { .. }
         | BookingCommand::Fail { .. }
@@ -131,7 +133,7 @@ async fn read_history(
     reached
         .and_then(|reached| booking_at_version(booking_id, &reached))
         .map(CommandResponse::BookingAtVersion)
-        .ok_or_else(|| ServiceError::rejected("not-found", "the booking had no such version then"))
+        .ok_or_else(|| ServiceError::rejected("not-found", "the booking had no such version"))
 }
 
 async fn history(
@@ -145,7 +147,7 @@ async fn history(
     let mut events = Vec::new();
     for commit in &commits {
         for (version, recorded) in commit.versioned() {
-            // As it was published: payment tokens stay where they are.
+            // In the published form, which contains no payment token.
             let mut event = serde_json::to_value(contract::event(booking_id, &recorded.event))
                 .map_err(ServiceError::permanent)?;
             events.push(HistoryEvent {
@@ -162,7 +164,7 @@ async fn history(
     Ok(History { events })
 }
 
-/// Nothing before it was made.
+/// The booking as it was; nothing before it was created.
 fn booking_at_version(
     booking_id: BookingId,
     reached: &StateAtVersion<Booking>,
@@ -178,7 +180,7 @@ fn booking_at_version(
     })
 }
 
-/// What a store's failure means for the caller.
+/// What an error of the store means for the caller.
 pub(super) fn failure(error: StoreError) -> ServiceError {
     match error {
         StoreError::Conflict => ServiceError::transient("the booking is being changed", error),

@@ -1,4 +1,4 @@
-//! `booking-publish`: stream → bus, and once more from the source when an operator wants it.
+//! `booking-publish`: stream → bus, and republishing from the event store.
 
 use contracts::booking::SOURCE;
 use outbox::bus::Bus;
@@ -10,7 +10,7 @@ use outbox::republish::{RepublishQueue, RepublishSource, publish_or_republish};
 use super::project::committed;
 use crate::contract::published;
 
-/// Publishes a batch of the stream, or what messages of the queue ask for.
+/// Publishes the records of a stream batch, or handles the messages of the function's queue.
 pub async fn handle(
     source: &impl RepublishSource,
     bus: &impl Bus,

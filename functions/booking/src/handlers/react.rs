@@ -1,11 +1,11 @@
 //! `booking-react`: queue → command.
 //!
-//! | event             | leads to                                     | twice, late or early                          |
+//! | event             | effect                                       | duplicate, late or early delivery             |
 //! | ----------------- | -------------------------------------------- | --------------------------------------------- |
-//! | `BookingCreated`  | an instant booking's saga, named by its id   | the name is taken: nothing                    |
-//! | `SlotReserved`    | an invoice booking is completed              | the rules answer with no event, or refuse     |
-//! | `SlotUnavailable` | an invoice booking fails                     | a booking that is over stays as it is         |
-//! | `BillExpired`     | a booking that nobody has paid fails         | a booking that is over stays as it is         |
+//! | `BookingCreated`  | starts the saga of an instant booking        | the execution's name is taken: no effect      |
+//! | `SlotReserved`    | completes an invoice booking                 | no event, or a rejection                      |
+//! | `SlotUnavailable` | fails an invoice booking                     | a booking that has ended keeps its state      |
+//! | `BillExpired`     | fails a booking that was not paid            | a booking that has ended keeps its state      |
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use contracts::booking::{FailureReason, Payment, PaymentMode};
@@ -17,11 +17,10 @@ use event_sourcing::store::EventStore;
 use jiff::Timestamp;
 use outbox::consume::{ConsumeError, Delivery, Handled, consume};
 use outbox::dead_letters::DeadLetters;
-use serde::de::DeserializeOwned;
 use service_error::{ErrorKind, ServiceError};
 use uuid::Uuid;
 
-use super::command::{carry_out, failure};
+use super::command::{execute_command, failure};
 use crate::domain::{Booking, BookingCommand, BookingEvent, Details};
 use crate::ports::{SagaInput, SagaStarter};
 
@@ -47,7 +46,7 @@ async fn react(
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
 ) -> Result<Handled, ServiceError> {
-    let Some(reaction) = reaction(&delivery)? else {
+    let Some(reaction) = reaction(&delivery).map_err(ServiceError::permanent)? else {
         function::metrics::ignored("booking-react", now);
         return Ok(Handled::Ignored);
     };
@@ -66,9 +65,9 @@ async fn react(
         correlation_id: booking_id.0,
         causation_id: delivery.detail.id,
     };
-    match carry_out(store, booking_id, &command, &metadata, new_id).await {
+    match execute_command(store, booking_id, &command, &metadata, new_id).await {
         Ok(_) => Ok(Handled::Done),
-        // The rules have answered: what came late or twice changes nothing.
+        // A rejection is final: a late or repeated event has no effect.
         Err(refused) if refused.kind() == ErrorKind::Rejected => Ok(Handled::Done),
         Err(failed) => Err(failed),
     }
@@ -79,13 +78,13 @@ enum Reaction {
     Command(BookingId, BookingCommand),
 }
 
-/// What an event leads to; nothing if it is none of ours, or of a kind that is not known here yet.
-fn reaction(delivery: &Delivery) -> Result<Option<Reaction>, ServiceError> {
-    let kind = delivery.detail.event.kind.as_str();
-    Ok(match (delivery.source.as_str(), kind) {
-        (booking::SOURCE, "BookingCreated") => on_booking(&read(delivery)?),
-        (parking::SOURCE, "SlotReserved" | "SlotUnavailable") => on_parking(&read(delivery)?),
-        (billing::SOURCE, "BillExpired") => on_billing(&read(delivery)?),
+/// The effect of an event; nothing for an event that does not concern booking, or of an unknown kind.
+fn reaction(delivery: &Delivery) -> Result<Option<Reaction>, serde_json::Error> {
+    let event = &delivery.detail.event;
+    Ok(match (delivery.source.as_str(), event.kind.as_str()) {
+        (booking::SOURCE, "BookingCreated") => on_booking(&event.decode()?),
+        (parking::SOURCE, "SlotReserved" | "SlotUnavailable") => on_parking(&event.decode()?),
+        (billing::SOURCE, "BillExpired") => on_billing(&event.decode()?),
         _ => None,
     })
 }
@@ -111,7 +110,7 @@ fn on_billing(event: &billing::Event) -> Option<Reaction> {
     Some(Reaction::Command(*booking_id, fail))
 }
 
-/// The token is not published, so it comes from the stream; what is over by now needs no saga. Says what came of it.
+/// Starts the saga of a pending booking. The payment token is not published, so it is read from the stream.
 async fn start_saga(
     store: &impl EventStore<BookingEvent>,
     sagas: &impl SagaStarter,
@@ -126,9 +125,4 @@ async fn start_saga(
         Ok(()) => Ok("started"),
         Err(error) => Err(ServiceError::transient("no saga was started", error)),
     }
-}
-
-fn read<E: DeserializeOwned>(delivery: &Delivery) -> Result<E, ServiceError> {
-    let event = serde_json::to_value(&delivery.detail.event).map_err(ServiceError::permanent)?;
-    serde_json::from_value(event).map_err(ServiceError::permanent)
 }

@@ -1,15 +1,15 @@
-//! Every rule of a slot, on one page, and the names of the refusals.
+//! Every rule of a slot, and the rejections.
 
 use service_error::ServiceError;
 
 use super::{Slot, SlotCommand, SlotEvent, SlotState};
 
-/// The longest name, in characters: what fits on a sign.
+/// The longest name, in characters.
 const MAX_NAME: usize = 100;
 
-/// Checks a command against a slot. `barred` tells whether the booking that asks has given this slot up for good.
+/// Checks a command against a slot. `has_tombstone` tells whether the requesting booking has given the slot up.
 ///
-/// No event means that nothing is left to do: the command has taken effect already.
+/// No event means that there is nothing to do, because the command has taken effect already.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub fn decide(
         }
 
         (Absent, Close | Reopen) => Err(Rejection::NotFound),
-        // A saga that holds it will fail to reserve it, and give the money back.
+        // The saga of a booking that holds it fails to reserve it, and refunds the payment.
         (Available | Blocked { .. }, Close) => Ok(Some(SlotEvent::Closed)),
         (Reserved { .. }, Close) => Err(Rejection::IsReserved),
         (Closed, Close) => Ok(None),
@@ -65,7 +65,7 @@ pub fn decide(
         (Reserved { booking_id: holder }, Unblock { booking_id }) if holder == *booking_id => {
             Ok(Some(SlotEvent::Released { booking_id: *booking_id }))
         }
-        // An undo is right whether or not there is anything to undo.
+        // A compensation succeeds whether or not there is anything to compensate.
         (Absent | Available | Blocked { .. } | Reserved { .. } | Closed, Unblock { .. }) => {
             Ok(None)
         }
@@ -73,7 +73,7 @@ pub fn decide(
         (Reserved { booking_id: holder }, ReservePaid { booking_id }) if holder == *booking_id => {
             Ok(None)
         }
-        // Told once that it can't have it, a booking is on its way to its refund: a repeat must not change that.
+        // The booking was refused before, and its refund is under way, so a repetition must not reserve the slot.
         (_, ReservePaid { booking_id }) if slot.refused == Some(*booking_id) => Ok(None),
         (Available, ReservePaid { booking_id }) if !has_tombstone => {
             Ok(Some(SlotEvent::Reserved { booking_id: *booking_id }))
@@ -81,7 +81,7 @@ pub fn decide(
         (Blocked { booking_id: holder }, ReservePaid { booking_id }) if holder == *booking_id => {
             Ok(Some(SlotEvent::Reserved { booking_id: *booking_id }))
         }
-        // The money is there and the slot is not: that has to be said, or nobody would give the money back.
+        // The booking is paid but can't have the slot. Only this event makes billing refund it.
         (
             Absent | Available | Blocked { .. } | Reserved { .. } | Closed,
             ReservePaid { booking_id },
@@ -89,22 +89,22 @@ pub fn decide(
     }
 }
 
-/// A broken rule; asking again gives the same answer.
+/// A rule that a command breaks. Retrying the command gives the same rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// There is no such slot.
+    /// The slot does not exist.
     #[error("slot does not exist")]
     NotFound,
-    /// Another slot was added under this id.
+    /// The id belongs to another slot.
     #[error("slot id is already in use")]
     IdTaken,
     /// The name is empty or too long.
     #[error("name must have 1 to 100 characters")]
     NameInvalid,
-    /// Somebody has it: it can't be closed.
+    /// The slot is reserved, so it can't be closed.
     #[error("slot is reserved")]
     IsReserved,
-    /// It is held by another, out of use, not there, or given up before.
+    /// Another booking holds the slot, it is closed or missing, or the booking has given it up before.
     #[error("slot is not available to this booking")]
     Unavailable,
 }

@@ -1,4 +1,4 @@
-//! `parking-command`: carries out one command, for a front end or as a step of the saga.
+//! `parking-command`: executes one command for a BFF or the saga, and serves strongly consistent queries.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use contracts::id::SlotId;
 use contracts::message::Request;
 use contracts::parking::{Command, CommandPayload, ConsistentQuery, Slot as PublishedSlot};
 use jiff::Timestamp;
-use outbox::envelope::Envelope;
+use outbox::envelope::{Envelope, RawEvent};
 use outbox::state::{Change, StateStore, StoreError};
 use service_error::ServiceError;
 use uuid::Uuid;
@@ -14,32 +14,33 @@ use uuid::Uuid;
 use crate::contract;
 use crate::domain::{Rejection, Slot, SlotCommand, SlotEvent, decide, evolve};
 
-/// How often a command that loses a race is decided anew before its caller is told to come back.
+/// How many times a command is decided against other writers before its caller must retry.
 const MAX_ATTEMPTS: u32 = 10;
-/// Those who lose a race at the same time must not meet again: each waits for up to so long, times the attempts made.
+/// The base of the random pause after a lost race, in milliseconds. It is multiplied by the number of attempts, so that
+/// two writers do not collide again.
 const PAUSE_MS: u32 = 4;
 
-/// Where a command comes from; published with what it leads to.
+/// The metadata of a command, published with its event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) now: Timestamp,
     pub(super) correlation_id: Uuid,
-    /// What set it off; nothing if it came out of the blue.
+    /// The id of the request or event that caused the command; absent if the caller sent none.
     pub(super) cause: Option<Uuid>,
 }
 
 impl Origin {
-    /// What is logged as the cause: out of the blue, the transaction itself.
+    /// The causation id for logs; without a cause it is the correlation id.
     fn causation_id(&self) -> Uuid {
         self.cause.unwrap_or(self.correlation_id)
     }
 }
 
-/// Answers one command: the slot after it, or nothing if an undo was asked of a slot that is not there.
+/// Executes one command, or reads a slot. Returns the slot; nothing if a compensation concerns a slot that does not exist.
 ///
 /// # Errors
 ///
-/// `Rejected` if a rule says no, and nothing was stored; otherwise it is unknown whether anything was.
+/// `Rejected` if a rule rejects the command; nothing was stored then. After any other error the outcome is unknown.
 pub async fn handle(
     store: &impl StateStore<Slot>,
     request: Request<CommandPayload>,
@@ -70,7 +71,7 @@ pub async fn handle(
     };
     let correlation_id = booking_id.map(|it| it.0).or(cause).unwrap_or(slot_id.0);
     let origin = Origin { now, correlation_id, cause };
-    carry_out(store, slot_id, &command, origin, new_id).await
+    execute_command(store, slot_id, &command, origin, new_id).await
 }
 
 async fn read(
@@ -82,11 +83,11 @@ async fn read(
     slot.map(Some).ok_or_else(|| Rejection::NotFound.into())
 }
 
-/// Carries out one command of the domain; also for what an event leads to.
+/// Executes one command of the domain, from a request or from an event.
 ///
-/// Where it can die: after the bar and before the hold is given up, the booking holds a slot that it can't take again,
-/// and the repeat gives it up; after a save whose answer was lost, the repeat finds its work done.
-pub(super) async fn carry_out(
+/// Crash points: after the tombstone and before the release, the booking holds a slot that it can't take again, and a retry
+/// releases it. After a save whose response was lost, a retry finds the change in the state.
+pub(super) async fn execute_command(
     store: &impl StateStore<Slot>,
     slot_id: SlotId,
     command: &SlotCommand,
@@ -95,7 +96,7 @@ pub(super) async fn carry_out(
 ) -> Result<Option<PublishedSlot>, ServiceError> {
     let key = slot_id.to_string();
     if let SlotCommand::Unblock { booking_id } = command {
-        // First of all: what is decided on the booking's behalf from now on sees it, what was decided before is found.
+        // Before anything else: later commands of the booking find the tombstone, and the effect of earlier ones is loaded below.
         store.set_tombstone(&key, &booking_id.to_string()).await.map_err(failure)?;
     }
     let new_holder = command.new_holder().map(|it| it.to_string());
@@ -117,14 +118,14 @@ pub(super) async fn carry_out(
         if let SlotEvent::Unavailable { booking_id } = &event
             && !loaded.has_tombstone
         {
-            // A refusal is for good. Unless that is written first, a repeat that comes once the slot is free takes it from
-            // those whose money is still here, for a booking whose money goes back.
+            // A refusal is final. Without a tombstone, a repetition after the slot has become available would reserve it for a
+            // booking that is being refunded, instead of one that is not.
             store.set_tombstone(&key, &booking_id.to_string()).await.map_err(failure)?;
             continue;
         }
         let version = loaded.version + 1;
         let slot = evolve(slot, &event);
-        // Another decision is another change, though it may look the same.
+        // Another decision is another change, even if it looks the same.
         let id = new_id();
         let envelope = envelope(slot_id, version, &event, origin, new_id())?;
         let (event, event_id, causation_id) =
@@ -133,7 +134,7 @@ pub(super) async fn carry_out(
             Change { expected: loaded.version, id, events: vec![envelope], state: slot.clone() };
         match store.save(&key, change).await {
             Ok(()) => {
-                tracing::info!(%correlation_id, %causation_id, event, %event_id, "happened");
+                tracing::info!(%correlation_id, %causation_id, event, %event_id, "event stored");
                 return Ok(contract::published(slot_id, version, &slot));
             }
             Err(StoreError::Conflict) if attempt < MAX_ATTEMPTS => {
@@ -151,9 +152,8 @@ fn envelope(
     event: &SlotEvent,
     origin: Origin,
     id: Uuid,
-) -> Result<Envelope<outbox::envelope::RawEvent>, ServiceError> {
-    let event =
-        contract::unread(&contract::event(slot_id, event)).map_err(ServiceError::permanent)?;
+) -> Result<Envelope<RawEvent>, ServiceError> {
+    let event = RawEvent::new(&contract::event(slot_id, event)).map_err(ServiceError::permanent)?;
     Ok(Envelope {
         id,
         schema_version: contract::SCHEMA_VERSION,
@@ -166,14 +166,14 @@ fn envelope(
     })
 }
 
-/// Chance comes from an id, so that a simulation has it in hand.
+/// A random pause. The randomness comes from an id, so that the simulation controls it.
 fn pause(attempt: u32, chance: Uuid) -> Duration {
     let [.., high, low] = chance.into_bytes();
     let most = PAUSE_MS * 1_000 * attempt;
     Duration::from_micros((u64::from(u16::from_be_bytes([high, low])) * u64::from(most)) >> 16)
 }
 
-/// What a store's failure means for the caller.
+/// What an error of the store means for the caller.
 fn failure(error: StoreError) -> ServiceError {
     match error {
         StoreError::Conflict => ServiceError::transient("the slot is being changed", error),

@@ -1,4 +1,4 @@
-//! `parking-publish`: stream → bus, and once more from the source when an operator wants it.
+//! `parking-publish`: stream → bus, and republishing from the table.
 
 use contracts::parking::SOURCE;
 use outbox::bus::Bus;
@@ -8,7 +8,7 @@ use outbox::record::events_of_change;
 use outbox::redrive::{Trigger, TriggerResponse};
 use outbox::republish::{RepublishQueue, RepublishSource, publish_or_republish};
 
-/// Publishes a batch of the stream, or what messages of the queue ask for.
+/// Publishes the records of a stream batch, or handles the messages of the function's queue.
 pub async fn handle(
     source: &impl RepublishSource,
     bus: &impl Bus,

@@ -1,12 +1,12 @@
 //! `parking-react`: queue → command.
 //!
-//! | event                                                     | leads to                                      |
+//! | event                                                     | effect                                        |
 //! | --------------------------------------------------------- | --------------------------------------------- |
-//! | `BillPaid` of an invoice                                  | the slot is reserved, or `SlotUnavailable`    |
-//! | `BookingFailed`, `BookingCancelled`, `BookingCheckedOut`  | what the booking holds is given up, for good  |
+//! | `BillPaid` of an invoice                                  | reserves the slot, or `SlotUnavailable`       |
+//! | `BookingFailed`, `BookingCancelled`, `BookingCheckedOut`  | releases the slot, and sets a tombstone       |
 //!
-//! Twice: the rules find the work done. Late or early: who has given a slot up, or was refused it, gets it no more, by the
-//! bar.
+//! Duplicates have no effect, by the rules. Late or early deliveries: the tombstone rejects a booking that has released the
+//! slot or was refused it.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use outbox::state::StateStore;
 use service_error::{ErrorKind, ServiceError};
 use uuid::Uuid;
 
-use super::command::{Origin, carry_out};
+use super::command::{Origin, execute_command};
 use crate::contract;
 use crate::domain::Slot;
 
@@ -47,9 +47,9 @@ async fn react(
     };
     let Delivery { detail, .. } = delivery;
     let origin = Origin { now, correlation_id: detail.correlation_id, cause: Some(detail.id) };
-    match carry_out(store, slot_id, &command, origin, new_id).await {
+    match execute_command(store, slot_id, &command, origin, new_id).await {
         Ok(_) => Ok(Handled::Done),
-        // The rules have answered, and will not change their mind.
+        // A rejection is final, so the message is done.
         Err(refused) if refused.kind() == ErrorKind::Rejected => Ok(Handled::Done),
         Err(failed) => Err(failed),
     }

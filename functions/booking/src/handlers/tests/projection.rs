@@ -87,9 +87,9 @@ proptest! {
             let (store, mut records, mut expected) = (Store::default(), Vec::new(), Vec::new());
             for (number, end) in ends.iter().enumerate() {
                 let booking_id = contracts::id::BookingId(uuid::Uuid::from_u128(number as u128));
-                for mut wish in [vec![create(card())], end.clone()].concat() {
-                    wish["bookingId"] = json!(booking_id);
-                    ask(&store, wish).await.unwrap();
+                for mut command in [vec![create(card())], end.clone()].concat() {
+                    command["bookingId"] = json!(booking_id);
+                    ask(&store, command).await.unwrap();
                 }
                 let commits = store.load(&booking_id.to_string(), 0).await.unwrap();
                 records.extend(support::records(booking_id, &commits));

@@ -24,9 +24,9 @@ async fn the_view_is_made_anew_from_every_stream() {
     let ids: Vec<_> =
         (0..25).map(|it| contracts::id::BookingId(uuid::Uuid::from_u128(it))).collect();
     for booking_id in &ids {
-        for mut wish in [create(card()), complete()] {
-            wish["bookingId"] = json!(booking_id);
-            ask(&store, wish).await.unwrap();
+        for mut command in [create(card()), complete()] {
+            command["bookingId"] = json!(booking_id);
+            ask(&store, command).await.unwrap();
         }
     }
     let example = serde_json::from_str(include_str!("../../../events/booking-rebuild.json"));
