@@ -18,7 +18,7 @@ use dynamo_es::DynamoEventRepository;
 use dynoxide_client::{DynamoDb, Spent};
 use event_sourcing::dynamodb::DynamoStore;
 use event_sourcing::store::{Commit, EventStore, Recorded};
-use event_sourcing::stored::Stored;
+use event_sourcing::upcast::Upcast;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -36,7 +36,7 @@ struct Deposited {
     reference: String,
 }
 
-impl Stored for Deposited {}
+impl Upcast for Deposited {}
 
 impl DomainEvent for Deposited {
     fn event_type(&self) -> String {

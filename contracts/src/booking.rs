@@ -7,11 +7,12 @@ use uuid::Uuid;
 
 use crate::id::{BookingId, CustomerId, SlotId};
 use crate::message::PageRequest;
+use crate::name::name_of;
 
 /// The `source` of booking's events on the bus.
 pub const SOURCE: &str = "parkade.booking";
 
-/// What `booking-command` may be asked. Each answers with an [`Accepted`], but for `ReadHistory`.
+/// A command of `booking-command`. It returns an [`Accepted`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Command {
@@ -52,17 +53,35 @@ pub enum Command {
         /// Why.
         reason: FailureReason,
     },
-    /// Reads what has happened, as a [`History`]; with `version` or `at`, how it stood then, as a [`Standing`].
+}
+
+/// A strongly consistent read of a booking's event stream, which `booking-command` serves beside its commands.
+///
+/// A query of the view may be stale; use this one before rejecting a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ConsistentQuery {
+    /// Reads all events, as a [`History`]; with `version` or `at`, the state at that point, as a [`BookingAtVersion`].
     ReadHistory {
         /// The booking.
         booking_id: BookingId,
-        /// How it stood at this version.
+        /// The version at which to read the state.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<u64>,
-        /// How it stood at this time.
+        /// The time at which to read the state.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Timestamp>,
     },
+}
+
+/// The payload of `booking-command`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CommandPayload {
+    /// A command.
+    Command(Command),
+    /// A strongly consistent query.
+    Query(ConsistentQuery),
 }
 
 /// What `booking-query` may be asked.
@@ -208,7 +227,7 @@ pub struct HistoryEvent {
 /// How a booking stood at some point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Standing {
+pub struct BookingAtVersion {
     /// The booking.
     pub booking_id: BookingId,
     /// Its state then.
@@ -240,6 +259,18 @@ pub enum BookingStatus {
     Cancelled,
     /// The customer has left.
     CheckedOut,
+}
+
+impl BookingStatus {
+    /// Every state.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Completed, Self::Failed, Self::Cancelled, Self::CheckedOut];
+
+    /// The name of the state, as it is serialised: `checked_out`.
+    #[must_use]
+    pub fn name(self) -> String {
+        name_of(self)
+    }
 }
 
 /// Why a booking did not come about.

@@ -9,5 +9,6 @@ pub mod booking;
 pub mod id;
 pub mod message;
 pub mod money;
+mod name;
 pub mod parking;
 pub mod projection;

@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{BookingId, SlotId};
 use crate::message::PageRequest;
+use crate::name::name_of;
 
 /// The `source` of parking's events on the bus.
 pub const SOURCE: &str = "parkade.parking";
 
-/// What `parking-command` may be asked.
+/// A command of `parking-command`. It returns the [`Slot`] after it.
 ///
-/// Only the booking that holds a slot can reserve it. Giving up works in any state, and bars the booking from this slot
-/// for good, so that a `BlockSlot` or `ReserveSlot` that arrives late takes nothing.
+/// Only the booking that holds a slot can reserve it. `UnblockSlot` works in any state and leaves a tombstone, so that a
+/// `BlockSlot` or `ReserveSlot` of the same booking that arrives later is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Command {
@@ -54,11 +55,29 @@ pub enum Command {
         /// Who gives it up.
         booking_id: BookingId,
     },
-    /// Reads a slot as it stands, for who must not take a view that is behind for the truth.
+}
+
+/// A strongly consistent read of a slot, which `parking-command` serves beside its commands.
+///
+/// A query of the view may be stale; use this one before rejecting a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ConsistentQuery {
+    /// Reads one slot, as a [`Slot`].
     ReadSlot {
         /// The slot.
         slot_id: SlotId,
     },
+}
+
+/// The payload of `parking-command`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CommandPayload {
+    /// A command.
+    Command(Command),
+    /// A strongly consistent query.
+    Query(ConsistentQuery),
 }
 
 /// What `parking-query` may be asked.
@@ -116,6 +135,17 @@ pub enum SlotStatus {
     Reserved,
     /// Out of use.
     Closed,
+}
+
+impl SlotStatus {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Available, Self::Blocked, Self::Reserved, Self::Closed];
+
+    /// The name of the state, as it is serialised: `available`.
+    #[must_use]
+    pub fn name(self) -> String {
+        name_of(self)
+    }
 }
 
 /// What parking publishes.

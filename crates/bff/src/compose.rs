@@ -7,8 +7,8 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use saga::{Failure, FailureKind};
 use serde::{Serialize, Serializer};
+use service_error::{ErrorKind, ServiceError};
 use tokio::time::{Instant, timeout_at};
 
 use crate::invoke::Deadline;
@@ -114,8 +114,8 @@ impl Composition {
     pub async fn required<T>(
         &self,
         name: impl Into<Name>,
-        part: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+        part: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, ServiceError> {
         let name = name.into();
         let value = self.timed(&name, self.deadline, part).await?;
         self.note(name, Status::Fresh);
@@ -130,8 +130,8 @@ impl Composition {
     pub async fn optional<T>(
         &self,
         name: impl Into<Name>,
-        part: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<Part<T>, Failure> {
+        part: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<Part<T>, ServiceError> {
         self.substituted(name, self.deadline, part, || None).await
     }
 
@@ -144,8 +144,8 @@ impl Composition {
         &self,
         name: impl Into<Name>,
         limit: Duration,
-        part: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<Part<T>, Failure> {
+        part: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<Part<T>, ServiceError> {
         self.substituted(name, self.deadline.within(limit), part, || None).await
     }
 
@@ -157,9 +157,9 @@ impl Composition {
     pub async fn optional_or<T>(
         &self,
         name: impl Into<Name>,
-        part: impl Future<Output = Result<T, Failure>>,
+        part: impl Future<Output = Result<T, ServiceError>>,
         earlier: impl FnOnce() -> Option<Aged<T>>,
-    ) -> Result<Part<T>, Failure> {
+    ) -> Result<Part<T>, ServiceError> {
         self.substituted(name, self.deadline, part, earlier).await
     }
 
@@ -167,9 +167,9 @@ impl Composition {
         &self,
         name: impl Into<Name>,
         until: Deadline,
-        part: impl Future<Output = Result<T, Failure>>,
+        part: impl Future<Output = Result<T, ServiceError>>,
         earlier: impl FnOnce() -> Option<Aged<T>>,
-    ) -> Result<Part<T>, Failure> {
+    ) -> Result<Part<T>, ServiceError> {
         let name = name.into();
         let failure = match self.timed(&name, until, part).await {
             Ok(value) => {
@@ -216,8 +216,8 @@ impl Composition {
         &self,
         name: &Name,
         until: Deadline,
-        part: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+        part: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, ServiceError> {
         let begun = Instant::now();
         let come = in_time(until, part).await;
         let mut took = self.took.lock().unwrap_or_else(PoisonError::into_inner);
@@ -236,11 +236,11 @@ impl Composition {
 
 async fn in_time<T>(
     until: Deadline,
-    part: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+    part: impl Future<Output = Result<T, ServiceError>>,
+) -> Result<T, ServiceError> {
     timeout_at(until.instant(), part)
         .await
-        .map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))?
+        .map_err(|elapsed| ServiceError::transient("the service did not answer in time", elapsed))?
 }
 
 /// Names may have spaces, and those of metrics may not.
@@ -252,7 +252,7 @@ fn metric(name: &str, took: Duration) -> String {
 }
 
 /// What is left out is nobody's error, so this line is all that tells of it.
-fn log(part: &str, reason: Reason, failure: &Failure) {
+fn log(part: &str, reason: Reason, failure: &ServiceError) {
     let cause = failure.source().map(ToString::to_string).unwrap_or_default();
     let detail = failure.detail();
     tracing::warn!(part, reason = reason.slug(), detail, cause, "left out");
@@ -304,13 +304,13 @@ impl Status {
 }
 
 impl Reason {
-    fn of(failure: &Failure, until: Deadline) -> Self {
+    fn of(failure: &ServiceError, until: Deadline) -> Self {
         match failure.kind() {
-            FailureKind::Rejected => Self::Refused,
-            FailureKind::Broken => Self::Broken,
+            ErrorKind::Rejected => Self::Refused,
+            ErrorKind::Permanent => Self::Broken,
             // Whoever asks within the part keeps the same deadline, and may have been the first to see it go by.
-            FailureKind::Transient if until.is_over() => Self::Late,
-            FailureKind::Transient => Self::Unavailable,
+            ErrorKind::Transient if until.is_over() => Self::Late,
+            ErrorKind::Transient => Self::Unavailable,
         }
     }
 

@@ -120,7 +120,7 @@ fn log(route: &str, correlation_id: &str, problem: &Problem) {
         return;
     }
     let failure = problem.cause();
-    let kind = failure.map_or("-", |it| it.kind().name());
+    let kind = failure.map_or("-", |it| it.kind().error_type());
     let cause = failure.and_then(Error::source).map(ToString::to_string).unwrap_or_default();
     tracing::error!(
         route,
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
     use crate::problem::ProblemKind;
-    use saga::Failure;
+    use service_error::ServiceError;
 
     const FRESH: Uuid = Uuid::from_u128(7);
     const GIVEN: &str = "0191f7a4-0000-7000-8000-00000000000a";
@@ -156,7 +156,7 @@ mod tests {
     #[tokio::test]
     async fn a_problem_is_a_problem_document() {
         let event = json!({"httpMethod": "GET", "headers": {"x-correlation-id": GIVEN}});
-        let answer = served(event, Err(Failure::transient("not now", "secret").into())).await;
+        let answer = served(event, Err(ServiceError::transient("not now", "secret").into())).await;
         assert_eq!(answer.status_code, 503);
         assert_eq!(answer.headers["Content-Type"], "application/problem+json");
         assert_eq!(answer.headers["Retry-After"], "1");

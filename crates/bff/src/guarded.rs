@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use circuit_breaker::call::{Breaker, Host, Outcome};
 use circuit_breaker::settings::Settings;
 use circuit_breaker::store::Store;
-use saga::Failure;
+use service_error::ServiceError;
 
 use crate::invoke::Invoke;
 
@@ -50,24 +50,24 @@ where
     S: Store + Send + Sync,
     H: Host + Send + Sync,
 {
-    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, ServiceError> {
         let call = self.services.invoke(function, request);
         let Some(breaker) = self.breakers.get(function) else { return call.await };
         breaker.call(fared, call).await.unwrap_or_else(|refused| {
-            Err(Failure::transient("the service has not answered lately", refused))
+            Err(ServiceError::transient("the service has not answered lately", refused))
         })
     }
 
     /// Nobody waits for it, so there is nothing to be spared.
-    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), Failure> {
+    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), ServiceError> {
         self.services.start(function, request).await
     }
 }
 
 /// What an answer says of the function.
-fn fared(answer: &Result<Vec<u8>, Failure>) -> Outcome {
+fn fared(answer: &Result<Vec<u8>, ServiceError>) -> Outcome {
     match answer {
-        Err(failure) if failure.is_silence() => Outcome::Failure,
+        Err(failure) if failure.is_no_response() => Outcome::Failure,
         Ok(_) | Err(_) => Outcome::Success,
     }
 }
@@ -121,7 +121,7 @@ mod tests {
     async fn asked<F: Fn(&str, &Value) -> Reply + Sync>(
         guarded: &Guarded<Memory<F>, MemoryStore, Clock>,
         function: &str,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, ServiceError> {
         ask(guarded, function, &1, Deadline::after(Duration::from_secs(1))).await
     }
 
@@ -129,7 +129,7 @@ mod tests {
     async fn who_is_silent_is_left_alone_and_the_others_are_not() {
         let guarded = guarded(|function, _| match function {
             "good-function" => Reply::Answer(json!(1)),
-            _ => Reply::Failure(Failure::from_wire("Runtime.ExitError", "killed")),
+            _ => Reply::Failure(ServiceError::from_wire("Runtime.ExitError", "killed")),
         });
         for _ in 0..9 {
             asked(&guarded, "bad-function").await.unwrap_err();
@@ -142,8 +142,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_function_says_itself_is_never_held_against_it() {
         let guarded = guarded(|_, _| {
-            let said = Failure::transient("the view is behind", "cause");
-            Reply::Failure(Failure::from_wire("Transient", &said.wire_message()))
+            let said = ServiceError::transient("the view is behind", "cause");
+            Reply::Failure(ServiceError::from_wire("Transient", &said.wire_message()))
         });
         for _ in 0..20 {
             asked(&guarded, "bad-function").await.unwrap_err();
@@ -168,7 +168,7 @@ mod tests {
     async fn a_call_that_was_given_up_because_another_failed_says_nothing() {
         let guarded = guarded(|function, _| match function {
             "good-function" => Reply::Late(Duration::from_millis(100), json!(1)),
-            _ => Reply::Failure(Failure::rejected("not-found", "there is none")),
+            _ => Reply::Failure(ServiceError::rejected("not-found", "there is none")),
         });
         for _ in 0..20 {
             let deadline = Deadline::after(Duration::from_secs(1));

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use saga::{Failure, FailureKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use service_error::{ErrorKind, ServiceError};
 use tokio::time::{Instant, timeout_at};
 
 use crate::trace;
@@ -23,14 +23,14 @@ pub trait Invoke: Sync {
         &self,
         function: &str,
         request: Vec<u8>,
-    ) -> impl Future<Output = Result<Vec<u8>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Vec<u8>, ServiceError>> + Send;
 
     /// Hands JSON to a function that takes its time; nobody waits for its answer.
     fn start(
         &self,
         function: &str,
         request: Vec<u8>,
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send;
 }
 
 impl<I: Invoke> Invoke for &I {
@@ -38,7 +38,7 @@ impl<I: Invoke> Invoke for &I {
         &self,
         function: &str,
         request: Vec<u8>,
-    ) -> impl Future<Output = Result<Vec<u8>, Failure>> + Send {
+    ) -> impl Future<Output = Result<Vec<u8>, ServiceError>> + Send {
         (**self).invoke(function, request)
     }
 
@@ -46,7 +46,7 @@ impl<I: Invoke> Invoke for &I {
         &self,
         function: &str,
         request: Vec<u8>,
-    ) -> impl Future<Output = Result<(), Failure>> + Send {
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send {
         (**self).start(function, request)
     }
 }
@@ -89,16 +89,17 @@ pub async fn ask<A, R>(
     function: &str,
     request: &A,
     deadline: Deadline,
-) -> Result<R, Failure>
+) -> Result<R, ServiceError>
 where
     A: Serialize + Sync,
     R: DeserializeOwned,
 {
-    let request = trace::with_trace(request).map_err(Failure::broken)?;
-    let answer = timeout_at(deadline.0, services.invoke(function, request))
-        .await
-        .map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))??;
-    serde_json::from_slice(&answer).map_err(Failure::broken)
+    let request = trace::with_trace(request).map_err(ServiceError::permanent)?;
+    let answer =
+        timeout_at(deadline.0, services.invoke(function, request)).await.map_err(|elapsed| {
+            ServiceError::transient("the service did not answer in time", elapsed)
+        })??;
+    serde_json::from_slice(&answer).map_err(ServiceError::permanent)
 }
 
 /// Sets a function to work without waiting for it. It may be called twice.
@@ -111,17 +112,17 @@ pub async fn start<A: Serialize + Sync>(
     function: &str,
     request: &A,
     deadline: Deadline,
-) -> Result<(), Failure> {
-    let request = trace::with_trace(request).map_err(Failure::broken)?;
+) -> Result<(), ServiceError> {
+    let request = trace::with_trace(request).map_err(ServiceError::permanent)?;
     timeout_at(deadline.0, services.start(function, request))
         .await
-        .map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))?
+        .map_err(|elapsed| ServiceError::transient("the service did not answer in time", elapsed))?
 }
 
 /// A service's word that there is no such thing; any other failure leaves it open.
 #[must_use]
-pub fn is_not_found(failure: &Failure) -> bool {
-    failure.kind() == FailureKind::Rejected && failure.slug() == "not-found"
+pub fn is_not_found(failure: &ServiceError) -> bool {
+    failure.kind() == ErrorKind::Rejected && failure.slug() == "not-found"
 }
 
 /// Nothing, where a service says that there is no such thing.
@@ -129,7 +130,7 @@ pub fn is_not_found(failure: &Failure) -> bool {
 /// # Errors
 ///
 /// Any other failure.
-pub fn or_none<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
+pub fn or_none<T>(found: Result<T, ServiceError>) -> Result<Option<T>, ServiceError> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(failure) if is_not_found(&failure) => Ok(None),
@@ -152,14 +153,14 @@ mod tests {
     async fn a_service_that_does_not_answer_in_time_is_given_up() {
         let services = Memory::new(|_, _| Reply::Late(Duration::from_secs(2), json!(1)));
         let failure = ask::<_, Value>(&services, "slow", &1, deadline()).await.unwrap_err();
-        assert_eq!(failure.kind(), FailureKind::Transient);
+        assert_eq!(failure.kind(), ErrorKind::Transient);
     }
 
     #[tokio::test]
     async fn an_answer_of_another_shape_is_broken() {
         let services = Memory::new(|_, _| Reply::Answer(json!("text")));
         let failure = ask::<_, u64>(&services, "odd", &1, deadline()).await.unwrap_err();
-        assert_eq!(failure.kind(), FailureKind::Broken);
+        assert_eq!(failure.kind(), ErrorKind::Permanent);
     }
 
     #[tokio::test(start_paused = true)]

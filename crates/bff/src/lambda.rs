@@ -9,8 +9,8 @@ use aws_sdk_lambda::error::{DisplayErrorContext, SdkError};
 use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeOutput};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
-use saga::Failure;
 use serde::Deserialize;
+use service_error::ServiceError;
 
 use crate::invoke::Invoke;
 
@@ -53,13 +53,15 @@ impl Functions {
     /// # Errors
     ///
     /// Lambda was not reached in time, or would not have let the call through.
-    pub async fn warm_up(&self, function: &str) -> Result<(), Failure> {
+    pub async fn warm_up(&self, function: &str) -> Result<(), ServiceError> {
         let call = self.client.invoke().function_name(function);
         let call = call.invocation_type(InvocationType::DryRun).send();
         let sent = tokio::time::timeout(WARM_UP_TIMEOUT, call).await;
-        sent.map_err(|elapsed| Failure::transient("the service did not answer in time", elapsed))?
-            .map_err(not_answered)
-            .map(drop)
+        sent.map_err(|elapsed| {
+            ServiceError::transient("the service did not answer in time", elapsed)
+        })?
+        .map_err(not_answered)
+        .map(drop)
     }
 
     async fn send(
@@ -81,7 +83,7 @@ impl Functions {
 }
 
 impl Invoke for Functions {
-    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, ServiceError> {
         let sent = self.send(function, InvocationType::RequestResponse, request).await;
         let output = sent.map_err(not_answered)?;
         let payload = output.payload.map(Blob::into_inner).unwrap_or_default();
@@ -90,21 +92,23 @@ impl Invoke for Functions {
         }
         // A crash may leave something else than JSON, or nothing.
         let error: FunctionError = serde_json::from_slice(&payload).unwrap_or_default();
-        Err(Failure::from_wire(&error.error_type, &error.error_message))
+        Err(ServiceError::from_wire(&error.error_type, &error.error_message))
     }
 
-    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), Failure> {
+    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), ServiceError> {
         let sent = self.send(function, InvocationType::Event, request).await;
         sent.map(drop).map_err(not_answered)
     }
 }
 
 /// What Lambda says by itself: a function that is not there, or not for us, will not come by waiting.
-fn not_answered(error: SdkError<InvokeError>) -> Failure {
+fn not_answered(error: SdkError<InvokeError>) -> ServiceError {
     let told = DisplayErrorContext(&error).to_string();
     let code = error.as_service_error().map(|it| it.meta().code().unwrap_or_default().to_owned());
     match code.as_deref() {
-        Some("ResourceNotFoundException" | "AccessDeniedException") => Failure::broken(told),
-        _ => Failure::transient("the service did not answer", told),
+        Some("ResourceNotFoundException" | "AccessDeniedException") => {
+            ServiceError::permanent(told)
+        }
+        _ => ServiceError::transient("the service did not answer", told),
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use saga::Failure;
 use serde_json::Value;
+use service_error::ServiceError;
 
 use crate::invoke::Invoke;
 
@@ -14,7 +14,7 @@ pub enum Reply {
     /// It answers.
     Answer(Value),
     /// It says no, or falls over.
-    Failure(Failure),
+    Failure(ServiceError),
     /// It answers after a while.
     Late(Duration, Value),
 }
@@ -39,25 +39,25 @@ impl<F: Fn(&str, &Value) -> Reply + Sync> Memory<F> {
 }
 
 impl<F: Fn(&str, &Value) -> Reply + Sync> Invoke for Memory<F> {
-    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let request: Value = serde_json::from_slice(&request).map_err(Failure::broken)?;
+    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, ServiceError> {
+        let request: Value = serde_json::from_slice(&request).map_err(ServiceError::permanent)?;
         let reply = (self.reply)(function, &request);
         self.asked
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((function.to_owned(), request));
         match reply {
-            Reply::Answer(answer) => serde_json::to_vec(&answer).map_err(Failure::broken),
+            Reply::Answer(answer) => serde_json::to_vec(&answer).map_err(ServiceError::permanent),
             Reply::Failure(failure) => Err(failure),
             Reply::Late(wait, answer) => {
                 tokio::time::sleep(wait).await;
-                serde_json::to_vec(&answer).map_err(Failure::broken)
+                serde_json::to_vec(&answer).map_err(ServiceError::permanent)
             }
         }
     }
 
     /// As a call whose answer nobody waits for.
-    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), Failure> {
+    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), ServiceError> {
         self.invoke(function, request).await.map(drop)
     }
 }

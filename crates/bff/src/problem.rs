@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use saga::{Failure, FailureKind};
+use service_error::{ErrorKind, ServiceError};
 
 /// Long enough for a lost race or a restart to be over, short enough for a person to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ impl ProblemKind {
 pub struct Problem {
     kind: ProblemKind,
     detail: Cow<'static, str>,
-    cause: Option<Failure>,
+    cause: Option<ServiceError>,
 }
 
 impl Problem {
@@ -122,7 +122,7 @@ impl Problem {
 
     /// The failure of a service that it stems from; for logs.
     #[must_use]
-    pub fn cause(&self) -> Option<&Failure> {
+    pub fn cause(&self) -> Option<&ServiceError> {
         self.cause.as_ref()
     }
 
@@ -134,12 +134,12 @@ impl Problem {
 }
 
 /// What a service says becomes what the client is told: never a cause, and never a 500.
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
+impl From<ServiceError> for Problem {
+    fn from(failure: ServiceError) -> Self {
         let kind = match failure.kind() {
-            FailureKind::Rejected => of_rejection(failure.slug()),
+            ErrorKind::Rejected => of_rejection(failure.slug()),
             // A fault that wants a person is in the log; for the client it is a service that does not work now.
-            FailureKind::Transient | FailureKind::Broken => ProblemKind::ServiceUnavailable,
+            ErrorKind::Transient | ErrorKind::Permanent => ProblemKind::ServiceUnavailable,
         };
         Self { kind, detail: Cow::Owned(failure.detail().to_owned()), cause: Some(failure) }
     }
@@ -174,7 +174,7 @@ mod tests {
             ("never-heard-of", 409),
             ("idempotency-key-reused", 422),
         ] {
-            let problem = Problem::from(Failure::rejected(slug, "no"));
+            let problem = Problem::from(ServiceError::rejected(slug, "no"));
             assert_eq!(problem.kind().status(), status, "{slug}");
             assert_eq!(problem.retry_after(), None);
         }
@@ -182,7 +182,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_refusal_may_be_tried_again_and_shows_no_cause() {
-        for failure in [Failure::transient("not now", "hunter2"), Failure::broken("hunter2")] {
+        for failure in
+            [ServiceError::transient("not now", "hunter2"), ServiceError::permanent("hunter2")]
+        {
             let problem = Problem::from(failure);
             assert_eq!(problem.kind().status(), 503);
             assert_eq!(problem.retry_after(), Some(Duration::from_secs(1)));

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bff::compose::{Composition, Part, Reason, Status};
 use bff::invoke::Deadline;
 use bff::kept::Aged;
-use saga::Failure;
 use serde_json::json;
+use service_error::ServiceError;
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ const FATES: [Fate; 8] = [
 
 impl Fate {
     /// The part: a number, or what happens to it instead.
-    async fn part(self, number: u32) -> Result<u32, Failure> {
+    async fn part(self, number: u32) -> Result<u32, ServiceError> {
         let wait = |milliseconds| tokio::time::sleep(Duration::from_millis(milliseconds));
         match self {
             Self::Well => Ok(number),
@@ -55,13 +55,13 @@ impl Fate {
                 wait(2_100).await;
                 Ok(number)
             }
-            Self::Failing => Err(Failure::transient("not now", "connection refused")),
+            Self::Failing => Err(ServiceError::transient("not now", "connection refused")),
             Self::FailingSlowly => {
                 wait(1_800).await;
-                Err(Failure::transient("not now", "connection reset"))
+                Err(ServiceError::transient("not now", "connection reset"))
             }
-            Self::Refusing => Err(Failure::rejected("conflict", "no")),
-            Self::Broken => Err(Failure::broken("no JSON")),
+            Self::Refusing => Err(ServiceError::rejected("conflict", "no")),
+            Self::Broken => Err(ServiceError::permanent("no JSON")),
             Self::Gone => pending().await,
         }
     }
@@ -102,7 +102,7 @@ fn all() -> impl Iterator<Item = [Fate; 4]> {
 type Answer = (u32, Part<u32>, Part<u32>, Part<u32>);
 
 /// One required part, two optional ones, and one for which an earlier answer stands in.
-async fn compose(composition: &Composition, fates: [Fate; 4]) -> Result<Answer, Failure> {
+async fn compose(composition: &Composition, fates: [Fate; 4]) -> Result<Answer, ServiceError> {
     let earlier = || Some(Aged { value: 7, age: AGE });
     tokio::try_join!(
         composition.required("a", fates[0].part(1)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cqrs::generation::Generations as _;
 use cqrs::live::Live;
 use cqrs::memory::MemoryGenerations;
-use cqrs::rebuild::{self, Source, SourceError, SourcePage, Told};
+use cqrs::rebuild::{self, RebuildSource, SourceError, SourcePage, SourceRow};
 use cqrs::view::{Reader as _, Row, Versioned, View as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ struct House;
 const LAMPS: u64 = 40;
 const PAGE: u64 = 8;
 
-impl Source<Lamp> for House {
+impl RebuildSource<Lamp> for House {
     async fn page(&self, after: Option<&str>) -> Result<SourcePage<Lamp>, SourceError> {
         let begin = after.and_then(|it| it.parse().ok()).map_or(0, |last: u64| last + 1);
         // As long as a read takes.
@@ -35,12 +35,12 @@ impl Source<Lamp> for House {
             told.push((id.clone(), self.load(&id).await?));
         }
         let next = told.last().filter(|_| begin + PAGE < LAMPS).map(|(id, _)| id.clone());
-        Ok(SourcePage { told, next })
+        Ok(SourcePage { rows: told, next })
     }
 
-    async fn load(&self, id: &str) -> Result<Told<Lamp>, SourceError> {
+    async fn load(&self, id: &str) -> Result<SourceRow<Lamp>, SourceError> {
         let switched = id.parse().unwrap_or(0);
-        Ok(Told::Row(Versioned { version: 1, row: Lamp { switched } }))
+        Ok(SourceRow::Row(Versioned { version: 1, row: Lamp { switched } }))
     }
 }
 
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let views = MemoryGenerations::default();
     for number in 0..LAMPS {
         let wrong = Lamp { switched: if number % 10 == 0 { 999 } else { number } };
-        views.generation(1).advance(&number.to_string(), 1, &wrong).await?;
+        views.generation(1).upsert_if_newer(&number.to_string(), 1, &wrong).await?;
     }
     let query = Live::new(views.clone(), now);
     println!("lamp 10 as it is shown: {:?}", query.get("10").await?);

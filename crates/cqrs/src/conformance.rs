@@ -1,4 +1,4 @@
-//! What every view must do, as tests: call [`all`] from a test of the view.
+//! Tests that every view must pass: call [`all`] from a test of the view.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -16,22 +16,22 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::generation::{Control, Controls, Generations};
-use crate::lag::Mark;
+use crate::generation::{Generations, ProjectionState, ProjectionStateStore};
+use crate::lag::LagReport;
 use crate::parts::Parts;
 use crate::view::{Order, Positioned, Range, Reader, Row, View};
 
-/// The index that the suite's table must have: partition attribute `colour`, sort attribute `position`.
+/// The index that the table of the suite must have: partition attribute `colour`, sort attribute `position`.
 pub const INDEX: &str = "by-colour";
 
-/// What the suite keeps.
+/// A row of the suite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Car {
-    /// Names the partition.
+    /// The partition.
     pub colour: String,
-    /// Its place in the list.
+    /// The position in the list.
     pub number: String,
-    /// Anything.
+    /// Any text.
     pub text: String,
 }
 
@@ -41,86 +41,86 @@ impl Row for Car {
     }
 }
 
-/// Runs the whole suite; it uses ids of its own and can share a table.
+/// Runs the whole suite. It uses ids of its own, and can share a table.
 ///
 /// # Panics
 ///
-/// When the view does not do what it must.
+/// If the view breaks a rule.
 pub async fn all(view: &impl View<Car>) {
-    a_row_that_is_not_there_is_nothing(view).await;
-    what_was_advanced_is_read_at_once(view).await;
-    a_row_never_goes_back(view).await;
+    a_missing_row_reads_as_none(view).await;
+    an_upserted_row_is_read_at_once(view).await;
+    an_older_version_never_replaces_a_row(view).await;
     of_32_racing_versions_the_highest_stays(view).await;
     a_range_is_in_the_order_of_its_positions(view).await;
     a_range_begins_behind_a_position(view).await;
     a_range_has_no_more_rows_than_asked_for(view).await;
-    a_long_range_comes_back_whole(view).await;
+    a_long_range_is_returned_completely(view).await;
     a_row_moves_from_one_range_to_another(view).await;
     ranges_do_not_mix(view).await;
     a_range_is_counted_up_to_its_limit(view).await;
 }
 
-/// Runs the whole suite for generations; the table must be the suite's own.
+/// Runs the whole suite for generations. It needs a table of its own.
 ///
 /// # Panics
 ///
-/// When they do not do what they must.
+/// If the generations break a rule.
 pub async fn all_generations(views: &impl Generations<Car>) {
     all(&views.generation(7)).await;
     generations_do_not_mix(views).await;
     every_row_of_a_generation_is_listed_once(views).await;
-    a_sweep_deletes_what_is_dropped_and_nothing_else(views).await;
-    of_32_changes_at_once_one_counts(views).await;
-    marks_and_changes_do_not_get_in_each_others_way(views).await;
+    garbage_collection_deletes_dropped_generations_only(views).await;
+    of_32_concurrent_updates_one_is_stored(views).await;
+    lag_reports_and_state_updates_do_not_overwrite_each_other(views).await;
 }
 
-/// Runs the whole suite for rows in parts; it uses ids of its own and can share a table.
+/// Runs the whole suite for rows in parts. It uses ids of its own, and can share a table.
 ///
 /// # Panics
 ///
-/// When they do not do what they must.
+/// If the view breaks a rule.
 pub async fn all_parts(parts: &impl Parts) {
-    parts_come_in_any_order_and_at_once(parts).await;
-    a_part_never_goes_back(parts).await;
+    parts_arrive_in_any_order_and_concurrently(parts).await;
+    an_older_version_never_replaces_a_part(parts).await;
 }
 
-/// No row, no version.
-pub async fn a_row_that_is_not_there_is_nothing(view: &impl View<Car>) {
+/// A row that was never written does not exist.
+pub async fn a_missing_row_reads_as_none(view: &impl View<Car>) {
     assert_eq!(view.get(&new_id()).await.expect("view can be read"), None);
 }
 
-/// A read that follows an advance sees it.
-pub async fn what_was_advanced_is_read_at_once(view: &impl View<Car>) {
+/// A read that begins after an upsert returns its row.
+pub async fn an_upserted_row_is_read_at_once(view: &impl View<Car>) {
     let id = new_id();
-    // Versions need not follow one another: a view may have missed some.
+    // Versions may have gaps.
     for version in [1, 2, 7] {
         let car = car(&id, "1", &format!("Straße {version}\n\"🅿\""));
-        assert!(advance(view, &id, version, &car).await);
+        assert!(upsert_if_newer(view, &id, version, &car).await);
         let found = view.get(&id).await.expect("view can be read").expect("it was advanced");
         assert_eq!((found.version, found.row), (version, car));
     }
 }
 
-/// What comes late or twice changes nothing.
-pub async fn a_row_never_goes_back(view: &impl View<Car>) {
+/// An older or a repeated version changes nothing.
+pub async fn an_older_version_never_replaces_a_row(view: &impl View<Car>) {
     let id = new_id();
-    assert!(advance(view, &id, 5, &car(&id, "1", "new")).await);
+    assert!(upsert_if_newer(view, &id, 5, &car(&id, "1", "new")).await);
     for old in [1, 4, 5] {
-        assert!(!advance(view, &id, old, &car(&id, "1", "old")).await, "{old}");
+        assert!(!upsert_if_newer(view, &id, old, &car(&id, "1", "old")).await, "{old}");
     }
     let found = view.get(&id).await.expect("view can be read").expect("it was advanced");
     assert_eq!((found.version, found.row.text.as_str()), (5, "new"));
 }
 
-/// Whoever writes at once.
+/// The newest version wins under concurrent writes.
 pub async fn of_32_racing_versions_the_highest_stays(view: &impl View<Car>) {
     let id = new_id();
-    // Neither upwards nor downwards: 7 and 32 have no divisor in common.
+    // Neither ascending nor descending: 7 and 32 are coprime.
     let advances = (0..32_u64).map(|number| {
         let version = number * 7 % 32 + 1;
         let car = car(&id, "1", &version.to_string());
         let id = id.clone();
-        async move { view.advance(&id, version, &car).await.expect("view can be written") }
+        async move { view.upsert_if_newer(&id, version, &car).await.expect("view can be written") }
     });
     let written = join_all(advances).await;
     assert!(written.contains(&true));
@@ -128,7 +128,7 @@ pub async fn of_32_racing_versions_the_highest_stays(view: &impl View<Car>) {
     assert_eq!((found.version, found.row.text.as_str()), (32, "32"));
 }
 
-/// In both directions.
+/// Lists are ordered in both directions.
 pub async fn a_range_is_in_the_order_of_its_positions(view: &impl View<Car>) {
     let colour = new_id();
     fill(view, &colour, &["3", "1", "4", "15", "9", "2"]).await;
@@ -138,7 +138,7 @@ pub async fn a_range_is_in_the_order_of_its_positions(view: &impl View<Car>) {
     list(view, range(&colour, Order::Descending), &backwards).await;
 }
 
-/// Not at it; and the position need not be there.
+/// A list begins after the given position, which need not exist.
 pub async fn a_range_begins_behind_a_position(view: &impl View<Car>) {
     let colour = new_id();
     fill(view, &colour, &["1", "3", "5"]).await;
@@ -157,7 +157,7 @@ pub async fn a_range_begins_behind_a_position(view: &impl View<Car>) {
     }
 }
 
-/// The first ones.
+/// A limit returns the first rows.
 pub async fn a_range_has_no_more_rows_than_asked_for(view: &impl View<Car>) {
     let colour = new_id();
     fill(view, &colour, &["1", "2", "3"]).await;
@@ -166,14 +166,14 @@ pub async fn a_range_has_no_more_rows_than_asked_for(view: &impl View<Car>) {
     list(view, Range { limit: 3, ..range(&colour, Order::Ascending) }, &["1", "2", "3"]).await;
 }
 
-/// However many pages it takes.
-pub async fn a_long_range_comes_back_whole(view: &impl View<Car>) {
+/// A list may take several pages of the store.
+pub async fn a_long_range_is_returned_completely(view: &impl View<Car>) {
     let colour = new_id();
     // 1.6 MB: more than DynamoDB returns at once.
     let long = "x".repeat(40_000);
     let numbers: Vec<String> = (0..40).map(|number| format!("{number:02}")).collect();
     for number in &numbers {
-        assert!(advance(view, &new_id(), 1, &car(&colour, number, &long)).await);
+        assert!(upsert_if_newer(view, &new_id(), 1, &car(&colour, number, &long)).await);
     }
     let expected: Vec<&str> = numbers.iter().map(String::as_str).collect();
     list(view, range(&colour, Order::Ascending), &expected).await;
@@ -181,17 +181,17 @@ pub async fn a_long_range_comes_back_whole(view: &impl View<Car>) {
     list(view, few, expected.get(..35).unwrap_or_default()).await;
 }
 
-/// It leaves the one when it enters the other.
+/// A row that changes its partition leaves the old one.
 pub async fn a_row_moves_from_one_range_to_another(view: &impl View<Car>) {
     let (red, blue, id) = (new_id(), new_id(), new_id());
-    assert!(advance(view, &id, 1, &car(&red, "1", "")).await);
+    assert!(upsert_if_newer(view, &id, 1, &car(&red, "1", "")).await);
     list(view, range(&red, Order::Ascending), &["1"]).await;
-    assert!(advance(view, &id, 2, &car(&blue, "1", "")).await);
+    assert!(upsert_if_newer(view, &id, 2, &car(&blue, "1", "")).await);
     list(view, range(&blue, Order::Ascending), &["1"]).await;
     list(view, range(&red, Order::Ascending), &[]).await;
 }
 
-/// A partition whose name begins like another's is another.
+/// Partitions whose names have the same prefix are separate.
 pub async fn ranges_do_not_mix(view: &impl View<Car>) {
     let colour = new_id();
     fill(view, &colour, &["1"]).await;
@@ -200,7 +200,7 @@ pub async fn ranges_do_not_mix(view: &impl View<Car>) {
     list(view, range(&new_id(), Order::Ascending), &[]).await;
 }
 
-/// And not beyond it.
+/// A count ends at its limit.
 pub async fn a_range_is_counted_up_to_its_limit(view: &impl View<Car>) {
     let colour = new_id();
     fill(view, &colour, &["1", "2", "3"]).await;
@@ -211,28 +211,28 @@ pub async fn a_range_is_counted_up_to_its_limit(view: &impl View<Car>) {
     }
 }
 
-/// Neither their rows nor their indexes, also where one number begins like another.
+/// Generations share neither rows nor indexes, also if their numbers have the same prefix.
 pub async fn generations_do_not_mix(views: &impl Generations<Car>) {
     let (id, colour) = (new_id(), new_id());
     let (one, eleven) = (views.generation(1), views.generation(11));
-    assert!(advance(&one, &id, 3, &car(&colour, "1", "one")).await);
+    assert!(upsert_if_newer(&one, &id, 3, &car(&colour, "1", "one")).await);
     assert_eq!(eleven.get(&id).await.expect("view can be read"), None);
-    assert!(advance(&eleven, &id, 2, &car(&colour, "2", "eleven")).await);
+    assert!(upsert_if_newer(&eleven, &id, 2, &car(&colour, "2", "eleven")).await);
     assert_eq!(one.get(&id).await.expect("view can be read").map(|it| it.version), Some(3));
     list(&one, range(&colour, Order::Ascending), &["1"]).await;
     list(&eleven, range(&colour, Order::Ascending), &["2"]).await;
 }
 
-/// Page by page, and those of others not at all.
+/// All rows of a generation are listed page by page, and none of others.
 pub async fn every_row_of_a_generation_is_listed_once(views: &impl Generations<Car>) {
     let mut ids: Vec<String> = (0..25).map(|_| new_id()).collect();
-    // Pages have 1 MB on DynamoDB; what others have left makes several. One id looks like a generation's.
+    // A page of DynamoDB has 1 MB; the rows of other generations fill several. One id looks like a generation's.
     ids.push(format!("21#{}", new_id()));
     let view = views.generation(21);
     for id in &ids {
-        assert!(advance(&view, id, 4, &car(id, "1", &"x".repeat(50_000))).await);
+        assert!(upsert_if_newer(&view, id, 4, &car(id, "1", &"x".repeat(50_000))).await);
     }
-    assert!(advance(&views.generation(2), &new_id(), 1, &car("red", "1", "")).await);
+    assert!(upsert_if_newer(&views.generation(2), &new_id(), 1, &car("red", "1", "")).await);
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = views.rows(21, after.as_deref()).await.expect("table can be read");
@@ -251,15 +251,16 @@ pub async fn every_row_of_a_generation_is_listed_once(views: &impl Generations<C
     assert_eq!(found, ids);
 }
 
-/// Not what is newer, either: a rebuild may have begun since.
-pub async fn a_sweep_deletes_what_is_dropped_and_nothing_else(views: &impl Generations<Car>) {
+/// A newer generation is not deleted either, because a rebuild may have started since.
+pub async fn garbage_collection_deletes_dropped_generations_only(views: &impl Generations<Car>) {
     let id = new_id();
     for number in [31, 32, 33, 34, 35] {
-        assert!(advance(&views.generation(number), &id, 1, &car("red", "1", "")).await);
+        assert!(upsert_if_newer(&views.generation(number), &id, 1, &car("red", "1", "")).await);
     }
-    let mut after = views.sweep(&[32, 34], 34, None).await.expect("table can be written");
+    let mut after = views.collect_garbage(&[32, 34], 34, None).await.expect("table can be written");
     while let Some(next) = after {
-        after = views.sweep(&[32, 34], 34, Some(&next)).await.expect("table can be written");
+        after =
+            views.collect_garbage(&[32, 34], 34, Some(&next)).await.expect("table can be written");
     }
     for (number, is_kept) in [(31, false), (32, true), (33, false), (34, true), (35, true)] {
         let found = views.generation(number).get(&id).await.expect("view can be read");
@@ -267,61 +268,67 @@ pub async fn a_sweep_deletes_what_is_dropped_and_nothing_else(views: &impl Gener
     }
 }
 
-/// And who is told so once is told so again.
-pub async fn of_32_changes_at_once_one_counts(views: &impl Controls) {
+/// A lost update is reported as lost every time.
+pub async fn of_32_concurrent_updates_one_is_stored(views: &impl ProjectionStateStore) {
     for _ in 0..3 {
-        let (control, _) = views.control().await.expect("table can be read");
-        let nexts: Vec<Control> = (0..32)
-            .map(|number| Control {
-                revision: control.revision + 1,
-                newest: control.newest + 1 + number,
-                ..control.clone()
+        let (state, _) = views.state().await.expect("table can be read");
+        let nexts: Vec<ProjectionState> = (0..32)
+            .map(|number| ProjectionState {
+                revision: state.revision + 1,
+                newest: state.newest + 1 + number,
+                ..state.clone()
             })
             .collect();
-        let counts = join_all(nexts.iter().map(|next| views.change(next))).await;
+        let counts = join_all(nexts.iter().map(|next| views.update_state(next))).await;
         let counts: Vec<bool> =
             counts.into_iter().map(|it| it.expect("table can be written")).collect();
         assert_eq!(counts.iter().filter(|counts| **counts).count(), 1, "{counts:?}");
-        let (found, _) = views.control().await.expect("table can be read");
+        let (found, _) = views.state().await.expect("table can be read");
         for (next, counts) in nexts.iter().zip(counts) {
             assert_eq!(*next == found, counts);
-            // As a client does whose answer was lost.
-            assert_eq!(views.change(next).await.expect("table can be written"), counts);
+            // Like a client that lost the response.
+            assert_eq!(views.update_state(next).await.expect("table can be written"), counts);
         }
     }
 }
 
-/// Whichever comes first.
-pub async fn marks_and_changes_do_not_get_in_each_others_way(views: &impl Controls) {
+/// Reports and updates do not overwrite each other.
+pub async fn lag_reports_and_state_updates_do_not_overwrite_each_other(
+    views: &impl ProjectionStateStore,
+) {
     let at = Timestamp::from_second(1_767_268_800).expect("a time");
-    let stuck = Mark { stuck: Some(("a".to_owned(), at)), ..Mark::default() };
-    views.mark(&stuck).await.expect("table can be written");
-    let (control, lag) = views.control().await.expect("table can be read");
-    assert_eq!(lag.stuck.get("a"), Some(&at));
-    let next = Control { revision: control.revision + 1, ..control };
-    assert!(views.change(&next).await.expect("table can be written"));
-    let freed = vec!["a".to_owned(), "never".to_owned()];
-    let freed = Mark { measured: Some((at, 3)), freed, stuck: Some(("b".to_owned(), at)) };
-    views.mark(&freed).await.expect("table can be written");
-    let (found, lag) = views.control().await.expect("table can be read");
+    let blocked = LagReport { blocked: Some(("a".to_owned(), at)), ..LagReport::default() };
+    views.report_lag(&blocked).await.expect("table can be written");
+    let (state, lag) = views.state().await.expect("table can be read");
+    assert_eq!(lag.blocked.get("a"), Some(&at));
+    let next = ProjectionState { revision: state.revision + 1, ..state };
+    assert!(views.update_state(&next).await.expect("table can be written"));
+    let unblocked = vec!["a".to_owned(), "never".to_owned()];
+    let unblocked =
+        LagReport { measured: Some((at, 3)), unblocked, blocked: Some(("b".to_owned(), at)) };
+    views.report_lag(&unblocked).await.expect("table can be written");
+    let (found, lag) = views.state().await.expect("table can be read");
     assert_eq!(found, next);
     assert_eq!((lag.measured_at, lag.behind_seconds), (Some(at), 3));
-    assert_eq!(lag.stuck.keys().collect::<Vec<_>>(), ["b"]);
+    assert_eq!(lag.blocked.keys().collect::<Vec<_>>(), ["b"]);
 }
 
-/// None needs another, and none takes back what another has written.
-pub async fn parts_come_in_any_order_and_at_once(parts: &impl Parts) {
+/// Parts are independent of each other.
+pub async fn parts_arrive_in_any_order_and_concurrently(parts: &impl Parts) {
     for turn in 0..6_usize {
         let id = new_id();
         let write = async |part: &'static str, version: u64| {
             let car = car(&id, &version.to_string(), part);
-            parts.advance_part(&id, part, version, &car).await.expect("view can be written");
+            parts
+                .upsert_part_if_newer(&id, part, version, &car)
+                .await
+                .expect("view can be written");
         };
-        // Every part's first two versions, in another order each time.
-        let mut wishes =
+        // The first two versions of each part, in a different order each time.
+        let mut republish_queue =
             [("body", 1), ("wheels", 1), ("wheels", 2), ("body", 2), ("engine", 1), ("engine", 2)];
-        wishes.rotate_left(turn);
-        join_all(wishes.map(|(part, version)| write(part, version))).await;
+        republish_queue.rotate_left(turn);
+        join_all(republish_queue.map(|(part, version)| write(part, version))).await;
         let found = parts.get_parts(&id).await.expect("view can be read");
         assert_eq!(found.parts.len(), 3);
         for name in ["body", "wheels", "engine"] {
@@ -333,12 +340,12 @@ pub async fn parts_come_in_any_order_and_at_once(parts: &impl Parts) {
     assert!(nothing.parts.is_empty());
 }
 
-/// Though others go on.
-pub async fn a_part_never_goes_back(parts: &impl Parts) {
+/// An older version of a part changes nothing.
+pub async fn an_older_version_never_replaces_a_part(parts: &impl Parts) {
     let id = new_id();
     let write = async |part: &'static str, version: u64| {
         let car = car(&id, "1", &version.to_string());
-        parts.advance_part(&id, part, version, &car).await.expect("view can be written")
+        parts.upsert_part_if_newer(&id, part, version, &car).await.expect("view can be written")
     };
     assert!(write("body", 5).await);
     assert!(write("wheels", 9).await);
@@ -350,17 +357,17 @@ pub async fn a_part_never_goes_back(parts: &impl Parts) {
     assert_eq!((body.version, body.row.text.as_str()), (5, "5"));
 }
 
-async fn advance(view: &impl View<Car>, id: &str, version: u64, car: &Car) -> bool {
-    view.advance(id, version, car).await.expect("view can be written")
+async fn upsert_if_newer(view: &impl View<Car>, id: &str, version: u64, car: &Car) -> bool {
+    view.upsert_if_newer(id, version, car).await.expect("view can be written")
 }
 
 async fn fill(view: &impl View<Car>, colour: &str, numbers: &[&str]) {
     for number in numbers {
-        assert!(advance(view, &new_id(), 1, &car(colour, number, "")).await);
+        assert!(upsert_if_newer(view, &new_id(), 1, &car(colour, number, "")).await);
     }
 }
 
-/// An index may lag behind: it is given some time.
+/// Waits for an index, which may lag.
 async fn list(view: &impl Reader<Car>, range: Range<'_>, expected: &[&str]) {
     let mut found: Vec<String> = Vec::new();
     for attempt in 0..100 {

@@ -1,22 +1,22 @@
-//! Page cursors that clients can keep but not make.
+//! Signed page cursors, which a client can store but not create.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// Half of an HMAC-SHA256: 128 bits, more than a guess can reach.
+/// Half of an HMAC-SHA256: 128 bits, too many to guess.
 const TAG_BYTES: usize = 16;
 
-/// Signs cursors with a secret, so that a position that was never given out is refused.
+/// Signs cursors with a secret, so that a position that no response contained is rejected.
 #[derive(Clone)]
 pub struct Cursors {
     key: Vec<u8>,
 }
 
-/// The cursor was not given out for this list.
+/// The cursor was not created for this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cursor is not one of this list's")]
+#[error("cursor does not belong to this list")]
 pub struct InvalidCursor;
 
 impl std::fmt::Debug for Cursors {
@@ -32,7 +32,7 @@ impl Cursors {
         Self { key: secret.as_bytes().to_vec() }
     }
 
-    /// Turns a position in a list into a cursor. `list` names the list with its filters.
+    /// Turns a position in a list into a cursor. `list` names the list, including its filters.
     #[must_use]
     pub fn seal(&self, list: &str, position: &str) -> String {
         let mut bytes = self.tag(list, position);
@@ -40,11 +40,11 @@ impl Cursors {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a cursor that was given out for `list`.
+    /// Verifies a cursor of `list`, and returns its position.
     ///
     /// # Errors
     ///
-    /// For any other text.
+    /// [`InvalidCursor`], for any other text.
     pub fn open(&self, list: &str, cursor: &str) -> Result<String, InvalidCursor> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().ok_or(InvalidCursor)?;
         let (tag, position) = bytes.split_at_checked(TAG_BYTES).ok_or(InvalidCursor)?;
@@ -61,7 +61,7 @@ impl Cursors {
     fn mac(&self, list: &str, position: &str) -> Hmac<Sha256> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
-        // The length keeps the two texts apart.
+        // The length separates the two texts.
         mac.update(&(list.len() as u64).to_be_bytes());
         mac.update(list.as_bytes());
         mac.update(position.as_bytes());

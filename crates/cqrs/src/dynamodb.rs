@@ -8,18 +8,18 @@
 //! | ------------- | -------- | ------- | ------------------- | ------------------------- |
 //! | `!projection` | 1, 2, …  | JSON    | ms, s               | when it was written, ms   |
 //!
-//! | who                | asks for                        | by                                                      |
+//! | caller             | operation                       | request                                                 |
 //! | ------------------ | ------------------------------- | ------------------------------------------------------- |
-//! | query, projector   | one row                         | `GetItem` on the key, consistent                        |
-//! | query              | rows of a partition, in order   | `Query` on an index: partition, then `position`         |
-//! | query, once a second; projector, once a batch | the control | `GetItem` on `!projection`, consistent         |
-//! | projector, rebuild | a row moved forward             | one `PutItem`, on `version < :version`                  |
-//! | projector          | how it fares                    | one `UpdateItem` of `!projection`, without a condition  |
-//! | rebuild            | the control changed             | one `UpdateItem`, on its `revision`                     |
-//! | rebuild            | every row of a generation       | `Scan`, filtered: it reads the whole table              |
+//! | query, projector   | read one row                    | `GetItem` on the key, consistent                        |
+//! | query              | read a partition in order       | `Query` on an index: partition, then `position`         |
+//! | query, once a second; projector, once a batch | read the state | `GetItem` on `!projection`, consistent      |
+//! | projector, rebuild | upsert a row                    | one `PutItem`, conditional on `version < :version`      |
+//! | projector          | report the lag                  | one `UpdateItem` of `!projection`, without a condition  |
+//! | rebuild            | update the state                | one `UpdateItem`, conditional on its `revision`         |
+//! | rebuild            | read every row of a generation  | `Scan` with a filter: it reads the whole table          |
 //!
-//! A view that has no generations ([`DynamoView::new`]) has keys and partitions as they are. Each index has its own
-//! partition attribute and sorts by `position`. Rows in parts have `part#<name>` and `version#<name>` in place of `row` and
+//! A view without generations ([`DynamoView::new`]) has plain keys and partitions. Each index has its own partition
+//! attribute, and sorts by `position`. Rows in parts have `part#<name>` and `version#<name>` instead of `row` and
 //! `version`.
 
 use std::collections::HashMap;
@@ -34,26 +34,26 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use crate::generation::{Control, Controls, Generations, Listed, RowsPage};
-use crate::lag::{Lag, Mark};
+use crate::generation::{Generations, ListedRow, ProjectionState, ProjectionStateStore, RowsPage};
+use crate::lag::{Lag, LagReport};
 use crate::parts::{Composite, Parts};
 use crate::view::{Order, Positioned, Range, Reader, Row, Versioned, View, ViewError};
 
-/// No row has this key: a row's begins with a number.
-const CONTROL: &str = "!projection";
-/// Deletes on their way at once: there is no hurry.
-const AT_ONCE: usize = 8;
+/// The key of the state. No row has it, because a row's key begins with a number.
+const STATE_KEY: &str = "!projection";
+/// How many rows are deleted concurrently. Garbage collection is not urgent.
+const CONCURRENCY: usize = 8;
 
-/// Keeps the rows of one view, or of one generation of it.
+/// Stores the rows of one view, or of one generation of a view.
 #[derive(Clone, Debug)]
 pub struct DynamoView {
     client: Client,
     table: String,
-    /// What stands before keys and partitions.
+    /// The prefix of keys and partitions.
     prefix: String,
 }
 
-/// Keeps the generations of one view in one table.
+/// Stores the generations of one view in one table.
 #[derive(Clone, Debug)]
 pub struct DynamoGenerations {
     client: Client,
@@ -61,13 +61,13 @@ pub struct DynamoGenerations {
 }
 
 impl DynamoView {
-    /// Uses an existing table, for a view that has no generations.
+    /// Uses an existing table for a view without generations.
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table, prefix: String::new() }
     }
 
-    /// Opens the connection, so that the first call need not.
+    /// Opens the connection during init, so that the first request does not wait for it.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl DynamoView {
         text(&format!("{}{name}", self.prefix))
     }
 
-    /// Index attributes of a row: their partitions belong to the generation, the order within is the row's.
+    /// The index attributes of a row. The partition belongs to the generation, the position to the row.
     fn index<'a, R: Row>(&'a self, row: &R) -> impl Iterator<Item = (String, AttributeValue)> + 'a {
         row.index().into_iter().map(|(name, value)| {
             let value = if name == "position" { text(&value) } else { self.prefixed(&value) };
@@ -123,13 +123,13 @@ impl DynamoGenerations {
         Self { client, table }
     }
 
-    /// Opens the connection, so that the first call need not.
+    /// Opens the connection during init, so that the first request does not wait for it.
     ///
     /// # Errors
     ///
     /// If the table can't be read.
     pub async fn warm_up(&self) -> Result<(), ViewError> {
-        self.control().await.map(drop)
+        self.state().await.map(drop)
     }
 
     fn view(&self, generation: u64) -> DynamoView {
@@ -143,7 +143,7 @@ type Item = HashMap<String, AttributeValue>;
 impl<R: Row> Reader<R> for DynamoView {
     async fn get(&self, id: &str) -> Result<Option<Versioned<R>>, ViewError> {
         let get = self.client.get_item().table_name(&self.table).key("id", self.prefixed(id));
-        // A client that reads its own write must not be served by a replica that has not seen it.
+        // A client reads its own write, so an eventually consistent replica is not enough.
         let got = get.consistent_read(true).send().await.map_err(unavailable)?;
         let Some(item) = got.item else { return Ok(None) };
         Ok(Some(Versioned { version: version(&item)?, row: row(&item)? }))
@@ -152,7 +152,7 @@ impl<R: Row> Reader<R> for DynamoView {
     async fn list(&self, range: Range<'_>) -> Result<Vec<Positioned<R>>, ViewError> {
         let mut rows = Vec::new();
         let mut pages = self.query(range).into_paginator().send();
-        // A page ends at 1 MB, so that a full list may take several.
+        // A page ends at 1 MB, so a full list may take several pages.
         while rows.len() < range.limit
             && let Some(page) = pages.next().await
         {
@@ -181,7 +181,7 @@ impl<R: Row> Reader<R> for DynamoView {
 }
 
 impl<R: Row> View<R> for DynamoView {
-    async fn advance(&self, id: &str, version: u64, row: &R) -> Result<bool, ViewError> {
+    async fn upsert_if_newer(&self, id: &str, version: u64, row: &R) -> Result<bool, ViewError> {
         let mut item = Item::from([
             ("id".to_owned(), self.prefixed(id)),
             ("version".to_owned(), number(version)),
@@ -209,7 +209,7 @@ impl<R: Row> View<R> for DynamoView {
 }
 
 impl Parts for DynamoView {
-    async fn advance_part<P: Row>(
+    async fn upsert_part_if_newer<P: Row>(
         &self,
         id: &str,
         part: &'static str,
@@ -263,26 +263,26 @@ impl Parts for DynamoView {
     }
 }
 
-impl Controls for DynamoGenerations {
-    async fn control(&self) -> Result<(Control, Lag), ViewError> {
-        let get = self.client.get_item().table_name(&self.table).key("id", text(CONTROL));
-        // What was written before this read must be seen: all of a rebuild rests on it.
+impl ProjectionStateStore for DynamoGenerations {
+    async fn state(&self) -> Result<(ProjectionState, Lag), ViewError> {
+        let get = self.client.get_item().table_name(&self.table).key("id", text(STATE_KEY));
+        // A rebuild relies on seeing every earlier update, so an eventually consistent replica is not enough.
         let got = get.consistent_read(true).send().await.map_err(unavailable)?;
         let item = got.item.unwrap_or_default();
-        let control = match item.get("control") {
+        let state = match item.get("control") {
             Some(_) => serde_json::from_str(field(&item, "control")?).map_err(corrupt)?,
-            None => Control::default(),
+            None => ProjectionState::default(),
         };
-        Ok((control, lag(&item)?))
+        Ok((state, lag(&item)?))
     }
 
-    async fn change(&self, next: &Control) -> Result<bool, ViewError> {
+    async fn update_state(&self, next: &ProjectionState) -> Result<bool, ViewError> {
         let document = serde_json::to_string(next).map_err(corrupt)?;
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
-            .key("id", text(CONTROL))
+            .key("id", text(STATE_KEY))
             .update_expression("SET revision = :next, control = :control")
             .expression_attribute_values(":next", number(next.revision))
             .expression_attribute_values(":control", text(&document));
@@ -297,7 +297,7 @@ impl Controls for DynamoGenerations {
         match update.send().await {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
-                // The SDK sends an update again whose answer was lost: the one in the way may be our own.
+                // The SDK retries an update whose response was lost, so the conflicting item may be our own.
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     let found = failed.item().and_then(|it| it.get("control")?.as_s().ok());
                     Ok(found == Some(&document))
@@ -307,30 +307,33 @@ impl Controls for DynamoGenerations {
         }
     }
 
-    async fn mark(&self, mark: &Mark) -> Result<(), ViewError> {
-        let mut update = self.client.update_item().table_name(&self.table).key("id", text(CONTROL));
+    async fn report_lag(&self, report: &LagReport) -> Result<(), ViewError> {
+        let mut update =
+            self.client.update_item().table_name(&self.table).key("id", text(STATE_KEY));
         let (mut set, mut remove) = (Vec::new(), Vec::new());
-        if let Some((at, behind_seconds)) = mark.measured {
+        if let Some((at, behind_seconds)) = report.measured {
             set.push("measured_at = :at, behind = :behind".to_owned());
             update = update
                 .expression_attribute_values(":at", millis(at))
                 .expression_attribute_values(":behind", number(behind_seconds));
         }
-        if let Some((record, since)) = &mark.stuck {
+        if let Some((record, since)) = &report.blocked {
             set.push("#stuck = :since".to_owned());
             update = update
                 .expression_attribute_names("#stuck", format!("{STUCK}{record}"))
                 .expression_attribute_values(":since", millis(*since));
         }
-        for (place, record) in mark.freed.iter().enumerate() {
-            remove.push(format!("#freed{place}"));
-            update = update
-                .expression_attribute_names(format!("#freed{place}"), format!("{STUCK}{record}"));
+        for (place, record) in report.unblocked.iter().enumerate() {
+            remove.push(format!("#unblocked{place}"));
+            update = update.expression_attribute_names(
+                format!("#unblocked{place}"),
+                format!("{STUCK}{record}"),
+            );
         }
         let mut expression = String::new();
-        for (word, parts) in [("SET", set), ("REMOVE", remove)] {
+        for (keyword, parts) in [("SET", set), ("REMOVE", remove)] {
             if !parts.is_empty() {
-                expression.push_str(&format!(" {word} {}", parts.join(", ")));
+                expression.push_str(&format!(" {keyword} {}", parts.join(", ")));
             }
         }
         if expression.is_empty() {
@@ -340,7 +343,7 @@ impl Controls for DynamoGenerations {
         update.send().await.map(drop).map_err(unavailable)
     }
 
-    async fn sweep(
+    async fn collect_garbage(
         &self,
         kept: &[u64],
         newest: u64,
@@ -364,7 +367,7 @@ impl Controls for DynamoGenerations {
             let delete = self.client.delete_item().table_name(&self.table).set_key(Some(item));
             delete.send().await.map(drop).map_err(unavailable)
         });
-        deletes.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        deletes.buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
         next.transpose()
     }
 }
@@ -394,18 +397,18 @@ impl<R: Row> Generations<R> for DynamoGenerations {
         for item in page.items.unwrap_or_default() {
             let id = field(&item, "id")?;
             let id = id.strip_prefix(&prefix).unwrap_or(id).to_owned();
-            rows.push(Listed { id, version: version(&item)?, row: row(&item).ok() });
+            rows.push(ListedRow { id, version: version(&item)?, row: row(&item).ok() });
         }
         Ok(RowsPage { rows, next: next.transpose()? })
     }
 }
 
-/// No attribute of a row's or an index's has such a name.
+/// Prefixes of attributes; no attribute of a row or an index begins with one.
 const PART: &str = "part#";
 const PART_VERSION: &str = "version#";
 const STUCK: &str = "stuck#";
 
-/// A number and a sign that no number has: `1#` does not begin as `11#` does.
+/// The separator `#` keeps `1` from being a prefix of `11`.
 fn prefix(generation: u64) -> String {
     format!("{generation}#")
 }
@@ -426,7 +429,7 @@ fn lag(item: &Item) -> Result<Lag, ViewError> {
     }
     for record in item.keys().filter_map(|it| it.strip_prefix(STUCK)) {
         let since = time(field(item, &format!("{STUCK}{record}"))?)?;
-        lag.stuck.insert(record.to_owned(), since);
+        lag.blocked.insert(record.to_owned(), since);
     }
     Ok(lag)
 }

@@ -1,149 +1,150 @@
-//! Generations of a view: which one is live, which one is being made, which one is kept to go back to.
+//! Generations of a view: the live one, the one that a rebuild builds, and the one retained for a rollback.
 //!
-//! Every row bears the number of its generation, so that several lie beside each other in one table and no query can mix
-//! them. What each number is for stands in one [`Control`]; a switch is one conditional write of it.
+//! Every row carries the number of its generation, so that generations share one table and no query can mix them. One
+//! [`ProjectionState`] says what each number is for. Promoting a generation is one conditional write of it.
 //!
-//! Why a rebuild needs no pause in the writing, and no wait for the stream to catch up:
+//! Why a rebuild needs neither a pause of the writers nor a wait for the stream:
 //!
-//! - A projector reads the control once per batch, from the table itself, and writes each row to every generation that is
-//!   kept, the one that is being made included.
-//! - A batch that has read it *before* the rebuild began writes to the old generations alone. Whatever it carries was
-//!   committed before it was delivered, so before the rebuild began; the rebuild reads the source afterwards, and sees it.
-//! - A batch that has read it *after* that writes to the new generation, too.
-//! - So each change reaches the new generation by one of the two ways or by both, and since a row only moves forward, it
-//!   does not matter which of them comes first.
+//! - A projector reads the state once per batch, strongly consistent, and writes each row to every retained generation,
+//!   including the one that is being built.
+//! - A batch that read the state *before* the rebuild started writes the old generations only. Its changes were committed
+//!   before their delivery, so before the rebuild started. The rebuild reads the source later, and finds them there.
+//! - A batch that read the state *after* that writes the new generation too.
+//! - So each change reaches the new generation in at least one of the two ways. The order does not matter, because a row
+//!   is only overwritten by a newer version.
 //!
-//! The generation that was live is written to after a switch as before it. A query that learns of the switch a moment
-//! late therefore reads rows that are as fresh as the others, and going back is as safe as going on.
+//! After a promotion the previous generation is still written. A query that reads it for another moment therefore
+//! finds rows as fresh as the new ones, and a rollback loses nothing.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::lag::{Lag, Mark};
+use crate::lag::{Lag, LagReport};
 use crate::view::{Row, View, ViewError};
 
-/// How long a reader may go by what it knows of the control: a read less for each query, and a second more for a switch.
+/// How long a reader may cache the live generation. This saves a read for each query, and delays a promotion by a second.
 pub const CACHE: Duration = Duration::from_secs(1);
-/// After a switch, nobody goes by the older control any more: it was cached for a second, and whoever read it then, a query
-/// or a batch, is a function of at most 6 seconds. One more is for clocks that differ.
-pub const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(8);
-/// A worker renews its lease with every page, which takes a few seconds at most. One that was killed is missed after this.
-pub const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// After this time no reader and no projector uses the state from before a promotion: it was cached for a second, a query
+/// or a batch takes at most 6 seconds (the functions' timeout), and one second is for differing clocks.
+pub const PROPAGATED_AFTER: SignedDuration = SignedDuration::from_secs(8);
+/// How long a worker's lease lasts. A worker renews it with every page, which takes a few seconds at most.
+pub const LEASE_DURATION: SignedDuration = SignedDuration::from_secs(60);
 
-/// What the generations of a view are for.
+/// What the generations of a view are for: the metadata document of a projection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Control {
-    /// Number of changes of this document: each is conditional on the one before.
+pub struct ProjectionState {
+    /// The number of changes of this document. Each change is conditional on the revision before it.
     pub revision: u64,
-    /// The highest number that was ever given; none is given twice.
+    /// The highest generation number ever assigned. No number is assigned twice.
     pub newest: u64,
     /// The generation that queries read.
     pub live: u64,
-    /// The one that was live before, and is kept up to date.
+    /// The generation that was live before, which projectors keep up to date for a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<u64>,
-    /// When queries were last pointed to another one.
+    /// When queries were last switched to another generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switched_at: Option<Timestamp>,
-    /// The rebuild that is under way, or was given up half way.
+    /// The rebuild that is running, or that was abandoned before its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Rebuild>,
-    /// What the last finished rebuild has done.
+    /// The counts of the last finished rebuild.
     #[serde(default)]
     pub counts: Counts,
 }
 
-/// A generation that is being made.
+/// A rebuild of the view into a new generation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rebuild {
-    /// Its number.
+    /// The number of the new generation.
     pub generation: u64,
-    /// When it was first asked for.
+    /// When the rebuild was requested first.
     pub begun_at: Timestamp,
-    /// How far it has come.
+    /// The current phase.
     pub phase: Phase,
-    /// Where the next page of the phase begins.
+    /// The token of the next page within the phase; absent at its first page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
-    /// What was done up to there.
+    /// The counts up to the checkpoint.
     pub counts: Counts,
-    /// Who works on it; nobody yet when it was only asked for.
+    /// The worker that holds the lease; absent until one claims it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
-    /// Who has not renewed the lease by then is taken to be dead.
+    /// When the lease expires. A worker that has not renewed it by then counts as crashed.
     pub leased_until: Timestamp,
-    /// Why the last attempt came to an end.
+    /// Why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
 
-/// The two halves of a rebuild.
+/// The two phases of a rebuild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Rows are made from the source.
+    /// Rows are built from the source.
     Copy,
-    /// The new rows are held against those that are live.
+    /// The new rows are compared with the live ones.
     Compare,
 }
 
-/// What a rebuild has done.
+/// The progress of a rebuild in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// Aggregates whose rows were made from the source.
+    /// Aggregates whose rows were built from the source.
     pub applied: u64,
-    /// Aggregates that nobody could read at their source when their page came.
+    /// Aggregates that were unreadable in the source.
     pub unreadable: u64,
-    /// Rows that were compared.
+    /// Live rows that were compared.
     pub compared: u64,
-    /// Rows that were behind the live ones, and were made again.
+    /// Rows that were behind the live ones, and were backfilled from the source.
     pub healed: u64,
-    /// Rows that tell of the same version something else than the live ones, or of nothing what those tell of.
+    /// Rows whose content differs from the live row of the same version, and live rows whose aggregate does not exist in the
+    /// source.
     pub different: u64,
 }
 
-/// How a view fares.
+/// The status of a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It is read and written, and nothing else.
+    /// No rebuild exists.
     Live,
-    /// A new generation is being made beside it.
+    /// A worker is building a new generation.
     Rebuilding,
-    /// A rebuild was begun, and nobody works on it. What is live is whole.
+    /// A rebuild was started, and no worker holds its lease. The live generation is complete.
     Failed,
 }
 
-/// Who works on a rebuild.
+/// The state of a rebuild's lease, as one worker sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// The one who asked; the control says so already.
-    Ours,
-    /// The one who asked, once the control has been changed into this.
-    Free(Box<Control>),
-    /// Somebody else, who is alive as far as one knows.
-    Theirs,
-    /// Nobody, for there is none.
-    Nothing,
+pub enum Lease {
+    /// The worker holds the lease.
+    Held,
+    /// The worker may take the lease, by storing this state.
+    Available(Box<ProjectionState>),
+    /// Another worker holds the lease, and it has not expired.
+    HeldByOther,
+    /// There is no rebuild.
+    None,
 }
 
-/// Why the generations cannot be swapped.
+/// Why a rollback is not possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoRollBack {
-    /// It is not the one that was live before.
-    #[error("this generation is not kept to go back to")]
+pub enum RollbackRejection {
+    /// The generation is not the one that was live before.
+    #[error("this generation is not retained")]
     NotKept,
-    /// Some may not have heard of the last switch yet.
-    #[error("the last switch was only a moment ago")]
-    Unsettled,
+    /// Some reader may not use the promoted generation yet; retry after [`PROPAGATED_AFTER`].
+    #[error("the last promotion is not propagated yet")]
+    NotPropagated,
 }
 
-impl Default for Control {
+impl Default for ProjectionState {
     fn default() -> Self {
         Self {
             revision: 0,
@@ -157,40 +158,40 @@ impl Default for Control {
     }
 }
 
-impl Control {
-    /// The generations that are kept, in no order that means anything.
+impl ProjectionState {
+    /// The generations that exist, in no particular order.
     #[must_use]
-    pub fn kept(&self) -> Vec<u64> {
+    pub fn retained(&self) -> Vec<u64> {
         let building = self.rebuild.as_ref().map(|it| it.generation);
         [Some(self.live), self.previous, building].into_iter().flatten().collect()
     }
 
-    /// The generations that a projector writes, in the order in which it must.
+    /// The generations that a projector must write, in order.
     ///
-    /// A reader moves from one generation to another at a switch, and must not find a row older there. So a row is written
-    /// first where readers will come to, and last where they come from: before a switch that is the live one, and for a
-    /// while after it the previous one, from which some still read.
+    /// At a promotion a reader moves from one generation to another, and must not find an older row there. So a row is written
+    /// last to the generation that readers come from. Before a promotion that is the live one; shortly after it, it is the
+    /// previous one, because some readers still use it.
     #[must_use]
-    pub fn written(&self, now: Timestamp) -> Vec<u64> {
-        let mut order = self.kept();
-        let last = if self.is_settled(now) { Some(self.live) } else { self.previous };
+    pub fn write_targets(&self, now: Timestamp) -> Vec<u64> {
+        let mut order = self.retained();
+        let last = if self.is_propagated(now) { Some(self.live) } else { self.previous };
         order.sort_by_key(|it| Some(*it) == last);
         order
     }
 
-    /// Whether everybody has heard of the last switch.
+    /// Whether every reader uses the live generation of this state.
     #[must_use]
-    pub fn is_settled(&self, now: Timestamp) -> bool {
-        self.settles_at().is_none_or(|at| at <= now)
+    pub fn is_propagated(&self, now: Timestamp) -> bool {
+        self.propagated_at().is_none_or(|at| at <= now)
     }
 
-    /// When everybody will have heard of it.
+    /// When every reader will use the live generation of this state; absent if there was no promotion.
     #[must_use]
-    pub fn settles_at(&self) -> Option<Timestamp> {
-        self.switched_at.map(|at| at + SETTLED_AFTER)
+    pub fn propagated_at(&self) -> Option<Timestamp> {
+        self.switched_at.map(|at| at + PROPAGATED_AFTER)
     }
 
-    /// How the view fares.
+    /// The status of the view.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Status {
         match &self.rebuild {
@@ -200,10 +201,10 @@ impl Control {
         }
     }
 
-    /// A rebuild is asked for: a new one, or the one that was given up. Nothing changes if one is under way.
+    /// Starts a rebuild, or continues an abandoned one. Returns nothing if one is running.
     #[must_use]
-    pub fn begun(&self, now: Timestamp) -> Option<Self> {
-        let leased_until = now + LEASE;
+    pub fn start_rebuild(&self, now: Timestamp) -> Option<Self> {
+        let leased_until = now + LEASE_DURATION;
         let next = match (self.status(now), &self.rebuild) {
             (Status::Rebuilding, _) => return None,
             (Status::Failed | Status::Live, Some(rebuild)) => Self {
@@ -233,49 +234,51 @@ impl Control {
         Some(next.revised())
     }
 
-    /// Whether this worker may go on with the rebuild.
+    /// Claims the lease of the rebuild for a worker.
     ///
-    /// A worker that comes again under the same name has died in between: nobody else bears it.
+    /// A worker that returns under the same name after its lease expired has crashed in between, so it claims the lease again.
     #[must_use]
-    pub fn claimed(&self, worker: &str, now: Timestamp) -> Claim {
-        let Some(rebuild) = &self.rebuild else { return Claim::Nothing };
+    pub fn claim(&self, worker: &str, now: Timestamp) -> Lease {
+        let Some(rebuild) = &self.rebuild else { return Lease::None };
         let is_ours = rebuild.worker.as_deref() == Some(worker);
         let is_alive = rebuild.leased_until > now;
         match &rebuild.worker {
-            Some(_) if is_ours && is_alive => Claim::Ours,
-            Some(_) if !is_ours && is_alive => Claim::Theirs,
-            Some(_) | None => Claim::Free(Box::new(self.with(|it| {
+            Some(_) if is_ours && is_alive => Lease::Held,
+            Some(_) if !is_ours && is_alive => Lease::HeldByOther,
+            Some(_) | None => Lease::Available(Box::new(self.with(|it| {
                 it.worker = Some(worker.to_owned());
-                it.leased_until = now + LEASE;
+                it.leased_until = now + LEASE_DURATION;
                 it.failure = None;
             }))),
         }
     }
 
-    /// A page of the phase is done; `next` is where the one after it begins, nothing at the phase's end.
+    /// Stores a finished page. `next` is the token of the following page; without one the phase ends.
     #[must_use]
-    pub fn paged(&self, counts: Counts, next: Option<String>, now: Timestamp) -> Self {
+    pub fn checkpoint(&self, counts: Counts, next: Option<String>, now: Timestamp) -> Self {
         self.with(|it| {
             it.phase = if next.is_some() { it.phase } else { Phase::Compare };
             it.checkpoint = next;
             it.counts = counts;
-            it.leased_until = now + LEASE;
+            it.leased_until = now + LEASE_DURATION;
         })
     }
 
-    /// The worker gives up, for now or for good: whoever comes next need not wait for its lease to end.
+    /// Releases the lease after a failure, so that the next worker need not wait until it expires.
     #[must_use]
-    pub fn given_up(&self, failure: String, now: Timestamp) -> Self {
+    pub fn abandon(&self, failure: String, now: Timestamp) -> Self {
         self.with(|it| {
             it.leased_until = now;
             it.failure = Some(failure);
         })
     }
 
-    /// The new generation is live, and the one before it is kept. An older one is dropped: nobody has read it for long.
+    /// Makes the new generation live and retains the one before it. An older one is dropped; no reader has used it for long.
+    ///
+    /// Returns nothing until the last promotion is propagated.
     #[must_use]
-    pub fn switched(&self, counts: Counts, now: Timestamp) -> Option<Self> {
-        let rebuild = self.rebuild.as_ref().filter(|_| self.is_settled(now))?;
+    pub fn promote(&self, counts: Counts, now: Timestamp) -> Option<Self> {
+        let rebuild = self.rebuild.as_ref().filter(|_| self.is_propagated(now))?;
         let next = Self {
             live: rebuild.generation,
             previous: Some(self.live),
@@ -287,20 +290,20 @@ impl Control {
         Some(next.revised())
     }
 
-    /// The previous generation, named by its number, is live again; nothing changes if it is already.
+    /// Makes the previous generation, given by its number, live again. Returns nothing if it is live already.
     ///
     /// # Errors
     ///
-    /// If it is not the previous one, or some may not have heard of the last switch yet.
-    pub fn rolled_back(&self, to: u64, now: Timestamp) -> Result<Option<Self>, NoRollBack> {
+    /// [`RollbackRejection`], if it is not the previous generation, or the last promotion is not propagated yet.
+    pub fn roll_back(&self, to: u64, now: Timestamp) -> Result<Option<Self>, RollbackRejection> {
         if self.live == to {
             return Ok(None);
         }
         if self.previous != Some(to) {
-            return Err(NoRollBack::NotKept);
+            return Err(RollbackRejection::NotKept);
         }
-        if !self.is_settled(now) {
-            return Err(NoRollBack::Unsettled);
+        if !self.is_propagated(now) {
+            return Err(RollbackRejection::NotPropagated);
         }
         let next =
             Self { live: to, previous: Some(self.live), switched_at: Some(now), ..self.clone() };
@@ -320,70 +323,73 @@ impl Control {
     }
 }
 
-/// Keeps the control of one view, and what its projectors say of themselves.
+/// Stores the state of one projection, and the lag that its projectors report.
 ///
 /// An implementation must
-/// - show to a read whatever was written before it began;
-/// - change the control only if its revision is the one before, and recognise its own change when the answer was lost;
-/// - never let a mark and a change get in each other's way;
-/// - sweep away rows of no other generations than it was told to, and end.
+/// - return everything that was written before a read began;
+/// - update the state only if its revision is the next one, and recognise its own update if the response was lost;
+/// - never let a lag report and an update overwrite each other;
+/// - delete only rows of the generations that it is told to delete, and end.
 ///
 /// `conformance` checks all of these.
-pub trait Controls {
-    /// Reads the control, and how far the view is behind.
+pub trait ProjectionStateStore {
+    /// Reads the state and the lag of the projection.
     ///
     /// # Errors
     ///
-    /// Fails when the table cannot be read.
-    fn control(&self) -> impl Future<Output = Result<(Control, Lag), ViewError>> + Send;
+    /// If the table can't be read.
+    fn state(&self) -> impl Future<Output = Result<(ProjectionState, Lag), ViewError>> + Send;
 
-    /// Writes the next revision of the control; answers whether it is the one that counts.
+    /// Writes the next revision of the state; returns whether it was stored, `false` if another writer was first.
     ///
     /// # Errors
     ///
-    /// Fails when the table cannot be written; the same call may be made again.
-    fn change(&self, next: &Control) -> impl Future<Output = Result<bool, ViewError>> + Send;
-
-    /// Notes how a projector fares.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the table cannot be written; the next mark will do.
-    fn mark(&self, mark: &Mark) -> impl Future<Output = Result<(), ViewError>> + Send;
-
-    /// Deletes, on one page of the table, what belongs to generations up to `newest` that are not `kept`. Answers where the
-    /// next page begins.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the table cannot be written; the same call may be made again.
-    fn sweep(
+    /// If the table can't be written; the same call may be made again.
+    fn update_state(
         &self,
-        kept: &[u64],
+        next: &ProjectionState,
+    ) -> impl Future<Output = Result<bool, ViewError>> + Send;
+
+    /// Stores what a projector reports about its lag.
+    ///
+    /// # Errors
+    ///
+    /// If the table can't be written; the next report replaces this one.
+    fn report_lag(&self, mark: &LagReport) -> impl Future<Output = Result<(), ViewError>> + Send;
+
+    /// Deletes, on one page of the table, the rows of generations up to `newest` that are not in `kept`. Returns the token of
+    /// the next page.
+    ///
+    /// # Errors
+    ///
+    /// If the table can't be written; the same call may be made again.
+    fn collect_garbage(
+        &self,
+        retained: &[u64],
         newest: u64,
         after: Option<&str>,
     ) -> impl Future<Output = Result<Option<String>, ViewError>> + Send;
 }
 
-/// Keeps several generations of one view.
+/// Stores several generations of one view.
 ///
 /// An implementation must
-/// - keep the rows and the indexes of each generation apart;
-/// - list every row of a generation that was there when the first page was asked for, as it is or was since.
+/// - keep the rows and the indexes of the generations apart;
+/// - list every row of a generation that existed when the first page was read, in that version or a later one.
 ///
 /// `conformance` checks both.
-pub trait Generations<R: Row>: Controls + Sync {
-    /// One generation, as a view of its own.
+pub trait Generations<R: Row>: ProjectionStateStore + Sync {
+    /// One generation as a view.
     type View: View<R> + Send + Sync;
 
     /// The view of one generation.
     fn generation(&self, number: u64) -> Self::View;
 
-    /// Reads a page of a generation's rows, whatever their order; `after` is the `next` of the page before.
+    /// Reads a page of a generation's rows, in no particular order. `after` is the `next` of the previous page.
     ///
     /// # Errors
     ///
-    /// Fails when the table cannot be read.
+    /// If the table can't be read.
     fn rows(
         &self,
         generation: u64,
@@ -391,22 +397,22 @@ pub trait Generations<R: Row>: Controls + Sync {
     ) -> impl Future<Output = Result<RowsPage<R>, ViewError>> + Send;
 }
 
-/// Some rows of a generation.
+/// A page of a generation's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowsPage<R> {
-    /// The rows; a page may be empty, and not the last.
-    pub rows: Vec<Listed<R>>,
-    /// Where the next page begins; nothing after the last.
+    /// The rows. A page may be empty without being the last.
+    pub rows: Vec<ListedRow<R>>,
+    /// The token of the next page; absent on the last page.
     pub next: Option<String>,
 }
 
-/// A row of a generation.
+/// One row of a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed<R> {
-    /// The aggregate's id.
+pub struct ListedRow<R> {
+    /// The id of the aggregate.
     pub id: String,
-    /// The aggregate's version that it shows.
+    /// The version of the aggregate that the row shows.
     pub version: u64,
-    /// The row, if it can be read.
+    /// The row; absent if it is unreadable.
     pub row: Option<R>,
 }

@@ -5,10 +5,7 @@ pub mod conformance;
 pub mod cursor;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
-pub mod follow;
 pub mod generation;
-#[cfg(feature = "conformance")]
-pub mod kit;
 pub mod lag;
 pub mod live;
 pub mod memory;
@@ -16,5 +13,7 @@ pub mod page;
 pub mod parts;
 pub mod projector;
 pub mod rebuild;
+#[cfg(feature = "conformance")]
+pub mod test_support;
 pub mod view;
 pub mod wait;

@@ -1,4 +1,4 @@
-//! Reads whichever generation is live.
+//! Reads the live generation of a view.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use crate::view::{Positioned, Range, Reader, Row, Versioned, ViewError};
 
 /// A reader of the live generation, for queries.
 ///
-/// It looks up which one that is once a second. That is safe, since the one that was live before is kept as fresh; see
+/// It looks up the live generation once a second. That is safe, because the previous generation stays up to date; see
 /// [`generation`](crate::generation).
 #[derive(Debug)]
 pub struct Live<G, C> {
@@ -21,13 +21,13 @@ pub struct Live<G, C> {
 impl<G, C: Fn() -> Timestamp + Sync> Live<G, C> {
     /// Reads from these generations.
     ///
-    /// The clock must be one that goes on while the process stands still, as an `Instant` need not: a function that was
-    /// frozen for an hour has missed a switch, or two.
+    /// The clock must continue while the process is frozen, which an `Instant` need not do. A function that was frozen for an
+    /// hour may have missed several promotions.
     pub fn new(views: G, clock: C) -> Self {
         Self { views, clock, known: Mutex::default() }
     }
 
-    /// All generations, for whoever asks how they fare.
+    /// All generations, for queries of the projection's state.
     pub fn generations(&self) -> &G {
         &self.views
     }
@@ -37,17 +37,17 @@ impl<G, C: Fn() -> Timestamp + Sync> Live<G, C> {
         G: Generations<R>,
     {
         let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // From before the read: what is read may change while the answer is under way.
+        // Take the time before the read, because the state may change while the response is on its way.
         let now = (self.clock)();
-        // A clock that was set back says nothing of how old this is.
+        // If the clock jumped backwards, the cached value has no known age.
         if let Some((live, read_at)) = known
             && (read_at..read_at.saturating_add(CACHE).unwrap_or(read_at)).contains(&now)
         {
             return Ok(self.views.generation(live));
         }
-        let (control, _) = self.views.control().await?;
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((control.live, now));
-        Ok(self.views.generation(control.live))
+        let (state, _) = self.views.state().await?;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((state.live, now));
+        Ok(self.views.generation(state.live))
     }
 }
 

@@ -1,31 +1,31 @@
-//! Views for tests, examples and simulation: nothing outlives the process.
+//! In-memory views for tests, examples and simulation.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::generation::{Control, Controls, Generations, Listed, RowsPage};
-use crate::lag::{Lag, Mark};
+use crate::generation::{Generations, ListedRow, ProjectionState, ProjectionStateStore, RowsPage};
+use crate::lag::{Lag, LagReport};
 use crate::parts::{Composite, Parts};
 use crate::view::{Order, Positioned, Range, Reader, Row, Versioned, View, ViewError};
 
-/// Few, so that a test of a handful of rows reads several pages.
+/// A small page, so that a test with a few rows reads several pages.
 const ROWS_PER_PAGE: usize = 10;
 
-/// Keeps rows in memory. A clone shows the same rows.
+/// Stores rows in memory. Clones share the same rows.
 #[derive(Clone, Debug)]
 pub struct MemoryView<R> {
     inner: Arc<Mutex<Inner<R>>>,
     generation: u64,
 }
 
-/// Keeps several generations of a view in memory. A clone shows the same ones.
+/// Stores several generations of a view in memory. Clones share the same rows.
 #[derive(Clone, Debug)]
 pub struct MemoryGenerations<R> {
     inner: Arc<Mutex<Inner<R>>>,
 }
 
-/// Rows in parts, in memory. A clone shows the same rows.
+/// Stores rows in parts in memory. Clones share the same rows.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryParts {
     rows: Arc<Mutex<BTreeMap<String, Composite>>>,
@@ -34,13 +34,13 @@ pub struct MemoryParts {
 #[derive(Debug)]
 struct Inner<R> {
     rows: BTreeMap<(u64, String), Versioned<R>>,
-    control: Control,
+    state: ProjectionState,
     lag: Lag,
 }
 
 impl<R> Default for Inner<R> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), control: Control::default(), lag: Lag::default() }
+        Self { rows: BTreeMap::new(), state: ProjectionState::default(), lag: Lag::default() }
     }
 }
 
@@ -75,7 +75,7 @@ impl<R: Clone> MemoryView<R> {
 }
 
 impl<R: Clone> MemoryGenerations<R> {
-    /// The numbers of all generations that have a row, dropped ones included.
+    /// The numbers of all generations that have a row, including dropped ones.
     #[must_use]
     pub fn numbers(&self) -> Vec<u64> {
         let mut numbers: Vec<u64> = self.lock().rows.keys().map(|(number, _)| *number).collect();
@@ -123,7 +123,7 @@ impl<R: Row> Reader<R> for MemoryView<R> {
 }
 
 impl<R: Row> View<R> for MemoryView<R> {
-    async fn advance(&self, id: &str, version: u64, row: &R) -> Result<bool, ViewError> {
+    async fn upsert_if_newer(&self, id: &str, version: u64, row: &R) -> Result<bool, ViewError> {
         let mut inner = self.lock();
         if inner.rows.get(&self.key(id)).is_some_and(|known| known.version >= version) {
             return Ok(false);
@@ -133,26 +133,26 @@ impl<R: Row> View<R> for MemoryView<R> {
     }
 }
 
-impl<R: Row> Controls for MemoryGenerations<R> {
-    async fn control(&self) -> Result<(Control, Lag), ViewError> {
+impl<R: Row> ProjectionStateStore for MemoryGenerations<R> {
+    async fn state(&self) -> Result<(ProjectionState, Lag), ViewError> {
         let inner = self.lock();
-        Ok((inner.control.clone(), inner.lag.clone()))
+        Ok((inner.state.clone(), inner.lag.clone()))
     }
 
-    async fn change(&self, next: &Control) -> Result<bool, ViewError> {
+    async fn update_state(&self, next: &ProjectionState) -> Result<bool, ViewError> {
         let mut inner = self.lock();
-        if inner.control.revision + 1 == next.revision {
-            inner.control = next.clone();
+        if inner.state.revision + 1 == next.revision {
+            inner.state = next.clone();
         }
-        Ok(inner.control == *next)
+        Ok(inner.state == *next)
     }
 
-    async fn mark(&self, mark: &Mark) -> Result<(), ViewError> {
-        self.lock().lag.take(mark);
+    async fn report_lag(&self, mark: &LagReport) -> Result<(), ViewError> {
+        self.lock().lag.merge(mark);
         Ok(())
     }
 
-    async fn sweep(
+    async fn collect_garbage(
         &self,
         kept: &[u64],
         newest: u64,
@@ -176,10 +176,10 @@ impl<R: Row> Generations<R> for MemoryGenerations<R> {
         let begin = after.map_or(Bound::Included(key("")), |after| Bound::Excluded(key(after)));
         let end = Bound::Excluded((generation + 1, String::new()));
         let rows = inner.rows.range((begin, end)).take(ROWS_PER_PAGE);
-        let rows: Vec<Listed<R>> = rows
+        let rows: Vec<ListedRow<R>> = rows
             .map(|((_, id), it)| {
                 let (id, row) = (id.clone(), Some(it.row.clone()));
-                Listed { id, version: it.version, row }
+                ListedRow { id, version: it.version, row }
             })
             .collect();
         let next = rows.last().filter(|_| rows.len() == ROWS_PER_PAGE).map(|it| it.id.clone());
@@ -188,7 +188,7 @@ impl<R: Row> Generations<R> for MemoryGenerations<R> {
 }
 
 impl Parts for MemoryParts {
-    async fn advance_part<P: Row>(
+    async fn upsert_part_if_newer<P: Row>(
         &self,
         id: &str,
         part: &'static str,

@@ -6,20 +6,20 @@ use futures::future::try_join_all;
 
 use crate::view::{Order, Positioned, Range, Reader, Row, ViewError};
 
-/// Which list to read, and from where.
+/// Which list to read, and where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listing<'a> {
-    /// Name of the index.
+    /// The name of the index.
     pub index: &'static str,
-    /// Name of its partition attribute.
+    /// The name of its partition attribute.
     pub attribute: &'static str,
-    /// The partitions that make up the list: one per state, say, so that no single one holds every row.
+    /// The partitions that form the list: one per state, for example, so that no single partition holds every row.
     pub partitions: &'a [&'a str],
-    /// Which end comes first.
+    /// The order of the list.
     pub order: Order,
-    /// Begin behind this position.
+    /// The position after which to begin; absent for the first page.
     pub after: Option<&'a str>,
-    /// Rows in a page, at least 1.
+    /// The number of rows in a page, at least 1.
     pub limit: usize,
 }
 
@@ -36,12 +36,12 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// A page, and where the next one begins.
+/// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<R> {
     /// The rows.
     pub rows: Vec<Positioned<R>>,
-    /// Position of the last row, if there is more behind it.
+    /// The position of the last row, if more rows follow.
     pub next: Option<String>,
 }
 
@@ -49,13 +49,13 @@ pub struct Page<R> {
 ///
 /// # Errors
 ///
-/// Fails when the view cannot be read.
+/// If the view can't be read.
 pub async fn read<R: Row>(
     view: &impl Reader<R>,
     listing: Listing<'_>,
 ) -> Result<Page<R>, ViewError> {
     let reads = listing.partitions.iter().map(|partition| {
-        // One more than the page, to know whether there is another.
+        // One row more than the page, to find out whether another page follows.
         view.list(listing.range(partition, listing.limit + 1))
     });
     let mut rows: Vec<_> = try_join_all(reads).await?.into_iter().flatten().collect();
@@ -66,7 +66,7 @@ pub async fn read<R: Row>(
         };
         places.then(b.version.cmp(&a.version))
     });
-    // A row that moves to another partition while they are read is seen twice: the newer is enough.
+    // A row that moves to another partition during the reads appears twice: keep the newer one.
     rows.dedup_by(|a, b| a.position == b.position);
     let more = rows.len() > listing.limit;
     rows.truncate(listing.limit);
@@ -74,11 +74,11 @@ pub async fn read<R: Row>(
     Ok(Page { rows, next })
 }
 
-/// Counts the rows of each partition of an index, each up to `limit`: counting reads what it counts.
+/// Counts the rows of each partition of an index, each up to `limit`. Counting costs as much as reading.
 ///
 /// # Errors
 ///
-/// Fails when the view cannot be read.
+/// If the view can't be read.
 pub async fn counts<R: Row>(
     view: &impl Reader<R>,
     listing: Listing<'_>,

@@ -1,12 +1,11 @@
-//! Rows that tell of several aggregates, under a key of their own.
+//! Rows that combine several aggregates under one key.
 //!
-//! Such a row has a part for each aggregate that it tells of, and each part has that aggregate's version. A part is
-//! written by one conditional update that looks at nothing but its own version. So events of different aggregates may come
-//! in any order and at once, and none takes back what another has written; and nothing is read to write.
+//! Such a row has one part for each aggregate, and each part has the version of its aggregate. A part is written by one
+//! update that is conditional on the version of this part only. So events of different aggregates may arrive in any order
+//! and concurrently without overwriting each other, and a write needs no read.
 //!
-//! An event belongs to a row if it bears the row's key: a bill's event names the order that it is for, say. Events that
-//! come before the row's own aggregate has told of itself are kept; whether a row with some parts missing is shown is for
-//! the query to say.
+//! An event belongs to a row if it carries the row's key; an event of a bill, for example, names the order of the bill.
+//! A part may arrive before the part of the row's own aggregate. The query decides whether to return an incomplete row.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +17,16 @@ use crate::view::{Row, Versioned, ViewError};
 /// A row in parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Composite {
-    /// What is known, by the name of the part.
+    /// The parts that exist, by name.
     pub parts: BTreeMap<String, Versioned<Value>>,
 }
 
 impl Composite {
-    /// A part, if it is there.
+    /// Returns one part, if it exists.
     ///
     /// # Errors
     ///
-    /// If it can't be read.
+    /// If the part is unreadable.
     pub fn part<P: DeserializeOwned>(&self, name: &str) -> Result<Option<Versioned<P>>, ViewError> {
         let Some(Versioned { version, row }) = self.parts.get(name) else { return Ok(None) };
         let row = P::deserialize(row).map_err(|error| ViewError::Corrupt(Box::new(error)))?;
@@ -35,24 +34,24 @@ impl Composite {
     }
 }
 
-/// Keeps rows in parts.
+/// Stores rows in parts.
 ///
 /// An implementation must
-/// - never let a part go back to an older version, whoever writes at once;
-/// - leave the other parts as they are, and need none of them;
-/// - show a part that was advanced to the next `get_parts`.
+/// - never replace a part by an older version, also under concurrent writes;
+/// - leave the other parts unchanged, and require none of them;
+/// - return a part that was upserted before `get_parts` began.
 ///
 /// `conformance` checks all of these.
 pub trait Parts {
-    /// Writes a part unless the row shows this version of it or a newer one; answers whether it was written.
+    /// Upserts a part unless the row has this version of the part or a newer one; returns whether it was written.
     ///
-    /// `part` is a name of the program's, such as `bill`, and never a client's. The part's index attributes become the
-    /// row's: let no two parts name the same.
+    /// `part` is a name that the program defines, such as `bill`, never one from a client. The index attributes of the part
+    /// become those of the row, so no two parts may use the same attribute.
     ///
     /// # Errors
     ///
-    /// Fails when the view cannot be written; the same call may be made again.
-    fn advance_part<P: Row>(
+    /// If the view can't be written; the same call may be made again.
+    fn upsert_part_if_newer<P: Row>(
         &self,
         id: &str,
         part: &'static str,
@@ -60,10 +59,10 @@ pub trait Parts {
         row: &P,
     ) -> impl Future<Output = Result<bool, ViewError>> + Send;
 
-    /// Reads a row, whatever parts of it are there; one of which there is none has none.
+    /// Reads a row with the parts that exist. A row that does not exist has no parts.
     ///
     /// # Errors
     ///
-    /// Fails when the view cannot be read.
+    /// If the view can't be read.
     fn get_parts(&self, id: &str) -> impl Future<Output = Result<Composite, ViewError>> + Send;
 }

@@ -1,46 +1,46 @@
-//! Online rebuild: a new generation from the source, beside the live one, while writes and queries go on.
+//! Online rebuild: builds a new generation from the source while writes and queries continue.
 //!
-//! `begin` names the new generation, from when on the projectors write to it; `work` makes its rows from the source,
-//! compares them with the live ones, and switches. Why nothing is missed is told in [`generation`](crate::generation).
+//! `begin` creates the new generation, and from then on projectors write it. `work` builds its rows from the source,
+//! compares them with the live rows, and promotes it. [`generation`](crate::generation) explains why no change is lost.
 //!
-//! Where it can die, and what is left:
+//! Crash points, and what remains:
 //!
-//! - before `begin` has written the control: nothing has begun;
-//! - after it, or between two pages: the lease ends, the status says `failed`, and whoever comes next goes on from the
-//!   last checkpoint. A page that was half done is done again; its rows only move forward;
-//! - at the switch: it is one write, done or not done;
-//! - after it: rows of a dropped generation lie about, and the next worker sweeps them away. Nobody reads them.
+//! - before `begin` has stored the state: no rebuild was started;
+//! - after it, or between two pages: the lease expires, the status is `failed`, and the next worker continues from the last
+//!   checkpoint. It repeats an incomplete page, which overwrites no newer row;
+//! - at the promotion: it is one write, stored or not;
+//! - after it: rows of a dropped generation remain, which no query reads. The next worker deletes them.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use saga::Failure;
+use service_error::ServiceError;
 
 use crate::generation::{
-    Claim, Control, Controls, Counts, Generations, Listed, NoRollBack, Phase, Rebuild, RowsPage,
-    Status,
+    Counts, Generations, Lease, ListedRow, Phase, ProjectionState, ProjectionStateStore, Rebuild,
+    RollbackRejection, RowsPage, Status,
 };
-use crate::lag::{Lag, Mark};
+use crate::lag::{Lag, LagReport};
 use crate::view::{Row, Versioned, View, ViewError};
 
-/// Rows on their way at once: a rebuild must not be slow, nor take the table from those who work with it.
-const AT_ONCE: usize = 8;
-/// So often a race for the control may be lost before the caller is told to come back.
-const ATTEMPTS_MAX: usize = 5;
+/// How many rows are written concurrently: fast enough, without using up the table's capacity.
+const CONCURRENCY: usize = 8;
+/// How many times an update of the state is tried against other writers before the caller must retry.
+const MAX_ATTEMPTS: usize = 5;
 
-/// What a view is made from, read whole.
+/// The source of a view, read as a whole.
 ///
 /// An implementation must
-/// - name every aggregate that was there when the first page was asked for;
-/// - show what was committed before a read began.
-pub trait Source<R>: Sync {
-    /// Reads a page of aggregates, folded into rows; `after` is the `next` of the page before, by whoever it was read.
+/// - return every aggregate that existed when the first page was read;
+/// - return everything that was committed before a read began.
+pub trait RebuildSource<R>: Sync {
+    /// Reads a page of aggregates, folded into rows. `after` is the `next` of the previous page, whichever worker read it.
     ///
     /// # Errors
     ///
-    /// Fails when the source cannot be read.
+    /// If the source can't be read.
     fn page(
         &self,
         after: Option<&str>,
@@ -50,260 +50,270 @@ pub trait Source<R>: Sync {
     ///
     /// # Errors
     ///
-    /// Fails when the source cannot be read.
-    fn load(&self, id: &str) -> impl Future<Output = Result<Told<R>, SourceError>> + Send;
+    /// If the source can't be read.
+    fn load(&self, id: &str) -> impl Future<Output = Result<SourceRow<R>, SourceError>> + Send;
 }
 
-/// Some aggregates of a source.
+/// A page of a source's aggregates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourcePage<R> {
-    /// Their ids, and what is told of them; a page may be empty, and not the last.
-    pub told: Vec<(String, Told<R>)>,
-    /// Where the next page begins; nothing after the last.
+    /// The ids and rows of the aggregates. A page may be empty without being the last.
+    pub rows: Vec<(String, SourceRow<R>)>,
+    /// The token of the next page; absent on the last page.
     pub next: Option<String>,
 }
 
-/// What a source tells of an aggregate.
+/// The row of one aggregate in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told<R> {
-    /// What a view shows of it.
+pub enum SourceRow<R> {
+    /// The row that the view should contain.
     Row(Versioned<R>),
-    /// There is nothing to show.
-    Nothing,
-    /// Nobody can read it, for this reason.
+    /// The aggregate does not exist, or has no row.
+    Absent,
+    /// The aggregate is unreadable, for this reason.
     Unreadable(String),
 }
 
-/// The source did not answer; ask again.
+/// The source did not respond; retry.
 #[derive(Debug, thiserror::Error)]
-#[error("source did not answer")]
+#[error("source did not respond")]
 pub struct SourceError(#[source] pub Box<dyn StdError + Send + Sync>);
 
-/// How far a view and its rebuild are.
+/// The progress of a view and its rebuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// How the view fares.
+    /// The status of the view.
     pub status: Status,
-    /// Generation that queries read.
+    /// The generation that queries read.
     pub live: u64,
-    /// Generation that is kept to go back to.
+    /// The generation that is retained for a rollback.
     pub previous: Option<u64>,
-    /// The rebuild that is under way, or was given up.
+    /// The rebuild that is running, or was abandoned.
     pub rebuild: Option<Rebuild>,
-    /// What this rebuild has done so far, or the last one has done in all.
+    /// The counts of this rebuild so far, or of the last finished one.
     pub counts: Counts,
-    /// When queries were last pointed to another generation.
+    /// When queries were last switched to another generation.
     pub switched_at: Option<Timestamp>,
-    /// Seconds by which the view is behind its source.
+    /// How many seconds the view is behind its source.
     pub lag_seconds: u64,
 }
 
 impl Progress {
-    /// What the table tells.
+    /// The progress that a projection's state and lag describe.
     #[must_use]
-    pub fn of(control: Control, lag: &Lag, now: Timestamp) -> Self {
+    pub fn of(state: ProjectionState, lag: &Lag, now: Timestamp) -> Self {
         Self {
-            status: control.status(now),
-            live: control.live,
-            previous: control.previous,
-            counts: control.rebuild.as_ref().map_or(control.counts, |it| it.counts),
-            rebuild: control.rebuild,
-            switched_at: control.switched_at,
+            status: state.status(now),
+            live: state.live,
+            previous: state.previous,
+            counts: state.rebuild.as_ref().map_or(state.counts, |it| it.counts),
+            rebuild: state.rebuild,
+            switched_at: state.switched_at,
             lag_seconds: lag.seconds(now),
         }
     }
 }
 
-/// What became of a worker's work.
+/// The result of a worker's run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worked {
-    /// Nothing is left to do, by whomever it was done.
+pub enum WorkOutcome {
+    /// No work is left, whichever worker did it.
     Done,
-    /// Another worker is at it.
-    Elsewhere,
+    /// Another worker holds the lease.
+    LeasedElsewhere,
 }
 
-/// Why a rebuild has come to a halt.
+/// Why a rebuild stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// The view's table did not answer, or is unreadable.
+    /// The view's table did not respond, or a row is unreadable.
     #[error(transparent)]
     View(#[from] ViewError),
-    /// The source did not answer.
+    /// The source did not respond.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A row is shown of what the source does not tell in words that can be read: it would be lost.
-    #[error("`{id}` is shown, and unreadable at its source: {cause}")]
+    /// A live row's aggregate is unreadable in the source: promoting the new generation would lose the row.
+    #[error("`{id}` has a live row, and is unreadable in the source: {cause}")]
     Unreadable {
-        /// The aggregate.
+        /// The id of the aggregate.
         id: String,
-        /// What is wrong with it.
+        /// Why it is unreadable.
         cause: String,
     },
 }
 
-/// Why the generations were not swapped.
+/// Why a rollback failed.
 #[derive(Debug, thiserror::Error)]
-pub enum RollBackError {
-    /// A rule says no.
+pub enum RollbackError {
+    /// A rule rejects the rollback.
     #[error(transparent)]
-    Refused(#[from] NoRollBack),
-    /// The view's table did not answer.
+    Refused(#[from] RollbackRejection),
+    /// The view's table did not respond.
     #[error(transparent)]
     View(#[from] ViewError),
 }
 
-/// What it means for the caller of a function.
-impl From<RebuildError> for Failure {
+/// What the error means for the caller of a function.
+impl From<RebuildError> for ServiceError {
     fn from(error: RebuildError) -> Self {
         match error {
             RebuildError::View(error) => error.into(),
-            RebuildError::Source(_) => Self::transient("the view's source can't be reached", error),
-            RebuildError::Unreadable { .. } => Self::broken(error),
+            RebuildError::Source(_) => {
+                Self::transient("the source of the view can't be reached", error)
+            }
+            RebuildError::Unreadable { .. } => Self::permanent(error),
         }
     }
 }
 
-/// What it means for the caller of a function.
-impl From<RollBackError> for Failure {
-    fn from(error: RollBackError) -> Self {
+/// What the error means for the caller of a function.
+impl From<RollbackError> for ServiceError {
+    fn from(error: RollbackError) -> Self {
         match error {
-            RollBackError::Refused(reason @ NoRollBack::NotKept) => {
+            RollbackError::Refused(reason @ RollbackRejection::NotKept) => {
                 Self::rejected("conflict", reason.to_string())
             }
-            RollBackError::Refused(reason @ NoRollBack::Unsettled) => {
-                Self::transient("the last switch was only a moment ago", reason)
+            RollbackError::Refused(reason @ RollbackRejection::NotPropagated) => {
+                Self::transient("the last promotion is not propagated yet", reason)
             }
-            RollBackError::View(error) => error.into(),
+            RollbackError::View(error) => error.into(),
         }
     }
 }
 
-/// Tells how far a view and its rebuild are.
+/// Reads the progress of a view and its rebuild.
 ///
 /// # Errors
 ///
-/// Fails when the view's table cannot be read.
-pub async fn progress(views: &impl Controls, now: Timestamp) -> Result<Progress, ViewError> {
-    let (control, lag) = views.control().await?;
-    Ok(Progress::of(control, &lag, now))
+/// If the view's table can't be read.
+pub async fn progress(
+    views: &impl ProjectionStateStore,
+    now: Timestamp,
+) -> Result<Progress, ViewError> {
+    let (state, lag) = views.state().await?;
+    Ok(Progress::of(state, &lag, now))
 }
 
-/// Begins a rebuild, or takes up one that was given up; one that is under way is left alone. Somebody must [`work`] then.
+/// Starts a rebuild, or continues an abandoned one; a running one is unchanged. A worker must then call [`work`].
 ///
 /// # Errors
 ///
-/// Fails when the view's table does not answer; the same call may be made again.
-pub async fn begin(views: &impl Controls, now: Timestamp) -> Result<Progress, ViewError> {
-    for _ in 0..ATTEMPTS_MAX {
-        let (control, lag) = views.control().await?;
-        let Some(next) = control.begun(now) else { return Ok(Progress::of(control, &lag, now)) };
-        if views.change(&next).await? {
+/// If the view's table does not respond; the same call may be made again.
+pub async fn begin(
+    views: &impl ProjectionStateStore,
+    now: Timestamp,
+) -> Result<Progress, ViewError> {
+    for _ in 0..MAX_ATTEMPTS {
+        let (state, lag) = views.state().await?;
+        let Some(next) = state.start_rebuild(now) else {
+            return Ok(Progress::of(state, &lag, now));
+        };
+        if views.update_state(&next).await? {
             return Ok(Progress::of(next, &lag, now));
         }
     }
-    Err(raced())
+    Err(lost_every_race())
 }
 
-/// Makes the previous generation, named by its number, live again. Asked twice, it does so once.
+/// Makes the previous generation, given by its number, live again. Idempotent.
 ///
 /// # Errors
 ///
-/// If it is not kept, or the last switch was only a moment ago; or the view's table does not answer.
+/// If the generation is not retained, the last promotion is not propagated yet, or the view's table does not respond.
 pub async fn roll_back(
-    views: &impl Controls,
+    views: &impl ProjectionStateStore,
     to: u64,
     now: Timestamp,
-) -> Result<Progress, RollBackError> {
-    for _ in 0..ATTEMPTS_MAX {
-        let (control, lag) = views.control().await?;
-        let Some(next) = control.rolled_back(to, now)? else {
-            return Ok(Progress::of(control, &lag, now));
+) -> Result<Progress, RollbackError> {
+    for _ in 0..MAX_ATTEMPTS {
+        let (state, lag) = views.state().await?;
+        let Some(next) = state.roll_back(to, now)? else {
+            return Ok(Progress::of(state, &lag, now));
         };
-        if views.change(&next).await? {
+        if views.update_state(&next).await? {
             return Ok(Progress::of(next, &lag, now));
         }
     }
-    Err(raced().into())
+    Err(lost_every_race().into())
 }
 
-/// Works on the rebuild that was begun until it is done, and sweeps away what is dropped.
+/// Runs the started rebuild to its end, and deletes the rows of dropped generations.
 ///
-/// `worker` names this attempt and its repetitions, so that a repetition need not wait for its own lease to end.
+/// `worker` names this attempt and its retries, so that a retry need not wait for its own lease to expire.
 ///
 /// # Errors
 ///
-/// If it can't go on; the status says `failed` at once, and the same call goes on from the last checkpoint.
+/// If the rebuild can't continue. The status is then `failed`, and the same call continues from the last checkpoint.
 pub async fn work<R: Row>(
     views: &impl Generations<R>,
-    source: &impl Source<R>,
+    source: &impl RebuildSource<R>,
     worker: &str,
     clock: impl Fn() -> Timestamp,
-) -> Result<Worked, RebuildError> {
+) -> Result<WorkOutcome, RebuildError> {
     loop {
         match step(views, source, worker, &clock).await {
             Ok(None) => {}
             Ok(Some(worked)) => return Ok(worked),
             Err(error) => {
-                give_up(views, worker, &error, clock()).await;
+                abandon(views, worker, &error, clock()).await;
                 return Err(error);
             }
         }
     }
 }
 
-/// One page, or whatever comes next; answers what became of the work when there is no next.
+/// Runs one page, or the next transition; returns the result once no work is left.
 async fn step<R: Row>(
     views: &impl Generations<R>,
-    source: &impl Source<R>,
+    source: &impl RebuildSource<R>,
     worker: &str,
     clock: &impl Fn() -> Timestamp,
-) -> Result<Option<Worked>, RebuildError> {
-    let (control, lag) = views.control().await?;
-    match control.claimed(worker, clock()) {
-        Claim::Nothing => {
-            sweep(views, &control).await?;
-            return Ok(Some(Worked::Done));
+) -> Result<Option<WorkOutcome>, RebuildError> {
+    let (state, lag) = views.state().await?;
+    match state.claim(worker, clock()) {
+        Lease::None => {
+            collect_garbage(views, &state).await?;
+            return Ok(Some(WorkOutcome::Done));
         }
-        Claim::Theirs => return Ok(Some(Worked::Elsewhere)),
-        Claim::Free(next) => {
-            // Won or lost: the next step sees.
-            views.change(&next).await?;
+        Lease::HeldByOther => return Ok(Some(WorkOutcome::LeasedElsewhere)),
+        Lease::Available(next) => {
+            // Stored or not, the next step reads the state again.
+            views.update_state(&next).await?;
             return Ok(None);
         }
-        Claim::Ours => {}
+        Lease::Held => {}
     }
-    let Some(rebuild) = &control.rebuild else { return Ok(None) };
+    let Some(rebuild) = &state.rebuild else { return Ok(None) };
     let view = views.generation(rebuild.generation);
     let after = rebuild.checkpoint.as_deref();
     let mut counts = rebuild.counts;
     match rebuild.phase {
         Phase::Copy => {
             let page = source.page(after).await?;
-            copy(&view, page.told, &mut counts).await?;
-            views.change(&control.paged(counts, page.next, clock())).await?;
+            copy(&view, page.rows, &mut counts).await?;
+            views.update_state(&state.checkpoint(counts, page.next, clock())).await?;
         }
         Phase::Compare => {
-            let RowsPage { rows, next } = views.rows(control.live, after).await?;
+            let RowsPage { rows, next } = views.rows(state.live, after).await?;
             compare(&view, source, rows, &mut counts).await?;
             if next.is_some() {
-                views.change(&control.paged(counts, next, clock())).await?;
+                views.update_state(&state.checkpoint(counts, next, clock())).await?;
                 return Ok(None);
             }
-            let switched = loop {
-                if let Some(switched) = control.switched(counts, clock()) {
-                    break switched;
+            let promoted = loop {
+                if let Some(promoted) = state.promote(counts, clock()) {
+                    break promoted;
                 }
-                // Less than a lease: the last switch was a moment ago, and some may still read the generation before it.
+                // Shorter than a lease: some readers may still use the generation before the live one.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             };
-            if views.change(&switched).await? {
-                tracing::info!(generation = switched.live, ?counts, "view switched");
-                // What was stuck when this began is in the new generation. What still is will say so again.
-                let old = lag.stuck.into_iter().filter(|(_, since)| *since < rebuild.begun_at);
-                let freed: Vec<String> = old.map(|(record, _)| record).collect();
-                if !freed.is_empty() {
-                    views.mark(&Mark { freed, ..Mark::default() }).await?;
+            if views.update_state(&promoted).await? {
+                tracing::info!(generation = promoted.live, ?counts, "generation promoted");
+                // The new generation contains the records that were blocked when the rebuild started. One that still is reports again.
+                let old = lag.blocked.into_iter().filter(|(_, since)| *since < rebuild.begun_at);
+                let unblocked: Vec<String> = old.map(|(record, _)| record).collect();
+                if !unblocked.is_empty() {
+                    views.report_lag(&LagReport { unblocked, ..LagReport::default() }).await?;
                 }
             }
         }
@@ -313,21 +323,21 @@ async fn step<R: Row>(
 
 async fn copy<R: Row>(
     view: &impl View<R>,
-    told: Vec<(String, Told<R>)>,
+    rows: Vec<(String, SourceRow<R>)>,
     counts: &mut Counts,
 ) -> Result<(), RebuildError> {
-    let written = stream::iter(told).map(async |(id, told)| match told {
-        Told::Row(Versioned { version, row }) => {
-            view.advance(&id, version, &row).await?;
+    let written = stream::iter(rows).map(async |(id, row)| match row {
+        SourceRow::Row(Versioned { version, row }) => {
+            view.upsert_if_newer(&id, version, &row).await?;
             Ok::<_, ViewError>((1, 0))
         }
-        Told::Nothing => Ok((0, 0)),
-        Told::Unreadable(cause) => {
+        SourceRow::Absent => Ok((0, 0)),
+        SourceRow::Unreadable(cause) => {
             tracing::error!(id, cause, "aggregate is unreadable");
             Ok((0, 1))
         }
     });
-    let written: Vec<(u64, u64)> = written.buffer_unordered(AT_ONCE).try_collect().await?;
+    let written: Vec<(u64, u64)> = written.buffer_unordered(CONCURRENCY).try_collect().await?;
     for (applied, unreadable) in written {
         counts.applied += applied;
         counts.unreadable += unreadable;
@@ -335,31 +345,31 @@ async fn copy<R: Row>(
     Ok(())
 }
 
-/// Holds live rows against the new ones. The live ones were read before: whatever they show, the new ones show by now, or
-/// will once the projector has come to them.
+/// Compares live rows with the new ones. The live rows were read first, so each is in the new generation by now, or its
+/// record has not been projected there yet.
 async fn compare<R: Row>(
     view: &impl View<R>,
-    source: &impl Source<R>,
-    rows: Vec<Listed<R>>,
+    source: &impl RebuildSource<R>,
+    rows: Vec<ListedRow<R>>,
     counts: &mut Counts,
 ) -> Result<(), RebuildError> {
     let compared = stream::iter(rows).map(async |live| {
         let found = match view.get(&live.id).await? {
             Some(found) if found.version >= live.version => found,
-            // Not there, or behind: the source has it, or the live row is wrong.
+            // The row is missing or behind: the source has the aggregate, or the live row is wrong.
             Some(_) | None => match source.load(&live.id).await? {
-                Told::Row(told) => {
-                    view.advance(&live.id, told.version, &told.row).await?;
+                SourceRow::Row(told) => {
+                    view.upsert_if_newer(&live.id, told.version, &told.row).await?;
                     if told.version >= live.version {
                         return Ok::<_, RebuildError>((1, 0));
                     }
                     told
                 }
-                Told::Nothing => {
-                    tracing::warn!(id = live.id, "row of nothing");
+                SourceRow::Absent => {
+                    tracing::warn!(id = live.id, "live row has no aggregate in the source");
                     return Ok((0, 1));
                 }
-                Told::Unreadable(cause) => {
+                SourceRow::Unreadable(cause) => {
                     return Err(RebuildError::Unreadable { id: live.id, cause });
                 }
             },
@@ -371,7 +381,7 @@ async fn compare<R: Row>(
         }
         Ok((0, u64::from(differs)))
     });
-    let compared: Vec<(u64, u64)> = compared.buffer_unordered(AT_ONCE).try_collect().await?;
+    let compared: Vec<(u64, u64)> = compared.buffer_unordered(CONCURRENCY).try_collect().await?;
     for (healed, different) in compared {
         counts.compared += 1;
         counts.healed += healed;
@@ -380,37 +390,45 @@ async fn compare<R: Row>(
     Ok(())
 }
 
-/// Rows need not be comparable, but they can all be written down.
+/// Compares rows by their JSON, because a row need not be comparable.
 fn is_same<R: Row>(one: Option<&R>, other: Option<&R>) -> bool {
     let written = |row| serde_json::to_value(row).ok();
     one.map(written) == other.map(written)
 }
 
-/// A number is never given twice, so what is not kept now will not be kept again.
-async fn sweep(views: &impl Controls, control: &Control) -> Result<(), ViewError> {
-    let kept = control.kept();
-    let mut after = views.sweep(&kept, control.newest, None).await?;
+/// Deletes dropped generations. No number is assigned twice, so a dropped generation never comes back.
+async fn collect_garbage(
+    views: &impl ProjectionStateStore,
+    state: &ProjectionState,
+) -> Result<(), ViewError> {
+    let kept = state.retained();
+    let mut after = views.collect_garbage(&kept, state.newest, None).await?;
     while let Some(next) = after {
-        after = views.sweep(&kept, control.newest, Some(&next)).await?;
+        after = views.collect_garbage(&kept, state.newest, Some(&next)).await?;
     }
     Ok(())
 }
 
-async fn give_up(views: &impl Controls, worker: &str, error: &RebuildError, now: Timestamp) {
-    tracing::error!(error = error as &dyn StdError, "rebuild halted");
-    let given_up = async {
-        let (control, _) = views.control().await?;
-        if control.claimed(worker, now) == Claim::Ours {
-            views.change(&control.given_up(error.to_string(), now)).await?;
+async fn abandon(
+    views: &impl ProjectionStateStore,
+    worker: &str,
+    error: &RebuildError,
+    now: Timestamp,
+) {
+    tracing::error!(error = error as &dyn StdError, "rebuild failed");
+    let released = async {
+        let (state, _) = views.state().await?;
+        if state.claim(worker, now) == Lease::Held {
+            views.update_state(&state.abandon(error.to_string(), now)).await?;
         }
         Ok::<_, ViewError>(())
     };
-    if let Err(error) = given_up.await {
-        // The lease will end by itself.
-        tracing::warn!(error = &error as &dyn StdError, "lease not given up");
+    if let Err(error) = released.await {
+        // The lease expires on its own.
+        tracing::warn!(error = &error as &dyn StdError, "lease was not released");
     }
 }
 
-fn raced() -> ViewError {
-    ViewError::Unavailable("others were first, again and again".into())
+fn lost_every_race() -> ViewError {
+    ViewError::Unavailable("other writers were first every time".into())
 }

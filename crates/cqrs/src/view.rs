@@ -1,23 +1,23 @@
-//! A read model: rows that only move forward.
+//! A read model: rows with a version, of which only a newer one replaces an older one.
 
 use std::error::Error as StdError;
 
-use saga::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use service_error::ServiceError;
 
 /// A row of a view.
 pub trait Row: Serialize + DeserializeOwned + Clone + Send + Sync {
-    /// Attributes that secondary indexes need: name and value. An index pairs a partition attribute with `position`.
+    /// The attributes that secondary indexes need: name and value. An index pairs a partition attribute with `position`.
     fn index(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 }
 
-/// A row and the aggregate's version that it shows.
+/// A row, with the version of the aggregate that it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versioned<R> {
-    /// Version of the aggregate, from 1.
+    /// The version of the aggregate, from 1.
     pub version: u64,
     /// The row.
     pub row: R,
@@ -26,17 +26,17 @@ pub struct Versioned<R> {
 /// Which rows of an index to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range<'a> {
-    /// Name of the index.
+    /// The name of the index.
     pub index: &'static str,
-    /// Name of its partition attribute.
+    /// The name of its partition attribute.
     pub attribute: &'static str,
-    /// Value of the partition attribute.
+    /// The value of the partition attribute.
     pub partition: &'a str,
-    /// Begin behind this position; absent for the first page.
+    /// The position after which to begin; absent for the first page.
     pub after: Option<&'a str>,
-    /// Which end comes first.
+    /// The order of the rows.
     pub order: Order,
-    /// No more rows than this.
+    /// The maximum number of rows.
     pub limit: usize,
 }
 
@@ -49,10 +49,10 @@ pub enum Order {
     Descending,
 }
 
-/// Shows the rows of one view: all that a query needs.
+/// Reads the rows of one view: everything that a query needs.
 ///
 /// An implementation must
-/// - show a row that was advanced to the next `get`; an index may lag behind;
+/// - return a row that was upserted before the `get` began; an index may lag;
 /// - return the rows of a range in the order of their positions.
 ///
 /// `conformance` checks these.
@@ -61,7 +61,7 @@ pub trait Reader<R> {
     ///
     /// # Errors
     ///
-    /// Fails when the view cannot be read.
+    /// If the view can't be read.
     fn get(&self, id: &str)
     -> impl Future<Output = Result<Option<Versioned<R>>, ViewError>> + Send;
 
@@ -69,7 +69,7 @@ pub trait Reader<R> {
     ///
     /// # Errors
     ///
-    /// Fails when the view cannot be read.
+    /// If the view can't be read.
     fn list(
         &self,
         range: Range<'_>,
@@ -79,20 +79,20 @@ pub trait Reader<R> {
     ///
     /// # Errors
     ///
-    /// Fails when the view cannot be read.
+    /// If the view can't be read.
     fn count(&self, range: Range<'_>) -> impl Future<Output = Result<usize, ViewError>> + Send;
 }
 
-/// Keeps the rows of one view.
+/// Stores the rows of one view.
 ///
-/// An implementation must never let a row go back to an older version, whoever writes at once. `conformance` checks it.
+/// An implementation must never replace a row by an older version, also under concurrent writes. `conformance` checks it.
 pub trait View<R>: Reader<R> {
-    /// Writes a row unless the view shows this version or a newer one; answers whether it was written.
+    /// Upserts a row unless the view has this version or a newer one; returns whether the row was written.
     ///
     /// # Errors
     ///
-    /// Fails when the view cannot be written; the same call may be made again.
-    fn advance(
+    /// If the view can't be written; the same call may be made again.
+    fn upsert_if_newer(
         &self,
         id: &str,
         version: u64,
@@ -100,34 +100,34 @@ pub trait View<R>: Reader<R> {
     ) -> impl Future<Output = Result<bool, ViewError>> + Send;
 }
 
-/// A row of a list, and where it stands there.
+/// A row of a list, with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Positioned<R> {
-    /// Its place: unique within the view.
+    /// The position of the row, unique within the view.
     pub position: String,
-    /// The aggregate's version that it shows.
+    /// The version of the aggregate that the row shows.
     pub version: u64,
     /// The row.
     pub row: R,
 }
 
-/// Why a view could not do its work.
+/// Why a call of a view failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
-    /// The table did not answer or is overloaded; ask again.
+    /// The table did not respond, or throttled the call; retry.
     #[error("view is unavailable")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
-    /// A row cannot be read; a person has to look at it, or rebuild the view.
+    /// A row is unreadable. An operator must investigate, or rebuild the view.
     #[error("row is unreadable")]
     Corrupt(#[source] Box<dyn StdError + Send + Sync>),
 }
 
-/// What it means for the caller of a function.
-impl From<ViewError> for Failure {
+/// What the error means for the caller of a function.
+impl From<ViewError> for ServiceError {
     fn from(error: ViewError) -> Self {
         match error {
             ViewError::Unavailable(_) => Self::transient("the view can't be reached", error),
-            ViewError::Corrupt(_) => Self::broken(error),
+            ViewError::Corrupt(_) => Self::permanent(error),
         }
     }
 }

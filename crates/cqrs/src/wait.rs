@@ -6,42 +6,42 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::view::{Reader, Row, Versioned, ViewError};
 
-/// Between two looks: a projection takes some 10 ms on a laptop, 200 ms on AWS.
+/// The first pause between two reads. A projection takes about 10 ms on a laptop, and 200 ms on AWS.
 const PAUSE: Duration = Duration::from_millis(10);
-/// A long wait looks less often: each look is a read that somebody pays for.
-const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// The longest pause between two reads, because each read costs money.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a reader can do without.
+/// Which version a reader needs, and how long it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// The least version that will do; 1 for any.
+pub struct WaitPolicy {
+    /// The lowest acceptable version; 1 accepts any row.
     pub min_version: u64,
-    /// How long to wait for it.
-    pub at_most: Duration,
+    /// The maximum time to wait.
+    pub timeout: Duration,
 }
 
-/// Reads a row that has reached the wanted version, or whatever there is when the time is over.
+/// Reads a row as soon as it has the required version, or whatever exists when the time is up.
 ///
 /// # Errors
 ///
-/// Fails when the view cannot be read.
+/// If the view can't be read.
 pub async fn get<R: Row>(
     view: &impl Reader<R>,
     id: &str,
-    patience: Patience,
+    policy: WaitPolicy,
 ) -> Result<Option<Versioned<R>>, ViewError> {
-    let deadline = Instant::now() + patience.at_most;
+    let deadline = Instant::now() + policy.timeout;
     let mut pause = PAUSE;
     loop {
         let found = view.get(id).await?;
-        let reached = found.as_ref().is_some_and(|it| it.version >= patience.min_version);
+        let reached = found.as_ref().is_some_and(|it| it.version >= policy.min_version);
         if reached || Instant::now() >= deadline {
             return Ok(found);
         }
-        // The last look is at the deadline, not before it.
+        // Cap the pause, so that the last read happens at the deadline.
         let waited = timeout_at(deadline, sleep(pause)).await;
         tracing::trace!(early = waited.is_ok(), "view is behind");
-        pause = (pause * 2).min(PAUSE_MAX);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
@@ -62,10 +62,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_row_that_arrives_in_time_is_read() {
         let view = MemoryView::default();
-        let reader = get(&view, "hall", Patience { min_version: 3, at_most: TWO_SECONDS });
+        let reader = get(&view, "hall", WaitPolicy { min_version: 3, timeout: TWO_SECONDS });
         let writer = async {
             sleep(Duration::from_millis(900)).await;
-            view.advance("hall", 3, &Lamp).await.unwrap();
+            view.upsert_if_newer("hall", 3, &Lamp).await.unwrap();
         };
         let (found, ()) = tokio::join!(reader, writer);
         assert_eq!(found.unwrap().unwrap().version, 3);
@@ -74,9 +74,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_wait_ends_with_what_there_is() {
         let view = MemoryView::default();
-        view.advance("hall", 2, &Lamp).await.unwrap();
+        view.upsert_if_newer("hall", 2, &Lamp).await.unwrap();
         let began = Instant::now();
-        let found = get(&view, "hall", Patience { min_version: 3, at_most: TWO_SECONDS }).await;
+        let found = get(&view, "hall", WaitPolicy { min_version: 3, timeout: TWO_SECONDS }).await;
         assert_eq!(found.unwrap().unwrap().version, 2);
         assert_eq!(began.elapsed().as_secs(), 2);
     }

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::conformance::{self, Car, INDEX};
 use cqrs::dynamodb::{DynamoGenerations, DynamoView};
-use cqrs::generation::{Control, Controls as _};
+use cqrs::generation::{ProjectionState, ProjectionStateStore as _};
 use cqrs::view::{Order, Range, Reader, View, ViewError};
 use dynoxide_client::{DynamoDb, Fault};
 
@@ -73,10 +73,10 @@ async fn a_change_whose_answer_is_lost_is_recognised() {
     let dynamodb = dynamodb();
     let views = DynamoGenerations::new(dynamodb.client(), TABLE.to_owned());
     dynamodb.order("UpdateItem", Fault::AnswerLost);
-    let (control, _) = views.control().await.unwrap();
-    let next = Control { revision: 1, newest: 2, ..control };
-    assert!(views.change(&next).await.unwrap());
-    assert_eq!(views.control().await.unwrap().0, next);
+    let (state, _) = views.state().await.unwrap();
+    let next = ProjectionState { revision: 1, newest: 2, ..state };
+    assert!(views.update_state(&next).await.unwrap());
+    assert_eq!(views.state().await.unwrap().0, next);
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_put_whose_answer_is_lost_leaves_the_row_where_it_should_be() {
     let dynamodb = dynamodb();
     dynamodb.order("PutItem", Fault::AnswerLost);
     // Whether it says that it has written the row matters to nobody: the row is there.
-    view(&dynamodb).advance("a", 3, &red()).await.unwrap();
+    view(&dynamodb).upsert_if_newer("a", 3, &red()).await.unwrap();
     let found = Reader::<Car>::get(&view(&dynamodb), "a").await.unwrap().unwrap();
     assert_eq!((found.version, found.row), (3, red()));
 }
@@ -95,7 +95,7 @@ async fn what_a_fault_leaves_unknown_is_never_taken_for_an_old_version() {
         let dynamodb = dynamodb();
         let view = view(&dynamodb.without_retries());
         dynamodb.order("PutItem", fault);
-        let unknown = view.advance("a", 3, &red()).await;
+        let unknown = view.upsert_if_newer("a", 3, &red()).await;
         assert!(matches!(unknown, Err(ViewError::Unavailable(_))), "{fault:?}: {unknown:?}");
         dynamodb.order("GetItem", fault);
         let unread = Reader::<Car>::get(&view, "a").await;
@@ -119,7 +119,7 @@ async fn a_row_that_cannot_be_read_is_corrupt_and_not_absent() {
     let read = Reader::<Car>::list(&view, REDS).await;
     assert!(matches!(read, Err(ViewError::Corrupt(_))), "{read:?}");
     // A new version mends it.
-    assert!(view.advance("a", 2, &red()).await.unwrap());
+    assert!(view.upsert_if_newer("a", 2, &red()).await.unwrap());
     assert_eq!(Reader::<Car>::list(&view, REDS).await.unwrap().len(), 1);
 }
 

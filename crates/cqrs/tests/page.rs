@@ -22,7 +22,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 
 async fn fill(view: &MemoryView<Car>, rows: &BTreeMap<u16, usize>) {
     for (number, colour) in rows {
-        view.advance(&number.to_string(), 1, &car(*colour, *number)).await.unwrap();
+        view.upsert_if_newer(&number.to_string(), 1, &car(*colour, *number)).await.unwrap();
     }
 }
 
@@ -99,7 +99,7 @@ proptest! {
                 if let Some((which, colour)) = moves.next() {
                     let number = *which.get(&numbers);
                     version += 1;
-                    view.advance(&number.to_string(), version, &car(colour, number)).await.unwrap();
+                    view.upsert_if_newer(&number.to_string(), version, &car(colour, number)).await.unwrap();
                 }
             }
             let mut expected: Vec<String> = numbers.iter().map(|it| format!("{it:05}")).collect();

@@ -22,7 +22,7 @@ use event_sourcing::execute::{Metadata, execute};
 use event_sourcing::snapshot::Snapshots;
 use event_sourcing::state::latest;
 use event_sourcing::store::{Commit, EventStore, Recorded};
-use event_sourcing::stored::Stored;
+use event_sourcing::upcast::Upcast;
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -48,8 +48,8 @@ struct Deposited {
     reference: String,
 }
 
-impl Stored for Account {}
-impl Stored for Deposited {}
+impl Upcast for Account {}
+impl Upcast for Deposited {}
 
 impl Decider for Account {
     type Command = Deposited;

@@ -10,7 +10,7 @@ use event_sourcing::memory::MemoryStore;
 use event_sourcing::snapshot::Snapshots;
 use event_sourcing::state::{at_time, at_version, latest};
 use event_sourcing::store::EventStore;
-use event_sourcing::stored::Stored;
+use event_sourcing::upcast::Upcast;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -59,8 +59,8 @@ impl Decider for Account {
     }
 }
 
-impl Stored for Event {}
-impl Stored for Account {}
+impl Upcast for Event {}
+impl Upcast for Account {}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -1,40 +1,40 @@
-//! The pure heart of a service: what may happen, and what it changes.
+//! The decider: the pure rules of an aggregate, as `decide` and `evolve`.
 
 use crate::snapshot::Snapshots;
 
 /// The rules of one aggregate, free of I/O.
 ///
-/// Both functions are synchronous and total. Time, identifiers and other services' answers arrive inside the command,
-/// so that a test needs no fake and a replay leads to the same state every time. The shape is Jérémie Chassaing's
+/// Both functions are synchronous and total. Time, identifiers and other services' responses arrive inside the command.
+/// So a test needs no fake, and a replay leads to the same state every time. The pattern is Jérémie Chassaing's
 /// *decider*.
 pub trait Decider: Default + Clone {
-    /// What a caller asks for.
+    /// A request of a caller.
     type Command;
-    /// What has happened, and is stored for ever.
+    /// A fact, stored permanently.
     type Event: Clone;
-    /// Why the rules refuse a command.
+    /// Why the rules reject a command.
     type Rejection;
 
-    /// How its state is kept, for streams that grow long; it is not, unless this is set.
+    /// Whether and how often the state is stored in a snapshot; not at all by default.
     ///
-    /// A stream of some dozens of events is read at once anyway.
+    /// Streams with some dozens of events need none, because one request reads them anyway.
     const SNAPSHOTS: Option<Snapshots<Self>> = None;
 
     /// Checks a command against the current state.
     ///
-    /// No events means that nothing is left to do: the command has taken effect already.
+    /// No events means that there is nothing to do, because the command has taken effect already.
     ///
     /// # Errors
     ///
     /// The rule that the command breaks.
     fn decide(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Rejection>;
 
-    /// Applies one event. It checks no rule: the event has happened.
+    /// Applies one event. It checks no rule, because the event has occurred.
     #[must_use]
     fn evolve(self, event: &Self::Event) -> Self;
 }
 
-/// The state that a history has led to.
+/// Folds a history into its state.
 pub fn fold<'a, D>(history: impl IntoIterator<Item = &'a D::Event>) -> D
 where
     D: Decider,

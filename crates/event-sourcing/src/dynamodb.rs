@@ -4,23 +4,23 @@
 //! | ------ | ------------------ | ---- | ------- | -------- | ----------- | --------- | ---------- | ---------- | -------- |
 //! | id     | 1, 3, 4 … (number) | 2 …  | UUID    | RFC 3339 | UUID        | UUID      | JSON array | 2, 3 …     | JSON     |
 //!
-//! `version` is that of the commit's first event, `last` that of its last. `schema` is the version of the events'
-//! vocabulary, absent for 1; `snapshot` is in some commits only.
+//! `version` is the version of the commit's first event, `last` that of its last. `schema` is the schema version of the
+//! events, absent for 1; `snapshot` is in some commits only.
 //!
-//! | what                     | how                                                                  | costs                         |
+//! | operation                | request                                                              | cost                          |
 //! | ------------------------ | -------------------------------------------------------------------- | ----------------------------- |
-//! | append 1 to n events     | `PutItem` if there is no such key yet                                | a write unit for each KB      |
+//! | append 1 to n events     | `PutItem`, conditional on the key not existing                       | a write unit for each KB      |
 //! | read a stream or a tail  | `Query` stream, version > *after*; consistent, every page            | a read unit for each 4 KB     |
-//! | read back to a snapshot  | `Query` stream, version ≤ *from*, descending, limited; consistent    | the same, however long it is  |
-//! | name the streams         | `Scan` for version = 1, page by page; consistent                     | the whole table               |
+//! | read back to a snapshot  | `Query` stream, version ≤ *from*, descending, limited; consistent    | the same, at any length       |
+//! | list the streams         | `Scan` for version = 1, page by page; consistent                     | the whole table               |
 //!
-//! An append is one item, the commit: atomic whatever the number of its events. Two writers that have read the same
-//! version collide on the key of the next one, so one of them gets [`StoreError::Conflict`] and nothing of its commit is
-//! stored. That a transaction holds the item ([`StoreError::TransactionConflict`]) or that too much is asked of the table
-//! ([`StoreError::Throttled`]) is told apart from it: neither says that another was first.
+//! An append is one item, the commit, so it is atomic whatever the number of its events. Two writers that have read the
+//! same version write the same key next, so one of them gets [`StoreError::Conflict`] and nothing of its commit is stored.
+//! A transaction that holds the item ([`StoreError::TransactionConflict`]) and throttling ([`StoreError::Throttled`]) are
+//! reported separately, because they do not mean that another writer was first.
 //!
-//! A snapshot rides in the commit after which it was taken: no item of its own, no write of its own, and no moment at which
-//! one is there without the other.
+//! A snapshot is stored in the commit after which it was taken. It needs no item and no write of its own, and commit and
+//! snapshot are never stored separately.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -34,12 +34,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 
 use crate::item::CommitItem;
 use crate::store::{Commit, CommitsPage, EventStore, Log, StoreError, Streams, StreamsPage};
-use crate::stored::Stored;
+use crate::upcast::Upcast;
 
-/// DynamoDB takes 400 KB for an item. A commit that had no room but for its snapshot must not fail for it.
-const ITEM_BYTES_MAX: usize = 380_000;
+/// The size up to which an item gets a snapshot, in bytes. DynamoDB's limit is 400 KB, and a commit must not fail because
+/// of its snapshot.
+const MAX_ITEM_BYTES: usize = 380_000;
 
-/// Keeps streams in one table.
+/// Stores streams in one table.
 #[derive(Clone, Debug)]
 pub struct DynamoStore {
     client: Client,
@@ -53,7 +54,7 @@ impl DynamoStore {
         Self { client, table }
     }
 
-    /// Opens the connection, so that the first call need not.
+    /// Opens the connection during init, so that the first request does not wait for it.
     ///
     /// # Errors
     ///
@@ -65,11 +66,11 @@ impl DynamoStore {
         get.send().await.map(drop).map_err(failed)
     }
 
-    /// What is stored of a stream, word for word: as it was written, in whatever vocabulary.
+    /// Reads the items of a stream as they were stored, in any schema version.
     ///
     /// # Errors
     ///
-    /// Fails when the table cannot be read.
+    /// If the table can't be read.
     pub async fn as_written(&self, stream: &str) -> Result<Vec<CommitItem>, StoreError> {
         let mut pages = self.query(stream, ">", 0).into_paginator().items().send();
         let mut items = Vec::new();
@@ -79,7 +80,7 @@ impl DynamoStore {
         Ok(items)
     }
 
-    /// A consistent read of the commits of a stream whose versions compare so.
+    /// A consistent query of the commits of a stream whose versions match the condition.
     fn query(&self, stream: &str, comparison: &str, version: u64) -> QueryFluentBuilder {
         self.client
             .query()
@@ -88,19 +89,19 @@ impl DynamoStore {
             .key_condition_expression(format!(
                 "#stream = :stream AND version {comparison} :version"
             ))
-            // A reserved word.
+            // `version` is a reserved word.
             .expression_attribute_names("#stream", "stream")
             .expression_attribute_values(":stream", AttributeValue::S(stream.to_owned()))
             .expression_attribute_values(":version", number(version))
     }
 }
 
-impl<E: Stored + Send + Sync> EventStore<E> for DynamoStore {
+impl<E: Upcast + Send + Sync> EventStore<E> for DynamoStore {
     async fn load(&self, stream: &str, after: u64) -> Result<Vec<Commit<E>>, StoreError> {
-        // A commit is keyed by its first event, so those after `after` begin behind it: commits are read whole.
+        // The key of a commit is its first event, so all commits after `after` have a higher key.
         let mut pages = self.query(stream, ">", after).into_paginator().send();
         let mut commits = Vec::new();
-        // Every page: a long stream does not fit into the 1 MB of one answer.
+        // Every page, because a long stream exceeds the 1 MB of one response.
         while let Some(page) = pages.next().await {
             commits.extend(read_commits(page.map_err(failed)?)?);
         }
@@ -120,8 +121,8 @@ impl<E: Stored + Send + Sync> EventStore<E> for DynamoStore {
 
     async fn append(&self, stream: &str, commit: Commit<E>) -> Result<(), StoreError> {
         let mut item = CommitItem::new(stream, &commit).map_err(corrupt)?;
-        if item.snapshot.as_ref().is_some_and(|it| it.len() + item.events.len() > ITEM_BYTES_MAX) {
-            tracing::warn!(stream, version = commit.version, "no room for a snapshot");
+        if item.snapshot.as_ref().is_some_and(|it| it.len() + item.events.len() > MAX_ITEM_BYTES) {
+            tracing::warn!(stream, version = commit.version, "no room for the snapshot");
             item.snapshot = None;
         }
         let put = self
@@ -134,8 +135,8 @@ impl<E: Stored + Send + Sync> EventStore<E> for DynamoStore {
         match put.send().await {
             Ok(_) => Ok(()),
             Err(error) => match winner(&error) {
-                // The SDK sends a put again whose answer was lost: the winner may be ourselves. The events tell, since
-                // each has an id of its own; the command does not, for it may be carried out twice at once.
+                // The SDK retries a put whose response was lost, so the existing item may be our own. The event ids identify it;
+                // the command id does not, because a command may be executed twice concurrently.
                 Some(events) if events == item.events => Ok(()),
                 Some(_) => Err(StoreError::Conflict),
                 None => Err(failed(error)),
@@ -144,26 +145,26 @@ impl<E: Stored + Send + Sync> EventStore<E> for DynamoStore {
     }
 }
 
-fn read_commits<E: Stored>(page: QueryOutput) -> Result<Vec<Commit<E>>, StoreError> {
+fn read_commits<E: Upcast>(page: QueryOutput) -> Result<Vec<Commit<E>>, StoreError> {
     let items = page.items.unwrap_or_default().into_iter();
     items.map(read_commit).collect()
 }
 
-fn read_commit<E: Stored>(item: HashMap<String, AttributeValue>) -> Result<Commit<E>, StoreError> {
+fn read_commit<E: Upcast>(item: HashMap<String, AttributeValue>) -> Result<Commit<E>, StoreError> {
     let item: CommitItem = serde_dynamo::from_item(item).map_err(corrupt)?;
     item.commit().map_err(corrupt)
 }
 
 impl Streams for DynamoStore {
-    /// Reads the whole table, a megabyte a page: for a rebuild, which reads it anyway.
+    /// Reads the whole table, 1 MB a page, for a rebuild.
     async fn streams(&self, after: Option<&str>) -> Result<StreamsPage, StoreError> {
         let page = self
             .client
             .scan()
             .table_name(&self.table)
-            // Or a stream that has just begun would not be named.
+            // Consistent, because a stream that was just created must be listed.
             .consistent_read(true)
-            // Each stream has one such commit, so that it is named once.
+            // Each stream has exactly one such commit, so it is listed once.
             .filter_expression("version = :first")
             .expression_attribute_values(":first", number(1))
             .projection_expression("#stream")
@@ -179,10 +180,10 @@ impl Streams for DynamoStore {
     }
 }
 
-/// So many commits are read at once: what is told of them has to be told within a call.
+/// The number of commits in a page: a page must be published within one invocation.
 const COMMITS_PAGE: i32 = 500;
 
-impl<E: Stored + Send + Sync> Log<E> for DynamoStore {
+impl<E: Upcast + Send + Sync> Log<E> for DynamoStore {
     async fn commits(&self, after: Option<&str>) -> Result<CommitsPage<E>, StoreError> {
         let page = self
             .client
@@ -202,7 +203,7 @@ impl<E: Stored + Send + Sync> Log<E> for DynamoStore {
                 (Some(stream), Ok(commit)) => commits.push((stream, commit)),
                 (stream, read) => {
                     let error = read.err();
-                    tracing::error!(stream, ?error, "commit passed over");
+                    tracing::error!(stream, ?error, "unreadable commit skipped");
                 }
             }
         }
@@ -210,7 +211,7 @@ impl<E: Stored + Send + Sync> Log<E> for DynamoStore {
     }
 }
 
-/// A key of the table as a text; the name comes last, since it may hold anything.
+/// A key of the table as a token. The name comes last, because it may contain any character.
 fn position(key: &HashMap<String, AttributeValue>) -> Result<String, StoreError> {
     let stream = key.get("stream").and_then(|it| it.as_s().ok());
     let version = key.get("version").and_then(|it| it.as_n().ok());
@@ -234,7 +235,7 @@ fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// The events that stood in the way, if the condition has failed.
+/// The events of the existing item, if the condition failed.
 fn winner(error: &SdkError<PutItemError>) -> Option<&str> {
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(failed)) => {
@@ -245,7 +246,7 @@ fn winner(error: &SdkError<PutItemError>) -> Option<&str> {
     }
 }
 
-/// What a failure means that is no conflict.
+/// The error for a failure that is not a conflict.
 fn failed<E>(error: SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,

@@ -1,53 +1,53 @@
-//! The one loop that uses a store: load, fold, decide, append.
+//! The command loop: load, fold, decide, append.
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::decider::Decider;
-use crate::snapshot::COMMANDS_MAX;
-use crate::state::{Moment, Reached, Tip, at_version};
+use crate::snapshot::MAX_COMMANDS;
+use crate::state::{PointInTime, StateAtVersion, StreamHead, at_version};
 use crate::store::{Commit, EventStore, Recorded, StoreError};
 
-/// How often a command that loses a race is decided anew before its caller is told to come back.
-const ATTEMPTS_MAX: usize = 8;
+/// How many times a command is decided against other writers before its caller must retry.
+const MAX_ATTEMPTS: usize = 8;
 
-/// Where a command comes from; stored with what it leads to.
+/// The metadata of a command, stored with the events that it leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    /// Names the command: sent twice, it has one effect.
+    /// The id of the command. A command that is sent twice under one id has one effect.
     pub command_id: Uuid,
-    /// When it is carried out.
+    /// The time of execution.
     pub now: Timestamp,
-    /// The business transaction that it belongs to.
+    /// The id of the business transaction that the command belongs to.
     pub correlation_id: Uuid,
-    /// What set it off.
+    /// The id of the command or event that caused this command.
     pub causation_id: Uuid,
 }
 
 impl Metadata {
-    /// A command that belongs to nothing but itself.
+    /// The metadata of a command without a wider transaction: all ids are that of the command.
     #[must_use]
     pub fn new(command_id: Uuid, now: Timestamp) -> Self {
         Self { command_id, now, correlation_id: command_id, causation_id: command_id }
     }
 }
 
-/// Why a command has not been carried out.
+/// Why a command was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<R> {
-    /// The rules say no; nothing was stored.
+    /// A rule rejects the command; nothing was stored.
     #[error("command is rejected")]
     Rejected(R),
-    /// The store failed. After a conflict nothing was stored; after anything else it is unknown.
+    /// The store failed. After a conflict nothing was stored; after any other error the outcome is unknown.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Carries out one command, and answers with the state after it.
+/// Executes one command, and returns the state after it.
 ///
-/// A command that has been carried out before is answered as it was the first time, and writes nothing. Of a stream
-/// without snapshots every command is known; with them, those since the last snapshot and the
-/// [`COMMANDS_MAX`] before it. A repeat that comes later than that is decided anew.
+/// A command that was executed before returns its original result, and writes nothing. Of a stream without snapshots
+/// every command is recognised; with snapshots, those since the last snapshot and the [`MAX_COMMANDS`] before it. A later
+/// repetition is decided as a new command.
 ///
 /// # Errors
 ///
@@ -58,32 +58,33 @@ pub async fn execute<D: Decider>(
     command: &D::Command,
     metadata: &Metadata,
     new_id: impl Fn() -> Uuid,
-) -> Result<Reached<D>, ExecuteError<D::Rejection>> {
-    let (mut tip, mut commits) = Tip::<D>::before(store, stream, Moment::Latest).await?;
-    if tip.commands.contains(&metadata.command_id)
-        && let Some(first) = first_answer(store, stream, tip.version, metadata.command_id).await?
+) -> Result<StateAtVersion<D>, ExecuteError<D::Rejection>> {
+    let (mut head, mut commits) = StreamHead::<D>::load(store, stream, PointInTime::Latest).await?;
+    if head.commands.contains(&metadata.command_id)
+        && let Some(first) =
+            original_result(store, stream, head.version, metadata.command_id).await?
     {
         return Ok(first);
     }
     let mut attempt = 1;
     loop {
         for commit in &commits {
-            tip.advance(commit)?;
+            head.apply(commit)?;
             if commit.command_id == metadata.command_id {
-                return Ok(Reached { state: tip.state, version: tip.version });
+                return Ok(StateAtVersion { state: head.state, version: head.version });
             }
         }
-        let events = tip.state.decide(command).map_err(ExecuteError::Rejected)?;
+        let events = head.state.decide(command).map_err(ExecuteError::Rejected)?;
         if events.is_empty() {
-            return Ok(Reached { state: tip.state, version: tip.version });
+            return Ok(StateAtVersion { state: head.state, version: head.version });
         }
-        let state = events.iter().fold(tip.state.clone(), D::evolve);
+        let state = events.iter().fold(head.state.clone(), D::evolve);
         let events = events.into_iter().map(|event| Recorded { id: new_id(), event });
         let mut commit = Commit {
-            version: tip.version + 1,
+            version: head.version + 1,
             command_id: metadata.command_id,
-            // Clocks differ; the past of a stream must not change because one of them is slow.
-            occurred_at: metadata.now.max(tip.occurred_at),
+            // Clocks differ; a slow one must not change the past of a stream.
+            occurred_at: metadata.now.max(head.occurred_at),
             correlation_id: metadata.correlation_id,
             causation_id: metadata.causation_id,
             events: events.collect(),
@@ -91,38 +92,38 @@ pub async fn execute<D: Decider>(
         };
         let version = commit.last_version();
         if let Some(snapshots) = D::SNAPSHOTS
-            && version - tip.snapshot_version >= snapshots.every
+            && version - head.snapshot_version >= snapshots.every
         {
-            let commands = [tip.commands.as_slice(), &[metadata.command_id]].concat();
+            let commands = [head.commands.as_slice(), &[metadata.command_id]].concat();
             commit.snapshot = snapshots.write(&state, &commands);
         }
         match store.append(stream, commit).await {
-            Ok(()) => return Ok(Reached { state, version }),
-            Err(StoreError::Conflict) if attempt < ATTEMPTS_MAX => attempt += 1,
+            Ok(()) => return Ok(StateAtVersion { state, version }),
+            Err(StoreError::Conflict) if attempt < MAX_ATTEMPTS => attempt += 1,
             Err(error) => return Err(error.into()),
         }
-        // After a lost race only what the winner has added is read.
-        commits = store.load(stream, tip.version).await?;
+        // After a lost race, only the commits of the other writers are read.
+        commits = store.load(stream, head.version).await?;
     }
 }
 
-/// What a command has led to that a snapshot of `version` knows by its id.
+/// The original result of a command that a snapshot of `version` lists.
 ///
-/// Seldom needed, so that a snapshot keeps no more than the ids: the commit is looked for.
-async fn first_answer<D: Decider>(
+/// This is rare, so a snapshot lists ids only, and the commit is searched for.
+async fn original_result<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
     version: u64,
     command_id: Uuid,
-) -> Result<Option<Reached<D>>, StoreError> {
+) -> Result<Option<StateAtVersion<D>>, StoreError> {
     let mut from = version;
     while from > 0 {
-        let page = store.load_back(stream, from, COMMANDS_MAX).await?;
+        let page = store.load_back(stream, from, MAX_COMMANDS).await?;
         if let Some(commit) = page.iter().find(|commit| commit.command_id == command_id) {
             return at_version(store, stream, commit.last_version()).await;
         }
         from = page.last().map_or(0, |commit| commit.version - 1);
     }
-    // The snapshot was wrong about it, and the events are right.
+    // The snapshot was wrong. The events are the source of truth.
     Ok(None)
 }

@@ -1,4 +1,4 @@
-//! A commit as a table keeps it and a stream shows it.
+//! The item of a commit, as the table stores it and its stream shows it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,31 +6,31 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::store::{Commit, Recorded};
-use crate::stored::{Stored, UnreadableError, read};
+use crate::upcast::{UnreadableError, Upcast, read};
 
-/// One item of the table; its attributes bear these names.
+/// One item of the table. The fields are its attributes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitItem {
-    /// Partition key.
+    /// The partition key: the name of the stream.
     pub stream: String,
-    /// Sort key: version of the first event.
+    /// The sort key: the version of the first event.
     pub version: u64,
-    /// Version of the last event.
+    /// The version of the last event.
     pub last: u64,
-    /// The command that led to it.
+    /// The id of the command that led to the commit.
     pub command: Uuid,
-    /// When.
+    /// When the events occurred.
     pub at: Timestamp,
-    /// The business transaction that it belongs to.
+    /// The id of the business transaction that the commit belongs to.
     pub correlation: Uuid,
-    /// What set it off.
+    /// The id of the command or event that caused the commit.
     pub causation: Uuid,
-    /// JSON array of recorded events: a text, so that the item costs what its content does.
+    /// The recorded events as a JSON array. A string costs fewer bytes than nested attributes.
     pub events: String,
-    /// Version of the events' vocabulary; absent for the first.
+    /// The schema version of the events; absent for version 1.
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub schema: u32,
-    /// The state after it, in some commits.
+    /// The state after the commit, in some commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
 }
@@ -45,12 +45,12 @@ fn is_first(schema: &u32) -> bool {
 }
 
 impl CommitItem {
-    /// Writes a commit down.
+    /// Serialises a commit.
     ///
     /// # Errors
     ///
-    /// If an event can't be written as JSON.
-    pub fn new<E: Stored>(stream: &str, commit: &Commit<E>) -> Result<Self, serde_json::Error> {
+    /// If an event can't be serialised as JSON.
+    pub fn new<E: Upcast>(stream: &str, commit: &Commit<E>) -> Result<Self, serde_json::Error> {
         Ok(Self {
             stream: stream.to_owned(),
             version: commit.version,
@@ -65,12 +65,12 @@ impl CommitItem {
         })
     }
 
-    /// Reads the commit back, in today's words.
+    /// Reads the commit, upcast to the current schema.
     ///
     /// # Errors
     ///
     /// If an event is unreadable.
-    pub fn commit<E: Stored>(&self) -> Result<Commit<E>, UnreadableError> {
+    pub fn commit<E: Upcast>(&self) -> Result<Commit<E>, UnreadableError> {
         Ok(Commit {
             version: self.version,
             command_id: self.command,
@@ -82,7 +82,7 @@ impl CommitItem {
         })
     }
 
-    fn events<E: Stored>(&self) -> Result<Vec<Recorded<E>>, UnreadableError> {
+    fn events<E: Upcast>(&self) -> Result<Vec<Recorded<E>>, UnreadableError> {
         if self.schema == E::VERSION {
             return Ok(serde_json::from_str(&self.events)?);
         }

@@ -11,4 +11,4 @@ pub mod memory;
 pub mod snapshot;
 pub mod state;
 pub mod store;
-pub mod stored;
+pub mod upcast;

@@ -1,4 +1,4 @@
-//! A store for tests, examples and simulation: nothing outlives the process.
+//! An in-memory store for tests, examples and simulation.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::store::{Commit, CommitsPage, EventStore, Log, StoreError, Streams, StreamsPage};
 
-/// Few, so that a test of a handful of streams reads several pages.
+/// A small page, so that a test with a few streams reads several pages.
 const STREAMS_PER_PAGE: usize = 10;
 
-/// Keeps streams in memory.
+/// Stores streams in memory.
 #[derive(Debug)]
 pub struct MemoryStore<E> {
     streams: Mutex<BTreeMap<String, Vec<Commit<E>>>>,
@@ -50,7 +50,7 @@ impl<E: Clone + Send + Sync> EventStore<E> for MemoryStore<E> {
         if commit.version != version + 1 {
             return Err(StoreError::Conflict);
         }
-        // Only now: a stream that was only asked for must not be named.
+        // Only now, because reading a stream must not create it.
         streams.entry(stream.to_owned()).or_default().push(commit);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Where a stream stands, and where it stood.
+//! The state of a stream: now, at a version, and at a time.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -6,89 +6,90 @@ use uuid::Uuid;
 use crate::decider::Decider;
 use crate::store::{Commit, EventStore, StoreError};
 
-/// A state, and the version at which a stream has reached it.
+/// A state, and the version of the stream at which it was reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reached<D> {
+pub struct StateAtVersion<D> {
     /// The state.
     pub state: D,
-    /// Number of the events that have led to it; 0 before the first.
+    /// The number of events folded into the state; 0 before the first.
     pub version: u64,
 }
 
-/// The state now.
+/// Reads the current state of a stream.
 ///
-/// With snapshots this reads as far back as the last one, without them the whole stream.
+/// With snapshots this reads back to the last one; without them it reads the whole stream.
 ///
 /// # Errors
 ///
-/// Fails when the store cannot be read.
+/// If the store can't be read.
 pub async fn latest<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
-) -> Result<Reached<D>, StoreError> {
-    let (mut tip, commits) = Tip::<D>::before(store, stream, Moment::Latest).await?;
+) -> Result<StateAtVersion<D>, StoreError> {
+    let (mut head, commits) = StreamHead::<D>::load(store, stream, PointInTime::Latest).await?;
     for commit in &commits {
-        tip.advance(commit)?;
+        head.apply(commit)?;
     }
-    Ok(Reached { state: tip.state, version: tip.version })
+    Ok(StateAtVersion { state: head.state, version: head.version })
 }
 
-/// The state after the first `version` events; nothing if there are not so many.
+/// Reads the state after the first `version` events; nothing if the stream has fewer.
 ///
 /// # Errors
 ///
-/// Fails when the store cannot be read.
+/// If the store can't be read.
 pub async fn at_version<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
     version: u64,
-) -> Result<Option<Reached<D>>, StoreError> {
-    let (mut tip, commits) = Tip::<D>::before(store, stream, Moment::Version(version)).await?;
+) -> Result<Option<StateAtVersion<D>>, StoreError> {
+    let (mut head, commits) =
+        StreamHead::<D>::load(store, stream, PointInTime::Version(version)).await?;
     for commit in &commits {
         if commit.last_version() <= version {
-            tip.advance(commit)?;
+            head.apply(commit)?;
             continue;
         }
-        // In the midst of a commit.
+        // The version is within a commit.
         for (at, recorded) in commit.versioned().filter(|(at, _)| *at <= version) {
-            tip.state = tip.state.evolve(&recorded.event);
-            tip.version = at;
+            head.state = head.state.evolve(&recorded.event);
+            head.version = at;
         }
     }
-    let reached = Reached { state: tip.state, version: tip.version };
+    let reached = StateAtVersion { state: head.state, version: head.version };
     Ok((reached.version == version).then_some(reached))
 }
 
-/// The state at a time, with all that was committed at it; version 0 if the stream had not begun.
+/// Reads the state at a time, including everything committed at exactly that time; version 0 before the first event.
 ///
-/// The times are those that the commits bear, which never run backwards within a stream.
+/// The times are those of the commits, which never decrease within a stream.
 ///
 /// # Errors
 ///
-/// Fails when the store cannot be read.
+/// If the store can't be read.
 pub async fn at_time<D: Decider>(
     store: &impl EventStore<D::Event>,
     stream: &str,
     time: Timestamp,
-) -> Result<Reached<D>, StoreError> {
-    let (mut tip, commits) = Tip::<D>::before(store, stream, Moment::Time(time)).await?;
+) -> Result<StateAtVersion<D>, StoreError> {
+    let (mut head, commits) = StreamHead::<D>::load(store, stream, PointInTime::Time(time)).await?;
     for commit in &commits {
-        tip.advance(commit)?;
+        head.apply(commit)?;
     }
-    Ok(Reached { state: tip.state, version: tip.version })
+    Ok(StateAtVersion { state: head.state, version: head.version })
 }
 
-/// A point in the life of a stream.
+/// A point in time of a stream.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Moment {
+pub(crate) enum PointInTime {
     Latest,
     Version(u64),
     Time(Timestamp),
 }
 
-impl Moment {
-    /// The last version that may have a part in it.
-    fn version_max(self) -> u64 {
+impl PointInTime {
+    /// The last version that the point may include.
+    fn max_version(self) -> u64 {
         match self {
             Self::Version(version) => version,
             Self::Latest | Self::Time(_) => u64::MAX,
@@ -104,20 +105,20 @@ impl Moment {
     }
 }
 
-/// How far a stream has been read.
+/// The part of a stream that has been read and folded.
 #[derive(Debug)]
-pub(crate) struct Tip<D> {
+pub(crate) struct StreamHead<D> {
     pub(crate) state: D,
     pub(crate) version: u64,
     pub(crate) occurred_at: Timestamp,
-    /// Version of the last snapshot that could be read; 0 without one.
+    /// The version of the last readable snapshot; 0 without one.
     pub(crate) snapshot_version: u64,
-    /// The commands so far, as far as they are known, the latest last.
+    /// The ids of the commands so far, as far as they are known, the latest last.
     pub(crate) commands: Vec<Uuid>,
 }
 
-impl<D: Decider> Tip<D> {
-    fn beginning() -> Self {
+impl<D: Decider> StreamHead<D> {
+    fn empty() -> Self {
         Self {
             state: D::default(),
             version: 0,
@@ -127,32 +128,32 @@ impl<D: Decider> Tip<D> {
         }
     }
 
-    /// The stream at its last snapshot before a moment, and the commits that lead from there to the moment.
-    pub(crate) async fn before(
+    /// Reads the stream at its last snapshot before a point, and the commits from there to the point.
+    pub(crate) async fn load(
         store: &impl EventStore<D::Event>,
         stream: &str,
-        moment: Moment,
+        point: PointInTime,
     ) -> Result<(Self, Vec<Commit<D::Event>>), StoreError> {
         let Some(snapshots) = D::SNAPSHOTS else {
             let commits = store.load(stream, 0).await?;
-            let wanted = commits.into_iter().take_while(|commit| moment.covers(commit));
-            return Ok((Self::beginning(), wanted.collect()));
+            let wanted = commits.into_iter().take_while(|commit| point.covers(commit));
+            return Ok((Self::empty(), wanted.collect()));
         };
         let mut commits = Vec::new();
-        let mut from = moment.version_max();
-        // The last snapshot is at most so many commits back if all can be read, so that one page has it.
+        let mut from = point.max_version();
+        // If every snapshot is readable, the last one is at most this many commits back, so one page contains it.
         let mut limit = usize::try_from(snapshots.every).unwrap_or(usize::MAX).max(1);
         while from > 0 {
             let page = store.load_back(stream, from, limit).await?;
             from = page.last().map_or(0, |commit| commit.version - 1);
-            for commit in page.into_iter().filter(|commit| moment.covers(commit)) {
-                // The state after a commit tells nothing of a moment within it.
+            for commit in page.into_iter().filter(|commit| point.covers(commit)) {
+                // The state after a commit can't be used for a version within the commit.
                 let text = commit
                     .snapshot
                     .as_ref()
-                    .filter(|_| commit.last_version() <= moment.version_max());
+                    .filter(|_| commit.last_version() <= point.max_version());
                 if let Some(snapshot) = text.and_then(|text| snapshots.read(text)) {
-                    let tip = Self {
+                    let head = Self {
                         state: snapshot.state,
                         version: commit.last_version(),
                         occurred_at: commit.occurred_at,
@@ -160,19 +161,19 @@ impl<D: Decider> Tip<D> {
                         commands: snapshot.commands,
                     };
                     commits.reverse();
-                    return Ok((tip, commits));
+                    return Ok((head, commits));
                 }
                 commits.push(commit);
             }
-            // Whoever has to go further has no snapshot to use, and may have all the way to go.
+            // No usable snapshot so far, so the search may go back to the first commit: read larger pages.
             limit = limit.saturating_mul(10);
         }
         commits.reverse();
-        Ok((Self::beginning(), commits))
+        Ok((Self::empty(), commits))
     }
 
-    /// Takes in the next commit.
-    pub(crate) fn advance(&mut self, commit: &Commit<D::Event>) -> Result<(), StoreError> {
+    /// Folds in the next commit.
+    pub(crate) fn apply(&mut self, commit: &Commit<D::Event>) -> Result<(), StoreError> {
         if commit.version != self.version + 1 {
             return Err(StoreError::Corrupt(
                 format!("version {} follows on {}", commit.version, self.version).into(),

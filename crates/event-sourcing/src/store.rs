@@ -1,4 +1,4 @@
-//! Where events are kept: streams of commits.
+//! The port of an event store: streams of commits.
 
 use std::error::Error as StdError;
 
@@ -6,42 +6,42 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What one command has led to: one or more events, stored together.
+/// What one command has led to: one or more events, stored atomically.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit<E> {
-    /// Version of its first event, from 1; the append is conditional on the stream ending just before.
+    /// The version of the first event, from 1. The append is conditional on the stream ending just before it.
     pub version: u64,
-    /// The command that led to it; the same command never leads to two.
+    /// The id of the command that led to the commit. A command never leads to two commits.
     pub command_id: Uuid,
-    /// When.
+    /// When the events occurred.
     pub occurred_at: Timestamp,
-    /// The business transaction that it belongs to.
+    /// The id of the business transaction that the commit belongs to.
     pub correlation_id: Uuid,
-    /// What set it off.
+    /// The id of the command or event that caused the commit.
     pub causation_id: Uuid,
-    /// What happened, in order; never empty.
+    /// The events, in order; never empty.
     pub events: Vec<Recorded<E>>,
-    /// The state after it, as `snapshot` writes it, in some commits. It saves time, and is never the only one to know.
+    /// The state after the commit, in some commits, as `snapshot` writes it. It is redundant and only saves time.
     pub snapshot: Option<String>,
 }
 
-/// An event with the id under which it is known everywhere.
+/// An event with its global id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded<E> {
-    /// Its id (UUIDv7).
+    /// The id of the event (UUIDv7).
     pub id: Uuid,
-    /// What happened.
+    /// The event.
     pub event: E,
 }
 
 impl<E> Commit<E> {
-    /// Version of the last event: that of the stream after this commit.
+    /// The version of the last event, which is the version of the stream after this commit.
     #[must_use]
     pub fn last_version(&self) -> u64 {
         self.version + self.events.len() as u64 - 1
     }
 
-    /// Whether it is this very commit, sent once more: no two events share an id.
+    /// Whether the other is a retry of the same commit. No two events share an id.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let ids = |commit: &Self| commit.events.iter().map(|it| it.id).collect::<Vec<_>>();
         self.version == other.version && ids(self) == ids(other)
@@ -53,36 +53,36 @@ impl<E> Commit<E> {
     }
 }
 
-/// Keeps streams of commits.
+/// Stores streams of commits.
 ///
 /// An implementation must
 /// - append all events of a commit or none of them;
-/// - refuse a commit whose version is taken, by [`StoreError::Conflict`];
-/// - answer `Ok` to a commit that it has stored already, event ids and all, also when the first answer was lost;
-/// - return every commit of a stream, in order, however long it is, and what was appended at once;
-/// - keep a commit's snapshot as it is, or leave it out if it has no room for it.
+/// - reject a commit whose version is taken, with [`StoreError::Conflict`];
+/// - return `Ok` for a commit that it has stored already (the same event ids), also if the first response was lost;
+/// - return every commit of a stream, in order, whatever its length, including those just appended;
+/// - store a commit's snapshot unchanged, or omit it if there is no room for it.
 ///
 /// `conformance` checks all of these. A caller must take `version` from what it has loaded: a store need not notice a
 /// commit that leaves a gap.
 pub trait EventStore<E> {
-    /// Reads the commits of a stream after version `after`, at which a commit has ended; 0 for all of them.
+    /// Reads the commits of a stream after version `after`, which must be the end of a commit; 0 reads all of them.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be read.
+    /// If the store can't be read.
     fn load(
         &self,
         stream: &str,
         after: u64,
     ) -> impl Future<Output = Result<Vec<Commit<E>>, StoreError>> + Send;
 
-    /// Reads back from version `from`: at most `limit` commits that begin at or before it, the latest first.
+    /// Reads backwards from version `from`: at most `limit` commits that begin at or before it, the latest first.
     ///
-    /// There may be fewer, but if there are any, at least one; version 1 is the last.
+    /// There may be fewer, but at least one if any exist. The commit with version 1 is the last.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be read.
+    /// If the store can't be read.
     fn load_back(
         &self,
         stream: &str,
@@ -90,7 +90,7 @@ pub trait EventStore<E> {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Commit<E>>, StoreError>> + Send;
 
-    /// Adds a commit to the end of a stream.
+    /// Appends a commit to a stream.
     ///
     /// # Errors
     ///
@@ -102,75 +102,75 @@ pub trait EventStore<E> {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// Names the streams of a store, so that whatever is made from them can be made again.
+/// Lists the streams of a store, for a rebuild of everything that is derived from them.
 ///
 /// An implementation must
-/// - name every stream once that had a commit when the first page was asked for; one that begins meanwhile may be missing;
+/// - list every stream once that had a commit when the first page was read; a stream created later may be missing;
 /// - end: the last page has no `next`.
 pub trait Streams {
-    /// Reads a page of names, in no order that means anything; `after` is the `next` of the page before.
+    /// Reads a page of stream names, in no particular order. `after` is the `next` of the previous page.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be read, and on an `after` that is not its own.
+    /// If the store can't be read, or `after` is not one of its tokens.
     fn streams(
         &self,
         after: Option<&str>,
     ) -> impl Future<Output = Result<StreamsPage, StoreError>> + Send;
 }
 
-/// Some of the streams.
+/// A page of a store's streams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamsPage {
-    /// Their names; a page may be empty, and not the last.
+    /// The names of the streams. A page may be empty without being the last.
     pub streams: Vec<String>,
-    /// Where the next page begins; nothing after the last.
+    /// The token of the next page; absent on the last page.
     pub next: Option<String>,
 }
 
-/// Lists all that a store holds, whatever stream it is of, so that it can be told again.
+/// Lists every commit of a store, of all streams, for republishing.
 ///
 /// An implementation must
-/// - list every commit once that was there when the first page was asked for; one that comes meanwhile may be missing;
-/// - pass over a commit that can't be read, and log it: the others are not to blame;
+/// - list every commit once that existed when the first page was read; one added later may be missing;
+/// - skip an unreadable commit, and log it;
 /// - end: the last page has no `next`.
 pub trait Log<E> {
-    /// Reads a page of commits, in no order that means anything; `after` is the `next` of the page before.
+    /// Reads a page of commits, in no particular order. `after` is the `next` of the previous page.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be read, and on an `after` that is not its own.
+    /// If the store can't be read, or `after` is not one of its tokens.
     fn commits(
         &self,
         after: Option<&str>,
     ) -> impl Future<Output = Result<CommitsPage<E>, StoreError>> + Send;
 }
 
-/// Some of the commits, each with the name of its stream.
+/// A page of a store's commits, each with the name of its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitsPage<E> {
-    /// The commits; a page may be empty, and not the last.
+    /// The commits. A page may be empty without being the last.
     pub commits: Vec<(String, Commit<E>)>,
-    /// Where the next page begins; nothing after the last.
+    /// The token of the next page; absent on the last page.
     pub next: Option<String>,
 }
 
-/// Why a store could not do its work.
+/// Why a call of a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another writer was first; read the tail and decide anew.
+    /// Another writer was first: read the new commits and decide again.
     #[error("stream has moved past the expected version")]
     Conflict,
-    /// A transaction holds the item. This says nothing about versions or rules: ask the same again.
-    #[error("a transaction holds what was to be written")]
+    /// A transaction holds the item. No version has changed, so retry the same call.
+    #[error("a transaction holds the item")]
     TransactionConflict(#[source] Box<dyn StdError + Send + Sync>),
-    /// Too much is asked of the store. Ask the same again, later.
-    #[error("event store is overloaded")]
+    /// The table throttled the call. Retry the same call later.
+    #[error("event store throttles requests")]
     Throttled(#[source] Box<dyn StdError + Send + Sync>),
-    /// The store did not answer; whether an append took effect is unknown. Ask the same again.
+    /// The store did not respond; it is unknown whether an append took effect. Retry the same call.
     #[error("event store is unavailable")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
-    /// A stored event cannot be read; a person has to look at it.
+    /// A stored event is unreadable. An operator must investigate.
     #[error("stored event is unreadable")]
     Corrupt(#[source] Box<dyn StdError + Send + Sync>),
 }

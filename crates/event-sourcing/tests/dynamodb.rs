@@ -7,9 +7,9 @@ use event_sourcing::decider::Decider;
 use event_sourcing::dynamodb::DynamoStore;
 use event_sourcing::execute::{ExecuteError, Metadata, execute};
 use event_sourcing::snapshot::Snapshots;
-use event_sourcing::state::{Reached, latest};
+use event_sourcing::state::{StateAtVersion, latest};
 use event_sourcing::store::{Commit, EventStore, Recorded, StoreError};
-use event_sourcing::stored::Stored;
+use event_sourcing::upcast::Upcast;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -154,9 +154,9 @@ impl Decider for Sum {
     }
 }
 
-impl Stored for Sum {}
+impl Upcast for Sum {}
 
-impl Stored for Added {
+impl Upcast for Added {
     const VERSION: u32 = 3;
 
     fn upcast(version: u32, mut document: Value) -> Option<Value> {
@@ -178,7 +178,7 @@ async fn add(
     stream: &str,
     command_id: Uuid,
     cents: u64,
-) -> Result<Reached<Sum>, ExecuteError<IsNothing>> {
+) -> Result<StateAtVersion<Sum>, ExecuteError<IsNothing>> {
     let metadata = Metadata::new(command_id, Timestamp::UNIX_EPOCH);
     execute::<Sum>(store, stream, &cents, &metadata, Uuid::now_v7).await
 }

@@ -1,4 +1,4 @@
-//! How AWS is reached: bounded in time and attempts, and nothing looked up that Lambda has already told.
+//! The configuration of AWS clients: bounded in time and attempts, and without lookups of what Lambda provides already.
 
 use std::time::Duration;
 
@@ -14,28 +14,28 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 use crate::env;
 
-/// A first handshake on the smallest function takes 0.75 s of its share of a core.
+/// The first TLS handshake on the smallest function takes 0.75 s, because of its share of a core.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// Storage and queues answer in milliseconds; longer than this is an answer that will not come.
+/// DynamoDB and SQS respond within milliseconds; a call that takes longer than this gets no response.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// All attempts together. It leaves a function of 10 s time to say what went wrong.
+/// The limit of all attempts together. A function with a timeout of 10 s then has time left to report the error.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
-/// Two repeats ride out a lost connection or a throttled moment; more belongs to the caller, who has a back-off of its own.
-const ATTEMPTS_MAX: u32 = 3;
-/// The SDK's own first wait, a second, is longer than the whole call should take.
+/// Two retries are enough for a lost connection or brief throttling. Longer outages are for the caller's back-off.
+const MAX_ATTEMPTS: u32 = 3;
+/// The SDK's default of one second is longer than a whole call should take.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
-/// The configuration from which every AWS client is made.
+/// The configuration from which every AWS client is created.
 ///
-/// Region and credentials are the environment's, as Lambda sets them; `AWS_ENDPOINT_URL` is honoured. A client that needs
-/// more time (to invoke a slow function) overrides `timeout_config` in its own builder.
+/// Region and credentials come from the environment, as Lambda sets them; `AWS_ENDPOINT_URL` is respected. A client that
+/// needs more time, for example to invoke a slow function, overrides `timeout_config` in its own builder.
 pub async fn aws_config() -> SdkConfig {
     let config = aws_config::defaults(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
         .retry_config(
             RetryConfig::standard()
-                .with_max_attempts(ATTEMPTS_MAX)
+                .with_max_attempts(MAX_ATTEMPTS)
                 .with_initial_backoff(FIRST_BACKOFF),
         )
         .timeout_config(
@@ -46,7 +46,7 @@ pub async fn aws_config() -> SdkConfig {
                 .build(),
         );
     let client = Builder::new();
-    // The local cloud: the machine's certificates take longer to read than all the rest of the start.
+    // On the local cloud: reading the machine's certificates takes longer than the rest of the start.
     let plain = env::required("AWS_ENDPOINT_URL").is_ok_and(|it| it.starts_with("http://"));
     let config = if plain {
         config.http_client(client.build_http())

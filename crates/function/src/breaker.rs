@@ -1,4 +1,4 @@
-//! What a circuit breaker needs of a function: a clock, dice, and somebody to tell.
+//! The environment of a circuit breaker in a function: clock, random numbers, logs and metrics.
 
 use std::error::Error as StdError;
 
@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use crate::metrics;
 
-/// Tells the log and the metrics of what happens to a breaker.
+/// Reports the events of a breaker to the log and the metrics.
 #[derive(Clone, Copy, Debug)]
-pub struct Told;
+pub struct BreakerTelemetry;
 
-impl Host for Told {
+impl Host for BreakerTelemetry {
     fn now(&self) -> Timestamp {
         crate::now()
     }
@@ -25,9 +25,9 @@ impl Host for Told {
         match event {
             Event::Stepped(step) => {
                 let (from, to, reason) = (step.from, step.to, step.reason);
-                tracing::warn!(breaker, ?from, ?to, ?reason, "circuit has taken a step");
+                tracing::warn!(breaker, ?from, ?to, ?reason, "circuit changed its state");
                 let counted = match (step.to, step.reason) {
-                    // A probe that was lost is followed by another: nothing was opened or closed.
+                    // A lost probe is followed by another one, so the circuit has neither opened nor closed.
                     (_, Reason::ProbeLost) => return,
                     (Stand::Open | Stand::ForcedOpen, _) => metrics::Circuit::Opened,
                     (Stand::Closed | Stand::ForcedClosed | Stand::Disabled, _) => {
@@ -47,7 +47,7 @@ impl Host for Told {
             }
             Event::StoreFailed(error) => {
                 let error = *error as &dyn StdError;
-                tracing::warn!(breaker, error, "breaker's state is out of reach");
+                tracing::warn!(breaker, error, "breaker state is unreachable");
             }
         }
     }

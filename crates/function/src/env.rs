@@ -1,34 +1,34 @@
-//! The one reader of the environment.
+//! The only reader of environment variables.
 
 use std::env::VarError;
 
-/// A setting is absent, empty or no text.
+/// A setting is missing or invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Nobody has set it.
+    /// The variable is not set, or not UTF-8.
     #[error("environment variable {name} is not set")]
     Unset {
-        /// The variable.
+        /// The name of the variable.
         name: &'static str,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: VarError,
     },
-    /// It is there, and says nothing or something else.
+    /// The variable is set, but empty or invalid.
     #[error("environment variable {name} {problem}")]
     Unusable {
-        /// The variable.
+        /// The name of the variable.
         name: &'static str,
-        /// What is wrong with it, as the end of a sentence. Never the value: it may be a secret.
+        /// What is wrong, as the end of a sentence. It never contains the value, which may be a secret.
         problem: String,
     },
 }
 
-/// Reads a setting that the function cannot do without.
+/// Reads a required setting.
 ///
 /// # Errors
 ///
-/// Names the variable when it is not set, empty, or not UTF-8.
+/// Names the variable if it is not set, empty, or not UTF-8.
 #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
 pub fn required(name: &'static str) -> Result<String, ConfigError> {
     let value = std::env::var(name).map_err(|source| ConfigError::Unset { name, source })?;
@@ -38,11 +38,11 @@ pub fn required(name: &'static str) -> Result<String, ConfigError> {
     Ok(value)
 }
 
-/// Reads a setting and makes something of it: a number, an amount, a key.
+/// Reads a required setting and parses it.
 ///
 /// # Errors
 ///
-/// Names the variable when it is not set, or when `read` refuses it.
+/// Names the variable if it is not set, or if `read` rejects its value.
 pub fn parsed<T, E: std::fmt::Display>(
     name: &'static str,
     read: impl FnOnce(&str) -> Result<T, E>,
@@ -57,13 +57,13 @@ mod tests {
 
     #[test]
     fn a_missing_setting_is_named() {
-        let error = required("PARKADE_NOBODY_SETS_THIS").unwrap_err();
-        assert_eq!(error.to_string(), "environment variable PARKADE_NOBODY_SETS_THIS is not set");
+        let error = required("PARKADE_UNSET_FOR_TESTS").unwrap_err();
+        assert_eq!(error.to_string(), "environment variable PARKADE_UNSET_FOR_TESTS is not set");
     }
 
     #[test]
     fn a_setting_that_cannot_be_read_is_named_without_its_value() {
-        // Cargo sets this one for every test.
+        // Cargo sets this variable for every test.
         let error = parsed("CARGO_PKG_NAME", |_| Err::<u64, _>("no number")).unwrap_err();
         assert_eq!(error.to_string(), "environment variable CARGO_PKG_NAME is unusable: no number");
         assert_eq!(

@@ -15,27 +15,27 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// What time it is. Handlers ask; the rules are told.
+/// The current time. Only handlers read it; the rules take it as an argument.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
 pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Says in the log to which trace a request belongs (`traceparent` of W3C Trace Context), if its caller follows one.
-pub fn follow(traceparent: Option<&str>) {
+/// Logs the W3C trace context (`traceparent`) of a request, if its caller sent one.
+pub fn log_trace_context(traceparent: Option<&str>) {
     if let Some(traceparent) = traceparent {
-        tracing::info!(traceparent, "asked");
+        tracing::info!(traceparent, "request received");
     }
 }
 
-/// A fresh identifier (UUIDv7): later ones sort after earlier ones.
+/// A new identifier (UUIDv7). Later ones sort after earlier ones.
 #[must_use]
 pub fn new_id() -> Uuid {
     Uuid::now_v7()
 }
 
-/// A random number, for what need not be a secret: who waits how long, or what a write is called.
+/// A random number that need not be secret: for jitter, or the name of a write.
 ///
 /// # Panics
 ///
@@ -45,11 +45,11 @@ pub fn random() -> u64 {
     getrandom::u64().expect("the system has random numbers")
 }
 
-/// A secret that nobody guesses: 256 random bits, in letters that stand anywhere.
+/// A secret of 256 random bits, in the alphabet of URL-safe base64.
 ///
 /// # Panics
 ///
-/// If the system has no random numbers: nothing that is made then would be a secret.
+/// If the system has no random numbers, because the result would not be secret.
 #[must_use]
 pub fn new_secret() -> String {
     let mut bytes = [0; 32];
@@ -57,12 +57,12 @@ pub fn new_secret() -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Makes a first call during init, so that its connection is open when it is needed.
+/// Makes a call during init, so that its connection is open when the first request arrives.
 ///
-/// A call that fails is only logged: the function may still do its work.
+/// A failure is only logged, because the function may work all the same.
 pub async fn warm<E: std::error::Error + 'static>(call: impl Future<Output = Result<(), E>>) {
     if let Err(error) = call.await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "not warmed up");
+        tracing::warn!(error = &error as &dyn std::error::Error, "warm-up failed");
     }
 }
 

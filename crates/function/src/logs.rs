@@ -1,4 +1,4 @@
-//! Logs: one JSON object a line, as Lambda's log controls and CloudWatch read it.
+//! Logs: one JSON object per line, in the format of Lambda's logging controls and CloudWatch.
 
 use lambda_runtime::tracing::subscriber::filter::{LevelFilter, Targets};
 use lambda_runtime::tracing::subscriber::layer::SubscriberExt;
@@ -7,16 +7,16 @@ use lambda_runtime::tracing::subscriber::{fmt, registry};
 
 use crate::{env, metrics};
 
-/// What is logged when nobody says otherwise.
+/// The log level without configuration.
 const DEFAULT: LevelFilter = LevelFilter::INFO;
 
-/// Sends `tracing` to standard output as JSON, without colours, and metrics beside it.
+/// Sends `tracing` events to standard output as JSON without colours, and enables metrics.
 ///
-/// The level is `AWS_LAMBDA_LOG_LEVEL` (which Lambda sets from `LoggingConfig`) or `RUST_LOG`, else `info`; either may
-/// name targets (`orders=debug,info`). Calling it twice does nothing more.
+/// The level comes from `AWS_LAMBDA_LOG_LEVEL` (which Lambda sets from `LoggingConfig`) or `RUST_LOG`, and is `info` by
+/// default. Both may contain targets (`orders=debug,info`). A second call has no effect.
 pub fn telemetry() {
     let wanted = env::required("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::required("RUST_LOG"));
-    // The span names the request, once: the list of all spans would repeat it. Lambda filters by `timestamp` and `level`.
+    // The current span contains the request, so the list of all spans is redundant. Lambda filters by `timestamp` and `level`.
     let lines = fmt::layer()
         .json()
         .flatten_event(true)
@@ -24,15 +24,15 @@ pub fn telemetry() {
         .with_span_list(false)
         .with_target(false);
     let subscriber = registry().with(lines).with(filter(wanted.ok().as_deref()));
-    metrics::tell();
-    // A second call in one process finds its work done.
+    metrics::enable();
+    // In a process with several calls, such as a test, the subscriber is set already.
     drop(subscriber.try_init());
 }
 
-/// A level that cannot be read must not silence a function, nor one that is for some targets alone the others.
+/// Parses the levels. An invalid one must not silence the function, nor one for some targets the others.
 fn filter(wanted: Option<&str>) -> Targets {
     let parts = wanted.unwrap_or_default().split(',').map(str::trim);
-    // The empty word would be a level, too.
+    // An empty part would parse as a level.
     parts.filter(|it| !it.is_empty()).fold(Targets::new().with_default(DEFAULT), |targets, part| {
         let (target, level) =
             part.split_once('=').map_or((None, part), |(target, level)| (Some(target), level));

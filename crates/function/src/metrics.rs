@@ -1,4 +1,4 @@
-//! Metrics: a line of the log that CloudWatch reads as numbers (embedded metric format).
+//! Metrics in CloudWatch's embedded metric format: log lines that CloudWatch reads as numbers.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// What the metrics of all functions stand under.
+/// The namespace of all metrics.
 const NAMESPACE: &str = "Parkade";
 
-/// Numbers are for whoever reads the log of a function; a test or a simulation has none.
-static TOLD: AtomicBool = AtomicBool::new(false);
+/// Whether metrics are printed. Tests and simulations print none.
+static ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// From now on metrics are printed.
-pub(crate) fn tell() {
-    TOLD.store(true, Ordering::Relaxed);
+/// Enables the metrics.
+pub(crate) fn enable() {
+    ENABLED.store(true, Ordering::Relaxed);
 }
 
 #[derive(Serialize)]
@@ -79,44 +79,44 @@ impl Directive {
     }
 }
 
-/// Tells how far a projection is behind, once [`telemetry`](crate::telemetry) has been called. One short line, since
-/// lines are paid for by length.
+/// Reports the lag of a projection, once [`telemetry`](crate::telemetry) has been called. One short line, because logs are
+/// billed by size.
 pub fn projection(name: &str, lag_seconds: u64, iterator_age_ms: u64, now: Timestamp) {
     print(|| lag_line(name, lag_seconds, iterator_age_ms, now));
 }
 
-/// Counts an event that a consumer has ignored, once [`telemetry`](crate::telemetry) has been called.
+/// Counts an event that a consumer ignored, once [`telemetry`](crate::telemetry) has been called.
 ///
-/// One now and then is an event of a newer kind than the consumer; a steady stream is a rule that is too wide.
+/// A few are events of a newer kind than the consumer. A steady stream means that an EventBridge rule is too broad.
 pub fn ignored(consumer: &str, now: Timestamp) {
     print(|| ignored_line(consumer, now));
 }
 
-/// What has happened to a circuit breaker.
+/// An event of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Circuit {
-    /// Calls are refused from now on.
+    /// The circuit opened: calls are rejected from now on.
     Opened,
-    /// One call has been elected to try.
+    /// The circuit half-opened: one probe call was elected.
     HalfOpened,
-    /// Calls pass again.
+    /// The circuit closed: calls pass again.
     Closed,
     /// One instance has opened its own circuit, whether or not it can report that to the others.
     Tripped,
-    /// A call was refused.
+    /// A call was rejected because the circuit is open.
     Refused,
-    /// A call is made to find out whether others may be.
+    /// A probe call was made.
     Probing,
 }
 
-/// Counts what has happened to a breaker, once [`telemetry`](crate::telemetry) has been called.
+/// Counts an event of a breaker, once [`telemetry`](crate::telemetry) has been called.
 pub fn circuit(breaker: &str, what: Circuit, now: Timestamp) {
     print(|| circuit_line(breaker, what, now));
 }
 
 fn print(line: impl FnOnce() -> String) {
-    if TOLD.load(Ordering::Relaxed) {
-        // A number that is lost is no reason to fail.
+    if ENABLED.load(Ordering::Relaxed) {
+        // A lost metric must not fail the function.
         drop(writeln!(std::io::stdout(), "{}", line()));
     }
 }

@@ -1,87 +1,89 @@
-//! Queue to command: each message is handled on its own, and one that fails does not hold up the others.
+//! Queue to command: handles each message of a batch on its own, so that a failing one does not block the others.
 //!
-//! A queue delivers at least once and in any order, so what a message leads to must be right when it comes twice, late
-//! or early: the rules see to that, by the state of the aggregate.
+//! A queue delivers at least once and in any order. The consumer's rules must therefore produce the right result for a
+//! message that arrives twice, late or early; they decide by the state of the aggregate.
 //!
-//! A message that no attempt will ever handle goes to the dead letters at once, and one that has failed too often goes
-//! there too, each with its reason. Only a consumer that dies of a message can't say why: that one the queue moves.
+//! A message that no attempt can handle is dead-lettered at once, and one that failed [`MAX_RECEIVES`] times is
+//! dead-lettered too, each with its reason. Only a message that crashes the consumer reaches the queue's own redrive
+//! policy.
 
 use std::error::Error as StdError;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use saga::{Failure, FailureKind};
 use serde::Deserialize;
+use service_error::{ErrorKind, ServiceError};
 
-use crate::dead_letters::{DeadLetters, Letter, redriven, told};
-use crate::envelope::{Envelope, Unread};
+use crate::dead_letters::{DeadLetter, DeadLetters, error_chain, redriven};
+use crate::envelope::{Envelope, RawEvent};
 
-/// So often a message is received before it is put aside. The queue's own `maxReceiveCount` must be higher: it is for
-/// those of which the consumer dies.
-pub const RECEIVES_MAX: u32 = 5;
+/// How many times a message is received before it is dead-lettered.
+///
+/// The queue's own `maxReceiveCount` must be higher: it is for messages that crash the consumer.
+pub const MAX_RECEIVES: u32 = 5;
 
 /// The message attribute that says how often an operator has redriven a message. SQS keeps it wherever the message goes.
 pub const REDRIVES: &str = "redrives";
 
-/// What has arrived from the bus.
+/// An event as the bus delivers it to a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Delivery {
-    /// Who has published it.
+    /// The service that published the event.
     pub source: String,
-    /// The event.
-    pub detail: Envelope<Unread>,
+    /// The event with its envelope.
+    pub detail: Envelope<RawEvent>,
 }
 
-/// What became of a message that did not fail.
+/// The result of a message that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handled {
-    /// It had its effect, now or before.
+    /// The message had its effect, now or at an earlier delivery.
     Done,
-    /// It is of no concern here: an event of an unknown type, or of a newer kind.
+    /// The message does not concern this consumer: an event of another type, or of a newer kind.
     Ignored,
 }
 
 /// Why a message was not handled.
 #[derive(Debug, thiserror::Error)]
-pub enum Failed {
-    /// Not now, or nobody knows: it comes back.
+pub enum ConsumeError {
+    /// It can't be handled now, or the outcome is unknown: the queue delivers it again.
     #[error("{0}")]
     Transient(#[source] Box<dyn StdError + Send + Sync>),
-    /// No attempt will ever handle it.
+    /// No attempt can handle it: it is dead-lettered.
     #[error("{0}")]
     Poison(#[source] Box<dyn StdError + Send + Sync>),
 }
 
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
-        match failure.kind() {
-            FailureKind::Transient => Self::Transient(Box::new(failure)),
-            FailureKind::Rejected | FailureKind::Broken => Self::Poison(Box::new(failure)),
+impl From<ServiceError> for ConsumeError {
+    fn from(error: ServiceError) -> Self {
+        match error.kind() {
+            ErrorKind::Transient => Self::Transient(Box::new(error)),
+            ErrorKind::Rejected | ErrorKind::Permanent => Self::Poison(Box::new(error)),
         }
     }
 }
 
-/// Handles each message of a batch; the answer names those that must come back.
+/// Handles each message of a batch; the response names those that the queue must deliver again.
 pub async fn consume<M: for<'de> Deserialize<'de>>(
     batch: SqsEvent,
     dead_letters: &impl DeadLetters,
-    handle: impl AsyncFn(M) -> Result<Handled, Failed>,
+    handle: impl AsyncFn(M) -> Result<Handled, ConsumeError>,
 ) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     for message in batch.records {
         let handled = match read::<M>(&message) {
-            // In a box, since a consumer's future is deep enough without what it handles its messages by.
+            // Boxed, because the nested futures of a consumer would exceed the stack otherwise.
             Ok(read) => Box::pin(redriven(redrives(&message), handle(read))).await,
-            Err(error) => Err(Failed::Poison(Box::new(error))),
+            Err(error) => Err(ConsumeError::Poison(Box::new(error))),
         };
-        let comes_back = match handled {
+        let is_failed = match handled {
             Ok(Handled::Done) => false,
             Ok(Handled::Ignored) => {
                 tracing::info!(message_id = message.message_id, "message ignored");
                 false
             }
-            Err(failed) => !put_aside(&message, &failed, dead_letters).await,
+            Err(error) => !dead_letter_if_final(&message, &error, dead_letters).await,
         };
-        if comes_back {
+        if is_failed {
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = message.message_id.unwrap_or_default();
             response.batch_item_failures.push(failure);
@@ -90,27 +92,32 @@ pub async fn consume<M: for<'de> Deserialize<'de>>(
     response
 }
 
-/// Puts a message aside if it is time; whether that was done, so that it need not come back.
-async fn put_aside(message: &SqsMessage, failed: &Failed, dead_letters: &impl DeadLetters) -> bool {
-    let (Failed::Transient(cause) | Failed::Poison(cause)) = failed;
+/// Dead-letters a message that must not be retried; returns whether it was stored, so that it need not be delivered again.
+async fn dead_letter_if_final(
+    message: &SqsMessage,
+    error: &ConsumeError,
+    dead_letters: &impl DeadLetters,
+) -> bool {
+    let (ConsumeError::Transient(cause) | ConsumeError::Poison(cause)) = error;
     let cause: &(dyn StdError + 'static) = cause.as_ref();
     let (message_id, receives) = (&message.message_id, receives(message));
-    let is_final = matches!(failed, Failed::Poison(_)) || receives >= RECEIVES_MAX;
+    let is_final = matches!(error, ConsumeError::Poison(_)) || receives >= MAX_RECEIVES;
     if !is_final {
-        tracing::warn!(message_id, receives, error = cause, "message comes back");
+        tracing::warn!(message_id, receives, error = cause, "message will be redelivered");
         return false;
     }
-    tracing::error!(message_id, receives, reason = cause, "message parked");
+    tracing::error!(message_id, receives, reason = cause, "message dead-lettered");
     let body = message.body.clone().unwrap_or_default();
-    let parked =
-        dead_letters.park(Letter { reason: told(cause), body, redrives: redrives(message) }).await;
-    if let Err(error) = &parked {
-        tracing::error!(message_id, error = error as &dyn StdError, "message not parked");
+    let (reason, redrives) = (error_chain(cause), redrives(message));
+    let stored = dead_letters.add(DeadLetter { reason, body, redrives }).await;
+    if let Err(error) = &stored {
+        let error = error as &dyn StdError;
+        tracing::error!(message_id, error, "message could not be dead-lettered");
     }
-    parked.is_ok()
+    stored.is_ok()
 }
 
-/// How often the message has been received, this time included.
+/// How many times the message has been received, this time included.
 fn receives(message: &SqsMessage) -> u32 {
     let count = message.attributes.get("ApproximateReceiveCount");
     count.and_then(|count| count.parse().ok()).unwrap_or(1)

@@ -5,13 +5,14 @@
 //! | key | `state`        | 1, 2, … | state as JSON | JSON array | version | UUID   |        |            |
 //! | key | `bar#<holder>` |         |               |            |         |        | bool   | seconds    |
 //!
-//! A change is one conditional put: one write unit for up to 1 KB, whatever the number of its events. The table's
-//! stream is the outbox. The events stay until the next change, so that they can be published again; `changed` is the
-//! version that they came with, and a record of a later version has none to show.
+//! A change is one conditional put: one write unit for up to 1 KB, whatever the number of its events. The table's stream
+//! is the outbox. The events stay in the item until the next change, so that they can be republished. `changed` is the
+//! version that they were stored with; a record of a later version must not publish them again.
 //!
-//! A bar is three plain writes: the bar, a bump of the version, the seal on the bar. Whoever has read the aggregate
-//! before the bump fails on the version; whoever reads it afterwards looks for the bar only then, and sees it. Who dies
-//! before the seal has not barred anybody, and the repeat bumps again; a sealed bar is never written again.
+//! A tombstone (`bar#<holder>`) takes three unconditional writes: the item, an increment of the aggregate's version, and
+//! `sealed` on the item. A command that read the aggregate before the increment fails on its version; one that reads it
+//! afterwards reads the tombstone later still, and finds it. After a crash before `sealed`, a retry increments the
+//! version again. A sealed tombstone is never written again.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -22,19 +23,20 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 
-use crate::envelope::{Envelope, Unread};
-use crate::republish::{Page, Source, SourceError};
+use crate::envelope::{Envelope, RawEvent};
+use crate::republish::{Page, RepublishSource, SourceError};
 use crate::state::{
-    Aggregate, Change, IndexValue, Listed, Loaded, StateStore, States, StatesPage, StoreError,
+    Aggregate, Change, IndexValue, ListedState, Loaded, StateStore, States, StatesPage, StoreError,
 };
 
-/// A bar outlives every message that could come late: queues keep one for at most 14 days, dead letters 14 more.
-const BAR_SECONDS: i64 = 60 * 24 * 60 * 60;
+/// How long a tombstone is kept: longer than any message. A queue keeps one for at most 14 days, a dead-letter queue for
+/// 14 more.
+const TOMBSTONE_SECONDS: i64 = 60 * 24 * 60 * 60;
 
-/// So many items, states and bars, are read before what they tell is published: some seconds' work.
-const EVENTS_PAGE: i32 = 500;
+/// The number of items, states and tombstones, in a page of events. Publishing them takes some seconds.
+const EVENTS_PER_PAGE: i32 = 500;
 
-/// Keeps aggregates in one table.
+/// Stores aggregates in one table.
 #[derive(Clone, Debug)]
 pub struct DynamoStore {
     client: Client,
@@ -43,13 +45,13 @@ pub struct DynamoStore {
 }
 
 impl DynamoStore {
-    /// Uses an existing table; the clock says when a bar may expire.
+    /// Uses an existing table. The clock determines when a tombstone expires.
     #[must_use]
     pub fn new(client: Client, table: String, clock: fn() -> Timestamp) -> Self {
         Self { client, table, clock }
     }
 
-    /// Opens the connection, so that the first call need not.
+    /// Opens the connection during init, so that the first request does not wait for it.
     ///
     /// # Errors
     ///
@@ -66,12 +68,12 @@ impl DynamoStore {
         Ok(got.item)
     }
 
-    async fn put_bar(&self, id: &str, holder: &str, sealed: bool) -> Result<(), StoreError> {
-        let mut bar = key(id, &bar_of(holder));
-        let expires_at = (self.clock)().as_second() + BAR_SECONDS;
-        bar.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
-        bar.insert("sealed".to_owned(), AttributeValue::Bool(sealed));
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(bar));
+    async fn put_tombstone(&self, id: &str, holder: &str, sealed: bool) -> Result<(), StoreError> {
+        let mut tombstone = key(id, &tombstone_part(holder));
+        let expires_at = (self.clock)().as_second() + TOMBSTONE_SECONDS;
+        tombstone.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
+        tombstone.insert("sealed".to_owned(), AttributeValue::Bool(sealed));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(tombstone));
         put.send().await.map(drop).map_err(unavailable)
     }
 }
@@ -80,7 +82,7 @@ type Item = HashMap<String, AttributeValue>;
 
 impl<S: Aggregate> StateStore<S> for DynamoStore {
     async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<S>, StoreError> {
-        let mut loaded = Loaded { version: 0, state: None, barred: false };
+        let mut loaded = Loaded { version: 0, state: None, has_tombstone: false };
         if let Some(item) = self.get(id, "state").await? {
             loaded.version = version(&item)?;
             loaded.state = match text(&item, "state") {
@@ -88,9 +90,9 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
                 None => None,
             };
         }
-        // Not both at once: were the bar looked for first, it could be set, and the version be read that it has moved.
+        // After the version, never concurrently: a tombstone set between the two reads would otherwise be missed.
         if let Some(holder) = holder {
-            loaded.barred = self.get(id, &bar_of(holder)).await?.is_some();
+            loaded.has_tombstone = self.get(id, &tombstone_part(holder)).await?.is_some();
         }
         Ok(loaded)
     }
@@ -122,20 +124,22 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
             Ok(_) => Ok(()),
-            Err(error) => match winner(&error) {
-                // The SDK sends a put again whose answer was lost: the winner may be ourselves.
-                Some(winner) if text(winner, "change") == Some(&change.id.to_string()) => Ok(()),
+            Err(error) => match existing_item(&error) {
+                // The SDK retries a put whose response was lost, so the existing item may be our own.
+                Some(found) if text(found, "change") == Some(&change.id.to_string()) => Ok(()),
                 Some(_) => Err(StoreError::Conflict),
                 None => Err(unavailable(error)),
             },
         }
     }
 
-    async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
-        match self.get(id, &bar_of(holder)).await? {
-            Some(bar) if bar.get("sealed") == Some(&AttributeValue::Bool(true)) => return Ok(()),
+    async fn set_tombstone(&self, id: &str, holder: &str) -> Result<(), StoreError> {
+        match self.get(id, &tombstone_part(holder)).await? {
+            Some(tombstone) if tombstone.get("sealed") == Some(&AttributeValue::Bool(true)) => {
+                return Ok(());
+            }
             Some(_) => {}
-            None => self.put_bar(id, holder, false).await?,
+            None => self.put_tombstone(id, holder, false).await?,
         }
         let bump = self
             .client
@@ -146,18 +150,18 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
             .expression_attribute_values(":one", number(1))
             .send();
         bump.await.map_err(unavailable)?;
-        self.put_bar(id, holder, true).await
+        self.put_tombstone(id, holder, true).await
     }
 }
 
 impl<S: Aggregate> States<S> for DynamoStore {
-    /// Reads the whole table, a megabyte a page: for a rebuild, which reads it anyway.
+    /// Reads the whole table, 1 MB a page, for a rebuild.
     async fn states(&self, after: Option<&str>) -> Result<StatesPage<S>, StoreError> {
         let page = self
             .client
             .scan()
             .table_name(&self.table)
-            // Or an aggregate that has just changed would be listed as it was.
+            // Consistent, because an aggregate that was just changed must be listed with that change.
             .consistent_read(true)
             .filter_expression("part = :part AND attribute_exists(#state)")
             .expression_attribute_names("#state", "state")
@@ -172,15 +176,15 @@ impl<S: Aggregate> States<S> for DynamoStore {
                 continue;
             };
             let state = serde_json::from_str(state).map_err(|error| error.to_string());
-            states.push(Listed { id: id.clone(), version: version(&item)?, state });
+            states.push(ListedState { id: id.clone(), version: version(&item)?, state });
         }
         let next = page.last_evaluated_key.as_ref().and_then(position);
         Ok(StatesPage { states, next })
     }
 }
 
-impl Source for DynamoStore {
-    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<Unread>>, SourceError> {
+impl RepublishSource for DynamoStore {
+    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<RawEvent>>, SourceError> {
         let found = self.get(aggregate, "state").await.map_err(|it| SourceError(Box::new(it)))?;
         Ok(found.map_or_else(Vec::new, |item| events(&item)))
     }
@@ -192,7 +196,7 @@ impl Source for DynamoStore {
             .scan()
             .table_name(&self.table)
             .consistent_read(true)
-            .limit(EVENTS_PAGE)
+            .limit(EVENTS_PER_PAGE)
             .filter_expression("part = :part AND attribute_exists(events)")
             .expression_attribute_values(":part", AttributeValue::S("state".to_owned()))
             .set_exclusive_start_key(start.map_err(|it| SourceError(Box::new(it)))?)
@@ -205,8 +209,8 @@ impl Source for DynamoStore {
     }
 }
 
-/// The events of the last change; what can't be read has been reported when it was to be published.
-fn events(item: &Item) -> Vec<Envelope<Unread>> {
+/// The events of the last change. Unreadable ones were dead-lettered when they were to be published first.
+fn events(item: &Item) -> Vec<Envelope<RawEvent>> {
     let read = text(item, "events").map(|events| serde_json::from_str(events));
     read.transpose()
         .inspect_err(
@@ -216,7 +220,7 @@ fn events(item: &Item) -> Vec<Envelope<Unread>> {
         .unwrap_or_default()
 }
 
-/// A key of the table as a text, from which it can be read whatever is in it.
+/// A key of the table as a token, from which any key can be read back.
 fn position(key: &Item) -> Option<String> {
     serde_json::to_string(&(text(key, "id")?, text(key, "part")?)).ok()
 }
@@ -233,7 +237,7 @@ fn key(id: &str, part: &str) -> Item {
     ])
 }
 
-fn bar_of(holder: &str) -> String {
+fn tombstone_part(holder: &str) -> String {
     format!("bar#{holder}")
 }
 
@@ -252,8 +256,8 @@ fn version(item: &Item) -> Result<u64, StoreError> {
         .ok_or_else(|| StoreError::Corrupt("item has no version".into()))
 }
 
-/// The item that stood in the way, if a condition has failed.
-fn winner(error: &SdkError<PutItemError>) -> Option<&Item> {
+/// The existing item, if a condition failed.
+fn existing_item(error: &SdkError<PutItemError>) -> Option<&Item> {
     static NOTHING: std::sync::LazyLock<Item> = std::sync::LazyLock::new(Item::new);
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(failed)) => {

@@ -1,61 +1,71 @@
-//! What every published event carries, whatever it says.
+//! The envelope that every published event carries.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// An event and where it comes from.
+/// An event with its metadata.
 ///
-/// `E` is an enum with `#[serde(tag = "type", content = "data")]`, or [`Unread`] for one that is only carried.
+/// `E` is an enum with `#[serde(tag = "type", content = "data")]`, or [`RawEvent`] for an event that is not decoded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope<E> {
-    /// The event's own id (UUIDv7): the same however often it is delivered.
+    /// The id of the event (UUIDv7). Every delivery of the event has the same id.
     pub id: Uuid,
-    /// Version of the shape of `data`.
+    /// The version of the schema of `data`, from 1.
     pub schema_version: u32,
-    /// When it happened.
+    /// When the event occurred.
     pub occurred_at: Timestamp,
-    /// The business transaction that it belongs to.
+    /// The id of the business transaction that the event belongs to.
     pub correlation_id: Uuid,
-    /// What set it off.
+    /// The id of the command or event that caused this event.
     pub causation_id: Uuid,
-    /// The aggregate that it happened to.
+    /// The key of the aggregate that the event belongs to.
     pub subject: String,
-    /// The aggregate's version with this event, from 1: an older one says nothing new.
+    /// The version of the aggregate with this event, from 1. A consumer may ignore an event with a lower number.
     pub sequence: u64,
-    /// `type` and `data`.
+    /// The event itself: `type` and `data`.
     #[serde(flatten)]
     pub event: E,
 }
 
-/// An event that is carried, not read.
+/// An event that is passed on without being decoded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unread {
-    /// Its name.
+pub struct RawEvent {
+    /// The name of the event.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What it says.
+    /// The content of the event.
     pub data: serde_json::Value,
 }
 
-/// Why a set of events belongs together: copied into each envelope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// The business transaction.
-    pub correlation_id: Uuid,
-    /// The command or event that set it off.
-    pub causation_id: Uuid,
-}
-
-impl<E: Serialize> Envelope<E> {
-    /// The same event, its content turned into plain JSON.
+impl RawEvent {
+    /// Turns an event into plain JSON.
     ///
     /// # Errors
     ///
     /// If the event is not serialised as `type` and `data`.
-    pub fn unread(&self) -> Result<Envelope<Unread>, serde_json::Error> {
-        let event = serde_json::from_value(serde_json::to_value(&self.event)?)?;
+    pub fn new(event: &impl Serialize) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(serde_json::to_value(event)?)
+    }
+
+    /// Decodes the event.
+    ///
+    /// # Errors
+    ///
+    /// If it is not one of `E`'s events.
+    pub fn decode<E: for<'de> Deserialize<'de>>(&self) -> Result<E, serde_json::Error> {
+        serde_json::from_value(serde_json::to_value(self)?)
+    }
+}
+
+impl<E: Serialize> Envelope<E> {
+    /// The same envelope, with the event as plain JSON.
+    ///
+    /// # Errors
+    ///
+    /// If the event is not serialised as `type` and `data`.
+    pub fn to_raw(&self) -> Result<Envelope<RawEvent>, serde_json::Error> {
         Ok(Envelope {
             id: self.id,
             schema_version: self.schema_version,
@@ -64,7 +74,7 @@ impl<E: Serialize> Envelope<E> {
             causation_id: self.causation_id,
             subject: self.subject.clone(),
             sequence: self.sequence,
-            event,
+            event: RawEvent::new(&self.event)?,
         })
     }
 }

@@ -1,11 +1,11 @@
-//! The bus on EventBridge.
+//! The event bus on EventBridge.
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
-use crate::publish::{Bus, BusError, Entry};
+use crate::bus::{Bus, Entry, SendError};
 
-/// Publishes to one bus.
+/// Publishes to one event bus.
 #[derive(Clone, Debug)]
 pub struct EventBridge {
     client: Client,
@@ -13,7 +13,7 @@ pub struct EventBridge {
 }
 
 impl EventBridge {
-    /// Uses an existing bus.
+    /// Uses an existing event bus.
     #[must_use]
     pub fn new(client: Client, bus: String) -> Self {
         Self { client, bus }
@@ -21,7 +21,7 @@ impl EventBridge {
 }
 
 impl Bus for EventBridge {
-    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, BusError> {
+    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, SendError> {
         let entries = entries.iter().map(|entry| {
             PutEventsRequestEntry::builder()
                 .event_bus_name(&self.bus)
@@ -31,7 +31,7 @@ impl Bus for EventBridge {
                 .build()
         });
         let sent = self.client.put_events().set_entries(Some(entries.collect())).send().await;
-        let results = sent.map_err(|error| BusError(Box::new(error)))?.entries.unwrap_or_default();
+        let results = sent.map_err(|error| SendError(Box::new(error)))?.entries.unwrap_or_default();
         Ok(results.iter().map(|result| result.error_code().is_none()).collect())
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bus;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod consume;
@@ -17,3 +18,4 @@ pub mod republish;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 pub mod state;
+pub mod stream;

@@ -1,20 +1,22 @@
-//! Fakes for tests, examples and simulation: nothing outlives the process.
+//! In-memory ports for tests, examples and simulation.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-use crate::dead_letters::{DeadLetters, Letter, Parked};
-use crate::envelope::{Envelope, Unread};
-use crate::publish::{Bus, BusError, Entry};
-use crate::republish::{Page, Republish, Source, SourceError, Wishes};
-use crate::state::{Aggregate, Change, Listed, Loaded, StateStore, States, StatesPage, StoreError};
+use crate::bus::{Bus, Entry, SendError};
+use crate::dead_letters::{DeadLetter, DeadLetterRecord, DeadLetters};
+use crate::envelope::{Envelope, RawEvent};
+use crate::republish::{Page, Republish, RepublishQueue, RepublishSource, SourceError};
+use crate::state::{
+    Aggregate, Change, ListedState, Loaded, StateStore, States, StatesPage, StoreError,
+};
 
-/// Few, so that a test of a handful of aggregates reads several pages.
+/// A small page, so that a test with a few aggregates reads several pages.
 const STATES_PER_PAGE: usize = 10;
 
-/// Keeps aggregates in memory, and all that they would have published.
+/// Stores aggregates and their outbox in memory.
 #[derive(Debug)]
 pub struct MemoryStore<S> {
     inner: Mutex<Inner<S>>,
@@ -22,31 +24,32 @@ pub struct MemoryStore<S> {
 
 #[derive(Debug)]
 struct Inner<S> {
-    aggregates: HashMap<String, Stored<S>>,
-    bars: HashSet<(String, String)>,
-    outbox: Vec<Envelope<Unread>>,
+    aggregates: HashMap<String, StoredAggregate<S>>,
+    tombstones: HashSet<(String, String)>,
+    outbox: Vec<Envelope<RawEvent>>,
 }
 
 #[derive(Debug)]
-struct Stored<S> {
+struct StoredAggregate<S> {
     version: u64,
     change: Option<Uuid>,
     state: Option<S>,
-    /// Those of the last change.
-    events: Vec<Envelope<Unread>>,
+    /// The events of the last change.
+    events: Vec<Envelope<RawEvent>>,
 }
 
 impl<S> Default for MemoryStore<S> {
     fn default() -> Self {
-        let inner = Inner { aggregates: HashMap::new(), bars: HashSet::new(), outbox: Vec::new() };
+        let inner =
+            Inner { aggregates: HashMap::new(), tombstones: HashSet::new(), outbox: Vec::new() };
         Self { inner: Mutex::new(inner) }
     }
 }
 
 impl<S> MemoryStore<S> {
-    /// Everything that was stored to be published, in order.
+    /// Every event that was stored for publishing, in order.
     #[must_use]
-    pub fn outbox(&self) -> Vec<Envelope<Unread>> {
+    pub fn outbox(&self) -> Vec<Envelope<RawEvent>> {
         self.lock().outbox.clone()
     }
 
@@ -69,19 +72,19 @@ impl<S> MemoryStore<S> {
 impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
     async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<S>, StoreError> {
         let inner = self.lock();
-        let barred =
-            holder.is_some_and(|holder| inner.bars.contains(&(id.to_owned(), holder.to_owned())));
+        let has_tombstone = holder
+            .is_some_and(|holder| inner.tombstones.contains(&(id.to_owned(), holder.to_owned())));
         let stored = inner.aggregates.get(id);
         Ok(Loaded {
             version: stored.map_or(0, |it| it.version),
             state: stored.and_then(|it| it.state.clone()),
-            barred,
+            has_tombstone,
         })
     }
 
     async fn save(&self, id: &str, change: Change<S>) -> Result<(), StoreError> {
         let mut inner = self.lock();
-        let stored = inner.aggregates.entry(id.to_owned()).or_insert(Stored {
+        let stored = inner.aggregates.entry(id.to_owned()).or_insert(StoredAggregate {
             version: 0,
             change: None,
             state: None,
@@ -93,7 +96,7 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
         if stored.version != change.expected {
             return Err(StoreError::Conflict);
         }
-        *stored = Stored {
+        *stored = StoredAggregate {
             version: change.expected + 1,
             change: Some(change.id),
             state: Some(change.state),
@@ -103,12 +106,12 @@ impl<S: Aggregate> StateStore<S> for MemoryStore<S> {
         Ok(())
     }
 
-    async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
+    async fn set_tombstone(&self, id: &str, holder: &str) -> Result<(), StoreError> {
         let mut inner = self.lock();
-        if !inner.bars.insert((id.to_owned(), holder.to_owned())) {
+        if !inner.tombstones.insert((id.to_owned(), holder.to_owned())) {
             return Ok(());
         }
-        let stored = inner.aggregates.entry(id.to_owned()).or_insert(Stored {
+        let stored = inner.aggregates.entry(id.to_owned()).or_insert(StoredAggregate {
             version: 0,
             change: None,
             state: None,
@@ -123,9 +126,9 @@ impl<S: Aggregate> States<S> for MemoryStore<S> {
     async fn states(&self, after: Option<&str>) -> Result<StatesPage<S>, StoreError> {
         let inner = self.lock();
         let listed = inner.aggregates.iter().filter_map(|(id, it)| {
-            Some(Listed { id: id.clone(), version: it.version, state: Ok(it.state.clone()?) })
+            Some(ListedState { id: id.clone(), version: it.version, state: Ok(it.state.clone()?) })
         });
-        let mut states: Vec<Listed<S>> =
+        let mut states: Vec<ListedState<S>> =
             listed.filter(|it| after.is_none_or(|after| it.id.as_str() > after)).collect();
         states.sort_by(|a, b| a.id.cmp(&b.id));
         let more = states.len() > STATES_PER_PAGE;
@@ -135,22 +138,22 @@ impl<S: Aggregate> States<S> for MemoryStore<S> {
     }
 }
 
-/// A bus that keeps what it was given, and refuses what a test wants refused.
+/// A bus that records its entries, and rejects those that a test chooses.
 #[derive(Debug, Default)]
 pub struct MemoryBus {
     published: Mutex<Vec<Entry>>,
-    refusals: Mutex<Vec<usize>>,
+    rejections: Mutex<Vec<usize>>,
     calls: Mutex<usize>,
 }
 
 impl MemoryBus {
-    /// A bus that refuses these entries, counted from 0 over all that it is ever given.
+    /// A bus that rejects these entries, counted from 0 over all calls.
     #[must_use]
-    pub fn refusing(refusals: Vec<usize>) -> Self {
-        Self { refusals: Mutex::new(refusals), ..Self::default() }
+    pub fn rejecting(rejections: Vec<usize>) -> Self {
+        Self { rejections: Mutex::new(rejections), ..Self::default() }
     }
 
-    /// What was taken, in order.
+    /// The accepted entries, in order.
     #[must_use]
     pub fn published(&self) -> Vec<Entry> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -158,72 +161,72 @@ impl MemoryBus {
 }
 
 impl Bus for MemoryBus {
-    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, BusError> {
+    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, SendError> {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let rejections = self.rejections.lock().unwrap_or_else(PoisonError::into_inner);
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = entries.iter().map(|entry| {
-            let taken = !refusals.contains(&calls);
+        let accepted = entries.iter().map(|entry| {
+            let accepted = !rejections.contains(&calls);
             *calls += 1;
-            if taken {
+            if accepted {
                 published.push(entry.clone());
             }
-            taken
+            accepted
         });
-        Ok(taken.collect())
+        Ok(accepted.collect())
     }
 }
 
-/// Dead letters that stay in memory.
+/// A dead-letter queue in memory.
 #[derive(Debug, Default)]
 pub struct MemoryDeadLetters {
-    letters: Mutex<Vec<Letter>>,
+    letters: Mutex<Vec<DeadLetter>>,
 }
 
 impl MemoryDeadLetters {
-    /// What was put aside, in order.
+    /// The dead letters, in order.
     #[must_use]
-    pub fn letters(&self) -> Vec<Letter> {
+    pub fn messages(&self) -> Vec<DeadLetter> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The records that were put aside, in order.
+    /// The dead-lettered stream records, in order.
     #[must_use]
-    pub fn parked(&self) -> Vec<Parked> {
-        self.letters().iter().filter_map(|it| serde_json::from_str(&it.body).ok()).collect()
+    pub fn records(&self) -> Vec<DeadLetterRecord> {
+        self.messages().iter().filter_map(|it| serde_json::from_str(&it.body).ok()).collect()
     }
 }
 
 impl DeadLetters for MemoryDeadLetters {
-    async fn park(&self, letter: Letter) -> Result<(), BusError> {
+    async fn add(&self, letter: DeadLetter) -> Result<(), SendError> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
         Ok(())
     }
 }
 
-/// Wishes to publish again that nobody has carried out yet.
+/// A publisher's own queue in memory.
 #[derive(Debug, Default)]
-pub struct MemoryWishes {
+pub struct MemoryRepublishQueue {
     sent: Mutex<Vec<Republish>>,
 }
 
-impl MemoryWishes {
-    /// Takes what was sent.
+impl MemoryRepublishQueue {
+    /// Takes the requests that were sent.
     #[must_use]
     pub fn take(&self) -> Vec<Republish> {
         std::mem::take(&mut self.sent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Wishes for MemoryWishes {
-    async fn send(&self, wish: &Republish) -> Result<(), BusError> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(wish.clone());
+impl RepublishQueue for MemoryRepublishQueue {
+    async fn send(&self, request: &Republish) -> Result<(), SendError> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         Ok(())
     }
 }
 
-impl<S: Aggregate> Source for MemoryStore<S> {
-    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<Unread>>, SourceError> {
+impl<S: Aggregate> RepublishSource for MemoryStore<S> {
+    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<RawEvent>>, SourceError> {
         let inner = self.lock();
         Ok(inner.aggregates.get(aggregate).map_or_else(Vec::new, |it| it.events.clone()))
     }

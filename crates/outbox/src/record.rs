@@ -1,19 +1,21 @@
-//! What a record of the table's stream shows of a stored aggregate.
+//! Reads a stream record of a [`StateStore`](crate::state::StateStore)'s table.
 
 use aws_lambda_events::dynamodb::EventRecord;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::publish::Poison;
+use crate::bus::Entry;
+use crate::envelope::{Envelope, RawEvent};
+use crate::stream::Poison;
 
-/// An aggregate as it was after some change.
+/// An aggregate as it was after one change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown<S> {
-    /// Its key.
+pub struct StreamImage<S> {
+    /// The key of the aggregate.
     pub id: String,
-    /// Number of its changes so far; records may come twice or late, so only the highest counts.
+    /// The version of the aggregate. Records may arrive twice or late, so only the highest version counts.
     pub version: u64,
-    /// Its state.
+    /// The state of the aggregate.
     pub state: S,
 }
 
@@ -24,12 +26,14 @@ struct Image {
     state: Option<String>,
 }
 
-/// Reads a record; nothing if it shows no aggregate: a bar, a version without a state, something that has expired.
+/// Reads the aggregate that a record shows. A tombstone, a version without a state, and an expired item show none.
 ///
 /// # Errors
 ///
-/// If the record is none of a [`StateStore`](crate::state::StateStore)'s.
-pub fn shown<S: DeserializeOwned>(record: &EventRecord) -> Result<Option<Shown<S>>, Poison> {
+/// If the record was not written by a [`StateStore`](crate::state::StateStore).
+pub fn read_image<S: DeserializeOwned>(
+    record: &EventRecord,
+) -> Result<Option<StreamImage<S>>, Poison> {
     if record.event_name == "REMOVE" {
         return Ok(None);
     }
@@ -37,5 +41,34 @@ pub fn shown<S: DeserializeOwned>(record: &EventRecord) -> Result<Option<Shown<S
         .map_err(|error| Poison(error.to_string()))?;
     let (Some(version), Some(state)) = (image.version, image.state) else { return Ok(None) };
     let state = serde_json::from_str(&state).map_err(|error| Poison(error.to_string()))?;
-    Ok(Some(Shown { id: image.id, version, state }))
+    Ok(Some(StreamImage { id: image.id, version, state }))
+}
+
+/// The events that were stored with the change that a record shows, ready for the bus.
+///
+/// # Errors
+///
+/// If the record was not written by a [`StateStore`](crate::state::StateStore).
+pub fn events_of_change(source: &'static str, record: &EventRecord) -> Result<Vec<Entry>, Poison> {
+    if record.event_name == "REMOVE" {
+        return Ok(Vec::new());
+    }
+    let item = &record.change.new_image;
+    let Some(events) = item.get("events") else {
+        // A tombstone, or the version increment that belongs to it.
+        return Ok(Vec::new());
+    };
+    if item.get("changed").is_some_and(|changed| item.get("version") != Some(changed)) {
+        // The events belong to an earlier change, and the record of that change carried them.
+        return Ok(Vec::new());
+    }
+    let serde_dynamo::AttributeValue::S(events) = events else {
+        return Err(Poison("attribute `events` is not a string".to_owned()));
+    };
+    let envelopes: Vec<Envelope<RawEvent>> =
+        serde_json::from_str(events).map_err(|error| Poison(error.to_string()))?;
+    envelopes
+        .iter()
+        .map(|envelope| Entry::new(source, envelope).map_err(|error| Poison(error.to_string())))
+        .collect()
 }

@@ -1,136 +1,136 @@
-//! Dead letters of what reads no queue otherwise: the consumer of a stream, and a function that is called while nobody
-//! waits. Each has a queue that its dead letters are moved to, and takes them back from there.
+//! Redrive for functions that read no queue otherwise: stream consumers, and functions that are invoked asynchronously.
+//!
+//! Each has a queue of its own. An operator moves dead letters there, and the function takes them back from it.
 
-use aws_lambda_events::dynamodb::Event;
+use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::streams::DynamoDbEventResponse;
-use saga::Failure;
 use serde::{Deserialize, Serialize};
+use service_error::ServiceError;
 
-use crate::consume::{Failed, Handled, consume};
-use crate::dead_letters::{DeadLetters, Parked};
+use crate::consume::{ConsumeError, Handled, consume};
+use crate::dead_letters::{DeadLetterRecord, DeadLetters};
 
-/// What the consumer of a stream is called with.
+/// What invokes a stream consumer.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
-pub enum Occasion {
-    /// Records of the stream.
-    Records(Event),
-    /// Messages of its queue.
-    Messages(SqsEvent),
+pub enum Trigger {
+    /// The stream, with a batch of records.
+    Stream(Event),
+    /// The redrive queue, with a batch of messages.
+    Queue(SqsEvent),
 }
 
-/// What it answers.
+/// What a stream consumer returns to its trigger.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
-    /// Where the stream is to go on.
-    Records(DynamoDbEventResponse),
-    /// Which messages are to come back.
-    Messages(SqsBatchResponse),
+pub enum TriggerResponse {
+    /// To the stream: the record from which it must deliver again.
+    Stream(DynamoDbEventResponse),
+    /// To the queue: the messages that it must deliver again.
+    Queue(SqsBatchResponse),
 }
 
-impl From<Event> for Occasion {
+impl From<Event> for Trigger {
     fn from(batch: Event) -> Self {
-        Self::Records(batch)
+        Self::Stream(batch)
     }
 }
 
-impl Answer {
-    /// The answer to records of the stream, if it is one.
+impl TriggerResponse {
+    /// The response to the stream, if the stream was the trigger.
     #[must_use]
-    pub fn into_records(self) -> Option<DynamoDbEventResponse> {
+    pub fn into_stream(self) -> Option<DynamoDbEventResponse> {
         match self {
-            Self::Records(response) => Some(response),
-            Self::Messages(_) => None,
+            Self::Stream(response) => Some(response),
+            Self::Queue(_) => None,
         }
     }
 }
 
-/// Handles records wherever they come from; what has become poison again is put aside again.
-pub async fn follow_or_redrive(
-    occasion: Occasion,
+/// Unwraps the records of either trigger for `handle`. A redriven record that fails for good is dead-lettered again.
+pub async fn handle_records(
+    trigger: Trigger,
     dead_letters: &impl DeadLetters,
-    handle: impl AsyncFn(Event) -> DynamoDbEventResponse,
-) -> Answer {
-    match occasion {
-        Occasion::Records(batch) => Answer::Records(Box::pin(handle(batch)).await),
-        Occasion::Messages(batch) => {
-            let redrive = async |letter: Parked| redrive(letter, &handle).await;
-            Answer::Messages(consume(batch, dead_letters, redrive).await)
+    handle: impl AsyncFn(Vec<EventRecord>) -> DynamoDbEventResponse,
+) -> TriggerResponse {
+    match trigger {
+        Trigger::Stream(batch) => TriggerResponse::Stream(Box::pin(handle(batch.records)).await),
+        Trigger::Queue(batch) => {
+            let redrive = async |letter: DeadLetterRecord| redrive(letter, &handle).await;
+            TriggerResponse::Queue(consume(batch, dead_letters, redrive).await)
         }
     }
 }
 
-/// Handles one record that was put aside.
+/// Handles the record of one dead letter.
 ///
 /// # Errors
 ///
-/// If it is to come back, or there is no record to handle.
+/// [`ConsumeError::Transient`] if the record can't be handled now, [`ConsumeError::Poison`] if the dead letter has no record.
 pub async fn redrive(
-    letter: Parked,
-    handle: impl AsyncFn(Event) -> DynamoDbEventResponse,
-) -> Result<Handled, Failed> {
+    letter: DeadLetterRecord,
+    handle: impl AsyncFn(Vec<EventRecord>) -> DynamoDbEventResponse,
+) -> Result<Handled, ConsumeError> {
     let Some(record) = letter.record else {
-        let cause = "the record was too large to be kept: make what it showed anew from its source";
-        return Err(Failed::Poison(cause.into()));
+        let cause =
+            "the record was too large to be stored: rebuild the view, or republish the aggregate";
+        return Err(ConsumeError::Poison(cause.into()));
     };
-    let mut batch = Event::default();
-    batch.records = vec![record];
-    if handle(batch).await.batch_item_failures.is_empty() {
+    if handle(vec![record]).await.batch_item_failures.is_empty() {
         return Ok(Handled::Done);
     }
-    Err(Failed::Transient("the record could not be handled now".into()))
+    Err(ConsumeError::Transient("the record can't be handled now".into()))
 }
 
-/// What a function is called with that takes back calls which have failed.
+/// What invokes a function that handles commands and takes back failed asynchronous invocations.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
-pub enum Call<C> {
-    /// A call.
+pub enum Invocation<C> {
+    /// A caller, with a command.
     Direct(C),
-    /// Messages of its queue.
-    Messages(SqsEvent),
+    /// The redrive queue, with a batch of messages.
+    Queue(SqsEvent),
 }
 
-/// What it answers.
+/// What such a function returns.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Reply<A> {
-    /// To a call.
+pub enum InvocationResponse<A> {
+    /// To the caller.
     Direct(A),
-    /// Which messages are to come back.
-    Messages(SqsBatchResponse),
+    /// To the queue: the messages that it must deliver again.
+    Queue(SqsBatchResponse),
 }
 
-/// What Lambda leaves of a call that it has given up.
+/// What Lambda sends to the dead-letter queue for an asynchronous invocation that used up its retries.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct GivenUp<C> {
+struct FailedInvocation<C> {
     request_payload: C,
 }
 
-/// Carries out a call, or those that have failed before.
+/// Runs a command, or those of failed asynchronous invocations.
 ///
 /// # Errors
 ///
-/// Those of `carry_out`, on a call.
-pub async fn carry_out_or_redrive<C, A>(
-    call: Call<C>,
+/// Those of `run`, if a caller invoked the function. A failed message is named in the response instead.
+pub async fn handle_invocation<C, A>(
+    invocation: Invocation<C>,
     dead_letters: &impl DeadLetters,
-    carry_out: impl AsyncFn(C) -> Result<A, Failure>,
-) -> Result<Reply<A>, Failure>
+    run: impl AsyncFn(C) -> Result<A, ServiceError>,
+) -> Result<InvocationResponse<A>, ServiceError>
 where
     C: for<'de> Deserialize<'de>,
 {
-    match call {
-        Call::Direct(command) => Box::pin(carry_out(command)).await.map(Reply::Direct),
-        Call::Messages(batch) => {
-            let redrive = async |GivenUp { request_payload }: GivenUp<C>| {
-                carry_out(request_payload).await?;
+    match invocation {
+        Invocation::Direct(command) => Box::pin(run(command)).await.map(InvocationResponse::Direct),
+        Invocation::Queue(batch) => {
+            let redrive = async |FailedInvocation { request_payload }: FailedInvocation<C>| {
+                run(request_payload).await?;
                 Ok(Handled::Done)
             };
-            Ok(Reply::Messages(consume(batch, dead_letters, redrive).await))
+            Ok(InvocationResponse::Queue(consume(batch, dead_letters, redrive).await))
         }
     }
 }

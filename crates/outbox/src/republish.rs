@@ -1,61 +1,66 @@
-//! What was committed is published once more, from where it was committed.
+//! Republishes committed events from the table in which they are stored.
 //!
-//! A stream forgets after 24 hours. What was not published by then, or was lost by everybody who was to hear of it, is
-//! still in the table. Consumers have seen most of it, and are right when they see it again.
+//! A stream keeps its records for 24 hours. Events that were not published by then, or that subscribers lost, are still in
+//! the table. Consumers may have received most of them already, and ignore duplicates.
 //!
-//! An event store has all events. A table of states has those of each aggregate's last change: what an earlier change has
-//! said, and nobody has heard, is lost, and what waits for it has to be ended in another way. So the age of the stream
-//! wants an alarm, long before it forgets.
+//! An event store can republish every event. A table of states can republish only the events of each aggregate's last
+//! change; an event of an earlier change that was never published is lost, and an operator must end what waits for it. So
+//! set an alarm on the age of the stream, well below 24 hours.
 
 use std::error::Error as StdError;
 
+use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::streams::DynamoDbEventResponse;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::consume::{Failed, Handled, consume};
-use crate::dead_letters::{DeadLetters, Parked};
-use crate::envelope::{Envelope, Unread};
-use crate::publish::{Bus, BusError, Entry, put};
-use crate::redrive::{Answer, Occasion, redrive};
+use crate::bus::{Bus, Entry, SendError};
+use crate::consume::{ConsumeError, Handled, consume};
+use crate::dead_letters::{DeadLetterRecord, DeadLetters};
+use crate::envelope::{Envelope, RawEvent};
+use crate::publish::put;
+use crate::redrive::{Trigger, TriggerResponse, redrive};
 
-/// An operator's wish, as a message of the publisher's queue.
+/// How far two machines' clocks may differ: an event may be that much older than its arrival in the stream.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
+
+/// An operator's request to republish events: a message of the publisher's queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Republish {
-    /// What to publish again.
-    pub republish: Range,
+    /// The events to republish.
+    pub republish: Selection,
 }
 
-/// Which events.
+/// Which events to republish.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Range {
-    /// Those of one aggregate.
+pub enum Selection {
+    /// The events of one aggregate.
     Aggregate {
-        /// Its key.
+        /// The key of the aggregate.
         aggregate: String,
     },
-    /// Those that happened within a time.
-    Period {
-        /// From then on.
+    /// The events that occurred within a time range.
+    TimeRange {
+        /// The beginning of the range, inclusive.
         from: Timestamp,
-        /// Before then.
+        /// The end of the range, exclusive.
         until: Timestamp,
-        /// Where to go on, in a message that the publisher sends to itself.
+        /// The page to continue from, in a message that the publisher sends to its own queue.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
     },
 }
 
-/// Knows what was committed.
+/// Reads committed events.
 ///
 /// An implementation must
-/// - list every event once that was there when the first page was asked for; or those of each aggregate's last change,
-///   if it keeps no others;
-/// - pass over what can't be read, and log it;
-/// - keep a page so small that it is published in a call.
-pub trait Source {
-    /// The events of one aggregate, in order.
+/// - return every event once that was stored when the first page was read, or, for a table of states, every event of each
+///   aggregate's last change;
+/// - skip an unreadable event, and log it;
+/// - keep a page small enough to be published within one invocation.
+pub trait RepublishSource {
+    /// Returns the events of one aggregate, in order.
     ///
     /// # Errors
     ///
@@ -63,9 +68,9 @@ pub trait Source {
     fn events_of(
         &self,
         aggregate: &str,
-    ) -> impl Future<Output = Result<Vec<Envelope<Unread>>, SourceError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Envelope<RawEvent>>, SourceError>> + Send;
 
-    /// Some events, in no order that means anything; `after` is the `next` of the page before.
+    /// Returns a page of events, in no particular order. `after` is the `next` of the previous page.
     ///
     /// # Errors
     ///
@@ -73,133 +78,132 @@ pub trait Source {
     fn page(&self, after: Option<&str>) -> impl Future<Output = Result<Page, SourceError>> + Send;
 }
 
-/// Some events of a source.
+/// A page of a source's events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// The events; a page may be empty, and not the last.
-    pub events: Vec<Envelope<Unread>>,
-    /// Where the next page begins; nothing after the last.
+    /// The events. A page may be empty without being the last.
+    pub events: Vec<Envelope<RawEvent>>,
+    /// The token of the next page; absent on the last page.
     pub next: Option<String>,
 }
 
-/// The source did not answer.
+/// The source of the events did not respond; retry.
 #[derive(Debug, thiserror::Error)]
-#[error("what was committed can't be read")]
+#[error("committed events can't be read")]
 pub struct SourceError(#[source] pub Box<dyn StdError + Send + Sync>);
 
-/// Takes messages to the publisher itself.
-pub trait Wishes {
-    /// Sends one.
+/// The publisher's own queue.
+pub trait RepublishQueue {
+    /// Sends a request to the publisher itself.
     ///
     /// # Errors
     ///
-    /// If it may not have been taken.
-    fn send(&self, wish: &Republish) -> impl Future<Output = Result<(), BusError>> + Send;
+    /// If the queue may not have accepted it.
+    fn send(&self, request: &Republish) -> impl Future<Output = Result<(), SendError>> + Send;
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Message {
     Republish(Republish),
-    Parked(Box<Parked>),
-    Lost(Lost),
+    DeadLetterRecord(Box<DeadLetterRecord>),
+    AbandonedBatch(AbandonedBatch),
 }
 
-/// What Lambda leaves of records that it has given up, itself: when they came, and not what they were.
+/// What Lambda sends to the dead-letter queue for a batch that it stopped retrying: the arrival times, not the records.
 #[derive(Deserialize)]
-struct Lost {
+struct AbandonedBatch {
     #[serde(rename = "DDBStreamBatchInfo")]
-    batch: LostBatch,
+    batch: AbandonedBatchInfo,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct LostBatch {
+struct AbandonedBatchInfo {
     approximate_arrival_of_first_record: Timestamp,
     approximate_arrival_of_last_record: Timestamp,
 }
 
-/// What happened before it was in the stream, by as much as the clocks of two machines may differ.
-const CLOCK_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
-
-impl From<Lost> for Republish {
-    fn from(Lost { batch }: Lost) -> Self {
+impl From<AbandonedBatch> for Republish {
+    fn from(AbandonedBatch { batch }: AbandonedBatch) -> Self {
         let from = batch.approximate_arrival_of_first_record.saturating_sub(CLOCK_SKEW);
         let until = batch.approximate_arrival_of_last_record.saturating_add(CLOCK_SKEW);
-        let range = |from, until| Range::Period { from, until, after: None };
+        let range = |from, until| Selection::TimeRange { from, until, after: None };
         let republish = range(from.unwrap_or(Timestamp::MIN), until.unwrap_or(Timestamp::MAX));
         Self { republish }
     }
 }
 
-/// A publisher, whatever it is called with: records of the stream, or messages of its queue, which are records that were
-/// put aside and wishes to publish again.
+/// Publishes the records of a stream batch, or handles the messages of the publisher's queue: dead-lettered records, and
+/// requests to republish.
 pub async fn publish_or_republish(
-    occasion: Occasion,
+    trigger: Trigger,
     name: &'static str,
-    source: &impl Source,
+    source: &impl RepublishSource,
     bus: &impl Bus,
-    wishes: &impl Wishes,
+    republish_queue: &impl RepublishQueue,
     dead_letters: &impl DeadLetters,
-    publish: impl AsyncFn(aws_lambda_events::dynamodb::Event) -> DynamoDbEventResponse,
-) -> Answer {
-    let batch = match occasion {
-        // In a box: a call of the bus is deep enough without this.
-        Occasion::Records(batch) => return Answer::Records(Box::pin(publish(batch)).await),
-        Occasion::Messages(batch) => batch,
+    publish: impl AsyncFn(Vec<EventRecord>) -> DynamoDbEventResponse,
+) -> TriggerResponse {
+    let batch = match trigger {
+        // Boxed, because the nested futures of a bus call would exceed the stack otherwise.
+        Trigger::Stream(batch) => {
+            return TriggerResponse::Stream(Box::pin(publish(batch.records)).await);
+        }
+        Trigger::Queue(batch) => batch,
     };
     let handle = async |message: Message| match message {
-        Message::Parked(letter) => redrive(*letter, &publish).await,
+        Message::DeadLetterRecord(letter) => redrive(*letter, &publish).await,
         Message::Republish(Republish { republish }) => {
-            again(republish, name, source, bus, wishes).await.map(|()| Handled::Done)
+            replay(republish, name, source, bus, republish_queue).await.map(|()| Handled::Done)
         }
-        Message::Lost(lost) => {
-            let Republish { republish } = lost.into();
-            again(republish, name, source, bus, wishes).await.map(|()| Handled::Done)
+        Message::AbandonedBatch(batch) => {
+            let Republish { republish } = batch.into();
+            replay(republish, name, source, bus, republish_queue).await.map(|()| Handled::Done)
         }
     };
-    Answer::Messages(consume(batch, dead_letters, handle).await)
+    TriggerResponse::Queue(consume(batch, dead_letters, handle).await)
 }
 
-async fn again(
-    range: Range,
+async fn replay(
+    selection: Selection,
     name: &'static str,
-    source: &impl Source,
+    source: &impl RepublishSource,
     bus: &impl Bus,
-    wishes: &impl Wishes,
-) -> Result<(), Failed> {
-    let (events, rest) = match range {
-        Range::Aggregate { aggregate } => (source.events_of(&aggregate).await?, None),
-        Range::Period { from, until, after } => {
+    republish_queue: &impl RepublishQueue,
+) -> Result<(), ConsumeError> {
+    let (events, rest) = match selection {
+        Selection::Aggregate { aggregate } => (source.events_of(&aggregate).await?, None),
+        Selection::TimeRange { from, until, after } => {
             let Page { mut events, next } = source.page(after.as_deref()).await?;
             events.retain(|event| (from..until).contains(&event.occurred_at));
-            (events, next.map(|next| Range::Period { from, until, after: Some(next) }))
+            (events, next.map(|next| Selection::TimeRange { from, until, after: Some(next) }))
         }
     };
     let entries = events.iter().map(|event| Entry::new(name, event));
     let entries: Vec<Entry> = entries.collect::<Result<_, _>>().map_err(poison)?;
     let count = entries.len();
     if !put(bus, entries).await {
-        return Err(Failed::Transient("the bus refuses events".into()));
+        return Err(ConsumeError::Transient("the bus rejects events".into()));
     }
-    tracing::info!(events = count, more = rest.is_some(), "published again");
+    tracing::info!(events = count, more = rest.is_some(), "events republished");
     match rest {
-        // Last: whoever dies before it publishes this page again, and goes on from there.
-        Some(republish) => wishes.send(&Republish { republish }).await.map_err(transient),
+        // Last: a function that crashes before this publishes the page again, and continues from there.
+        Some(republish) => republish_queue.send(&Republish { republish }).await.map_err(transient),
         None => Ok(()),
     }
 }
 
-impl From<SourceError> for Failed {
+impl From<SourceError> for ConsumeError {
     fn from(error: SourceError) -> Self {
         Self::Transient(Box::new(error))
     }
 }
 
-fn transient(error: impl StdError + Send + Sync + 'static) -> Failed {
-    Failed::Transient(Box::new(error))
+fn transient(error: impl StdError + Send + Sync + 'static) -> ConsumeError {
+    ConsumeError::Transient(Box::new(error))
 }
 
-fn poison(error: impl StdError + Send + Sync + 'static) -> Failed {
-    Failed::Poison(Box::new(error))
+fn poison(error: impl StdError + Send + Sync + 'static) -> ConsumeError {
+    ConsumeError::Poison(Box::new(error))
 }

@@ -6,15 +6,15 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use serde::Serialize;
 
+use crate::bus::SendError;
 use crate::consume::REDRIVES;
-use crate::dead_letters::{DeadLetters, Letter};
-use crate::publish::BusError;
-use crate::republish::{Republish, Wishes};
+use crate::dead_letters::{DeadLetter, DeadLetters};
+use crate::republish::{Republish, RepublishQueue};
 
-/// The attribute of a dead letter that says why it is one.
+/// The message attribute of a dead letter that contains its reason.
 pub const REASON: &str = "reason";
-/// Whoever wants to know more finds it in the logs.
-const REASON_LENGTH_MAX: usize = 1_000;
+/// The longest reason that is stored, in characters. The log contains the whole error.
+const MAX_REASON_LENGTH: usize = 1_000;
 
 /// Sends to one queue.
 #[derive(Clone, Debug)]
@@ -30,51 +30,51 @@ impl Queue {
         Self { client, url }
     }
 
-    /// Sends a message that shows itself after `delay`, which SQS limits to 15 minutes.
+    /// Sends a message that becomes visible after `delay`; SQS limits the delay to 15 minutes.
     ///
     /// # Errors
     ///
-    /// If it may not have been taken.
-    pub async fn send(&self, message: &impl Serialize, delay: Duration) -> Result<(), BusError> {
-        let body = serde_json::to_string(message).map_err(|error| BusError(Box::new(error)))?;
+    /// If the queue may not have accepted the message.
+    pub async fn send(&self, message: &impl Serialize, delay: Duration) -> Result<(), SendError> {
+        let body = serde_json::to_string(message).map_err(|error| SendError(Box::new(error)))?;
         let seconds = i32::try_from(delay.as_secs().min(900)).unwrap_or(900);
         let sent = self.client.send_message().queue_url(&self.url).message_body(body);
         let sent = sent.delay_seconds(seconds).send().await;
-        sent.map(drop).map_err(|error| BusError(Box::new(error)))
+        sent.map(drop).map_err(|error| SendError(Box::new(error)))
     }
 }
 
 impl DeadLetters for Queue {
-    async fn park(&self, letter: Letter) -> Result<(), BusError> {
-        let Letter { reason, body, redrives } = letter;
-        let reason = attribute("String", readable(&reason))?;
+    async fn add(&self, letter: DeadLetter) -> Result<(), SendError> {
+        let DeadLetter { reason, body, redrives } = letter;
+        let reason = attribute("String", valid_reason(&reason))?;
         let sent = self.client.send_message().queue_url(&self.url).message_body(body);
         let mut sent = sent.message_attributes(REASON, reason);
         if redrives > 0 {
             sent = sent.message_attributes(REDRIVES, attribute("Number", redrives.to_string())?);
         }
         let sent = sent.send().await;
-        sent.map(drop).map_err(|error| BusError(Box::new(error)))
+        sent.map(drop).map_err(|error| SendError(Box::new(error)))
     }
 }
 
-impl Wishes for Queue {
-    async fn send(&self, wish: &Republish) -> Result<(), BusError> {
-        Self::send(self, wish, Duration::ZERO).await
+impl RepublishQueue for Queue {
+    async fn send(&self, request: &Republish) -> Result<(), SendError> {
+        Self::send(self, request, Duration::ZERO).await
     }
 }
 
-fn attribute(data_type: &str, value: String) -> Result<MessageAttributeValue, BusError> {
+fn attribute(data_type: &str, value: String) -> Result<MessageAttributeValue, SendError> {
     let attribute = MessageAttributeValue::builder().data_type(data_type).string_value(value);
-    attribute.build().map_err(|error| BusError(Box::new(error)))
+    attribute.build().map_err(|error| SendError(Box::new(error)))
 }
 
-/// A reason that SQS takes: of some length, and without characters that are none in XML.
-fn readable(reason: &str) -> String {
+/// A reason that SQS accepts: limited in length, and without characters that XML forbids.
+fn valid_reason(reason: &str) -> String {
     let plain = reason.chars().map(|it| if it.is_control() { ' ' } else { it });
     let plain: String = plain.filter(|it| !matches!(it, '\u{fffe}' | '\u{ffff}')).collect();
-    let plain: String = plain.trim().chars().take(REASON_LENGTH_MAX).collect();
-    if plain.is_empty() { "no reason is given".to_owned() } else { plain }
+    let plain: String = plain.trim().chars().take(MAX_REASON_LENGTH).collect();
+    if plain.is_empty() { "no reason given".to_owned() } else { plain }
 }
 
 #[cfg(test)]
@@ -82,11 +82,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_what_a_queue_takes() {
-        assert_eq!(readable("line 1\nat\u{0}column\u{ffff} 2 "), "line 1 at column 2");
-        assert_eq!(readable(&"ü".repeat(5_000)).chars().count(), REASON_LENGTH_MAX);
-        for nothing in ["", " \n"] {
-            assert!(!readable(nothing).is_empty(), "an empty attribute is refused");
+    fn a_reason_is_one_that_a_queue_accepts() {
+        assert_eq!(valid_reason("line 1\nat\u{0}column\u{ffff} 2 "), "line 1 at column 2");
+        assert_eq!(valid_reason(&"ü".repeat(5_000)).chars().count(), MAX_REASON_LENGTH);
+        for empty in ["", " \n"] {
+            assert!(!valid_reason(empty).is_empty(), "SQS rejects an empty attribute");
         }
     }
 }

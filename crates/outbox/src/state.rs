@@ -1,4 +1,4 @@
-//! The state of an aggregate and the events of its last change, written as one.
+//! The port of a state store: an aggregate's state and the events of its last change, written atomically.
 
 use std::error::Error as StdError;
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::envelope::{Envelope, Unread};
+use crate::envelope::{Envelope, RawEvent};
 
-/// An aggregate that is stored as its state (not as its events).
+/// An aggregate that is stored as its state, not as its events.
 pub trait Aggregate: Serialize + DeserializeOwned + Clone + Send + Sync {
-    /// Attributes that secondary indexes need beside the state: name and value.
+    /// The attributes that secondary indexes need, apart from the state: name and value.
     fn index(&self) -> Vec<(&'static str, IndexValue)> {
         Vec::new()
     }
@@ -19,21 +19,21 @@ pub trait Aggregate: Serialize + DeserializeOwned + Clone + Send + Sync {
 /// The value of an index attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IndexValue {
-    /// A text, as a partition key.
+    /// A string, as a partition key.
     Text(String),
-    /// A whole number, as a sort key.
+    /// An integer, as a sort key.
     Number(i64),
 }
 
-/// What was found under a key.
+/// An aggregate as it was loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded<S> {
-    /// Number of changes so far; 0 means that there is nothing.
+    /// The number of changes so far; 0 if the aggregate does not exist. A tombstone counts as a change.
     pub version: u64,
-    /// The state, if there is one.
+    /// The state; absent if the aggregate does not exist.
     pub state: Option<S>,
-    /// Whether the one on whose behalf it was loaded has been barred.
-    pub barred: bool,
+    /// Whether a tombstone exists for the holder that it was loaded for.
+    pub has_tombstone: bool,
 }
 
 /// A change of one aggregate.
@@ -41,33 +41,33 @@ pub struct Loaded<S> {
 pub struct Change<S> {
     /// The version that the decision was based on.
     pub expected: u64,
-    /// Names this change, so that a store recognises its own write.
+    /// The id of the change, by which a store recognises a retry of its own write.
     pub id: Uuid,
-    /// The state after it.
+    /// The state after the change.
     pub state: S,
-    /// What happened; published because it was stored.
-    pub events: Vec<Envelope<Unread>>,
+    /// The events of the change. They are published because they were stored.
+    pub events: Vec<Envelope<RawEvent>>,
 }
 
-/// Keeps aggregates with an outbox.
+/// Stores aggregates with an outbox.
 ///
 /// An implementation must
 /// - store state and events together or not at all;
-/// - refuse a change whose `expected` version is not the current one, by [`StoreError::Conflict`];
-/// - answer `Ok` to a change that it has stored already, also when the first answer was lost, unless another change has
-///   followed meanwhile: then the answer is a conflict, and who decides anew finds its work in the state;
-/// - show what was stored, to the next load at once;
-/// - make a change fail that was decided without a bar that is there: setting a bar moves the version, and a load looks
-///   for the bar after it has read the version, never before;
-/// - let a bar that is there for good cost no write when it is set again, and none that was left half done pass for one.
+/// - reject a change whose `expected` version is not the current one, with [`StoreError::Conflict`];
+/// - return `Ok` for a change that it has stored already, also if the first response was lost. If another change followed
+///   in between it returns a conflict, and a caller that decides again finds its own change in the state;
+/// - return everything that was stored before a load began;
+/// - reject a change that was decided before a tombstone was set: setting one increments the version, and a load reads
+///   the tombstone after it has read the version, never before;
+/// - write nothing when an existing, complete tombstone is set again, and never treat a partially written one as complete.
 ///
 /// `conformance` checks all of these.
 pub trait StateStore<S> {
-    /// Reads an aggregate, and whether `holder` is barred from it.
+    /// Reads an aggregate, and whether a tombstone exists for `holder`.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be read.
+    /// If the store can't be read.
     fn load(
         &self,
         id: &str,
@@ -78,72 +78,77 @@ pub trait StateStore<S> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if it has moved past `expected`.
+    /// [`StoreError::Conflict`] if the aggregate has moved past `expected`.
     fn save(
         &self,
         id: &str,
         change: Change<S>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Bars `holder` for good: whoever decides on its behalf from now on sees it.
+    /// Sets a tombstone for `holder`: a command on its behalf that arrives from now on finds it, and must be rejected.
     ///
-    /// It works whether or not the aggregate exists, and any number of times. Bar first, then load and give up what
-    /// `holder` has: a change that was decided before the bar either is there to be given up, or fails.
+    /// It works whether or not the aggregate exists, and is idempotent. A compensation sets the tombstone first, then loads the
+    /// aggregate and releases what `holder` has. A change that was decided before the tombstone is either loaded and
+    /// released, or fails.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be written; the bar may or may not be there.
-    fn bar(&self, id: &str, holder: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// If the store can't be written; the tombstone may or may not exist.
+    fn set_tombstone(
+        &self,
+        id: &str,
+        holder: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// Lists the aggregates of a store, so that whatever is made from them can be made again.
+/// Lists the aggregates of a store, for a rebuild of everything that is derived from them.
 ///
 /// An implementation must
-/// - list every aggregate once that had a state when the first page was asked for, as it is or was since; one that is added
-///   meanwhile may be missing;
+/// - list every aggregate once that had a state when the first page was read, in that version or a later one; one that is
+///   created later may be missing;
 /// - end: the last page has no `next`.
 pub trait States<S> {
-    /// Reads a page, in no order that means anything; `after` is the `next` of the page before.
+    /// Reads a page, in no particular order. `after` is the `next` of the previous page.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be read, and on an `after` that is not its own.
+    /// If the store can't be read, or `after` is not one of its tokens.
     fn states(
         &self,
         after: Option<&str>,
     ) -> impl Future<Output = Result<StatesPage<S>, StoreError>> + Send;
 }
 
-/// Some of the aggregates.
+/// A page of a store's aggregates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatesPage<S> {
-    /// The aggregates; a page may be empty, and not the last.
-    pub states: Vec<Listed<S>>,
-    /// Where the next page begins; nothing after the last.
+    /// The aggregates. A page may be empty without being the last.
+    pub states: Vec<ListedState<S>>,
+    /// The token of the next page; absent on the last page.
     pub next: Option<String>,
 }
 
-/// An aggregate of a list.
+/// One aggregate of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed<S> {
-    /// Its key.
+pub struct ListedState<S> {
+    /// The key of the aggregate.
     pub id: String,
-    /// Number of its changes so far.
+    /// The number of changes so far.
     pub version: u64,
-    /// Its state; or why it cannot be read, which must not keep anybody from the others.
+    /// The state, or why it is unreadable. An unreadable one must not block the others.
     pub state: Result<S, String>,
 }
 
-/// Why a store could not do its work.
+/// Why a call of a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another writer was first; read again and decide anew.
+    /// Another writer was first: load the aggregate and decide again.
     #[error("aggregate has moved past the expected version")]
     Conflict,
-    /// The store did not answer or is overloaded; whether a write took effect is unknown. Ask again.
+    /// The store did not respond or throttled the call; it is unknown whether a write took effect. Retry.
     #[error("store is unavailable")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
-    /// What is stored cannot be read; a person has to look at it.
+    /// A stored item is unreadable. An operator must investigate.
     #[error("stored item is unreadable")]
     Corrupt(#[source] Box<dyn StdError + Send + Sync>),
 }

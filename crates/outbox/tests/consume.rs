@@ -3,12 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
 use aws_lambda_events::sqs::SqsEvent;
-use outbox::consume::{Delivery, Failed, Handled, RECEIVES_MAX, consume};
-use outbox::dead_letters::{DeadLetters, Letter};
+use outbox::bus::SendError;
+use outbox::consume::{ConsumeError, Delivery, Handled, MAX_RECEIVES, consume};
+use outbox::dead_letters::{DeadLetter, DeadLetters};
 use outbox::memory::MemoryDeadLetters;
-use outbox::publish::BusError;
-use saga::Failure;
 use serde_json::{Value, json};
+use service_error::ServiceError;
 
 fn message(id: &str, body: &str) -> Value {
     json!({
@@ -59,8 +59,8 @@ fn batch(messages: &[Value]) -> SqsEvent {
 struct Unreachable;
 
 impl DeadLetters for Unreachable {
-    async fn park(&self, _: Letter) -> Result<(), BusError> {
-        Err(BusError("connection refused".into()))
+    async fn add(&self, _: DeadLetter) -> Result<(), SendError> {
+        Err(SendError("connection refused".into()))
     }
 }
 
@@ -78,8 +78,12 @@ async fn run_with(
         let kind = delivery.detail.event.kind;
         handled.lock().unwrap().push(kind.clone());
         match kind.as_str() {
-            "Fails" => Err(Failed::from(Failure::transient("not now", "the table is down"))),
-            "Poisons" => Err(Failed::from(Failure::broken("nobody has a rule for that"))),
+            "Fails" => {
+                Err(ConsumeError::from(ServiceError::transient("not now", "the table is down")))
+            }
+            "Poisons" => {
+                Err(ConsumeError::from(ServiceError::permanent("nobody has a rule for that")))
+            }
             "Unknown" => Ok(Handled::Ignored),
             _ => Ok(Handled::Done),
         }
@@ -138,7 +142,7 @@ async fn poison_is_put_aside_at_once_with_its_reason_and_the_others_go_on() {
         let (handled, failed) = run_with(&messages, &letters).await;
         assert_eq!(handled.last().unwrap(), "A", "{body}");
         assert_eq!(failed, [""; 0], "{body}");
-        let [letter] = letters.letters().try_into().unwrap();
+        let [letter] = letters.messages().try_into().unwrap();
         assert_eq!(letter.body, body, "it is to be handled as it came, once its cause is gone");
         assert!(letter.reason.contains(reason), "{body}: {}", letter.reason);
     }
@@ -163,13 +167,13 @@ async fn a_message_that_was_redriven_and_comes_back_says_how_often() {
 
 #[tokio::test]
 async fn what_has_failed_too_often_is_put_aside_with_its_last_reason() {
-    for times in 1..=RECEIVES_MAX + 1 {
+    for times in 1..=MAX_RECEIVES + 1 {
         let letters = MemoryDeadLetters::default();
         let (_, failed) = run_with(&[received(times, "1", &delivery("Fails"))], &letters).await;
-        let is_final = times >= RECEIVES_MAX;
+        let is_final = times >= MAX_RECEIVES;
         assert_eq!(failed.is_empty(), is_final, "{times}");
-        assert_eq!(letters.letters().len(), usize::from(is_final), "{times}");
-        assert!(letters.letters().iter().all(|it| it.reason.contains("the table is down")));
+        assert_eq!(letters.messages().len(), usize::from(is_final), "{times}");
+        assert!(letters.messages().iter().all(|it| it.reason.contains("the table is down")));
     }
 }
 
@@ -177,7 +181,7 @@ async fn what_has_failed_too_often_is_put_aside_with_its_last_reason() {
 async fn what_cannot_be_put_aside_comes_back() {
     let messages = [
         message("1", "{"),
-        received(RECEIVES_MAX, "2", &delivery("Fails")),
+        received(MAX_RECEIVES, "2", &delivery("Fails")),
         message("3", &delivery("A")),
     ];
     let (handled, failed) = run_with(&messages, &Unreachable).await;

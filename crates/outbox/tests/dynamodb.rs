@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use outbox::conformance::schedule::every_order;
 use outbox::conformance::{self, ANN, Thing, change, give_up, take};
 use outbox::dynamodb::DynamoStore;
-use outbox::envelope::{Envelope, Unread};
-use outbox::publish::events_of_change;
-use outbox::record::shown;
+use outbox::envelope::{Envelope, RawEvent};
+use outbox::record::events_of_change;
+use outbox::record::read_image;
 use outbox::state::{Change, Loaded, StateStore, StoreError};
 use support::{Network, TABLE};
 use uuid::Uuid;
@@ -30,8 +30,8 @@ async fn load(store: &DynamoStore, holder: Option<&str>) -> Result<Loaded<Thing>
     store.load("it", holder).await
 }
 
-async fn bar(store: &DynamoStore) -> Result<(), StoreError> {
-    StateStore::<Thing>::bar(store, "it", ANN).await
+async fn tombstone(store: &DynamoStore) -> Result<(), StoreError> {
+    StateStore::<Thing>::set_tombstone(store, "it", ANN).await
 }
 
 #[tokio::test]
@@ -66,16 +66,16 @@ async fn what_a_fault_leaves_unknown_is_never_called_a_conflict() {
 }
 
 #[tokio::test]
-async fn whatever_fault_the_sdk_rides_out_leaves_one_bar_and_one_change() {
+async fn whatever_fault_the_sdk_rides_out_leaves_one_tombstone_and_one_change() {
     for fault in [Fault::Throttled, Fault::RequestLost, Fault::AnswerLost] {
         for operation in ["GetItem", "PutItem", "UpdateItem"] {
             let network = Network::default();
             let store = store(network.client());
             network.dynamodb.order(operation, fault);
             store.save("it", change(0, "mine")).await.unwrap();
-            bar(&store).await.unwrap();
+            tombstone(&store).await.unwrap();
             let loaded = load(&store, Some(ANN)).await.unwrap();
-            assert!(loaded.barred, "{operation} {fault:?}");
+            assert!(loaded.has_tombstone, "{operation} {fault:?}");
             assert_eq!(loaded.state.unwrap().text, "mine", "{operation} {fault:?}");
         }
     }
@@ -95,22 +95,22 @@ async fn a_change_is_one_write_and_a_load_one_read() {
 }
 
 #[tokio::test]
-async fn a_bar_is_three_writes_and_none_when_it_is_set_again() {
+async fn a_tombstone_is_three_writes_and_none_when_it_is_set_again() {
     let network = Network::default();
     let store = store(network.client());
-    bar(&store).await.unwrap();
+    tombstone(&store).await.unwrap();
     assert_eq!(network.counted(), [("GetItem", 1), ("PutItem", 2), ("UpdateItem", 1)]);
-    bar(&store).await.unwrap();
+    tombstone(&store).await.unwrap();
     assert_eq!(network.counted(), [("GetItem", 1)]);
 }
 
 #[tokio::test]
-async fn a_bar_expires_when_nothing_late_can_come_any_more() {
+async fn a_tombstone_expires_when_nothing_late_can_come_any_more() {
     let network = Network::default();
-    bar(&store(network.client())).await.unwrap();
-    let bar = network.item("it", "bar#ann").await.unwrap();
+    tombstone(&store(network.client())).await.unwrap();
+    let tombstone = network.item("it", "bar#ann").await.unwrap();
     let days = 60 * 24 * 60 * 60;
-    assert_eq!(bar["expires_at"], AttributeValue::N((now().as_second() + days).to_string()));
+    assert_eq!(tombstone["expires_at"], AttributeValue::N((now().as_second() + days).to_string()));
 }
 
 /// Requests to the table, one by one, in every order: no luck involved.
@@ -127,7 +127,7 @@ async fn an_undo_that_follows_one_that_died_leaves_nothing_to_a_do_in_flight() {
         every_order_of_a_do_and(async |network, store, id| {
             let dead = DynamoStore::new(network.dying(dies_before), TABLE.to_owned(), now);
             // It dies or fails: whatever the answer, nobody has heard it.
-            drop(StateStore::<Thing>::bar(&dead, id, ANN).await);
+            drop(StateStore::<Thing>::set_tombstone(&dead, id, ANN).await);
             give_up(store, id).await;
         })
         .await;
@@ -154,7 +154,7 @@ async fn every_order_of_a_do_and(undo: impl AsyncFn(&Network, &DynamoStore, &str
         async |id, _, order| {
             network.close_gate();
             let left: Loaded<Thing> = store.load(&id, Some(ANN)).await.unwrap();
-            assert!(left.barred, "{order:?}");
+            assert!(left.has_tombstone, "{order:?}");
             assert_eq!(left.state.unwrap().holder, None, "{order:?}");
             take(&store, &id).await;
             let left: Loaded<Thing> = store.load(&id, None).await.unwrap();
@@ -165,7 +165,7 @@ async fn every_order_of_a_do_and(undo: impl AsyncFn(&Network, &DynamoStore, &str
 }
 
 #[tokio::test]
-async fn the_stream_shows_a_change_with_its_events_and_a_bar_without_them() {
+async fn the_stream_shows_a_change_with_its_events_and_a_tombstone_without_them() {
     let network = Network::default();
     let store = store(network.client());
     let change = Change { events: vec![event(1), event(2)], ..change(0, "it") };
@@ -174,20 +174,20 @@ async fn the_stream_shows_a_change_with_its_events_and_a_bar_without_them() {
     let entries = events_of_change("somewhere", &record).unwrap();
     let names: Vec<_> = entries.iter().map(|it| it.detail_type.as_str()).collect();
     assert_eq!(names, ["Happened1", "Happened2"]);
-    let state = shown::<Thing>(&record).unwrap().unwrap();
+    let state = read_image::<Thing>(&record).unwrap().unwrap();
     assert_eq!((state.id.as_str(), state.version, &state.state), ("it", 1, &change.state));
 
-    bar(&store).await.unwrap();
+    tombstone(&store).await.unwrap();
     let record = network.record("it").await;
     assert_eq!(events_of_change("somewhere", &record).unwrap(), []);
-    assert_eq!(shown::<Thing>(&record).unwrap().unwrap().version, 2);
+    assert_eq!(read_image::<Thing>(&record).unwrap().unwrap().version, 2);
 }
 
 #[tokio::test]
 async fn the_stream_shows_no_aggregate_where_only_a_version_is() {
     let network = Network::default();
-    bar(&store(network.client())).await.unwrap();
-    assert_eq!(shown::<Thing>(&network.record("it").await).unwrap(), None);
+    tombstone(&store(network.client())).await.unwrap();
+    assert_eq!(read_image::<Thing>(&network.record("it").await).unwrap(), None);
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn what_is_stored_still_reads() {
         .await;
     let state = Thing { holder: Some("ann".to_owned()), text: "it".to_owned() };
     let loaded = load(&store(network.client()), Some(ANN)).await.unwrap();
-    assert_eq!(loaded, Loaded { version: 7, state: Some(state), barred: true });
+    assert_eq!(loaded, Loaded { version: 7, state: Some(state), has_tombstone: true });
 }
 
 #[tokio::test]
@@ -239,7 +239,7 @@ async fn warming_up_reads_and_writes_nothing() {
     assert_eq!(network.counted(), [("GetItem", 1)]);
 }
 
-fn event(number: u64) -> Envelope<Unread> {
+fn event(number: u64) -> Envelope<RawEvent> {
     Envelope {
         id: Uuid::from_u128(u128::from(number)),
         schema_version: 1,
@@ -248,6 +248,6 @@ fn event(number: u64) -> Envelope<Unread> {
         causation_id: Uuid::nil(),
         subject: "it".to_owned(),
         sequence: number,
-        event: Unread { kind: format!("Happened{number}"), data: serde_json::json!({}) },
+        event: RawEvent { kind: format!("Happened{number}"), data: serde_json::json!({}) },
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use outbox::conformance::{self, change};
-use outbox::envelope::{Envelope, Unread};
+use outbox::envelope::{Envelope, RawEvent};
 use outbox::memory::MemoryStore;
 use outbox::state::{Change, StateStore};
 use uuid::Uuid;
@@ -23,13 +23,13 @@ async fn what_was_stored_with_a_change_is_to_be_published_once() {
         causation_id: Uuid::nil(),
         subject: "it".to_owned(),
         sequence: 1,
-        event: Unread { kind: "Made".to_owned(), data: serde_json::json!({}) },
+        event: RawEvent { kind: "Made".to_owned(), data: serde_json::json!({}) },
     };
     let change = Change { events: vec![event.clone()], ..change(0, "it") };
     store.save("it", change.clone()).await.unwrap();
     store.save("it", change.clone()).await.unwrap();
     let lost = Change { id: Uuid::now_v7(), ..change };
     assert!(store.save("it", lost).await.is_err());
-    store.bar("it", "ann").await.unwrap();
+    store.set_tombstone("it", "ann").await.unwrap();
     assert_eq!(store.outbox(), [event]);
 }

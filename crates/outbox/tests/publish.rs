@@ -7,15 +7,18 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
-use outbox::dead_letters::{DeadLetters, Letter};
-use outbox::envelope::{Envelope, Unread};
+use outbox::bus::{Bus, Entry, SendError};
+use outbox::dead_letters::{DeadLetter, DeadLetters};
+use outbox::envelope::{Envelope, RawEvent};
 use outbox::memory::{MemoryBus, MemoryDeadLetters};
-use outbox::publish::{Bus, BusError, Entry, Poison, events_of_change, publish};
+use outbox::publish::publish;
+use outbox::record::events_of_change;
+use outbox::stream::Poison;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// What `PutEvents` takes at once.
-const AWS_BYTES_MAX: usize = 256 * 1024;
+const MAX_AWS_BYTES: usize = 256 * 1024;
 
 /// A bus that answers as it is told, call by call, and holds its caller to the limits of AWS.
 #[derive(Default)]
@@ -50,11 +53,11 @@ impl Strict {
 }
 
 impl Bus for Strict {
-    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, BusError> {
+    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, SendError> {
         assert!((1..=10).contains(&entries.len()), "{} entries", entries.len());
         let bytes: usize =
             entries.iter().map(|it| it.source.len() + it.detail_type.len() + it.detail.len()).sum();
-        assert!(bytes <= AWS_BYTES_MAX, "{bytes} bytes");
+        assert!(bytes <= MAX_AWS_BYTES, "{bytes} bytes");
         self.calls.lock().unwrap().push(entries.to_vec());
         let take = |taken: &[Entry]| self.taken.lock().unwrap().extend_from_slice(taken);
         match self.answers.lock().unwrap().pop().unwrap_or(Answer::TakesAll) {
@@ -75,10 +78,10 @@ impl Bus for Strict {
                 take(&entries[..entries.len() - 1]);
                 Ok(vec![true; entries.len() - 1])
             }
-            Answer::IsSilent => Err(BusError("silent".into())),
+            Answer::IsSilent => Err(SendError("silent".into())),
             Answer::IsSilentAfterTakingAll => {
                 take(entries);
-                Err(BusError("silent".into()))
+                Err(SendError("silent".into()))
             }
         }
     }
@@ -88,8 +91,8 @@ impl Bus for Strict {
 struct Unreachable;
 
 impl DeadLetters for Unreachable {
-    async fn park(&self, _: Letter) -> Result<(), BusError> {
-        Err(BusError("unreachable".into()))
+    async fn add(&self, _: DeadLetter) -> Result<(), SendError> {
+        Err(SendError("unreachable".into()))
     }
 }
 
@@ -110,7 +113,7 @@ fn record(number: usize, events: &Value) -> EventRecord {
     .unwrap()
 }
 
-fn envelope(name: &str, data: Value) -> Envelope<Unread> {
+fn envelope(name: &str, data: Value) -> Envelope<RawEvent> {
     Envelope {
         id: uuid::Uuid::nil(),
         schema_version: 1,
@@ -119,7 +122,7 @@ fn envelope(name: &str, data: Value) -> Envelope<Unread> {
         causation_id: uuid::Uuid::nil(),
         subject: "it".to_owned(),
         sequence: 1,
-        event: Unread { kind: name.to_owned(), data },
+        event: RawEvent { kind: name.to_owned(), data },
     }
 }
 
@@ -148,7 +151,7 @@ fn named(names: &[&str]) -> Event {
 /// Publishes; answers the sequence number from which the stream is to deliver again.
 async fn run(bus: &impl Bus, dead_letters: &impl DeadLetters, batch: Event) -> Option<usize> {
     let events_of = |record: &EventRecord| events_of_change("somewhere", record);
-    let answer = publish(batch, events_of, bus, dead_letters).await;
+    let answer = publish(batch.records, events_of, bus, dead_letters).await;
     assert!(answer.batch_item_failures.len() <= 1);
     let failed = answer.batch_item_failures.into_iter().next();
     failed.map(|it| it.item_identifier.unwrap().parse().unwrap())
@@ -236,7 +239,7 @@ async fn poison_is_parked_with_its_cause_and_the_others_go_on() {
     let batch = batch(vec![changed(0, &[("a", 1)]), poison(1), changed(2, &[("b", 1)])]);
     assert_eq!(run(&bus, &parked, batch).await, None);
     assert_eq!(bus.published().len(), 2);
-    let parked = parked.parked();
+    let parked = parked.records();
     let [letter] = parked.as_slice() else { panic!("one poison, one letter") };
     assert_eq!(letter.sequence_number, "1");
     assert!(letter.reason.contains("unreadable"), "{}", letter.reason);
@@ -268,7 +271,7 @@ async fn what_no_bus_would_ever_take_is_poison() {
         let batch = batch(vec![changed(0, &events), changed(1, &[("b", 1)])]);
         assert_eq!(run(&bus, &parked, batch).await, None);
         assert_eq!(bus.names(), ["b"]);
-        assert_eq!(parked.parked().len(), 1);
+        assert_eq!(parked.records().len(), 1);
     }
 }
 
@@ -276,8 +279,8 @@ async fn what_no_bus_would_ever_take_is_poison() {
 async fn what_no_queue_would_take_is_parked_without_its_record() {
     let (bus, parked) = (MemoryBus::default(), MemoryDeadLetters::default());
     run(&bus, &parked, batch(vec![changed(0, &[("large", 260_000)])])).await;
-    let letter = parked.parked().remove(0);
-    assert!(serde_json::to_string(&letter).unwrap().len() < AWS_BYTES_MAX);
+    let letter = parked.records().remove(0);
+    assert!(serde_json::to_string(&letter).unwrap().len() < MAX_AWS_BYTES);
     assert_eq!(letter.record, None);
     assert!(letter.key.contains("it"), "{}", letter.key);
 }
@@ -287,9 +290,9 @@ fn what_has_expired_and_what_has_no_events_publishes_nothing() {
     let mut expired = changed(0, &[("a", 1)]);
     expired.event_name = "REMOVE".to_owned();
     assert_eq!(events_of_change("somewhere", &expired).unwrap(), []);
-    let mut bar = changed(0, &[]);
-    bar.change.new_image = serde_json::from_value(json!({ "id": { "S": "it" } })).unwrap();
-    assert_eq!(events_of_change("somewhere", &bar).unwrap(), []);
+    let mut tombstone = changed(0, &[]);
+    tombstone.change.new_image = serde_json::from_value(json!({ "id": { "S": "it" } })).unwrap();
+    assert_eq!(events_of_change("somewhere", &tombstone).unwrap(), []);
 }
 
 #[test]

@@ -2,20 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
-use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use jiff::{SignedDuration, Timestamp};
 use outbox::conformance::Thing;
-use outbox::dead_letters::{DeadLetters, Parked, park_record};
-use outbox::envelope::{Envelope, Unread};
-use outbox::memory::{MemoryBus, MemoryDeadLetters, MemoryStore, MemoryWishes};
-use outbox::publish::{Poison, events_of_change, publish, response};
-use outbox::redrive::{Answer, Call, Occasion, Reply, carry_out_or_redrive, follow_or_redrive};
+use outbox::dead_letters::{DeadLetterRecord, DeadLetters, dead_letter_record};
+use outbox::envelope::{Envelope, RawEvent};
+use outbox::memory::{MemoryBus, MemoryDeadLetters, MemoryRepublishQueue, MemoryStore};
+use outbox::publish::publish;
+use outbox::record::events_of_change;
+use outbox::redrive::{
+    Invocation, InvocationResponse, Trigger, TriggerResponse, handle_invocation, handle_records,
+};
 use outbox::republish::publish_or_republish;
 use outbox::state::{Change, StateStore};
-use saga::Failure;
+use outbox::stream::{Poison, batch_response};
 use serde_json::{Value, json};
+use service_error::ServiceError;
 use uuid::Uuid;
 
 fn record(number: u64) -> Value {
@@ -35,7 +39,7 @@ fn record(number: u64) -> Value {
     })
 }
 
-fn stream(numbers: &[u64]) -> Occasion {
+fn stream(numbers: &[u64]) -> Trigger {
     let records: Vec<Value> = numbers.iter().map(|it| record(*it)).collect();
     serde_json::from_value(json!({ "Records": records })).unwrap()
 }
@@ -58,28 +62,30 @@ fn queue<T: for<'de> serde::Deserialize<'de>>(bodies: &[String]) -> T {
 
 fn letter(number: u64) -> String {
     let record: EventRecord = serde_json::from_value(record(number)).unwrap();
-    Parked::new(&record, &Poison("no JSON".to_owned())).letter().unwrap().body
+    DeadLetterRecord::new(&record, &Poison("no JSON".to_owned())).letter().unwrap().body
 }
 
 /// Handles records, except the one of this number.
-async fn follow(occasion: Occasion, fails: u64) -> (Vec<String>, Answer) {
+async fn follow(trigger: Trigger, fails: u64) -> (Vec<String>, TriggerResponse) {
     let handled = std::sync::Mutex::new(Vec::new());
-    let handle = async |batch: Event| {
-        for record in &batch.records {
+    let handle = async |records: Vec<EventRecord>| {
+        for record in &records {
             let number = record.change.sequence_number.clone().unwrap();
             if number == fails.to_string() {
-                return response(Some(record));
+                return batch_response(Some(record));
             }
             handled.lock().unwrap().push(number);
         }
-        response(None)
+        batch_response(None)
     };
-    let answer = follow_or_redrive(occasion, &MemoryDeadLetters::default(), handle).await;
+    let answer = handle_records(trigger, &MemoryDeadLetters::default(), handle).await;
     (handled.into_inner().unwrap(), answer)
 }
 
-fn failed(answer: Answer) -> Vec<String> {
-    let Answer::Messages(response) = answer else { unreachable!("messages are answered as such") };
+fn failed(answer: TriggerResponse) -> Vec<String> {
+    let TriggerResponse::Queue(response) = answer else {
+        unreachable!("messages are answered as such")
+    };
     response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
 }
 
@@ -87,7 +93,7 @@ fn failed(answer: Answer) -> Vec<String> {
 async fn records_come_from_the_stream_or_from_the_dead_letters() {
     let (handled, answer) = follow(stream(&[1, 2]), 2).await;
     assert_eq!(handled, ["1"]);
-    let DynamoDbEventResponse { batch_item_failures, .. } = answer.into_records().unwrap();
+    let DynamoDbEventResponse { batch_item_failures, .. } = answer.into_stream().unwrap();
     assert_eq!(batch_item_failures[0].item_identifier.as_deref(), Some("2"));
     let (handled, answer) = follow(queue(&[letter(1), letter(2), letter(3)]), 2).await;
     assert_eq!(handled, ["1", "3"]);
@@ -97,18 +103,17 @@ async fn records_come_from_the_stream_or_from_the_dead_letters() {
 #[tokio::test]
 async fn a_record_that_is_dead_lettered_again_by_its_handler_says_how_often_it_was_redriven() {
     let letters = MemoryDeadLetters::default();
-    let handle = async |batch: Event| {
+    let handle = async |records: Vec<EventRecord>| {
         let poison = Poison("still no JSON".to_owned());
-        assert!(park_record(&letters, &batch.records[0], &poison).await);
-        response(None)
+        assert!(dead_letter_record(&letters, &records[0], &poison).await);
+        batch_response(None)
     };
     let mut redriven: Value = serde_json::to_value(queue::<SqsEvent>(&[letter(1)])).unwrap();
     redriven["Records"][0]["messageAttributes"] = json!({ "redrives": {
         "stringValue": "2", "dataType": "Number", "stringListValues": [], "binaryListValues": [],
     } });
-    for (occasion, redrives) in [(serde_json::from_value(redriven).unwrap(), 2), (stream(&[1]), 0)]
-    {
-        follow_or_redrive(occasion, &MemoryDeadLetters::default(), handle).await;
+    for (trigger, redrives) in [(serde_json::from_value(redriven).unwrap(), 2), (stream(&[1]), 0)] {
+        handle_records(trigger, &MemoryDeadLetters::default(), handle).await;
         assert_eq!(letters.letters().last().unwrap().redrives, redrives);
     }
 }
@@ -119,9 +124,9 @@ async fn a_letter_without_its_record_is_put_aside_again_and_says_what_to_do() {
     parked["record"] = Value::Null;
     let letters = MemoryDeadLetters::default();
     let handle = async |_| unreachable!("there is nothing to handle");
-    let answer = follow_or_redrive(queue(&[parked.to_string()]), &letters, handle).await;
+    let answer = handle_records(queue(&[parked.to_string()]), &letters, handle).await;
     assert_eq!(failed(answer), [""; 0]);
-    assert!(letters.letters()[0].reason.contains("anew from its source"));
+    assert!(letters.messages()[0].reason.contains("rebuild the view"));
 }
 
 #[tokio::test]
@@ -139,20 +144,22 @@ async fn a_call_that_has_failed_for_good_is_made_again() {
     let carry_out = async |command: Value| {
         let command = command["command"].as_str().unwrap().to_owned();
         if command == "fails" {
-            return Err(Failure::transient("not now", "the table is down"));
+            return Err(ServiceError::transient("not now", "the table is down"));
         }
         done.lock().unwrap().push(command.clone());
         Ok(command)
     };
     let letters = MemoryDeadLetters::default();
-    let call: Call<Value> = serde_json::from_value(json!({ "command": "work" })).unwrap();
+    let call: Invocation<Value> = serde_json::from_value(json!({ "command": "work" })).unwrap();
     // Anything is JSON, so a batch would be a call as well: a command has a type of its own.
-    let Call::Direct(_) = call.clone() else { unreachable!("a command is a call") };
-    let reply = carry_out_or_redrive(call, &letters, &carry_out).await.unwrap();
-    assert_eq!(reply, Reply::Direct("work".to_owned()));
+    let Invocation::Direct(_) = call.clone() else { unreachable!("a command is a call") };
+    let reply = handle_invocation(call, &letters, &carry_out).await.unwrap();
+    assert_eq!(reply, InvocationResponse::Direct("work".to_owned()));
     let batch = queue(&[given_up("first"), given_up("fails"), given_up("second")]);
-    let reply = carry_out_or_redrive(Call::Messages(batch), &letters, &carry_out).await.unwrap();
-    let Reply::Messages(response) = reply else { unreachable!("messages are answered as such") };
+    let reply = handle_invocation(Invocation::Queue(batch), &letters, &carry_out).await.unwrap();
+    let InvocationResponse::Queue(response) = reply else {
+        unreachable!("messages are answered as such")
+    };
     assert_eq!(response.batch_item_failures[0].item_identifier, "1");
     assert_eq!(*done.lock().unwrap(), ["work", "first", "second"]);
 }
@@ -163,7 +170,7 @@ fn at(minutes: i64) -> Timestamp {
     Timestamp::from_second(1_767_268_800).unwrap() + SignedDuration::from_mins(minutes)
 }
 
-fn event(kind: &str, at: Timestamp) -> Envelope<Unread> {
+fn event(kind: &str, at: Timestamp) -> Envelope<RawEvent> {
     Envelope {
         id: Uuid::now_v7(),
         schema_version: 1,
@@ -172,7 +179,7 @@ fn event(kind: &str, at: Timestamp) -> Envelope<Unread> {
         causation_id: Uuid::nil(),
         subject: "it".to_owned(),
         sequence: 1,
-        event: Unread { kind: kind.to_owned(), data: json!({}) },
+        event: RawEvent { kind: kind.to_owned(), data: json!({}) },
     }
 }
 
@@ -185,7 +192,7 @@ async fn things() -> MemoryStore<Thing> {
         let change = Change { expected: 0, id: Uuid::now_v7(), state, events };
         store.save(&format!("{minute:02}"), change).await.unwrap();
         // Whoever is barred moves the version, and takes no event away.
-        StateStore::<Thing>::bar(&store, &format!("{minute:02}"), "ann").await.unwrap();
+        StateStore::<Thing>::set_tombstone(&store, &format!("{minute:02}"), "ann").await.unwrap();
     }
     store
 }
@@ -197,16 +204,25 @@ async fn again(
     message: &Value,
     letters: &impl DeadLetters,
 ) -> usize {
-    let (wishes, mut messages, mut calls) = (MemoryWishes::default(), vec![message.to_string()], 0);
+    let (republish_queue, mut messages, mut calls) =
+        (MemoryRepublishQueue::default(), vec![message.to_string()], 0);
     while !messages.is_empty() {
         calls += 1;
         let events_of = |record: &_| events_of_change("somewhere", record);
-        let publish = async |batch| publish(batch, events_of, bus, letters).await;
-        let occasion = queue(&messages);
-        let answer =
-            publish_or_republish(occasion, "somewhere", store, bus, &wishes, letters, publish);
+        let publish = async |records| publish(records, events_of, bus, letters).await;
+        let trigger = queue(&messages);
+        let answer = publish_or_republish(
+            trigger,
+            "somewhere",
+            store,
+            bus,
+            &republish_queue,
+            letters,
+            publish,
+        );
         assert_eq!(failed(answer.await), [""; 0]);
-        messages = wishes.take().iter().map(|it| serde_json::to_string(it).unwrap()).collect();
+        messages =
+            republish_queue.take().iter().map(|it| serde_json::to_string(it).unwrap()).collect();
     }
     calls
 }
@@ -238,12 +254,20 @@ async fn the_events_of_a_time_are_published_once_more_page_by_page() {
 #[tokio::test(start_paused = true)]
 async fn a_bus_that_refuses_brings_the_wish_back() {
     let store = things().await;
-    let bus = MemoryBus::refusing((0..100).collect());
+    let bus = MemoryBus::rejecting((0..100).collect());
     let wish = json!({ "republish": { "aggregate": "07" } }).to_string();
-    let (letters, wishes) = (MemoryDeadLetters::default(), MemoryWishes::default());
+    let (letters, republish_queue) =
+        (MemoryDeadLetters::default(), MemoryRepublishQueue::default());
     let publish = async |_| unreachable!("there are no records");
-    let answer =
-        publish_or_republish(queue(&[wish]), "somewhere", &store, &bus, &wishes, &letters, publish);
+    let answer = publish_or_republish(
+        queue(&[wish]),
+        "somewhere",
+        &store,
+        &bus,
+        &republish_queue,
+        &letters,
+        publish,
+    );
     assert_eq!(failed(answer.await), ["0"]);
 }
 
@@ -274,7 +298,7 @@ async fn what_is_no_wish_is_put_aside() {
     for message in [json!({}), json!({ "republish": {} }), json!({ "republish": "all" })] {
         let letters = MemoryDeadLetters::default();
         again(&store, &bus, &message, &letters).await;
-        assert_eq!(letters.letters().len(), 1, "{message}");
+        assert_eq!(letters.messages().len(), 1, "{message}");
     }
     assert_eq!(names(&bus), [""; 0]);
 }

@@ -27,7 +27,7 @@ use contracts::money::Money;
 use jiff::{SignedDuration, Timestamp};
 use outbox::envelope::Envelope;
 use outbox::state::{Aggregate, Change, IndexValue, StateStore, StoreError};
-use saga::Failure;
+use service_error::ServiceError;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -102,7 +102,7 @@ pub enum DeskError {
     Provider(#[from] ProviderError),
 }
 
-impl From<DeskError> for Failure {
+impl From<DeskError> for ServiceError {
     fn from(error: DeskError) -> Self {
         match error {
             DeskError::Rejected(rejection) => rejection.into(),
@@ -118,8 +118,8 @@ impl From<DeskError> for Failure {
             DeskError::Provider(error @ ProviderError::LeftAlone(_)) => {
                 Self::transient("the payment provider has not answered lately", error)
             }
-            DeskError::Store(error @ StoreError::Corrupt(_)) => Self::broken(error),
-            DeskError::Provider(error @ ProviderError::NotUnderstood(_)) => Self::broken(error),
+            DeskError::Store(error @ StoreError::Corrupt(_)) => Self::permanent(error),
+            DeskError::Provider(error @ ProviderError::NotUnderstood(_)) => Self::permanent(error),
         }
     }
 }
@@ -294,7 +294,7 @@ where
                     sequence: version,
                     event: contract::published(reference, event),
                 }
-                .unread()
+                .to_raw()
             });
             let events: Vec<_> = envelopes.collect::<Result<_, _>>().map_err(unwritable)?;
             let told: Vec<_> = events.iter().map(|it| (it.event.kind.clone(), it.id)).collect();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use contracts::id::{BillReference, PaymentId};
 use contracts::money::Money;
+use outbox::bus::SendError;
 use outbox::memory::MemoryStore;
-use outbox::publish::BusError;
 use outbox::state::StoreError;
 use tokio::time::sleep;
 
@@ -157,7 +157,7 @@ impl MemoryReminders {
 }
 
 impl Reminders for MemoryReminders {
-    async fn remind(&self, reference: BillReference, after: Duration) -> Result<(), BusError> {
+    async fn remind(&self, reference: BillReference, after: Duration) -> Result<(), SendError> {
         let mut reminders = self.reminders.lock().unwrap_or_else(PoisonError::into_inner);
         reminders.push((reference, after));
         Ok(())

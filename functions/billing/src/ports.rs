@@ -6,7 +6,7 @@ use std::time::Duration;
 use circuit_breaker::call::Refused;
 use contracts::id::{BillReference, PaymentId};
 use contracts::money::Money;
-use outbox::publish::BusError;
+use outbox::bus::SendError;
 use outbox::state::StoreError;
 
 use crate::domain::Outcome;
@@ -127,5 +127,5 @@ pub trait Reminders {
         &self,
         reference: BillReference,
         after: Duration,
-    ) -> impl Future<Output = Result<(), BusError>> + Send;
+    ) -> impl Future<Output = Result<(), SendError>> + Send;
 }

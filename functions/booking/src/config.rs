@@ -1,4 +1,4 @@
-//! Everything that the environment tells this service, read once at cold start.
+//! The environment variables of this service, read once at cold start.
 
 use function::env::{ConfigError, required};
 
@@ -21,11 +21,11 @@ pub struct QueryConfig {
 /// Settings of `booking-project`.
 #[derive(Clone, Debug)]
 pub struct ProjectConfig {
-    /// Table of the event streams, to heal gaps from.
+    /// Table of the event streams, from which gaps are backfilled.
     pub bookings_table: String,
     /// Table of the view.
     pub view_table: String,
-    /// Queue of what can't be projected.
+    /// Dead-letter queue of records that can't be projected.
     pub dead_letters_url: String,
 }
 
@@ -36,20 +36,20 @@ pub struct RebuildConfig {
     pub bookings_table: String,
     /// Table of the view.
     pub view_table: String,
-    /// Queue of rebuilds that have come to a halt.
+    /// Dead-letter queue of rebuilds that failed.
     pub dead_letters_url: String,
 }
 
 /// Settings of `booking-publish`.
 #[derive(Clone, Debug)]
 pub struct PublishConfig {
-    /// Table of the event streams, to publish from once more.
+    /// Table of the event streams, from which events are republished.
     pub bookings_table: String,
-    /// Its own queue, to go on with that.
+    /// The function's own queue, to which it sends the next page of a republishing.
     pub queue_url: String,
-    /// Name of the bus.
+    /// Name of the event bus.
     pub bus_name: String,
-    /// Queue of what can't be published.
+    /// Dead-letter queue of records that can't be published.
     pub dead_letters_url: String,
 }
 
@@ -58,18 +58,18 @@ pub struct PublishConfig {
 pub struct ReactConfig {
     /// Table of the event streams.
     pub bookings_table: String,
-    /// The state machine.
+    /// ARN of the saga's state machine.
     pub saga_arn: String,
-    /// Queue of messages that can't be handled.
+    /// Dead-letter queue of messages that can't be handled.
     pub dead_letters_url: String,
 }
 
 /// Settings of `booking-resume`.
 #[derive(Clone, Debug)]
 pub struct ResumeConfig {
-    /// The state machine that undoes what a saga has left.
-    pub undo_arn: String,
-    /// Queue of messages that can't be handled.
+    /// ARN of the state machine that runs a saga's compensations.
+    pub compensation_arn: String,
+    /// Dead-letter queue of messages that can't be handled.
     pub dead_letters_url: String,
 }
 
@@ -167,7 +167,7 @@ impl ResumeConfig {
     /// Names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
-            undo_arn: required("BOOKING_SAGA_UNDO_ARN")?,
+            compensation_arn: required("BOOKING_SAGA_UNDO_ARN")?,
             dead_letters_url: required("BOOKING_RESUME_DEAD_LETTERS_URL")?,
         })
     }

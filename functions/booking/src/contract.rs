@@ -1,4 +1,4 @@
-//! Own events, as others may know them.
+//! Maps booking's own events and views to the published contract.
 
 use contracts::booking::{Event, PublishedPayment, SOURCE};
 use contracts::id::BookingId;
@@ -6,19 +6,20 @@ use contracts::projection::{Projection, ProjectionStatus};
 use cqrs::generation::Status;
 use cqrs::rebuild::Progress;
 use event_sourcing::store::Commit;
-use outbox::envelope::{Envelope, Unread};
-use outbox::publish::{Entry, Poison};
+use outbox::bus::Entry;
+use outbox::envelope::{Envelope, RawEvent};
+use outbox::stream::Poison;
 
 use crate::domain::BookingEvent;
 
-/// Version of the shape in which events are published.
+/// The schema version of the published events.
 const SCHEMA_VERSION: u32 = 1;
 
-/// What a commit says on the bus.
+/// The entries that publish a commit on the bus.
 ///
 /// # Errors
 ///
-/// If an event can't be written as JSON.
+/// If an event can't be serialised as JSON.
 pub fn published(
     booking_id: BookingId,
     commit: &Commit<BookingEvent>,
@@ -28,15 +29,15 @@ pub fn published(
     events.iter().map(|event| Entry::new(SOURCE, event).map_err(poison)).collect()
 }
 
-/// A commit's events, as others may know them.
+/// The published events of a commit.
 ///
 /// # Errors
 ///
-/// If an event can't be written as JSON.
+/// If an event can't be serialised as JSON.
 pub fn envelopes(
     booking_id: BookingId,
     commit: &Commit<BookingEvent>,
-) -> Result<Vec<Envelope<Unread>>, serde_json::Error> {
+) -> Result<Vec<Envelope<RawEvent>>, serde_json::Error> {
     let envelopes = commit.versioned().map(|(version, recorded)| {
         let envelope = Envelope {
             id: recorded.id,
@@ -48,12 +49,12 @@ pub fn envelopes(
             sequence: version,
             event: event(booking_id, &recorded.event),
         };
-        envelope.unread()
+        envelope.to_raw()
     });
     envelopes.collect()
 }
 
-/// One event, without what is nobody else's business.
+/// The published form of one event. It differs from the stored form in one way: it never contains the payment token.
 #[must_use]
 pub fn event(booking_id: BookingId, event: &BookingEvent) -> Event {
     match event.clone() {
@@ -79,7 +80,7 @@ pub fn event(booking_id: BookingId, event: &BookingEvent) -> Event {
     }
 }
 
-/// How the view fares, as others may know it.
+/// The published form of a view's progress.
 #[must_use]
 pub fn projection(progress: Progress) -> Projection {
     let Progress { status, live, previous, rebuild, counts, switched_at, lag_seconds } = progress;

@@ -1,11 +1,13 @@
-//! Bookings: event sourced, from the wish to the check-out.
+//! Bookings: an event-sourced service, from the creation of a booking to the check-out.
 //!
-//! Read `domain` first; everything else carries it to and from AWS.
+//! Read `domain` first. Everything else connects it to AWS.
 
 pub mod domain;
 
 pub mod contract;
-pub mod source;
+pub mod ports;
+pub mod rebuild_source;
+pub mod republish_source;
 pub mod view;
 
 pub mod adapters;

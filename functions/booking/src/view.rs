@@ -1,4 +1,4 @@
-//! The read model: a booking's commits folded into what a query returns.
+//! The read model: a row of the view `bookings`, folded from a booking's commits.
 
 use contracts::booking::{Booking, BookingStatus};
 use contracts::id::BookingId;
@@ -14,48 +14,27 @@ use crate::domain::BookingEvent;
 #[serde(transparent)]
 pub struct BookingRow(pub Booking);
 
-/// The index of one customer's bookings.
+/// The secondary index of one customer's bookings.
 pub const BY_CUSTOMER: &str = "by-customer";
-/// The index of the bookings in one state.
+/// The secondary index of the bookings in one state.
 pub const BY_STATUS: &str = "by-status";
 
 impl Row for BookingRow {
     fn index(&self) -> Vec<(&'static str, String)> {
         vec![
             ("customer", self.0.customer.0.clone()),
-            ("status", status_name(self.0.status).to_owned()),
+            ("status", self.0.status.name()),
             ("position", position(self.0.created_at, self.0.booking_id)),
         ]
     }
 }
 
-/// Every state: a list of all bookings reads them together, so that no partition of an index holds every booking.
-pub const ALL: [BookingStatus; 5] = [
-    BookingStatus::Pending,
-    BookingStatus::Completed,
-    BookingStatus::Failed,
-    BookingStatus::Cancelled,
-    BookingStatus::CheckedOut,
-];
-
-/// The name of a state, as the index spells it.
-#[must_use]
-pub fn status_name(status: BookingStatus) -> &'static str {
-    match status {
-        BookingStatus::Pending => "pending",
-        BookingStatus::Completed => "completed",
-        BookingStatus::Failed => "failed",
-        BookingStatus::Cancelled => "cancelled",
-        BookingStatus::CheckedOut => "checked_out",
-    }
-}
-
-/// Sorts by time of creation; the id makes it unique.
+/// The sort key of the indexes: the time of creation, and the id to make it unique.
 fn position(created_at: Timestamp, booking_id: BookingId) -> String {
     format!("{:020}#{booking_id}", created_at.as_microsecond())
 }
 
-/// The row after a commit; nothing if the commit needs a row before it.
+/// The row after a commit; nothing if there is no row before it and the commit does not begin with `BookingCreated`.
 #[must_use]
 pub fn apply(
     row: Option<BookingRow>,
@@ -93,7 +72,7 @@ pub fn apply(
     })
 }
 
-/// The row that a whole stream leads to, and its version; nothing if the stream does not begin with its creation.
+/// The version and the row of a whole stream; nothing if the stream does not begin with `BookingCreated`.
 #[must_use]
 pub fn fold(booking_id: BookingId, commits: &[Commit<BookingEvent>]) -> Option<(u64, BookingRow)> {
     let version = commits.last().map_or(0, Commit::last_version);

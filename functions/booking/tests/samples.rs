@@ -11,7 +11,7 @@ use contracts::booking::{BookingStatus, FailureReason, PaymentMode};
 use event_sourcing::decider::fold;
 use event_sourcing::item::CommitItem;
 use event_sourcing::store::Commit;
-use event_sourcing::stored::Stored;
+use event_sourcing::upcast::Upcast;
 
 fn samples() -> BTreeMap<String, CommitItem> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/samples/bookings");

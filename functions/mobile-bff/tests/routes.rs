@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bff::memory::{Memory, Reply};
-use saga::Failure;
 use serde_json::{Value, json};
+use service_error::ServiceError;
 use support::{AT, BOOKING, CORRELATION, SLOT, Sent, json_of, problem};
 
 fn booking() -> Value {
@@ -44,11 +44,11 @@ fn well(function: &str, request: &Value) -> Reply {
 }
 
 fn not_found() -> Reply {
-    Reply::Failure(Failure::rejected("not-found", "it does not exist"))
+    Reply::Failure(ServiceError::rejected("not-found", "it does not exist"))
 }
 
 fn down() -> Reply {
-    Reply::Failure(Failure::transient("not now", "connection refused"))
+    Reply::Failure(ServiceError::transient("not now", "connection refused"))
 }
 
 fn book() -> Sent {
@@ -121,7 +121,7 @@ async fn a_filter_a_limit_or_a_parameter_that_means_nothing_is_400() {
         assert_eq!(problem(&answer), (400, "validation".to_owned()), "{name}={value}");
     }
     let refuses = |_: &str, _: &Value| {
-        Reply::Failure(Failure::rejected("validation", "cursor is not one of this list's"))
+        Reply::Failure(ServiceError::rejected("validation", "cursor is not one of this list's"))
     };
     let answer = Sent::new("GET", "/mobile/bookings", &[]).query("cursor", "forged");
     assert_eq!(problem(&answer.to(&Memory::new(refuses)).await), (400, "validation".to_owned()));
@@ -166,7 +166,7 @@ async fn what_booking_refuses_reaches_the_client_under_its_slug() {
         [("idempotency-key-reused", 422), ("conflict", 409), ("not-found", 404), ("odd", 409)]
     {
         let refuses = move |function: &str, request: &Value| match function {
-            "booking-command" => Reply::Failure(Failure::rejected(slug, "no")),
+            "booking-command" => Reply::Failure(ServiceError::rejected(slug, "no")),
             _ => well(function, request),
         };
         let slug = if slug == "odd" { "conflict" } else { slug };
@@ -221,7 +221,7 @@ async fn a_slot_that_the_view_does_not_show_yet_is_booked() {
 async fn a_booking_does_not_wait_for_parking() {
     for parking in
         [(|| Reply::Late(Duration::from_secs(60), slot())) as fn() -> Reply, down, || {
-            Reply::Failure(Failure::broken("no table"))
+            Reply::Failure(ServiceError::permanent("no table"))
         }]
     {
         let services = Memory::new(|function: &str, request: &Value| match function {
@@ -316,8 +316,8 @@ async fn without_billing_a_booking_is_shown_as_far_as_it_is_known() {
     for billing in [
         (|| Reply::Late(Duration::from_secs(60), bill())) as fn() -> Reply,
         down,
-        || Reply::Failure(Failure::broken("no table")),
-        || Reply::Failure(Failure::rejected("odd", "odd")),
+        || Reply::Failure(ServiceError::permanent("no table")),
+        || Reply::Failure(ServiceError::rejected("odd", "odd")),
         || Reply::Answer(json!("odd")),
     ] {
         let services = Memory::new(|function: &str, request: &Value| match function {
@@ -354,7 +354,7 @@ async fn booking_is_not_optional() {
     for (reply, expected) in [
         (not_found as fn() -> Reply, (404, "not-found")),
         (down, (503, "service-unavailable")),
-        (|| Reply::Failure(Failure::broken("no table")), (503, "service-unavailable")),
+        (|| Reply::Failure(ServiceError::permanent("no table")), (503, "service-unavailable")),
         (|| Reply::Late(Duration::from_secs(60), booking()), (503, "service-unavailable")),
         (|| Reply::Answer(json!("odd")), (503, "service-unavailable")),
     ] {
@@ -469,8 +469,9 @@ async fn what_billing_refuses_reaches_the_client_under_its_slug() {
     for (slug, status) in
         [("payment-declined", 402), ("conflict", 409), ("idempotency-key-reused", 422)]
     {
-        let refuses =
-            move |_: &str, _: &Value| Reply::Failure(Failure::rejected(slug, "insufficient funds"));
+        let refuses = move |_: &str, _: &Value| {
+            Reply::Failure(ServiceError::rejected(slug, "insufficient funds"))
+        };
         let answer = pay().to(&Memory::new(refuses)).await;
         assert_eq!(problem(&answer), (status, slug.to_owned()));
         assert_eq!(json_of(&answer)["detail"], "insufficient funds");

@@ -5,9 +5,9 @@
 use std::future::Future;
 
 use jiff::Timestamp;
-use saga::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use service_error::ServiceError;
 
 const SUFFIX: &str = "-dead-letters";
 /// What stands in the place of a payment token.
@@ -39,7 +39,7 @@ pub trait Queues: Sync {
     fn letters(
         &self,
         queue: &Watched,
-    ) -> impl Future<Output = Result<Vec<FoundLetter>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Vec<FoundLetter>, ServiceError>> + Send;
 
     /// Begins to move the dead-letter messages of a queue back to it, and counts that on each of them. Returns about how many
     /// there are.
@@ -47,7 +47,7 @@ pub trait Queues: Sync {
     /// # Errors
     ///
     /// If it may not have begun.
-    fn redrive(&self, queue: &Watched) -> impl Future<Output = Result<u64, Failure>> + Send;
+    fn redrive(&self, queue: &Watched) -> impl Future<Output = Result<u64, ServiceError>> + Send;
 
     /// Deletes one dead-letter message. Returns it; nothing if it is not there, or another operator is looking at it.
     ///
@@ -58,14 +58,14 @@ pub trait Queues: Sync {
         &self,
         queue: &Watched,
         message_id: &str,
-    ) -> impl Future<Output = Result<Option<FoundLetter>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Option<FoundLetter>, ServiceError>> + Send;
 
     /// Counts what is in a queue.
     ///
     /// # Errors
     ///
     /// If nobody can tell.
-    fn depth(&self, queue: &Watched) -> impl Future<Output = Result<Depth, Failure>> + Send;
+    fn depth(&self, queue: &Watched) -> impl Future<Output = Result<Depth, ServiceError>> + Send;
 
     /// Sends a message to a queue.
     ///
@@ -76,7 +76,7 @@ pub trait Queues: Sync {
         &self,
         queue: &Watched,
         message: String,
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send;
 }
 
 /// A dead letter, as the queue has it.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use bff::compose::{Part, Report};
 use circuit_breaker::breaker::Word;
 use circuit_breaker::control::{Shown, Status};
-use contracts::booking::{Booking, BookingStatus, FailureReason, History, PaymentMode, Standing};
+use contracts::booking::{
+    Booking, BookingAtVersion, BookingStatus, FailureReason, History, PaymentMode,
+};
 use contracts::id::{BookingId, CustomerId, SlotId};
 use contracts::projection::{Overview, Projection};
 use jiff::Timestamp;
@@ -316,9 +318,9 @@ impl From<Booking> for BookingShown {
     }
 }
 
-impl From<Standing> for StandingShown {
-    fn from(standing: Standing) -> Self {
-        let Standing { booking_id, status, version, slot_id, mode, reason } = standing;
+impl From<BookingAtVersion> for StandingShown {
+    fn from(standing: BookingAtVersion) -> Self {
+        let BookingAtVersion { booking_id, status, version, slot_id, mode, reason } = standing;
         Self { booking_id, slot_id, status, reason, payment: PaymentShown { mode }, version }
     }
 }

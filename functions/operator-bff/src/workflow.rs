@@ -4,8 +4,8 @@ use std::future::Future;
 
 use contracts::id::BookingId;
 use jiff::Timestamp;
-use saga::Failure;
 use serde::{Deserialize, Serialize};
+use service_error::ServiceError;
 
 /// With which an execution ends that has left its booking half done.
 const NEEDS_OPERATOR: &str = "NeedsOperator";
@@ -20,7 +20,7 @@ pub trait Workflow: Sync {
         &self,
         machine: Machine,
         name: &str,
-    ) -> impl Future<Output = Result<Option<Execution>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Option<Execution>, ServiceError>> + Send;
 }
 
 /// The machines that a booking may pass through.
@@ -40,7 +40,7 @@ pub enum Machine {
 pub async fn saga_of(
     workflow: &impl Workflow,
     booking_id: BookingId,
-) -> Result<Option<SagaShown>, Failure> {
+) -> Result<Option<SagaShown>, ServiceError> {
     let name = booking_id.to_string();
     let Some(first) = workflow.execution(Machine::Saga, &name).await? else { return Ok(None) };
     let mut whole = first;

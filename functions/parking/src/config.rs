@@ -1,4 +1,4 @@
-//! Everything that the environment tells this service, read once at cold start.
+//! The environment variables of this service, read once at cold start.
 
 use function::env::{ConfigError, required};
 
@@ -14,7 +14,7 @@ pub struct CommandConfig {
 pub struct ReactConfig {
     /// Table of the slots.
     pub slots_table: String,
-    /// Queue of messages that can't be handled.
+    /// Dead-letter queue of messages that can't be handled.
     pub dead_letters_url: String,
 }
 
@@ -32,7 +32,7 @@ pub struct QueryConfig {
 pub struct ProjectConfig {
     /// Table of the view.
     pub view_table: String,
-    /// Queue of what can't be projected.
+    /// Dead-letter queue of records that can't be projected.
     pub dead_letters_url: String,
 }
 
@@ -43,20 +43,20 @@ pub struct RebuildConfig {
     pub slots_table: String,
     /// Table of the view.
     pub view_table: String,
-    /// Queue of rebuilds that have come to a halt.
+    /// Dead-letter queue of rebuilds that failed.
     pub dead_letters_url: String,
 }
 
 /// Settings of `parking-publish`.
 #[derive(Clone, Debug)]
 pub struct PublishConfig {
-    /// Table of the slots, to publish from once more.
+    /// Table of the slots, from which events are republished.
     pub slots_table: String,
-    /// Its own queue, to go on with that.
+    /// The function's own queue, to which it sends the next page of a republishing.
     pub queue_url: String,
-    /// Name of the bus.
+    /// Name of the event bus.
     pub bus_name: String,
-    /// Queue of what can't be published.
+    /// Dead-letter queue of records that can't be published.
     pub dead_letters_url: String,
 }
 

@@ -1,4 +1,4 @@
-//! Own events, as others may know them; others' events, as own commands.
+//! Maps parking's own events to the published contract, and other services' events to commands.
 
 use contracts::booking::PaymentMode;
 use contracts::id::SlotId;
@@ -8,16 +8,13 @@ use contracts::{billing, booking};
 use cqrs::generation::Status;
 use cqrs::rebuild::Progress;
 use outbox::consume::Delivery;
-use outbox::envelope::Unread;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::domain::{Slot, SlotCommand, SlotEvent, Standing};
+use crate::domain::{Slot, SlotCommand, SlotEvent, SlotState};
 
-/// Version of the shape in which events are published.
+/// The schema version of the published events.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// One event, as it is published.
+/// The published form of one event.
 #[must_use]
 pub fn event(slot_id: SlotId, event: &SlotEvent) -> Event {
     match event.clone() {
@@ -32,36 +29,36 @@ pub fn event(slot_id: SlotId, event: &SlotEvent) -> Event {
     }
 }
 
-/// A slot, as others may see it; nothing if nobody has added it.
+/// The published form of a slot; nothing if it was never created.
 #[must_use]
 pub fn published(slot_id: SlotId, version: u64, slot: &Slot) -> Option<PublishedSlot> {
-    let status = match slot.standing {
-        Standing::Absent => return None,
-        Standing::Available => SlotStatus::Available,
-        Standing::Blocked { .. } => SlotStatus::Blocked,
-        Standing::Reserved { .. } => SlotStatus::Reserved,
-        Standing::Closed => SlotStatus::Closed,
+    let status = match slot.state {
+        SlotState::Absent => return None,
+        SlotState::Available => SlotStatus::Available,
+        SlotState::Blocked { .. } => SlotStatus::Blocked,
+        SlotState::Reserved { .. } => SlotStatus::Reserved,
+        SlotState::Closed => SlotStatus::Closed,
     };
     Some(PublishedSlot { slot_id, name: slot.name.clone(), status, version })
 }
 
-/// What another service's event leads to; nothing if it is no concern of parking's.
+/// The command that another service's event leads to; nothing if it does not concern parking.
 ///
 /// # Errors
 ///
-/// If it is one that parking must understand, and does not.
+/// If an event that concerns parking can't be decoded.
 pub fn command(delivery: &Delivery) -> Result<Option<(SlotId, SlotCommand)>, serde_json::Error> {
     let event = &delivery.detail.event;
     match (delivery.source.as_str(), event.kind.as_str()) {
-        (billing::SOURCE, "BillPaid") => Ok(paid(&read(event)?)),
+        (billing::SOURCE, "BillPaid") => Ok(paid(&event.decode()?)),
         (booking::SOURCE, "BookingFailed" | "BookingCancelled" | "BookingCheckedOut") => {
-            Ok(over(&read(event)?))
+            Ok(over(&event.decode()?))
         }
         _ => Ok(None),
     }
 }
 
-/// The first to pay an invoice gets the slot. An instant booking's slot is its saga's affair.
+/// A paid invoice reserves the slot. The slot of an instant booking is reserved by its saga.
 fn paid(event: &billing::Event) -> Option<(SlotId, SlotCommand)> {
     let billing::Event::BillPaid { slot_id, booking_id, mode: PaymentMode::Invoice, .. } = event
     else {
@@ -70,7 +67,7 @@ fn paid(event: &billing::Event) -> Option<(SlotId, SlotCommand)> {
     Some((*slot_id, SlotCommand::ReservePaid { booking_id: *booking_id }))
 }
 
-/// A booking that is over gives back what it holds.
+/// A booking that has ended releases what it holds.
 fn over(event: &booking::Event) -> Option<(SlotId, SlotCommand)> {
     match event {
         booking::Event::BookingFailed { slot_id, booking_id, .. }
@@ -84,20 +81,7 @@ fn over(event: &booking::Event) -> Option<(SlotId, SlotCommand)> {
     }
 }
 
-/// Own event to the form in which the outbox carries it.
-///
-/// # Errors
-///
-/// If it can't be written as JSON.
-pub fn unread(event: &impl Serialize) -> Result<Unread, serde_json::Error> {
-    serde_json::from_value(serde_json::to_value(event)?)
-}
-
-fn read<E: DeserializeOwned>(event: &Unread) -> Result<E, serde_json::Error> {
-    serde_json::from_value(serde_json::to_value(event)?)
-}
-
-/// How the view fares, as others may know it.
+/// The published form of a view's progress.
 #[must_use]
 pub fn projection(progress: Progress) -> Projection {
     let Progress { status, live, previous, rebuild, counts, switched_at, lag_seconds } = progress;

@@ -1,12 +1,12 @@
-//! Parking: slots, and who holds them.
+//! Parking: slots, and which booking holds each.
 //!
-//! A slot is stored as its state; what has happened goes out with it. Only the booking that holds a slot can reserve it
-//! or give it up. Read `domain` first; everything else carries it to and from AWS.
+//! A slot is stored as its state, together with the events of its last change. Only the booking that holds a slot can
+//! reserve or release it. Read `domain` first. Everything else connects it to AWS.
 
 pub mod domain;
 
 pub mod contract;
-pub mod source;
+pub mod rebuild_source;
 pub mod view;
 
 pub mod config;

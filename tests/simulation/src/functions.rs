@@ -12,15 +12,17 @@ use bff::pages::{Fresh, Front, Site};
 use billing::desk::Desk;
 use billing::domain::Bill;
 use billing::guarded::Guarded;
-use booking::source::Bookings;
+use booking::rebuild_source::BookingRows;
+use booking::republish_source::BookingEvents;
 use circuit_breaker::control::Control;
 use contracts::money::Money;
 use cqrs::cursor::Cursors;
 use jiff::SignedDuration;
 use operator_bff::handlers::bff::Backend;
 use operator_bff::queues::Watched;
+use outbox::redrive::handle_records;
 use parking::domain::Slot;
-use parking::source::Slots;
+use parking::rebuild_source::SlotRows;
 use payment_provider::handlers::provider::{Delays, Provider};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,7 +33,7 @@ use crate::lambda::{Environment, Failed};
 use crate::ports::breakers::{self, Breakers, Told};
 use crate::ports::events::Events;
 use crate::ports::far::{Far, Ledger};
-use crate::ports::messages::{Bus, DeadLetters, Reminders, Wishes};
+use crate::ports::messages::{Bus, DeadLetters, Reminders, RepublishQueue};
 use crate::ports::states::{Committed, States};
 use crate::ports::views::BillView;
 use crate::wiring::Wiring;
@@ -66,18 +68,20 @@ pub(crate) async fn handle(
         }
         "booking-project" => {
             use booking::handlers::project;
-            let (views, gauge) = (environment.bookings.generations(), &environment.gauge);
-            let batch = read(payload)?;
-            write(
-                &project::handle(&Events(line), views, &DeadLetters(line), gauge, now, batch).await,
-            )
+            let (views, throttle) = (environment.bookings.generations(), &environment.throttle);
+            let (store, dead_letters) = (Events(line), DeadLetters(line));
+            let project = async |records| {
+                project::handle(&store, views, &dead_letters, throttle, now, records).await
+            };
+            write(&handle_records(read(payload)?, &dead_letters, project).await)
         }
         "booking-publish" => {
             use booking::handlers::publish;
-            let (events, occasion) = (Events(line), read(payload)?);
-            let source = &Bookings(&events);
-            let (bus, wishes, dead_letters) = (Bus(line), Wishes(line), DeadLetters(line));
-            write(&publish::handle(source, &bus, &wishes, &dead_letters, occasion).await)
+            let (events, trigger) = (Events(line), read(payload)?);
+            let source = &BookingEvents(&events);
+            let (bus, republish_queue, dead_letters) =
+                (Bus(line), RepublishQueue(line), DeadLetters(line));
+            write(&publish::handle(source, &bus, &republish_queue, &dead_letters, trigger).await)
         }
         "booking-react" => {
             use booking::handlers::react;
@@ -88,7 +92,7 @@ pub(crate) async fn handle(
             use booking::handlers::rebuild;
             let (views, source) = (environment.bookings.generations(), Events(line));
             let (command, worker) = (read(payload)?, line.name.as_str());
-            let (source, letters) = (Bookings(&source), DeadLetters(line));
+            let (source, letters) = (BookingRows(&source), DeadLetters(line));
             answer(rebuild::handle(views, &source, &letters, command, worker, now).await)
         }
         "booking-resume" => {
@@ -107,14 +111,18 @@ pub(crate) async fn handle(
         }
         "parking-project" => {
             use parking::handlers::project;
-            let (views, gauge) = (environment.slots.generations(), &environment.gauge);
-            write(&project::handle(views, &DeadLetters(line), gauge, now, read(payload)?).await)
+            let (views, throttle) = (environment.slots.generations(), &environment.throttle);
+            let dead_letters = DeadLetters(line);
+            let project =
+                async |records| project::handle(views, &dead_letters, throttle, now, records).await;
+            write(&handle_records(read(payload)?, &dead_letters, project).await)
         }
         "parking-publish" => {
             use parking::handlers::publish;
-            let (source, occasion) = (&Committed::<Slot>(line, PhantomData), read(payload)?);
-            let (bus, wishes, dead_letters) = (Bus(line), Wishes(line), DeadLetters(line));
-            write(&publish::handle(source, &bus, &wishes, &dead_letters, occasion).await)
+            let (source, trigger) = (&Committed::<Slot>(line, PhantomData), read(payload)?);
+            let (bus, republish_queue, dead_letters) =
+                (Bus(line), RepublishQueue(line), DeadLetters(line));
+            write(&publish::handle(source, &bus, &republish_queue, &dead_letters, trigger).await)
         }
         "parking-react" => {
             use parking::handlers::react;
@@ -125,7 +133,7 @@ pub(crate) async fn handle(
             use parking::handlers::rebuild;
             let (views, source) = (environment.slots.generations(), States(line));
             let (command, worker) = (read(payload)?, line.name.as_str());
-            let (source, letters) = (Slots(&source), DeadLetters(line));
+            let (source, letters) = (SlotRows(&source), DeadLetters(line));
             answer(rebuild::handle(views, &source, &letters, command, worker, now).await)
         }
         "billing-command" => {
@@ -146,14 +154,16 @@ pub(crate) async fn handle(
         }
         "billing-project" => {
             use billing::handlers::project;
-            let view = BillView(line);
-            write(&project::handle(&view, &DeadLetters(line), read(payload)?).await)
+            let (view, dead_letters) = (BillView(line), DeadLetters(line));
+            let project = async |records| project::handle(&view, &dead_letters, records).await;
+            write(&handle_records(read(payload)?, &dead_letters, project).await)
         }
         "billing-publish" => {
             use billing::handlers::publish;
-            let (source, occasion) = (&Committed::<Bill>(line, PhantomData), read(payload)?);
-            let (bus, wishes, dead_letters) = (Bus(line), Wishes(line), DeadLetters(line));
-            write(&publish::handle(source, &bus, &wishes, &dead_letters, occasion).await)
+            let (source, trigger) = (&Committed::<Bill>(line, PhantomData), read(payload)?);
+            let (bus, republish_queue, dead_letters) =
+                (Bus(line), RepublishQueue(line), DeadLetters(line));
+            write(&publish::handle(source, &bus, &republish_queue, &dead_letters, trigger).await)
         }
         "billing-react" => {
             use billing::handlers::react;
@@ -162,8 +172,8 @@ pub(crate) async fn handle(
             let due_after = SignedDuration::try_from(line.world.plan.bill_due)
                 .unwrap_or(SignedDuration::from_secs(900));
             let reminders = Reminders { line, queue: BILLING_QUEUE };
-            let (letters, occasion) = (DeadLetters(line), read(payload)?);
-            answer(react::handle(&desk, &far, &reminders, &letters, due_after, occasion).await)
+            let (letters, trigger) = (DeadLetters(line), read(payload)?);
+            answer(react::handle(&desk, &far, &reminders, &letters, due_after, trigger).await)
         }
         "payment-provider" => {
             let roles = Vec::new();
@@ -302,6 +312,6 @@ fn write(answer: &impl Serialize) -> Result<Vec<u8>, Failed> {
     serde_json::to_vec(answer).map_err(|error| Failed::new("serde_json", error.to_string()))
 }
 
-fn answer<T: Serialize>(answer: Result<T, saga::Failure>) -> Result<Vec<u8>, Failed> {
+fn answer<T: Serialize>(answer: Result<T, service_error::ServiceError>) -> Result<Vec<u8>, Failed> {
     write(&answer?)
 }

@@ -10,12 +10,12 @@ use ::bff::guarded::Guarded;
 use billing::guarded::BREAKER;
 use booking::view::BookingRow;
 use circuit_breaker::call::Breaker;
-use cqrs::lag::Gauge;
+use cqrs::lag::ReportThrottle;
 use cqrs::live::Live;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use parking::view::SlotRow;
-use saga::Failure;
+use service_error::ServiceError;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -35,7 +35,7 @@ pub(crate) struct Environment {
     pub(crate) line: Arc<Line>,
     pub(crate) bookings: Live<Views<BookingRow>, Clock>,
     pub(crate) slots: Live<Views<SlotRow>, Clock>,
-    pub(crate) gauge: Gauge,
+    pub(crate) throttle: ReportThrottle,
     /// Around the payment provider.
     pub(crate) breaker: Arc<Breaker<Breakers, Told>>,
     /// The functions that it calls, of which a backend leaves some alone.
@@ -74,9 +74,9 @@ impl Failed {
     }
 }
 
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
-        Self::new(failure.kind().name(), failure.wire_message())
+impl From<ServiceError> for Failed {
+    fn from(failure: ServiceError) -> Self {
+        Self::new(failure.kind().error_type(), failure.wire_message())
     }
 }
 
@@ -102,7 +102,7 @@ impl Environment {
         Self {
             bookings: Live::new(Views::new(&line), clock(&line)),
             slots: Live::new(Views::new(&line), clock(&line)),
-            gauge: Gauge::default(),
+            throttle: ReportThrottle::default(),
             breaker: Arc::new(Breaker::new(
                 BREAKER,
                 breakers::settings(10_000),

@@ -13,7 +13,7 @@ use contracts::money::Money;
 use event_sourcing::decider::Decider as _;
 use event_sourcing::store::Commit;
 use futures::FutureExt as _;
-use parking::domain::{Slot, Standing};
+use parking::domain::{Slot, SlotState};
 use payment_provider::domain::{MovementKind, Reference};
 use payment_provider::ledger::Ledger as _;
 use tokio::sync::Notify;
@@ -206,8 +206,8 @@ impl Laws {
             self.hold(others.is_empty(), || {
                 format!("slot {slot_id} is booked twice: by {booking_id} and by {others:?}")
             });
-            let standing = world.slots.get(&slot_id.to_string()).state.map(|it| it.standing);
-            self.hold(standing == Some(Standing::Reserved { booking_id }), || {
+            let standing = world.slots.get(&slot_id.to_string()).state.map(|it| it.state);
+            self.hold(standing == Some(SlotState::Reserved { booking_id }), || {
                 format!("booking {booking_id} is complete, and its slot is {standing:?}")
             });
             self.hold(held(world, slot_id, booking_id) == total(), || {
@@ -231,8 +231,8 @@ impl Laws {
         self.hold(held.is_zero(), || {
             format!("booking {booking_id} failed of {reason:?}, and {held} are still held")
         });
-        let standing = world.slots.get(&slot_id.to_string()).state.map(|it| it.standing);
-        let holders = [Standing::Blocked { booking_id }, Standing::Reserved { booking_id }];
+        let standing = world.slots.get(&slot_id.to_string()).state.map(|it| it.state);
+        let holders = [SlotState::Blocked { booking_id }, SlotState::Reserved { booking_id }];
         self.hold(standing.is_none_or(|it| !holders.contains(&it)), || {
             format!("booking {booking_id} failed of {reason:?}, and its slot is still {standing:?}")
         });
@@ -240,11 +240,11 @@ impl Laws {
 
     /// A slot was written.
     pub(crate) fn slot_changed(&self, id: &str, before: Option<&Slot>, after: &Slot) {
-        let holder = |slot: &Slot| match slot.standing {
-            Standing::Blocked { booking_id } | Standing::Reserved { booking_id } => {
+        let holder = |slot: &Slot| match slot.state {
+            SlotState::Blocked { booking_id } | SlotState::Reserved { booking_id } => {
                 Some(booking_id)
             }
-            Standing::Absent | Standing::Available | Standing::Closed => None,
+            SlotState::Absent | SlotState::Available | SlotState::Closed => None,
         };
         let (was, is) = (before.and_then(holder), holder(after));
         self.hold(was == is || was.is_none() || is.is_none(), || {
@@ -256,8 +256,7 @@ impl Laws {
                 || before.is_some_and(|it| it.refused == after.refused),
             || format!("slot {id} is refused to {is:?}, who holds it"),
         );
-        let was_reserved =
-            before.is_some_and(|it| matches!(it.standing, Standing::Reserved { .. }));
+        let was_reserved = before.is_some_and(|it| matches!(it.state, SlotState::Reserved { .. }));
         if let Some(loser) = was.filter(|_| was_reserved && is.is_none()) {
             let status = self.status(loser);
             self.hold(status != Some(BookingStatus::Completed), || {

@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
-use outbox::consume::RECEIVES_MAX;
-use outbox::dead_letters::{Letter, Parked};
-use outbox::publish::Entry;
+use outbox::bus::Entry;
+use outbox::consume::MAX_RECEIVES;
+use outbox::dead_letters::{DeadLetter, DeadLetterRecord};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -204,9 +204,9 @@ impl Queues {
     }
 
     /// Puts a message aside, for a consumer that has given it up.
-    pub(crate) fn park(&self, queue: String, Letter { reason, body, .. }: Letter) {
+    pub(crate) fn add(&self, queue: String, DeadLetter { reason, body, .. }: DeadLetter) {
         // No record of a stream is poison, whatever befalls: everything in it was written by this platform.
-        let is_record = serde_json::from_str::<Parked>(&body).is_ok();
+        let is_record = serde_json::from_str::<DeadLetterRecord>(&body).is_ok();
         self.bury(queue, body, Some(reason), is_record.then_some(false));
     }
 
@@ -228,7 +228,7 @@ impl Queues {
     /// come later than its sender has been heard of.
     fn explain(&self, batch: &[Message], had_faults: bool) {
         let is_explained =
-            |it: &&Message| it.receives + 1 >= RECEIVES_MAX && had_faults && it.unexplained == 0;
+            |it: &&Message| it.receives + 1 >= MAX_RECEIVES && had_faults && it.unexplained == 0;
         let explained = batch.iter().filter(is_explained).map(|it| it.body.clone());
         self.lock().explained.extend(explained);
     }

@@ -12,13 +12,13 @@ use contracts::billing::BillStatus;
 use contracts::booking::{BookingStatus, FailureReason, Payment, PaymentMode};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::money::Money;
-use cqrs::generation::Controls as _;
+use cqrs::generation::ProjectionStateStore as _;
 use cqrs::memory::MemoryGenerations;
 use cqrs::view::{Row, Versioned};
 use event_sourcing::store::{EventStore as _, Streams as _};
 use futures::FutureExt as _;
 use operator_bff::handlers::breakers::BREAKERS;
-use parking::domain::Standing;
+use parking::domain::SlotState;
 
 use crate::asl::Ended;
 use crate::functions::total;
@@ -123,11 +123,11 @@ fn every_slot_is_free_or_rightly_held(world: &World, bookings: &BTreeMap<Booking
     let laws = &world.laws;
     let mut reserved: BTreeMap<SlotId, BookingId> = BTreeMap::new();
     for (id, (_, slot)) in world.slots.all() {
-        match slot.standing {
-            Standing::Blocked { booking_id } => {
+        match slot.state {
+            SlotState::Blocked { booking_id } => {
                 laws.broken(format!("slot {id} is blocked for ever by {booking_id}"));
             }
-            Standing::Reserved { booking_id } => {
+            SlotState::Reserved { booking_id } => {
                 let status = bookings.get(&booking_id).and_then(|it| it.known()).map(|it| it.1);
                 laws.hold(status == Some(BookingStatus::Completed), || {
                     format!("slot {id} is held by {booking_id}, which is {status:?}")
@@ -136,7 +136,7 @@ fn every_slot_is_free_or_rightly_held(world: &World, bookings: &BTreeMap<Booking
                     reserved.insert(slot_id, booking_id);
                 }
             }
-            Standing::Absent | Standing::Available | Standing::Closed => {}
+            SlotState::Absent | SlotState::Available | SlotState::Closed => {}
         }
     }
     for (booking_id, booking) in bookings {
@@ -315,9 +315,9 @@ fn compare<R>(
     R: Row + std::fmt::Debug + PartialEq,
 {
     use cqrs::generation::Generations as _;
-    let control = views.control().now_or_never().and_then(Result::ok);
+    let control = views.state().now_or_never().and_then(Result::ok);
     let Some((control, _)) = control else { return };
-    for number in control.kept() {
+    for number in control.retained() {
         let shown = views.generation(number).rows();
         world.laws.hold(shown == *expected, || {
             format!("generation {number} of {name} is {shown:?}, not {expected:?}")

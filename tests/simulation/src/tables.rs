@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use billing::domain::Bill;
-use outbox::envelope::{Envelope, Unread};
+use outbox::envelope::{Envelope, RawEvent};
 use outbox::republish;
-use outbox::state::{Aggregate, Change, Listed, Loaded, StatesPage, StoreError};
+use outbox::state::{Aggregate, Change, ListedState, Loaded, StatesPage, StoreError};
 use parking::domain::Slot;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -62,7 +62,7 @@ pub(crate) struct StateTable<S> {
 struct Inner<S> {
     items: BTreeMap<String, Item<S>>,
     bars: BTreeMap<(String, String), bool>,
-    outbox: Vec<Envelope<Unread>>,
+    outbox: Vec<Envelope<RawEvent>>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ struct Item<S> {
     change: Option<Uuid>,
     /// The version of the last change, and its events as they are stored.
     changed: u64,
-    events: Vec<Envelope<Unread>>,
+    events: Vec<Envelope<RawEvent>>,
     state: Option<S>,
 }
 
@@ -94,7 +94,7 @@ impl<S: Kept> StateTable<S> {
         Loaded {
             version: item.map_or(0, |it| it.version),
             state: item.and_then(|it| it.state.clone()),
-            barred: false,
+            has_tombstone: false,
         }
     }
 
@@ -104,7 +104,7 @@ impl<S: Kept> StateTable<S> {
     }
 
     /// `PutItem` of a bar.
-    pub(crate) fn put_bar(&self, world: &World, id: &str, holder: &str, is_sealed: bool) {
+    pub(crate) fn put_tombstone(&self, world: &World, id: &str, holder: &str, is_sealed: bool) {
         self.lock().bars.insert((id.to_owned(), holder.to_owned()), is_sealed);
         let part = format!("bar#{holder}");
         let keys = json!({ "id": { "S": id }, "part": { "S": part } });
@@ -167,7 +167,7 @@ impl<S: Kept> StateTable<S> {
         let mut listed = inner.items.iter().filter_map(|(id, it)| {
             let state = it.state.clone()?;
             let is_after = after.is_none_or(|after| id.as_str() > after);
-            is_after.then(|| Listed { id: id.clone(), version: it.version, state: Ok(state) })
+            is_after.then(|| ListedState { id: id.clone(), version: it.version, state: Ok(state) })
         });
         let states: Vec<_> = listed.by_ref().take(STATES_PER_PAGE).collect();
         let next = states.last().map(|it| it.id.clone()).filter(|_| listed.next().is_some());
@@ -175,7 +175,7 @@ impl<S: Kept> StateTable<S> {
     }
 
     /// The events of an aggregate's last change.
-    pub(crate) fn events_of(&self, id: &str) -> Vec<Envelope<Unread>> {
+    pub(crate) fn events_of(&self, id: &str) -> Vec<Envelope<RawEvent>> {
         self.lock().items.get(id).map_or_else(Vec::new, |it| it.events.clone())
     }
 
@@ -197,7 +197,7 @@ impl<S: Kept> StateTable<S> {
     }
 
     /// Every event that was ever stored.
-    pub(crate) fn outbox(&self) -> Vec<Envelope<Unread>> {
+    pub(crate) fn outbox(&self) -> Vec<Envelope<RawEvent>> {
         self.lock().outbox.clone()
     }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, VecDeque};
 use contracts::booking::FailureReason;
 use contracts::message::Request;
 use contracts::{billing, booking, parking};
-use saga::FailureKind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use service_error::ErrorKind;
 
 use crate::cloudformation::{Platform, Resource, STATE_MACHINE, entries, list, texts};
 use crate::{files, read, root, stem};
@@ -157,8 +157,8 @@ fn every_state_can_be_reached_and_every_exit_exists() {
 
 #[test]
 fn errors_are_called_what_the_code_calls_them() {
-    let ours =
-        [FailureKind::Rejected, FailureKind::Transient, FailureKind::Broken].map(FailureKind::name);
+    let ours = [ErrorKind::Rejected, ErrorKind::Transient, ErrorKind::Permanent]
+        .map(ErrorKind::error_type);
     for (machine, definition) in machines() {
         for (name, task) in tasks(&definition) {
             let handlers = list(&task["Retry"]).chain(list(&task["Catch"]));
@@ -211,7 +211,7 @@ fn an_answer_is_not_asked_for_again_and_all_else_is() {
     for step in BOOKING_SAGA {
         let first = list(&saga["States"][step.does]["Retry"]).next();
         let first = first.expect("a step has retriers");
-        let answers = [FailureKind::Rejected, FailureKind::Broken].map(FailureKind::name);
+        let answers = [ErrorKind::Rejected, ErrorKind::Permanent].map(ErrorKind::error_type);
         assert_eq!(texts(&first["ErrorEquals"]), answers, "{}", step.does);
         assert_eq!(first["MaxAttempts"], 0, "{}", step.does);
     }
@@ -226,9 +226,9 @@ fn an_undo_is_tried_for_minutes_and_then_given_to_a_person() {
         if name == JUDGE {
             // Refused, it says that there is nothing to undo.
             let (retrier, catcher) = (retriers.remove(0), catchers.remove(0));
-            assert_eq!(texts(&retrier["ErrorEquals"]), [FailureKind::Rejected.name()]);
+            assert_eq!(texts(&retrier["ErrorEquals"]), [ErrorKind::Rejected.error_type()]);
             assert_eq!(retrier["MaxAttempts"], 0);
-            assert_eq!(texts(&catcher["ErrorEquals"]), [FailureKind::Rejected.name()]);
+            assert_eq!(texts(&catcher["ErrorEquals"]), [ErrorKind::Rejected.error_type()]);
             assert_eq!(catcher["Next"], "BookingCompleted");
         }
         assert_eq!(retriers.len(), 1, "{name}");
@@ -307,7 +307,7 @@ fn every_catch_of_a_step_says_why_in_the_words_of_the_contract() {
                     unreachable!("{}: nobody knows the reason {reason}", step.does)
                 });
             let errors = texts(&catcher["ErrorEquals"]);
-            if errors.iter().any(|error| error == FailureKind::Rejected.name()) {
+            if errors.iter().any(|error| error == ErrorKind::Rejected.error_type()) {
                 assert_eq!(reason, step.refused, "{}", step.does);
             } else {
                 assert_ne!(reason, step.refused, "{}: {errors:?} is no refusal", step.does);
@@ -503,7 +503,7 @@ fn a_provider_that_is_down_keeps_a_customer_waiting_for_less_than_30_seconds() {
     const CALL_SECONDS: u64 = 8;
     let saga = booking_saga();
     let transient = list(&saga["States"]["AuthorisePayment"]["Retry"]).find(|it| {
-        texts(&it["ErrorEquals"]).iter().any(|error| error == FailureKind::Transient.name())
+        texts(&it["ErrorEquals"]).iter().any(|error| error == ErrorKind::Transient.error_type())
     });
     let (attempts, pauses) =
         patience(transient.expect("what is transient has a retrier of its own"));

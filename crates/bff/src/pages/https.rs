@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use saga::Failure;
 use serde::Deserialize;
+use service_error::ServiceError;
 
 use super::encoded;
 use super::provider::Provider;
@@ -48,8 +48,9 @@ impl Provider for Https {
         code: &str,
         redirect_uri: &str,
         verifier: &str,
-    ) -> Result<String, Failure> {
-        let away = |error: reqwest::Error| Failure::transient("the provider did not answer", error);
+    ) -> Result<String, ServiceError> {
+        let away =
+            |error: reqwest::Error| ServiceError::transient("the provider did not answer", error);
         let form = form(&[
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -61,17 +62,17 @@ impl Provider for Https {
         let question = question.header("Content-Type", "application/x-www-form-urlencoded");
         let mut answer = question.send().await.map_err(away)?;
         if answer.status().is_client_error() {
-            return Err(Failure::rejected("unauthenticated", "the provider refused the code"));
+            return Err(ServiceError::rejected("unauthenticated", "the provider refused the code"));
         }
         answer.error_for_status_ref().map_err(away)?;
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(away)? {
             body.extend_from_slice(&chunk);
             if body.len() > ANSWER_BYTES_MAX {
-                return Err(Failure::broken("the provider's answer is too long"));
+                return Err(ServiceError::permanent("the provider's answer is too long"));
             }
         }
-        let answer: Answer = serde_json::from_slice(&body).map_err(Failure::broken)?;
+        let answer: Answer = serde_json::from_slice(&body).map_err(ServiceError::permanent)?;
         Ok(answer.access_token)
     }
 }

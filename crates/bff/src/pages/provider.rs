@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use saga::Failure;
+use service_error::ServiceError;
 
 use super::sign_in::OpenId;
 
@@ -20,7 +20,7 @@ pub trait Provider: Sync {
         code: &str,
         redirect_uri: &str,
         verifier: &str,
-    ) -> impl Future<Output = Result<String, Failure>> + Send;
+    ) -> impl Future<Output = Result<String, ServiceError>> + Send;
 }
 
 /// A provider in memory, for tests and for stages without one: gives one token for one code, and only to whoever holds the
@@ -42,9 +42,9 @@ impl Provider for OneToken {
         code: &str,
         _: &str,
         verifier: &str,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, ServiceError> {
         let good = !self.code.is_empty() && code == self.code && verifier == self.verifier;
-        let refused = || Failure::rejected("unauthenticated", "the code is not good");
+        let refused = || ServiceError::rejected("unauthenticated", "the code is not good");
         good.then(|| self.token.clone()).ok_or_else(refused)
     }
 }

@@ -8,9 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use maud::html;
-use saga::{Failure, FailureKind};
 use serde::Deserialize;
 use serde_json::json;
+use service_error::{ErrorKind, ServiceError};
 
 use super::front::{Front, from_here, not_ours};
 use super::kept_form::{RESUME, RESUME_FORM, SigningIn};
@@ -223,7 +223,7 @@ impl<K: KeySource, P: Provider> Front<K, P> {
             self.provider.exchange(open_id, text("code"), &callback, &proof.verifier()).await;
         let token = match exchanged {
             Ok(token) => token,
-            Err(failure) if failure.kind() == FailureKind::Rejected => {
+            Err(failure) if failure.kind() == ErrorKind::Rejected => {
                 return Ok(refused("That took too long, or was used before. Please try again."));
             }
             Err(failure) => return Err(failure.into()),
@@ -245,14 +245,14 @@ impl<K: KeySource, P: Provider> Front<K, P> {
             .with("Set-Cookie", kept)
     }
 
-    fn issue(&self, issuer: &Issuer, name: &str, now: Timestamp) -> Result<String, Failure> {
+    fn issue(&self, issuer: &Issuer, name: &str, now: Timestamp) -> Result<String, ServiceError> {
         let expected = &self.door.expectations;
         let now = now.as_second();
         let claims = json!({
             "iss": expected.issuer, "aud": expected.audience, "sub": name, "scope": self.site.scope,
             "iat": now, "nbf": now, "exp": now + TTL_SECONDS,
         });
-        issuer.sign(&claims).map_err(Failure::broken)
+        issuer.sign(&claims).map_err(ServiceError::permanent)
     }
 
     /// The page. `back` is where to go afterwards.

@@ -1,8 +1,8 @@
 //! The worker dies at each of its calls, before or after the call's effect.
 
-use cqrs::generation::{Controls as _, Generations as _, LEASE, Status};
+use cqrs::generation::{Generations as _, LEASE_DURATION, ProjectionStateStore as _, Status};
 use cqrs::memory::MemoryGenerations;
-use cqrs::rebuild::{Worked, begin, progress, work};
+use cqrs::rebuild::{WorkOutcome, begin, progress, work};
 use cqrs::view::Reader as _;
 use tokio::time::sleep;
 
@@ -56,17 +56,17 @@ async fn lived_through(dies_at: usize, dies_after: bool, comes_back_as: &str) ->
                 );
                 assert_eq!(
                     work(&far, &source, comes_back_as, now).await.unwrap(),
-                    Worked::Elsewhere
+                    WorkOutcome::LeasedElsewhere
                 );
-                sleep(std::time::Duration::try_from(LEASE).unwrap()).await;
+                sleep(std::time::Duration::try_from(LEASE_DURATION).unwrap()).await;
                 assert_eq!(progress(&views, now()).await.unwrap().status, Status::Failed);
                 begin(&views, now()).await.unwrap();
             }
         }
         assert!(until_death(&views, &world, comes_back_as, Line::new(4)).await);
     }
-    let (control, _) = views.control().await.unwrap();
-    assert_eq!((control.live, control.previous, control.rebuild), (2, Some(1), None));
+    let (state, _) = views.state().await.unwrap();
+    assert_eq!((state.live, state.previous, state.rebuild), (2, Some(1), None));
     let source = world.source.lock().unwrap().clone();
     for (id, version) in &source {
         for number in [1, 2] {

@@ -8,9 +8,9 @@ use cqrs::dynamodb::DynamoGenerations;
 use cqrs::generation::{CACHE, Generations, Status};
 use cqrs::live::Live;
 use cqrs::memory::MemoryGenerations;
-use cqrs::rebuild::{Worked, begin, progress, roll_back, work};
+use cqrs::rebuild::{WorkOutcome, begin, progress, roll_back, work};
 use cqrs::view::{Order, Range, Reader};
-use cqrs::wait::{self, Patience};
+use cqrs::wait::{self, WaitPolicy};
 use dynoxide_client::DynamoDb;
 
 use crate::world::{Dice, Far, Lamp, Line, World, day, lamp, now};
@@ -92,8 +92,8 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
                     // What was committed comes, or is known not to have come.
                     let id = self::id(dice.below(IDS - 4));
                     let min_version = world.source.lock().unwrap()[&id];
-                    let patience = Patience { min_version, at_most: CACHE * 2 };
-                    let found = wait::get(&view, &id, patience).await.unwrap();
+                    let policy = WaitPolicy { min_version, timeout: CACHE * 2 };
+                    let found = wait::get(&view, &id, policy).await.unwrap();
                     assert!(found.unwrap().version >= min_version, "{id} did not come");
                 }
                 tokio::time::sleep(Duration::from_millis(dice.below(20))).await;
@@ -107,7 +107,7 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
         let views = far(1);
         begin(&views, now()).await.unwrap();
         let source = Far { near: world.clone(), line: Line::new(seed + 2) };
-        assert_eq!(work(&views, &source, "worker", now).await.unwrap(), Worked::Done);
+        assert_eq!(work(&views, &source, "worker", now).await.unwrap(), WorkOutcome::Done);
         let switched = progress(&views, now()).await.unwrap();
         assert_eq!(
             (switched.status, switched.live, switched.counts.different),
@@ -132,9 +132,9 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
 
     // One late batch may have come after the readers' end: all of it is in the views.
     world.project(views, &dice, || true).await;
-    let (control, _) = views.control().await.unwrap();
+    let (state, _) = views.state().await.unwrap();
     let source = world.source.lock().unwrap().clone();
-    for generation in control.kept() {
+    for generation in state.retained() {
         let view = views.generation(generation);
         for (id, version) in &source {
             let row = view.get(id).await.unwrap().map(|it| (it.version, it.row));
@@ -190,8 +190,8 @@ fn a_batch_that_is_late_by_a_whole_rebuild_loses_nothing() {
         world.commit("a");
         world.project(&views, &Dice::new(1), || true).await;
         world.commit("a");
-        let (control, _) = cqrs::generation::Controls::control(&views).await.unwrap();
-        let late = control.written(now());
+        let (state, _) = cqrs::generation::ProjectionStateStore::state(&views).await.unwrap();
+        let late = state.write_targets(now());
         begin(&views, now()).await.unwrap();
         let source = Far { near: world.clone(), line: Line::new(1) };
         work(&views, &source, "worker", now).await.unwrap();
@@ -199,7 +199,7 @@ fn a_batch_that_is_late_by_a_whole_rebuild_loses_nothing() {
         assert_eq!(Reader::<Lamp>::get(&live, "a").await.unwrap().unwrap().version, 2);
         for number in late {
             let view = views.generation(number);
-            cqrs::view::View::advance(&view, "a", 2, &lamp("a", 2)).await.unwrap();
+            cqrs::view::View::upsert_if_newer(&view, "a", 2, &lamp("a", 2)).await.unwrap();
         }
         assert_eq!(Reader::<Lamp>::get(&live, "a").await.unwrap().unwrap().version, 2);
     });
@@ -216,9 +216,10 @@ fn a_reader_that_was_frozen_does_not_go_by_what_it_knew() {
         let wall = std::sync::Mutex::new(now());
         let live = Live::new(views.clone(), || *wall.lock().unwrap());
         assert!(Reader::<Lamp>::get(&live, "a").await.unwrap().is_some());
-        let control = cqrs::generation::Controls::control(&views).await.unwrap().0;
-        let next = cqrs::generation::Control { revision: control.revision + 1, live: 3, ..control };
-        assert!(cqrs::generation::Controls::change(&views, &next).await.unwrap());
+        let state = cqrs::generation::ProjectionStateStore::state(&views).await.unwrap().0;
+        let next =
+            cqrs::generation::ProjectionState { revision: state.revision + 1, live: 3, ..state };
+        assert!(cqrs::generation::ProjectionStateStore::update_state(&views, &next).await.unwrap());
         assert!(
             Reader::<Lamp>::get(&live, "a").await.unwrap().is_some(),
             "it was looked up just now"

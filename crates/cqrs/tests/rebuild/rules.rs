@@ -1,8 +1,11 @@
 //! What may be begun, switched and put back, and when.
 
-use cqrs::generation::{Control, Controls as _, Generations as _, LEASE, NoRollBack, Status};
+use cqrs::generation::{
+    Generations as _, LEASE_DURATION, ProjectionState, ProjectionStateStore as _,
+    RollbackRejection, Status,
+};
 use cqrs::memory::MemoryGenerations;
-use cqrs::rebuild::{RebuildError, RollBackError, Worked, begin, progress, roll_back, work};
+use cqrs::rebuild::{RebuildError, RollbackError, WorkOutcome, begin, progress, roll_back, work};
 use cqrs::view::{Reader as _, View as _};
 use futures::future::join_all;
 use tokio::time::sleep;
@@ -20,7 +23,7 @@ async fn a_view(ids: &[&str]) -> (Views, World) {
     (views, world)
 }
 
-async fn rebuild(views: &Views, world: &World) -> Result<Worked, RebuildError> {
+async fn rebuild(views: &Views, world: &World) -> Result<WorkOutcome, RebuildError> {
     begin(views, now()).await.unwrap();
     let source = Far { near: world.clone(), line: Line::new(1) };
     work(views, &source, "worker", now).await
@@ -42,7 +45,7 @@ fn of_32_that_are_asked_for_at_once_one_begins() {
             assert_eq!(progress.status, Status::Rebuilding);
             assert_eq!(progress.rebuild.unwrap().generation, 2);
         }
-        assert_eq!(views.control().await.unwrap().0.newest, 2);
+        assert_eq!(views.state().await.unwrap().0.newest, 2);
     });
 }
 
@@ -56,11 +59,11 @@ fn of_two_workers_one_works() {
             let source = Far { near: world.clone(), line: Line::new(seed + 1) };
             async move { work(&views, &source, name, now).await.unwrap() }
         };
-        let mut worked = [Worked::Done; 2];
+        let mut worked = [WorkOutcome::Done; 2];
         (worked[0], worked[1]) = tokio::join!(worker("one", 1), worker("two", 5));
-        worked.sort_by_key(|it| *it == Worked::Elsewhere);
-        assert_eq!(worked, [Worked::Done, Worked::Elsewhere]);
-        assert_eq!(views.control().await.unwrap().0.counts.applied, 5);
+        worked.sort_by_key(|it| *it == WorkOutcome::LeasedElsewhere);
+        assert_eq!(worked, [WorkOutcome::Done, WorkOutcome::LeasedElsewhere]);
+        assert_eq!(views.state().await.unwrap().0.counts.applied, 5);
     });
 }
 
@@ -75,8 +78,8 @@ fn one_message_delivered_twice_does_no_harm() {
             async move { work(&views, &source, "same", now).await.unwrap() }
         };
         tokio::join!(worker(1), worker(5));
-        let (control, _) = views.control().await.unwrap();
-        assert_eq!((control.live, control.counts.applied, control.counts.compared), (2, 5, 5));
+        let (state, _) = views.state().await.unwrap();
+        assert_eq!((state.live, state.counts.applied, state.counts.compared), (2, 5, 5));
     });
 }
 
@@ -86,10 +89,10 @@ fn a_lease_that_nobody_renews_ends_and_the_status_says_so() {
         let (views, _) = a_view(&["a"]).await;
         begin(&views, now()).await.unwrap();
         assert_eq!(progress(&views, now()).await.unwrap().status, Status::Rebuilding);
-        sleep(std::time::Duration::try_from(LEASE).unwrap()).await;
+        sleep(std::time::Duration::try_from(LEASE_DURATION).unwrap()).await;
         assert_eq!(progress(&views, now()).await.unwrap().status, Status::Failed);
         assert_eq!(begin(&views, now()).await.unwrap().status, Status::Rebuilding);
-        assert_eq!(views.control().await.unwrap().0.newest, 2, "it is the same one");
+        assert_eq!(views.state().await.unwrap().0.newest, 2, "it is the same one");
     });
 }
 
@@ -100,9 +103,9 @@ fn what_the_live_rows_had_wrong_is_right_afterwards_and_told() {
         // Another text, nothing at all, and something of nothing.
         let live = views.generation(1);
         world.source.lock().unwrap().insert("a".to_owned(), 2);
-        live.advance("a", 2, &lamp("x", 2)).await.unwrap();
+        live.upsert_if_newer("a", 2, &lamp("x", 2)).await.unwrap();
         world.source.lock().unwrap().insert("lost".to_owned(), 1);
-        live.advance("ghost", 1, &lamp("ghost", 1)).await.unwrap();
+        live.upsert_if_newer("ghost", 1, &lamp("ghost", 1)).await.unwrap();
         rebuild(&views, &world).await.unwrap();
         let made = views.generation(2);
         assert_eq!(made.get("a").await.unwrap().unwrap().row, lamp("a", 2));
@@ -126,7 +129,7 @@ fn a_row_that_would_be_lost_bars_the_switch_and_one_that_was_never_shown_does_no
         assert!(told.rebuild.unwrap().failure.unwrap().contains("gibberish"));
         // Once it can be read, the same rebuild goes on.
         world.unreadable.lock().unwrap().retain(|it| it != "b");
-        assert_eq!(rebuild(&views, &world).await.unwrap(), Worked::Done);
+        assert_eq!(rebuild(&views, &world).await.unwrap(), WorkOutcome::Done);
         let told = progress(&views, now()).await.unwrap();
         assert_eq!((told.status, told.live), (Status::Live, 2));
         assert_eq!((told.counts.unreadable, told.counts.healed), (2, 1));
@@ -138,10 +141,10 @@ fn the_generation_before_can_be_gone_back_to_and_is_as_fresh() {
     day(async {
         let (views, world) = a_view(&["a"]).await;
         let refused = roll_back(&views, 7, now()).await;
-        assert!(matches!(refused, Err(RollBackError::Refused(NoRollBack::NotKept))));
+        assert!(matches!(refused, Err(RollbackError::Refused(RollbackRejection::NotKept))));
         rebuild(&views, &world).await.unwrap();
         let early = roll_back(&views, 1, now()).await;
-        assert!(matches!(early, Err(RollBackError::Refused(NoRollBack::Unsettled))));
+        assert!(matches!(early, Err(RollbackError::Refused(RollbackRejection::NotPropagated))));
         world.commit("a");
         world.project(&views, &Dice::new(1), || true).await;
         settle().await;
@@ -166,20 +169,20 @@ fn two_generations_are_kept_and_numbers_are_never_given_twice() {
         settle().await;
         roll_back(&views, 4, now()).await.unwrap();
         rebuild(&views, &world).await.unwrap();
-        let (control, _) = views.control().await.unwrap();
-        assert_eq!((control.live, control.previous, control.newest), (6, Some(4), 6));
+        let (state, _) = views.state().await.unwrap();
+        assert_eq!((state.live, state.previous, state.newest), (6, Some(4), 6));
         assert_eq!(views.numbers(), [4, 6]);
     });
 }
 
 #[test]
 fn a_row_is_written_first_where_readers_come_to_and_last_where_they_come_from() {
-    let begun = Control::default().begun(now()).unwrap();
-    assert_eq!(begun.written(now()), [2, 1], "they will come from 1 to 2");
-    let switched = begun.switched(begun.counts, now()).unwrap();
-    assert_eq!(switched.written(now()), [2, 1], "some are still on their way");
-    let later = now() + cqrs::generation::SETTLED_AFTER;
-    assert_eq!(switched.written(later), [1, 2], "they may go back");
-    let back = switched.rolled_back(1, later).unwrap().unwrap();
-    assert_eq!(back.written(later), [1, 2]);
+    let begun = ProjectionState::default().start_rebuild(now()).unwrap();
+    assert_eq!(begun.write_targets(now()), [2, 1], "they will come from 1 to 2");
+    let switched = begun.promote(begun.counts, now()).unwrap();
+    assert_eq!(switched.write_targets(now()), [2, 1], "some are still on their way");
+    let later = now() + cqrs::generation::PROPAGATED_AFTER;
+    assert_eq!(switched.write_targets(later), [1, 2], "they may go back");
+    let back = switched.roll_back(1, later).unwrap().unwrap();
+    assert_eq!(back.write_targets(later), [1, 2]);
 }

@@ -6,15 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_lambda_events::dynamodb::{Event, EventRecord};
-use cqrs::follow::ProjectError;
-use cqrs::generation::{Control, Controls, Generations, RowsPage};
-use cqrs::lag::{Gauge, Lag, Mark};
-use cqrs::projector;
-use cqrs::rebuild::{Source, SourceError, SourcePage, Told};
+use aws_lambda_events::dynamodb::EventRecord;
+use cqrs::generation::{Generations, ProjectionState, ProjectionStateStore, RowsPage};
+use cqrs::lag::{Lag, LagReport, ReportThrottle};
+use cqrs::projector::{self, ProjectError, RowUpdate};
+use cqrs::rebuild::{RebuildSource, SourceError, SourcePage, SourceRow};
 use cqrs::view::{Positioned, Range, Reader, Row, Versioned, View, ViewError};
 use jiff::Timestamp;
-use outbox::memory::MemoryDeadLetters;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
@@ -118,31 +116,31 @@ impl<V: Reader<Lamp> + Sync> Reader<Lamp> for Far<V> {
 }
 
 impl<V: View<Lamp> + Sync> View<Lamp> for Far<V> {
-    async fn advance(&self, id: &str, version: u64, row: &Lamp) -> Result<bool, ViewError> {
-        self.line.carry(self.near.advance(id, version, row)).await
+    async fn upsert_if_newer(&self, id: &str, version: u64, row: &Lamp) -> Result<bool, ViewError> {
+        self.line.carry(self.near.upsert_if_newer(id, version, row)).await
     }
 }
 
-impl<G: Controls + Sync> Controls for Far<G> {
-    async fn control(&self) -> Result<(Control, Lag), ViewError> {
-        self.line.carry(self.near.control()).await
+impl<G: ProjectionStateStore + Sync> ProjectionStateStore for Far<G> {
+    async fn state(&self) -> Result<(ProjectionState, Lag), ViewError> {
+        self.line.carry(self.near.state()).await
     }
 
-    async fn change(&self, next: &Control) -> Result<bool, ViewError> {
-        self.line.carry(self.near.change(next)).await
+    async fn update_state(&self, next: &ProjectionState) -> Result<bool, ViewError> {
+        self.line.carry(self.near.update_state(next)).await
     }
 
-    async fn mark(&self, mark: &Mark) -> Result<(), ViewError> {
-        self.line.carry(self.near.mark(mark)).await
+    async fn report_lag(&self, mark: &LagReport) -> Result<(), ViewError> {
+        self.line.carry(self.near.report_lag(mark)).await
     }
 
-    async fn sweep(
+    async fn collect_garbage(
         &self,
         kept: &[u64],
         newest: u64,
         after: Option<&str>,
     ) -> Result<Option<String>, ViewError> {
-        self.line.carry(self.near.sweep(kept, newest, after)).await
+        self.line.carry(self.near.collect_garbage(kept, newest, after)).await
     }
 }
 
@@ -173,7 +171,7 @@ pub(crate) struct World {
 /// Few, so that a handful of aggregates makes several pages.
 const PAGE: usize = 3;
 
-impl Source<Lamp> for Far<World> {
+impl RebuildSource<Lamp> for Far<World> {
     async fn page(&self, after: Option<&str>) -> Result<SourcePage<Lamp>, SourceError> {
         let page = async {
             let source = self.near.source.lock().unwrap();
@@ -181,25 +179,27 @@ impl Source<Lamp> for Far<World> {
             let ids: Vec<String> = ids.take(PAGE).cloned().collect();
             let next = ids.last().filter(|_| ids.len() == PAGE).cloned();
             let told = ids.into_iter().map(|id| (id.clone(), self.near.told(&source, &id)));
-            SourcePage { told: told.collect(), next }
+            SourcePage { rows: told.collect(), next }
         };
         Ok(self.line.carry(page).await)
     }
 
-    async fn load(&self, id: &str) -> Result<Told<Lamp>, SourceError> {
+    async fn load(&self, id: &str) -> Result<SourceRow<Lamp>, SourceError> {
         let load = async { self.near.told(&self.near.source.lock().unwrap(), id) };
         Ok(self.line.carry(load).await)
     }
 }
 
 impl World {
-    fn told(&self, source: &BTreeMap<String, u64>, id: &str) -> Told<Lamp> {
+    fn told(&self, source: &BTreeMap<String, u64>, id: &str) -> SourceRow<Lamp> {
         if self.unreadable.lock().unwrap().iter().any(|it| it == id) {
-            return Told::Unreadable("gibberish".to_owned());
+            return SourceRow::Unreadable("gibberish".to_owned());
         }
         match source.get(id) {
-            Some(version) => Told::Row(Versioned { version: *version, row: lamp(id, *version) }),
-            None => Told::Nothing,
+            Some(version) => {
+                SourceRow::Row(Versioned { version: *version, row: lamp(id, *version) })
+            }
+            None => SourceRow::Absent,
         }
     }
 
@@ -219,7 +219,7 @@ impl World {
         dice: &Dice,
         is_over: impl Fn() -> bool,
     ) {
-        let (gauge, parked) = (Gauge::default(), MemoryDeadLetters::default());
+        let throttle = ReportThrottle::default();
         loop {
             let batch: Vec<EventRecord> = {
                 let mut stream = self.stream.lock().unwrap();
@@ -234,28 +234,26 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
             }
-            let mut event = Event::default();
             // Now and then twice, the second time late.
             if dice.below(5) == 0 {
                 self.stream.lock().unwrap().extend(batch.clone());
             }
-            event.records = batch;
-            let projected = projector::project(views, &gauge, now, event, apply, &parked).await;
-            assert!(projected.response.batch_item_failures.is_empty());
+            let row_of = async |_: &G::View, record: &EventRecord| row_of(record);
+            let dead_letter = async |_: &EventRecord, cause: &ProjectError| {
+                unreachable!("every record can be applied: {cause}")
+            };
+            let projected =
+                projector::project(views, &throttle, now, &batch, row_of, dead_letter).await;
+            assert_eq!(projected.failed, None);
         }
-        assert_eq!(parked.parked(), []);
     }
 }
 
-pub(crate) async fn apply<V: View<Lamp>>(
-    view: &V,
-    record: &EventRecord,
-) -> Result<(), ProjectError> {
-    let image: (String, u64) = serde_dynamo::from_item::<_, Image>(record.change.new_image.clone())
-        .map(|it| (it.id, it.version))
-        .map_err(|error| outbox::publish::Poison(error.to_string()))?;
-    view.advance(&image.0, image.1, &lamp(&image.0, image.1)).await?;
-    Ok(())
+pub(crate) fn row_of(record: &EventRecord) -> Result<Option<RowUpdate<Lamp>>, ProjectError> {
+    let image = serde_dynamo::from_item(record.change.new_image.clone());
+    let Image { id, version } = image.map_err(ProjectError::poison)?;
+    let row = lamp(&id, version);
+    Ok(Some(RowUpdate { id, version, row }))
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! The smallest aggregate that can be wrong: notes, counted and digested in order.
+//! The aggregate of the suite: notes, counted and digested in order.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,31 +8,31 @@ use uuid::Uuid;
 use crate::decider::Decider;
 use crate::execute::{ExecuteError, Metadata, execute};
 use crate::snapshot::Snapshots;
-use crate::state::Reached;
+use crate::state::StateAtVersion;
 use crate::store::EventStore;
-use crate::stored::Stored;
+use crate::upcast::Upcast;
 
 /// The event of the suite's streams.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Noted(pub String);
 
-impl Stored for Noted {}
+impl Upcast for Noted {}
 
-/// How often the suite's aggregate is to be kept.
+/// The snapshot interval of the suite's aggregate.
 pub(super) const EVERY: u64 = 100;
 
-/// Notes so far. A note missed, taken twice or out of turn leads to another digest.
+/// The notes so far. A missing, repeated or reordered note leads to another digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Log {
     pub(super) notes: u64,
     pub(super) digest: u64,
 }
 
-/// Notes to be written down at once; a repeat is a matter of its id alone, since the rules take any note.
+/// The notes of one command. The rules accept any note, so a repetition is recognised by its id only.
 pub(super) type Note<'a> = &'a [&'a str];
 
-/// No notes at all.
+/// The rejection of a command without notes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Nothing;
 
@@ -58,11 +58,11 @@ impl Decider for Log {
     }
 }
 
-impl Stored for Log {
+impl Upcast for Log {
     const VERSION: u32 = 3;
 
     fn upcast(version: u32, mut state: Value) -> Option<Value> {
-        // Shape 1 can't be read any more; shape 2 had another name for the number of notes.
+        // Version 1 has no upcaster; version 2 had another name for the number of notes.
         if version != 2 {
             return None;
         }
@@ -72,13 +72,13 @@ impl Stored for Log {
     }
 }
 
-/// Carries out one command with an id and at a time.
+/// Executes one command under an id.
 pub(super) async fn note(
     store: &impl EventStore<Noted>,
     stream: &str,
     command_id: Uuid,
     notes: Note<'_>,
-) -> Result<Reached<Log>, ExecuteError<Nothing>> {
+) -> Result<StateAtVersion<Log>, ExecuteError<Nothing>> {
     note_at(store, stream, command_id, notes, Timestamp::UNIX_EPOCH).await
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn note_at(
     command_id: Uuid,
     notes: Note<'_>,
     now: Timestamp,
-) -> Result<Reached<Log>, ExecuteError<Nothing>> {
+) -> Result<StateAtVersion<Log>, ExecuteError<Nothing>> {
     let command = notes.iter().map(|it| (*it).to_owned()).collect();
     execute(store, stream, &command, &Metadata::new(command_id, now), Uuid::now_v7).await
 }

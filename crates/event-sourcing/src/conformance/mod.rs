@@ -1,4 +1,4 @@
-//! What every event store must do, as tests: call [`all`] from a test of the store.
+//! Tests that every event store must pass: call [`all`] from a test of the store.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -11,8 +11,8 @@
 
 mod commands;
 mod log;
+mod observed_store;
 mod snapshots;
-mod watched;
 
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -22,11 +22,11 @@ pub use log::Noted;
 
 use crate::store::{Commit, EventStore, Log, Recorded, StoreError, Streams};
 
-/// Runs the whole suite; it uses streams of its own and can share a table.
+/// Runs the whole suite. It uses streams of its own, and can share a table.
 ///
 /// # Panics
 ///
-/// When the store does not do what it must.
+/// If the store breaks a rule.
 pub async fn all(store: &(impl EventStore<Noted> + Streams + Log<Noted> + Sync)) {
     what_was_appended_comes_back_at_once(store).await;
     a_commit_is_stored_whole(store).await;
@@ -43,12 +43,12 @@ pub async fn all(store: &(impl EventStore<Noted> + Streams + Log<Noted> + Sync))
     streams_do_not_mix(store).await;
     commands::all(store).await;
     snapshots::all(store).await;
-    // Last: what the others have left makes several pages.
+    // Last, because the streams of the other tests fill several pages.
     every_stream_is_named_once(store).await;
     every_commit_is_listed_once(store).await;
 }
 
-/// A read that follows an append sees it.
+/// A read that begins after an append returns its events.
 pub async fn what_was_appended_comes_back_at_once(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     assert_eq!(load(store, &stream, 0).await, vec![]);
@@ -57,7 +57,7 @@ pub async fn what_was_appended_comes_back_at_once(store: &impl EventStore<Noted>
     assert_eq!(load(store, &stream, 0).await, vec![commit]);
 }
 
-/// All events of a commit, or none.
+/// All events of a commit are stored, or none.
 pub async fn a_commit_is_stored_whole(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     store.append(&stream, commit(1, &["a", "b", "c"])).await.expect("stream is new");
@@ -67,7 +67,7 @@ pub async fn a_commit_is_stored_whole(store: &impl EventStore<Noted>) {
     assert_eq!(events, ["a", "b", "c"]);
 }
 
-/// Whoever comes second is told so.
+/// The second of two writers gets a conflict.
 pub async fn a_taken_version_is_a_conflict(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     store.append(&stream, commit(1, &["a"])).await.expect("stream is new");
@@ -78,7 +78,7 @@ pub async fn a_taken_version_is_a_conflict(store: &impl EventStore<Noted>) {
     }
 }
 
-/// A writer whose answer was lost asks again, and has not lost against itself.
+/// A writer that retries after a lost response has not lost against itself.
 pub async fn the_same_commit_again_is_the_same_commit(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     let commit = commit(1, &["a"]);
@@ -86,13 +86,13 @@ pub async fn the_same_commit_again_is_the_same_commit(store: &impl EventStore<No
         store.append(&stream, commit.clone()).await.expect("it is our own");
     }
     assert_eq!(load(store, &stream, 0).await, vec![commit.clone()]);
-    // Also when others have been there meanwhile.
+    // Also if other commits followed in between.
     store.append(&stream, self::commit(2, &["b"])).await.expect("version is free");
     store.append(&stream, commit).await.expect("it is our own");
     assert_eq!(events(&load(store, &stream, 0).await), ["a", "b"]);
 }
 
-/// A command's second commit, at another version, is no repeat of its first.
+/// Another commit of the same command at another version is not a retry of the first.
 pub async fn two_commits_of_one_command_are_two(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     let first = commit(1, &["a"]);
@@ -102,7 +102,7 @@ pub async fn two_commits_of_one_command_are_two(store: &impl EventStore<Noted>) 
     assert_eq!(load(store, &stream, 0).await.len(), 2);
 }
 
-/// Carried out twice at once, a command is decided twice: the second must read what the first has led to.
+/// A command that is executed twice concurrently is decided twice: the second must read the events of the first.
 pub async fn the_same_command_at_once_is_another_commit(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     let first = commit(1, &["a"]);
@@ -112,7 +112,7 @@ pub async fn the_same_command_at_once_is_another_commit(store: &impl EventStore<
     assert!(matches!(lost, Err(StoreError::Conflict)), "{lost:?}");
 }
 
-/// One version, one commit.
+/// Each version has one commit.
 pub async fn of_32_writers_one_wins(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     let appends = (0..32).map(|_| store.append(&stream, commit(1, &["a"])));
@@ -122,7 +122,7 @@ pub async fn of_32_writers_one_wins(store: &impl EventStore<Noted>) {
     assert_eq!((won, lost), (1, 31));
 }
 
-/// Each of many writers gets its thousand events in between them, one after the other.
+/// Each of many concurrent writers appends its thousand events in order.
 pub async fn racing_writers_leave_no_gap_and_lose_nothing(store: &impl EventStore<Noted>) {
     const WRITERS: u64 = 4;
     const COMMITS: u64 = 250;
@@ -153,7 +153,7 @@ pub async fn racing_writers_leave_no_gap_and_lose_nothing(store: &impl EventStor
     assert_eq!(names.len() as u64, WRITERS * COMMITS);
 }
 
-/// However many pages it takes.
+/// A stream may take several pages.
 pub async fn a_long_stream_comes_back_whole(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     // 1.6 MB: more than DynamoDB returns at once.
@@ -166,7 +166,7 @@ pub async fn a_long_stream_comes_back_whole(store: &impl EventStore<Noted>) {
     assert_eq!(versions, (1..=40).collect::<Vec<u64>>());
 }
 
-/// A writer that has lost a race reads what it has missed.
+/// A writer that lost a race reads the commits that it missed.
 pub async fn only_the_tail_is_read(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     store.append(&stream, commit(1, &["a", "b"])).await.expect("stream is new");
@@ -175,11 +175,11 @@ pub async fn only_the_tail_is_read(store: &impl EventStore<Noted>) {
     assert_eq!(load(store, &stream, 3).await, vec![]);
 }
 
-/// The latest first, as far as asked, down to version 1.
+/// The latest first, up to the limit, down to version 1.
 pub async fn a_stream_is_read_back_page_by_page(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     assert!(back(store, &stream, u64::MAX, 3).await.is_empty());
-    // 1.2 MB: here too, less than asked for may come.
+    // 1.2 MB: the store may return fewer than the limit here too.
     let long = "x".repeat(100_000);
     for version in (1..=24).step_by(2) {
         store.append(&stream, commit(version, &["a", &long])).await.expect("version is free");
@@ -195,21 +195,21 @@ pub async fn a_stream_is_read_back_page_by_page(store: &impl EventStore<Noted>) 
     assert_eq!(seen, expected);
 }
 
-/// Whatever it says: what it means is no business of the store's.
+/// A store does not interpret a snapshot.
 pub async fn a_snapshot_is_kept_as_it_is(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     let commit = Commit { snapshot: Some("whatever".to_owned()), ..commit(1, &["a"]) };
     store.append(&stream, commit.clone()).await.expect("stream is new");
     assert_eq!(load(store, &stream, 0).await, vec![commit.clone()]);
     assert_eq!(store.load_back(&stream, 1, 1).await.expect("readable"), vec![commit.clone()]);
-    // What has no room in a store has its events all the same.
+    // If the store has no room for a snapshot, it stores the events all the same.
     let huge = Some("x".repeat(500_000));
     let commit = Commit { snapshot: huge, version: 2, ..commit };
     store.append(&stream, commit.clone()).await.expect("version is free");
     assert_eq!(load(store, &stream, 1).await[0].events, commit.events);
 }
 
-/// A stream whose name begins like another's is another stream.
+/// Streams whose names have the same prefix are separate.
 pub async fn streams_do_not_mix(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     let other = format!("{stream}0");
@@ -218,7 +218,7 @@ pub async fn streams_do_not_mix(store: &impl EventStore<Noted>) {
     assert_eq!(events(&load(store, &stream, 0).await), ["mine"]);
 }
 
-/// Page by page, and a stream to which nothing was ever appended not at all.
+/// Every stream is listed page by page, and none to which nothing was ever appended.
 pub async fn every_stream_is_named_once(store: &(impl EventStore<Noted> + Streams)) {
     let mut made: Vec<String> = (0..25).map(|_| new_stream()).collect();
     for stream in &made {
@@ -244,7 +244,7 @@ pub async fn every_stream_is_named_once(store: &(impl EventStore<Noted> + Stream
     assert_eq!(named, made);
 }
 
-/// Page by page, whatever stream it is of.
+/// Every commit of every stream is listed page by page.
 pub async fn every_commit_is_listed_once(store: &(impl EventStore<Noted> + Log<Noted>)) {
     let mut made = Vec::new();
     for stream in (0..15).map(|_| new_stream()) {

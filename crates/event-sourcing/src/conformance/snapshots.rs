@@ -1,23 +1,23 @@
-//! What a snapshot spares, and what it must not change.
+//! What a snapshot saves, and what it must not change.
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::log::{EVERY, Log, Noted, note, note_at};
-use super::watched::Watched;
+use super::observed_store::ObservedStore;
 use super::{commit, load, new_stream};
 use crate::decider::fold;
-use crate::snapshot::COMMANDS_MAX;
-use crate::state::{Reached, at_time, at_version, latest};
+use crate::snapshot::MAX_COMMANDS;
+use crate::state::{StateAtVersion, at_time, at_version, latest};
 use crate::store::{Commit, EventStore};
 
 pub(super) async fn all(store: &(impl EventStore<Noted> + Sync)) {
     a_long_stream_costs_no_more_than_a_short_one(store).await;
-    a_snapshot_that_cannot_be_used_costs_time_and_not_truth(store).await;
-    a_repeat_is_known_across_a_snapshot(store).await;
-    a_snapshot_that_knows_too_much_is_not_believed(store).await;
-    a_snapshot_tells_nothing_of_the_midst_of_its_commit(store).await;
+    an_unusable_snapshot_costs_time_and_changes_nothing(store).await;
+    a_repeated_command_is_recognised_across_a_snapshot(store).await;
+    a_snapshot_that_lists_an_unknown_command_is_not_trusted(store).await;
+    a_snapshot_is_not_used_for_a_version_within_its_commit(store).await;
     snapshots_and_times_agree(store).await;
     racing_commands_agree_with_their_snapshots(store).await;
 }
@@ -35,44 +35,44 @@ async fn ten_thousand(store: &impl EventStore<Noted>) -> String {
 
 async fn a_long_stream_costs_no_more_than_a_short_one(store: &(impl EventStore<Noted> + Sync)) {
     let stream = ten_thousand(store).await;
-    // It has no snapshot yet, so that one is taken at once.
+    // The stream has no snapshot yet, so this commit takes one.
     note(store, &stream, Uuid::now_v7(), &["first"]).await.expect("taken");
     for number in 0..EVERY + 20 {
-        let watched = Watched::new(store);
-        let told = note(&watched, &stream, Uuid::now_v7(), &["more"]).await.expect("taken");
-        assert_eq!(told.version, 10_002 + number);
-        let [reads, commits_read, appends] = watched.seen();
+        let observed = ObservedStore::new(store);
+        let results = note(&observed, &stream, Uuid::now_v7(), &["more"]).await.expect("taken");
+        assert_eq!(results.version, 10_002 + number);
+        let [reads, commits_read, appends] = observed.seen();
         assert!(reads == 1 && commits_read <= 100 && appends == 1, "{reads}, {commits_read}");
     }
-    assert_eq!(latest(store, &stream).await.expect("readable"), truth(store, &stream).await);
-    // So is the past.
-    let watched = Watched::new(store);
-    at_version::<Log>(&watched, &stream, 10_090).await.expect("readable").expect("was");
-    assert!(watched.seen()[1] <= 100);
+    assert_eq!(latest(store, &stream).await.expect("readable"), folded(store, &stream).await);
+    // Past versions cost no more either.
+    let observed = ObservedStore::new(store);
+    at_version::<Log>(&observed, &stream, 10_090).await.expect("readable").expect("was");
+    assert!(observed.seen()[1] <= 100);
 }
 
-async fn a_snapshot_that_cannot_be_used_costs_time_and_not_truth(
+async fn an_unusable_snapshot_costs_time_and_changes_nothing(
     store: &(impl EventStore<Noted> + Sync),
 ) {
-    let lie = r#"{"shape":SHAPE,"state":{"NAME":7777,"digest":1},"commands":"COMMANDS"}"#;
-    let lie = |shape: &str, name: &str, commands: &str| {
-        lie.replace("SHAPE", shape).replace("NAME", name).replace("COMMANDS", commands)
+    let wrong = r#"{"shape":SHAPE,"state":{"NAME":7777,"digest":1},"commands":"COMMANDS"}"#;
+    let wrong = |shape: &str, name: &str, commands: &str| {
+        wrong.replace("SHAPE", shape).replace("NAME", name).replace("COMMANDS", commands)
     };
     let unusable = [
         String::new(),
         "no JSON".to_owned(),
         "{}".to_owned(),
-        // A shape that can't be read any more, one that is not known yet, and none.
-        lie("1", "count", ""),
-        lie("4", "notes", ""),
-        lie("0", "notes", ""),
-        lie("\"3\"", "notes", ""),
-        // Another shape than it says.
-        lie("3", "count", ""),
-        lie("2", "notes", ""),
-        // Half an id, and none.
-        lie("3", "notes", "AAAA"),
-        lie("3", "notes", "§"),
+        // A version without an upcaster, one that is not known yet, and none.
+        wrong("1", "count", ""),
+        wrong("4", "notes", ""),
+        wrong("0", "notes", ""),
+        wrong("\"3\"", "notes", ""),
+        // A document that does not match its version.
+        wrong("3", "count", ""),
+        wrong("2", "notes", ""),
+        // Half an id, and no id.
+        wrong("3", "notes", "AAAA"),
+        wrong("3", "notes", "§"),
     ];
     for snapshot in unusable {
         let stream = new_stream();
@@ -82,10 +82,10 @@ async fn a_snapshot_that_cannot_be_used_costs_time_and_not_truth(
         let broken = Commit { snapshot: Some(snapshot.clone()), ..commit(EVERY + 1, &["b"]) };
         store.append(&stream, broken).await.expect("version is free");
         let read = latest::<Log>(store, &stream).await.expect("readable");
-        assert_eq!(read, truth(store, &stream).await, "{snapshot}");
+        assert_eq!(read, folded(store, &stream).await, "{snapshot}");
     }
 
-    // Where no other is left, the next commit brings a new one.
+    // If no usable snapshot is left, the next commit takes a new one.
     let stream = new_stream();
     for version in 1..=EVERY {
         let broken = Some("no JSON".to_owned());
@@ -93,44 +93,48 @@ async fn a_snapshot_that_cannot_be_used_costs_time_and_not_truth(
         store.append(&stream, commit).await.expect("version is free");
     }
     note(store, &stream, Uuid::now_v7(), &["mended"]).await.expect("taken");
-    let watched = Watched::new(store);
-    note(&watched, &stream, Uuid::now_v7(), &["after"]).await.expect("taken");
+    let observed = ObservedStore::new(store);
+    note(&observed, &stream, Uuid::now_v7(), &["after"]).await.expect("taken");
     assert_eq!(load(store, &stream, EVERY + 1).await[0].snapshot, None);
-    assert_eq!(latest(store, &stream).await.expect("readable"), truth(store, &stream).await);
+    assert_eq!(latest(store, &stream).await.expect("readable"), folded(store, &stream).await);
 
-    // An older shape that can be read is used: only it knows this number of notes.
-    let old = Commit { snapshot: Some(lie("2", "count", "")), ..commit(EVERY + 3, &["c"]) };
+    // An older version with an upcaster is used: only this snapshot has this number of notes.
+    let old = Commit { snapshot: Some(wrong("2", "count", "")), ..commit(EVERY + 3, &["c"]) };
     store.append(&stream, old).await.expect("version is free");
     assert_eq!(latest::<Log>(store, &stream).await.expect("readable").state.notes, 7777);
 }
 
-async fn a_repeat_is_known_across_a_snapshot(store: &(impl EventStore<Noted> + Sync)) {
+async fn a_repeated_command_is_recognised_across_a_snapshot(
+    store: &(impl EventStore<Noted> + Sync),
+) {
     let stream = new_stream();
     // Two notes each, so that there are snapshots after commands 50, 100 and 150.
     let commands: Vec<_> = (0..160).map(|_| Uuid::now_v7()).collect();
-    let mut told = Vec::new();
+    let mut results = Vec::new();
     for (number, command) in commands.iter().enumerate() {
         let notes = number.to_string();
-        told.push(note(store, &stream, *command, &[&notes, "and"]).await.expect("taken"));
+        results.push(note(store, &stream, *command, &[&notes, "and"]).await.expect("taken"));
     }
-    // Those since the last snapshot, and as many before it as are kept.
-    let oldest = 150 - COMMANDS_MAX;
+    // The commands since the last snapshot, and as many before it as it lists.
+    let oldest = 150 - MAX_COMMANDS;
     for number in [oldest, oldest + 1, 99, 100, 149, 150, 159] {
-        let watched = Watched::new(store);
-        let again = note(&watched, &stream, commands[number], &["again"]).await.expect("known");
-        assert_eq!(again, told[number], "command {number}");
-        let [reads, commits_read, appends] = watched.seen();
+        let observed = ObservedStore::new(store);
+        let again = note(&observed, &stream, commands[number], &["again"]).await.expect("known");
+        assert_eq!(again, results[number], "command {number}");
+        let [reads, commits_read, appends] = observed.seen();
         assert!(reads <= 4 && commits_read <= 400 && appends == 0, "{reads}, {commits_read}");
     }
-    assert_eq!(truth(store, &stream).await.version, 320);
-    // Beyond that its id is forgotten, and only the rules can tell.
+    assert_eq!(folded(store, &stream).await.version, 320);
+    // Before that the id is not listed any more, so the rules decide.
     let anew = note(store, &stream, commands[oldest - 1], &["again"]).await.expect("taken");
     assert_eq!(anew.version, 321);
 }
 
-async fn a_snapshot_that_knows_too_much_is_not_believed(store: &(impl EventStore<Noted> + Sync)) {
+async fn a_snapshot_that_lists_an_unknown_command_is_not_trusted(
+    store: &(impl EventStore<Noted> + Sync),
+) {
     let (stream, command) = (new_stream(), Uuid::nil());
-    // It names a command (of zeros) that has never been carried out.
+    // The snapshot lists a command (of zeros) that was never executed.
     let state =
         r#"{"shape":3,"state":{"notes":1,"digest":97},"commands":"AAAAAAAAAAAAAAAAAAAAAA"}"#;
     let wrong = Commit { snapshot: Some(state.to_owned()), ..commit(1, &["a"]) };
@@ -138,7 +142,7 @@ async fn a_snapshot_that_knows_too_much_is_not_believed(store: &(impl EventStore
     assert_eq!(note(store, &stream, command, &["b"]).await.expect("taken").version, 2);
 }
 
-async fn a_snapshot_tells_nothing_of_the_midst_of_its_commit(
+async fn a_snapshot_is_not_used_for_a_version_within_its_commit(
     store: &(impl EventStore<Noted> + Sync),
 ) {
     let stream = new_stream();
@@ -155,22 +159,26 @@ async fn snapshots_and_times_agree(store: &(impl EventStore<Noted> + Sync)) {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
     };
     let begun = at_time::<Log>(store, &stream, second(0)).await.expect("readable");
-    assert_eq!(begun, Reached::default());
-    let mut told = vec![begun];
+    assert_eq!(begun, StateAtVersion::default());
+    let mut results = vec![begun];
     for number in 1..=EVERY + 30 {
-        // Every tenth writer's clock is slow by a minute.
+        // The clock of every tenth writer is a minute slow.
         let now = if number % 10 == 0 { number.saturating_sub(60) } else { number };
         let done = note_at(store, &stream, Uuid::now_v7(), &["a"], second(now)).await;
-        told.push(done.expect("taken"));
+        results.push(done.expect("taken"));
     }
     let times: Vec<_> =
         load(store, &stream, 0).await.iter().map(|commit| commit.occurred_at).collect();
     assert!(times.is_sorted(), "time does not run backwards in a stream");
     for number in [0, 1, 9, 11, EVERY - 1, EVERY + 1, EVERY + 28] {
-        // Each tenth took the time of the one before it.
+        // Every tenth commit took the time of the one before it.
         let last = if number % 10 == 9 { number + 1 } else { number };
-        let stood = at_time::<Log>(store, &stream, second(number)).await.expect("readable");
-        assert_eq!(Some(&stood), told.get(usize::try_from(last).expect("few")), "second {number}");
+        let reached = at_time::<Log>(store, &stream, second(number)).await.expect("readable");
+        assert_eq!(
+            Some(&reached),
+            results.get(usize::try_from(last).expect("few")),
+            "second {number}"
+        );
     }
 }
 
@@ -185,12 +193,12 @@ async fn racing_commands_agree_with_their_snapshots(store: &(impl EventStore<Not
     join_all((0..3).map(write)).await;
     let read = latest::<Log>(store, &stream).await.expect("readable");
     assert_eq!(read.version, 3 * EVERY / 2);
-    assert_eq!(read, truth(store, &stream).await);
+    assert_eq!(read, folded(store, &stream).await);
 }
 
-/// The state as the events alone tell it.
-async fn truth(store: &impl EventStore<Noted>, stream: &str) -> Reached<Log> {
+/// The state as folded from the events only.
+async fn folded(store: &impl EventStore<Noted>, stream: &str) -> StateAtVersion<Log> {
     let commits = load(store, stream, 0).await;
     let events = commits.iter().flat_map(|commit| &commit.events).map(|it| &it.event);
-    Reached { state: fold(events), version: commits.last().map_or(0, Commit::last_version) }
+    StateAtVersion { state: fold(events), version: commits.last().map_or(0, Commit::last_version) }
 }

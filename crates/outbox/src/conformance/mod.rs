@@ -1,4 +1,4 @@
-//! What every store of states must do, as tests: call [`all`] from a test of the store.
+//! Tests that every state store must pass: call [`all`] from a test of the store.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -17,22 +17,22 @@ use uuid::Uuid;
 
 use crate::state::{Aggregate, Change, Loaded, StateStore, States, StoreError};
 
-/// What the suite stores: who has it, and a text.
+/// The aggregate of the suite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thing {
-    /// Who has it.
+    /// The holder of the thing.
     pub holder: Option<String>,
-    /// Anything.
+    /// Any text.
     pub text: String,
 }
 
 impl Aggregate for Thing {}
 
-/// Runs the whole suite; it uses ids of its own and can share a table.
+/// Runs the whole suite. It uses ids of its own, and can share a table.
 ///
 /// # Panics
 ///
-/// When the store does not do what it must.
+/// If the store breaks a rule.
 pub async fn all(store: &(impl StateStore<Thing> + States<Thing>)) {
     what_was_never_saved_is_nothing(store).await;
     what_was_saved_is_loaded_at_once(store).await;
@@ -43,32 +43,32 @@ pub async fn all(store: &(impl StateStore<Thing> + States<Thing>)) {
     of_32_savers_of_one_version_one_wins(store).await;
     racing_savers_lose_nothing(store).await;
     ids_do_not_mix(store).await;
-    a_bar_is_seen_on_behalf_of_its_holder_alone(store).await;
-    a_bar_leaves_the_state_as_it_is(store).await;
-    a_bar_works_on_what_is_not_there(store).await;
-    a_change_that_was_decided_before_a_bar_fails(store).await;
-    a_change_that_was_saved_before_a_bar_is_still_recognised(store).await;
-    a_bar_that_is_set_again_moves_nothing(store).await;
-    whoever_races_a_bar_holds_nothing_afterwards(store).await;
-    // Last: what the others have left makes several pages.
+    a_tombstone_is_for_its_holder_only(store).await;
+    a_tombstone_leaves_the_state_as_it_is(store).await;
+    a_tombstone_can_be_set_on_a_missing_aggregate(store).await;
+    a_change_that_was_decided_before_a_tombstone_fails(store).await;
+    a_change_that_was_saved_before_a_tombstone_is_still_recognised(store).await;
+    a_tombstone_that_is_set_again_changes_nothing(store).await;
+    a_holder_that_races_its_tombstone_holds_nothing_afterwards(store).await;
+    // Last, because the aggregates of the other tests fill several pages.
     every_state_is_listed_once(store).await;
 }
 
-/// Page by page, and neither bars nor what has nothing but a bar.
+/// Every aggregate is listed page by page, but no tombstone, and nothing that has only a tombstone.
 pub async fn every_state_is_listed_once(store: &(impl StateStore<Thing> + States<Thing>)) {
     let mut made: Vec<String> = (0..25).map(|_| new_id()).collect();
     for id in &made {
         store.save(id, change(0, "old")).await.expect("id is new");
-        store.bar(id, ANN).await.expect("store can be written");
+        store.set_tombstone(id, ANN).await.expect("store can be written");
         store.save(id, change(2, id)).await.expect("version is the current one");
     }
-    let barred = new_id();
-    store.bar(&barred, ANN).await.expect("store can be written");
+    let tombstoned = new_id();
+    store.set_tombstone(&tombstoned, ANN).await.expect("store can be written");
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
         let page = store.states(after.as_deref()).await.expect("store can be read");
         for it in page.states {
-            assert_ne!(it.id, barred);
+            assert_ne!(it.id, tombstoned);
             if made.contains(&it.id) {
                 let state = it.state.expect("it can be read");
                 assert_eq!((it.version, state.text.as_str()), (3, it.id.as_str()));
@@ -85,26 +85,26 @@ pub async fn every_state_is_listed_once(store: &(impl StateStore<Thing> + States
     assert_eq!(listed, made);
 }
 
-/// Version 0, and no bar.
+/// A missing aggregate has version 0 and no tombstone.
 pub async fn what_was_never_saved_is_nothing(store: &impl StateStore<Thing>) {
-    let nothing = Loaded { version: 0, state: None, barred: false };
+    let nothing = Loaded { version: 0, state: None, has_tombstone: false };
     let id = new_id();
     assert_eq!(store.load(&id, None).await.expect("store can be read"), nothing);
     assert_eq!(load(store, &id).await, nothing);
 }
 
-/// A load that follows a save sees it, and versions count changes.
+/// A load that begins after a save returns it, and versions count changes.
 pub async fn what_was_saved_is_loaded_at_once(store: &impl StateStore<Thing>) {
     let id = new_id();
     for version in 1..=3 {
         let change = change(version - 1, &format!("Straße {version}\n\"🅿\""));
         store.save(&id, change.clone()).await.expect("version is the current one");
         let loaded = load(store, &id).await;
-        assert_eq!(loaded, Loaded { version, state: Some(change.state), barred: false });
+        assert_eq!(loaded, Loaded { version, state: Some(change.state), has_tombstone: false });
     }
 }
 
-/// As large as an item may be, with its events.
+/// An item may have the maximum size, including its events.
 pub async fn a_large_state_comes_back_whole(store: &impl StateStore<Thing>) {
     let id = new_id();
     let large = change(0, &"x".repeat(300_000));
@@ -112,7 +112,7 @@ pub async fn a_large_state_comes_back_whole(store: &impl StateStore<Thing>) {
     assert_eq!(load(store, &id).await.state, Some(large.state));
 }
 
-/// Whoever decided on something else is told so, and nothing of theirs is stored.
+/// A change that was decided on another version gets a conflict, and stores nothing.
 pub async fn a_version_that_is_not_the_current_one_is_a_conflict(store: &impl StateStore<Thing>) {
     let id = new_id();
     let ahead = store.save(&id, change(1, "ahead")).await;
@@ -127,7 +127,7 @@ pub async fn a_version_that_is_not_the_current_one_is_a_conflict(store: &impl St
     assert_eq!((loaded.version, text(loaded)), (2, "second".to_owned()));
 }
 
-/// A writer whose answer was lost asks again, and has not lost against itself.
+/// A writer that retries after a lost response has not lost against itself.
 pub async fn the_same_change_again_is_the_same_change(store: &impl StateStore<Thing>) {
     let id = new_id();
     for expected in [0, 1] {
@@ -139,7 +139,7 @@ pub async fn the_same_change_again_is_the_same_change(store: &impl StateStore<Th
     }
 }
 
-/// Only the last change is remembered: who comes later decides anew.
+/// Only the last change is recognised; the writer of an earlier one decides again.
 pub async fn the_same_change_again_is_a_conflict_once_another_has_followed(
     store: &impl StateStore<Thing>,
 ) {
@@ -152,7 +152,7 @@ pub async fn the_same_change_again_is_a_conflict_once_another_has_followed(
     assert_eq!(text(load(store, &id).await), "second");
 }
 
-/// One version, one change; of nothing and of something.
+/// Each version has one change, also the first.
 pub async fn of_32_savers_of_one_version_one_wins(store: &impl StateStore<Thing>) {
     let id = new_id();
     for expected in [0, 1] {
@@ -166,7 +166,7 @@ pub async fn of_32_savers_of_one_version_one_wins(store: &impl StateStore<Thing>
     }
 }
 
-/// Each of many writers gets its changes in, one after the other.
+/// Each of many concurrent writers stores its changes in order.
 pub async fn racing_savers_lose_nothing(store: &impl StateStore<Thing>) {
     const WRITERS: usize = 8;
     const CHANGES: usize = 10;
@@ -190,88 +190,90 @@ pub async fn racing_savers_lose_nothing(store: &impl StateStore<Thing>) {
     assert_eq!(text(loaded).len(), WRITERS * CHANGES);
 }
 
-/// An id that begins like another is another.
+/// Ids with the same prefix are separate.
 pub async fn ids_do_not_mix(store: &impl StateStore<Thing>) {
     let id = new_id();
     let other = format!("{id}0");
     store.save(&id, change(0, "mine")).await.expect("id is new");
     store.save(&other, change(0, "yours")).await.expect("id is new");
-    store.bar(&other, ANN).await.expect("store can be written");
+    store.set_tombstone(&other, ANN).await.expect("store can be written");
     let loaded = load(store, &id).await;
-    assert_eq!((loaded.version, loaded.barred, text(loaded)), (1, false, "mine".to_owned()));
+    assert_eq!((loaded.version, loaded.has_tombstone, text(loaded)), (1, false, "mine".to_owned()));
 }
 
-/// Nobody is barred for another.
-pub async fn a_bar_is_seen_on_behalf_of_its_holder_alone(store: &impl StateStore<Thing>) {
+/// A tombstone is for one holder only.
+pub async fn a_tombstone_is_for_its_holder_only(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
-    store.bar(&id, ANN).await.expect("store can be written");
-    for (holder, barred) in
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
+    for (holder, expected) in
         [(Some(ANN), true), (Some("bob"), false), (Some("an"), false), (None, false)]
     {
         let loaded = store.load(&id, holder).await.expect("store can be read");
-        assert_eq!(loaded.barred, barred, "{holder:?}");
+        assert_eq!(loaded.has_tombstone, expected, "{holder:?}");
     }
 }
 
-/// It moves the version, and changes can follow.
-pub async fn a_bar_leaves_the_state_as_it_is(store: &impl StateStore<Thing>) {
+/// A tombstone increments the version, and changes may follow.
+pub async fn a_tombstone_leaves_the_state_as_it_is(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     let loaded = load(store, &id).await;
     assert!(loaded.version > 1, "the version has not moved");
     store.save(&id, change(loaded.version, "more")).await.expect("version is the current one");
     assert_eq!(text(load(store, &id).await), "more");
-    assert!(load(store, &id).await.barred, "a change has removed the bar");
+    assert!(load(store, &id).await.has_tombstone, "a change has removed the bar");
 }
 
-/// Who gives up what was never there is barred from what comes.
-pub async fn a_bar_works_on_what_is_not_there(store: &impl StateStore<Thing>) {
+/// A tombstone on a missing aggregate rejects later changes of its holder.
+pub async fn a_tombstone_can_be_set_on_a_missing_aggregate(store: &impl StateStore<Thing>) {
     let id = new_id();
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     let loaded = load(store, &id).await;
-    assert_eq!((loaded.barred, loaded.state), (true, None));
+    assert_eq!((loaded.has_tombstone, loaded.state), (true, None));
     let early = store.save(&id, change(0, "decided before")).await;
     assert!(matches!(early, Err(StoreError::Conflict)), "{early:?}");
     store.save(&id, change(loaded.version, "it")).await.expect("version is the current one");
-    assert!(load(store, &id).await.barred);
+    assert!(load(store, &id).await.has_tombstone);
 }
 
-/// It could not know of the bar.
-pub async fn a_change_that_was_decided_before_a_bar_fails(store: &impl StateStore<Thing>) {
+/// A change that was decided before the tombstone fails.
+pub async fn a_change_that_was_decided_before_a_tombstone_fails(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
     let decided = load(store, &id).await;
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     let late = store.save(&id, change(decided.version, "taken")).await;
     assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
     assert_eq!(text(load(store, &id).await), "it");
 }
 
-/// A bar is no change: it does not hide whose the last one is.
-pub async fn a_change_that_was_saved_before_a_bar_is_still_recognised(
+/// A tombstone does not hide which change is the last one.
+pub async fn a_change_that_was_saved_before_a_tombstone_is_still_recognised(
     store: &impl StateStore<Thing>,
 ) {
     let id = new_id();
     let change = change(0, "it");
     store.save(&id, change.clone()).await.expect("id is new");
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     store.save(&id, change).await.expect("it is our own");
 }
 
-/// A repeated undo costs nobody a lost race.
-pub async fn a_bar_that_is_set_again_moves_nothing(store: &impl StateStore<Thing>) {
+/// Setting a tombstone again makes no other writer lose a race.
+pub async fn a_tombstone_that_is_set_again_changes_nothing(store: &impl StateStore<Thing>) {
     let id = new_id();
     store.save(&id, change(0, "it")).await.expect("id is new");
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     let before = load(store, &id).await;
-    store.bar(&id, ANN).await.expect("store can be written");
+    store.set_tombstone(&id, ANN).await.expect("store can be written");
     assert_eq!(load(store, &id).await, before);
 }
 
-/// Do and undo at once, many times.
-pub async fn whoever_races_a_bar_holds_nothing_afterwards(store: &impl StateStore<Thing>) {
+/// A step and its compensation run concurrently, many times.
+pub async fn a_holder_that_races_its_tombstone_holds_nothing_afterwards(
+    store: &impl StateStore<Thing>,
+) {
     for takers in 1..=4 {
         for barrers in 1..=2 {
             let id = new_id();
@@ -284,11 +286,11 @@ pub async fn whoever_races_a_bar_holds_nothing_afterwards(store: &impl StateStor
     }
 }
 
-/// How the suite takes a thing for Ann: unless she is barred, and whoever has it.
+/// Takes a thing for Ann, as a command would: unless a tombstone exists, or another holder has it.
 pub async fn take(store: &impl StateStore<Thing>, id: &str) {
     loop {
         let loaded = load(store, id).await;
-        let (false, Some(state)) = (loaded.barred, loaded.state) else { return };
+        let (false, Some(state)) = (loaded.has_tombstone, loaded.state) else { return };
         let taken = Thing { holder: Some(ANN.to_owned()), ..state };
         match store.save(id, Change { state: taken, ..change(loaded.version, "") }).await {
             Ok(()) => return,
@@ -298,9 +300,9 @@ pub async fn take(store: &impl StateStore<Thing>, id: &str) {
     }
 }
 
-/// How the suite gives up for Ann: bar first, then load and give up what she has.
+/// Compensates for Ann: sets the tombstone first, then loads the thing and releases it.
 pub async fn give_up(store: &impl StateStore<Thing>, id: &str) {
-    store.bar(id, ANN).await.expect("store can be written");
+    store.set_tombstone(id, ANN).await.expect("store can be written");
     loop {
         let loaded = store.load(id, None).await.expect("store can be read");
         let Some(state) = loaded.state.filter(|it| it.holder.is_some()) else { return };
@@ -313,10 +315,10 @@ pub async fn give_up(store: &impl StateStore<Thing>, id: &str) {
     }
 }
 
-/// Who takes and gives up in this suite.
+/// The holder in this suite.
 pub const ANN: &str = "ann";
 
-/// A change of the suite's thing, held by nobody.
+/// A change of the suite's thing, without a holder.
 #[must_use]
 pub fn change(expected: u64, text: &str) -> Change<Thing> {
     let state = Thing { holder: None, text: text.to_owned() };

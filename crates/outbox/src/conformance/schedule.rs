@@ -1,7 +1,7 @@
-//! Every order in which tasks can make their calls, one after the other.
+//! Runs tasks in every order in which their calls can interleave.
 //!
-//! What a race does to a store is decided by the order of the calls that reach it. With few tasks of few calls each, all
-//! orders can be tried, and none is left to luck.
+//! The result of a race depends on the order of the calls that reach a store. With few tasks of few calls each, every order
+//! can be tested, so no order depends on chance.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
-/// Where a task waits for its turn, before each call.
+/// The gate at which a task waits before each call.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     waiting: Arc<AtomicBool>,
 }
 
 impl Gate {
-    /// Lets the others go first, as the schedule wants it.
+    /// Waits until the schedule lets this task continue.
     pub async fn pass(&self) {
         let mut asked = false;
         poll_fn(|_| {
@@ -30,19 +30,19 @@ impl Gate {
     }
 }
 
-/// Runs tasks in every order of their calls, each time from the start; answers how many orders there are.
+/// Runs tasks in every order of their calls, each time from the start; returns the number of orders.
 ///
-/// `begin` makes a world and the tasks in it, which must pass the gate before each call; `check` looks at what is left.
-/// It must be deterministic: the same order leads to the same calls.
+/// `begin` creates a world and the tasks in it, which must pass the gate before each call; `check` examines the result. The
+/// tasks must be deterministic: the same order leads to the same calls.
 ///
 /// # Panics
 ///
-/// If there are more than a million orders: the tasks are too many or too long.
+/// If there are more than a million orders, because the tasks are too many or too long.
 pub async fn every_order<W, F: Future>(
     begin: impl AsyncFn(Gate) -> (W, Vec<F>),
     check: impl AsyncFn(W, Vec<F::Output>, &[usize]),
 ) -> usize {
-    // Which of the tasks that were not done was chosen at each step, and among how many.
+    // The chosen task of those that were not done, at each step, and how many there were.
     let mut choices: Vec<(usize, usize)> = Vec::new();
     for count in 1..=1_000_000 {
         let gate = Gate::default();
@@ -70,7 +70,7 @@ pub async fn every_order<W, F: Future>(
             step += 1;
         }
         check(world, outputs.into_iter().flatten().collect(), &order).await;
-        // The next order: the last step that has another choice takes it.
+        // The next order: the last step with another choice takes it.
         choices.truncate(step);
         while choices.pop_if(|(chosen, among)| *chosen + 1 == *among).is_some() {}
         match choices.last_mut() {
@@ -81,12 +81,12 @@ pub async fn every_order<W, F: Future>(
     unreachable!("more than a million orders")
 }
 
-/// Lets a task go on to its next gate; answers its output if it has come to its end.
+/// Lets a task continue to its next gate; returns its output once it has finished.
 async fn advance<F: Future>(task: &mut Pin<Box<F>>, gate: &Gate) -> Option<F::Output> {
     poll_fn(|context| match task.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
         Poll::Pending if gate.waiting.swap(false, Ordering::SeqCst) => Poll::Ready(None),
-        // It waits for something else, a timer say: nobody else's turn.
+        // It waits for something else, such as a timer: continue with the same task.
         Poll::Pending => Poll::Pending,
     })
     .await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use circuit_breaker::call::Breaker;
 use circuit_breaker::dynamodb::DynamoStore as BreakerStore;
-use function::breaker::Told;
+use function::breaker::BreakerTelemetry;
 use jiff::Timestamp;
 use outbox::dynamodb::DynamoStore;
 use uuid::Uuid;
@@ -17,8 +17,12 @@ use crate::guarded::{BREAKER, Guarded};
 use crate::ports::ATTEMPT_TIMEOUT;
 
 /// A desk at which real money is taken.
-pub type RealDesk =
-    Desk<DynamoStore, Guarded<HttpProvider, BreakerStore, Told>, fn() -> Timestamp, fn() -> Uuid>;
+pub type RealDesk = Desk<
+    DynamoStore,
+    Guarded<HttpProvider, BreakerStore, BreakerTelemetry>,
+    fn() -> Timestamp,
+    fn() -> Uuid,
+>;
 
 /// Makes the one desk of this process.
 ///
@@ -27,7 +31,7 @@ pub type RealDesk =
 /// If TLS can't be set up.
 pub fn desk(tables: &Client, config: DeskConfig) -> Result<RealDesk, reqwest::Error> {
     let breakers = BreakerStore::new(tables.clone(), config.breakers_table);
-    let breaker = Arc::new(Breaker::new(BREAKER, config.breaker, breakers, Told));
+    let breaker = Arc::new(Breaker::new(BREAKER, config.breaker, breakers, BreakerTelemetry));
     let provider = HttpProvider::new(&config.provider_url, config.provider_key, ATTEMPT_TIMEOUT)?;
     Ok(Desk {
         store: DynamoStore::new(tables.clone(), config.bills_table, function::now),

@@ -4,7 +4,7 @@ use billing::config::BreakerConfig;
 use billing::handlers::breaker;
 use circuit_breaker::control::Control;
 use circuit_breaker::dynamodb::DynamoStore;
-use function::breaker::Told;
+use function::breaker::BreakerTelemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -12,6 +12,6 @@ async fn main() -> Result<(), Error> {
     function::telemetry();
     let config = BreakerConfig::from_env()?;
     let tables = aws_sdk_dynamodb::Client::new(&function::aws_config().await);
-    let control = Control::new(DynamoStore::new(tables, config.breakers_table), Told);
+    let control = Control::new(DynamoStore::new(tables, config.breakers_table), BreakerTelemetry);
     run(service_fn(|event: LambdaEvent<_>| breaker::handle(&control, event.payload))).await
 }

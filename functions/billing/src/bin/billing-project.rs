@@ -4,6 +4,7 @@ use billing::config::ProjectConfig;
 use billing::handlers::project;
 use cqrs::dynamodb::DynamoView;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use outbox::redrive::handle_records;
 use outbox::sqs::Queue;
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,7 +16,8 @@ async fn main() -> Result<(), Error> {
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     function::warm(view.warm_up()).await;
     run(service_fn(async |event: LambdaEvent<_>| {
-        Ok::<_, Error>(project::handle(&view, &dead_letters, event.payload).await)
+        let project = async |records| project::handle(&view, &dead_letters, records).await;
+        Ok::<_, Error>(handle_records(event.payload, &dead_letters, project).await)
     }))
     .await
 }

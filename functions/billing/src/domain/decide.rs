@@ -7,7 +7,7 @@ use contracts::booking::PaymentMode;
 use contracts::id::{CustomerId, PaymentId};
 use contracts::money::Money;
 use jiff::Timestamp;
-use saga::Failure;
+use service_error::ServiceError;
 
 use super::state::sum;
 use super::{Bill, BillCommand, BillEvent, Outcome, Payment, PaymentState, Stage, Terms};
@@ -333,7 +333,7 @@ impl Rejection {
     }
 }
 
-impl From<Rejection> for Failure {
+impl From<Rejection> for ServiceError {
     fn from(rejection: Rejection) -> Self {
         Self::rejected(rejection.slug(), rejection.to_string())
     }

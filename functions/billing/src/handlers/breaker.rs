@@ -3,7 +3,7 @@
 use circuit_breaker::call::Host;
 use circuit_breaker::control::{Control, Order, Status};
 use circuit_breaker::store::{Store, StoreError};
-use saga::Failure;
+use service_error::ServiceError;
 
 use crate::guarded::BREAKER;
 
@@ -15,18 +15,18 @@ use crate::guarded::BREAKER;
 pub async fn handle(
     control: &Control<impl Store, impl Host>,
     order: Order,
-) -> Result<Status, Failure> {
+) -> Result<Status, ServiceError> {
     if order.breaker() != BREAKER {
-        return Err(Failure::rejected("not-found", "billing has no such circuit breaker"));
+        return Err(ServiceError::rejected("not-found", "billing has no such circuit breaker"));
     }
     if !matches!(order, Order::Show { .. }) {
         tracing::info!(?order, "an operator's word");
     }
     control.carry_out(&order).await.map_err(|error| match error {
-        StoreError::Corrupt(_) => Failure::broken(error),
+        StoreError::Corrupt(_) => ServiceError::permanent(error),
         StoreError::Throttled(_)
         | StoreError::Unavailable(_)
         | StoreError::Late
-        | StoreError::Contended => Failure::transient("the breaker can't be reached", error),
+        | StoreError::Contended => ServiceError::transient("the breaker can't be reached", error),
     })
 }

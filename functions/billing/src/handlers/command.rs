@@ -5,7 +5,7 @@ use contracts::id::BillReference;
 use contracts::message::Request;
 use jiff::Timestamp;
 use outbox::state::StateStore;
-use saga::Failure;
+use service_error::ServiceError;
 use uuid::Uuid;
 
 use crate::contract;
@@ -21,9 +21,9 @@ use crate::ports::Provider;
 pub async fn handle(
     desk: &Desk<impl StateStore<Bill>, impl Provider, impl Fn() -> Timestamp, impl Fn() -> Uuid>,
     request: Request<Command>,
-) -> Result<Option<PublicBill>, Failure> {
+) -> Result<Option<PublicBill>, ServiceError> {
     let Request { ask, cause, traceparent } = request;
-    function::follow(traceparent.as_deref());
+    function::log_trace_context(traceparent.as_deref());
     let deadline = Deadline::of_invocation();
     let (command, reference, done) = match ask {
         Command::AuthorisePayment { slot_id, booking_id, customer, token } => {

@@ -1,33 +1,38 @@
 //! `billing-project`: stream → view.
 
+use std::slice;
+
 use aws_lambda_events::dynamodb::EventRecord;
-use cqrs::follow::{ProjectError, follow};
+use aws_lambda_events::streams::DynamoDbEventResponse;
+use cqrs::projector::{ProjectError, RowUpdate, apply_records};
 use cqrs::view::View;
-use outbox::dead_letters::DeadLetters;
-use outbox::record::{Shown, shown};
-use outbox::redrive::{Answer, Occasion, follow_or_redrive};
+use outbox::dead_letters::{DeadLetters, dead_letter_record};
+use outbox::record::{StreamImage, read_image};
+use outbox::stream::batch_response;
 
 use crate::contract;
 use crate::domain::Bill;
 use crate::view::BillRow;
 
-/// Applies a batch of the stream, or records that were put aside, to the view.
-pub async fn handle(
-    view: &impl View<BillRow>,
+/// Applies records, from the stream or redriven, to the view.
+pub async fn handle<V: View<BillRow>>(
+    view: &V,
     dead_letters: &impl DeadLetters,
-    occasion: Occasion,
-) -> Answer {
-    let apply = async |record: &EventRecord| project(view, record).await;
-    let handle = async |batch| follow(batch, &apply, dead_letters).await;
-    follow_or_redrive(occasion, dead_letters, handle).await
+    records: Vec<EventRecord>,
+) -> DynamoDbEventResponse {
+    let row_of = async |_: &V, record: &EventRecord| row_of(record);
+    let dead_letter = async |record: &EventRecord, cause: &ProjectError| {
+        dead_letter_record(dead_letters, record, cause).await
+    };
+    let failed = apply_records(slice::from_ref(view), &records, row_of, dead_letter).await;
+    batch_response(failed.and_then(|index| records.get(index)))
 }
 
-async fn project(view: &impl View<BillRow>, record: &EventRecord) -> Result<(), ProjectError> {
-    // Each record shows the whole bill, so that a gap heals itself.
-    let Some(Shown { id, version, state }) = shown::<Bill>(record)? else { return Ok(()) };
-    // Nobody asks for a bill that was never issued.
-    let Some(row) = contract::public(&state, version) else { return Ok(()) };
-    let advanced = view.advance(&id, version, &BillRow(row)).await?;
-    tracing::debug!(reference = id, version, advanced, "projected");
-    Ok(())
+/// The row that a record leads to. A record shows the whole bill, so no earlier record is needed.
+fn row_of(record: &EventRecord) -> Result<Option<RowUpdate<BillRow>>, ProjectError> {
+    let image = read_image::<Bill>(record).map_err(ProjectError::poison)?;
+    let Some(StreamImage { id, version, state }) = image else { return Ok(None) };
+    // A bill that was never issued has no row.
+    let row = contract::public(&state, version);
+    Ok(row.map(|row| RowUpdate { id, version, row: BillRow(row) }))
 }

@@ -3,7 +3,7 @@
 use contracts::billing::{Bill, Query};
 use contracts::message::Request;
 use cqrs::view::View;
-use saga::Failure;
+use service_error::ServiceError;
 
 use crate::view::BillRow;
 
@@ -12,12 +12,15 @@ use crate::view::BillRow;
 /// # Errors
 ///
 /// `Rejected` if there is no such bill, `Transient` if the view can't be read.
-pub async fn handle(view: &impl View<BillRow>, request: Request<Query>) -> Result<Bill, Failure> {
-    function::follow(request.traceparent.as_deref());
+pub async fn handle(
+    view: &impl View<BillRow>,
+    request: Request<Query>,
+) -> Result<Bill, ServiceError> {
+    function::log_trace_context(request.traceparent.as_deref());
     let Query::Bill { reference } = request.ask;
     match view.get(&reference.to_string()).await {
         Ok(Some(found)) => Ok(found.row.0),
-        Ok(None) => Err(Failure::rejected("not-found", "bill does not exist")),
+        Ok(None) => Err(ServiceError::rejected("not-found", "bill does not exist")),
         Err(error) => {
             tracing::error!(%reference, error = &error as &dyn std::error::Error, "view not read");
             Err(error.into())

@@ -17,12 +17,12 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use contracts::id::BillReference;
 use jiff::{SignedDuration, Timestamp};
-use outbox::consume::{Delivery, Failed, Handled, consume};
+use outbox::bus::SendError;
+use outbox::consume::{ConsumeError, Delivery, Handled, consume};
 use outbox::dead_letters::DeadLetters;
-use outbox::publish::BusError;
 use outbox::state::StateStore;
-use saga::Failure;
 use serde::{Deserialize, Serialize};
+use service_error::ServiceError;
 use uuid::Uuid;
 
 use crate::contract::{Wish, wish};
@@ -36,7 +36,7 @@ const LOOK_AHEAD: SignedDuration = SignedDuration::from_secs(60);
 /// What `billing-react` may be invoked with.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
-pub enum Occasion {
+pub enum Trigger {
     /// The scheduled rule.
     Sweep {
         /// What to sweep.
@@ -80,14 +80,14 @@ pub async fn handle(
     reminders: &impl Reminders,
     dead_letters: &impl DeadLetters,
     due_after: SignedDuration,
-    occasion: Occasion,
-) -> Result<SqsBatchResponse, Failure> {
-    match occasion {
-        Occasion::Sweep { sweep: Sweep::Due } => {
+    trigger: Trigger,
+) -> Result<SqsBatchResponse, ServiceError> {
+    match trigger {
+        Trigger::Sweep { sweep: Sweep::Due } => {
             sweep(due_bills, reminders, (desk.now)()).await?;
             Ok(SqsBatchResponse::default())
         }
-        Occasion::Messages(batch) => {
+        Trigger::Messages(batch) => {
             // One for all of the batch: a provider that hangs must not cost the last message its turn.
             let deadline = Deadline::of_invocation();
             let react = async |message: Message| match message {
@@ -125,11 +125,11 @@ async fn sweep(
     due_bills: &impl DueBills,
     reminders: &impl Reminders,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<(), ServiceError> {
     let until = seconds_up(now).saturating_add(LOOK_AHEAD.as_secs());
     let found = due_bills.due_before(until).await.map_err(|error| {
         tracing::error!(error = &error as &dyn StdError, "bills not found");
-        Failure::transient("the index of bills can't be read", error)
+        ServiceError::transient("the index of bills can't be read", error)
     })?;
     let mut missed = None;
     for bill in &found {
@@ -143,7 +143,7 @@ async fn sweep(
     tracing::info!(bills = found.len(), "swept");
     match missed {
         None => Ok(()),
-        Some(error) => Err(Failure::transient("not every bill has its reminder", error)),
+        Some(error) => Err(ServiceError::transient("not every bill has its reminder", error)),
     }
 }
 
@@ -180,11 +180,11 @@ fn done_or_left_to_the_sweep(
     }
 }
 
-impl From<ReactError> for Failed {
+impl From<ReactError> for ConsumeError {
     fn from(error: ReactError) -> Self {
         match error {
             ReactError::Unreadable(error) => Self::Poison(Box::new(error)),
-            ReactError::Desk(error) => Failure::from(error).into(),
+            ReactError::Desk(error) => ServiceError::from(error).into(),
             ReactError::Reminder(error) => Self::Transient(Box::new(error)),
         }
     }
@@ -201,5 +201,5 @@ enum ReactError {
     Desk(#[from] DeskError),
     /// The bill is, but nobody may be reminded of it.
     #[error("no reminder was set")]
-    Reminder(#[from] BusError),
+    Reminder(#[from] SendError),
 }

@@ -19,7 +19,7 @@ use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::money::Money;
 use jiff::Timestamp;
 use outbox::memory::MemoryStore;
-use saga::FailureKind;
+use service_error::ErrorKind;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -234,5 +234,5 @@ async fn an_operator_reaches_the_breaker_of_billing_and_no_other() {
     assert_eq!((shown.state, shown.forced), (Shown::Closed, None));
     let other = Order::Show { breaker: "booking-query".to_owned() };
     let failure = breaker::handle(&control, other).await.unwrap_err();
-    assert_eq!((failure.kind(), failure.slug()), (FailureKind::Rejected, "not-found"));
+    assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "not-found"));
 }

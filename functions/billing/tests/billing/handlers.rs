@@ -4,16 +4,16 @@ use aws_lambda_events::dynamodb::Event;
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use billing::desk::Deadline;
-use billing::handlers::react::Occasion;
+use billing::handlers::react::Trigger;
 use billing::handlers::{command, project, publish, query, react};
 use billing::view::BillRow;
 use contracts::billing::{Bill, BillStatus, Command, Query};
 use contracts::message::Request;
 use cqrs::memory::MemoryView;
 use cqrs::view::Reader as _;
-use outbox::memory::{MemoryBus, MemoryDeadLetters, MemoryStore, MemoryWishes};
-use saga::{Failure, FailureKind};
+use outbox::memory::{MemoryBus, MemoryDeadLetters, MemoryRepublishQueue, MemoryStore};
 use serde_json::{Value, json};
+use service_error::{ErrorKind, ServiceError};
 use std::time::Duration;
 
 use crate::world::{DUE_AFTER, Deed, Fault, Line, World, payment, reference, usd};
@@ -28,7 +28,7 @@ fn example(text: &str) -> Value {
     serde_json::from_str(text).expect("the example is JSON")
 }
 
-async fn ask(world: &World, command: Value) -> Result<Option<Bill>, Failure> {
+async fn ask(world: &World, command: Value) -> Result<Option<Bill>, ServiceError> {
     let request: Request<Command> = serde_json::from_value(command).expect("a command");
     command::handle(&world.desk(&Line::default()), request).await
 }
@@ -64,7 +64,7 @@ async fn nothing_that_is_published_shows_the_token() {
     let mut command = example(COMMAND);
     command["token"] = json!("tok_declined");
     let failure = ask(&world, command).await.unwrap_err();
-    assert_eq!((failure.kind(), failure.slug()), (FailureKind::Rejected, "payment-declined"));
+    assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "payment-declined"));
     let published = serde_json::to_string(&world.store.outbox()).unwrap();
     assert!(published.contains("PaymentDeclined"));
     assert!(!published.contains("tok_declined"));
@@ -77,7 +77,7 @@ async fn a_declined_card_stays_declined() {
     command["token"] = json!("tok_declined");
     for _ in 0..2 {
         let failure = ask(&world, command.clone()).await.unwrap_err();
-        assert_eq!((failure.kind(), failure.slug()), (FailureKind::Rejected, "payment-declined"));
+        assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "payment-declined"));
     }
     assert_eq!(world.events(), ["BillIssued", "PaymentDeclined"]);
 }
@@ -87,7 +87,7 @@ async fn refunding_what_was_never_authorised_bars_it() {
     let world = World::default();
     assert_eq!(ask(&world, refund()).await.unwrap(), None);
     let failure = ask(&world, example(COMMAND)).await.unwrap_err();
-    assert_eq!((failure.kind(), failure.slug()), (FailureKind::Rejected, "conflict"));
+    assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "conflict"));
     assert_eq!(world.held(), usd("0.00"));
 }
 
@@ -107,7 +107,7 @@ async fn each_refusal_has_its_slug() {
     let slug = async |command| match ask(&world, command).await {
         Ok(_) => "ok".to_owned(),
         Err(failure) => {
-            assert_eq!(failure.kind(), FailureKind::Rejected);
+            assert_eq!(failure.kind(), ErrorKind::Rejected);
             failure.slug().to_owned()
         }
     };
@@ -129,7 +129,7 @@ async fn a_store_that_does_not_answer_is_transient() {
     let line = Line::with([(0, Fault::Lost)]);
     let request = serde_json::from_str(COMMAND).unwrap();
     let failure = command::handle(&world.desk(&line), request).await.unwrap_err();
-    assert_eq!(failure.kind(), FailureKind::Transient);
+    assert_eq!(failure.kind(), ErrorKind::Transient);
 }
 
 async fn project(
@@ -137,8 +137,7 @@ async fn project(
     dead_letters: &MemoryDeadLetters,
     batch: Event,
 ) -> DynamoDbEventResponse {
-    let answer = project::handle(view, dead_letters, batch.into()).await;
-    answer.into_records().expect("records are answered as such")
+    project::handle(view, dead_letters, batch.records).await
 }
 
 #[tokio::test]
@@ -146,7 +145,7 @@ async fn the_view_follows_the_stream_and_answers_the_query() {
     let (view, dead_letters) = (MemoryView::<BillRow>::default(), MemoryDeadLetters::default());
     let request: Request<Query> = serde_json::from_str(QUERY).unwrap();
     let failure = query::handle(&view, request.clone()).await.unwrap_err();
-    assert_eq!((failure.kind(), failure.slug()), (FailureKind::Rejected, "not-found"));
+    assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "not-found"));
 
     let batch: Event = serde_json::from_str(PROJECT).unwrap();
     // At least once means twice.
@@ -197,22 +196,22 @@ async fn what_is_no_bill_is_passed_over_and_what_cannot_be_read_is_parked() {
         let answer = project(&view, &dead_letters, batch).await;
         assert!(answer.batch_item_failures.is_empty());
     }
-    assert_eq!(dead_letters.parked(), []);
+    assert_eq!(dead_letters.records(), []);
     let poison = record(2, |it| it["dynamodb"]["NewImage"]["state"]["S"] = json!("{"));
     let answer = project(&view, &dead_letters, poison).await;
     assert!(answer.batch_item_failures.is_empty());
-    assert_eq!(dead_letters.parked().len(), 1);
+    assert_eq!(dead_letters.records().len(), 1);
     assert!(view.rows().is_empty());
 }
 
 #[tokio::test]
 async fn what_was_committed_is_published() {
     let (bus, dead_letters) = (MemoryBus::default(), MemoryDeadLetters::default());
-    let (store, wishes) =
-        (MemoryStore::<billing::domain::Bill>::default(), MemoryWishes::default());
-    let occasion = serde_json::from_str(PUBLISH).unwrap();
-    let answer = publish::handle(&store, &bus, &wishes, &dead_letters, occasion).await;
-    assert!(answer.into_records().unwrap().batch_item_failures.is_empty());
+    let (store, republish_queue) =
+        (MemoryStore::<billing::domain::Bill>::default(), MemoryRepublishQueue::default());
+    let trigger = serde_json::from_str(PUBLISH).unwrap();
+    let answer = publish::handle(&store, &bus, &republish_queue, &dead_letters, trigger).await;
+    assert!(answer.into_stream().unwrap().batch_item_failures.is_empty());
     let published = bus.published();
     assert_eq!(published.len(), 1);
     assert_eq!(
@@ -234,11 +233,11 @@ async fn a_bill_is_published_as_the_contract_says() {
     assert_eq!(world.events(), ["BillIssued", "PaymentDeclined", "BillExpired"]);
 }
 
-async fn react(world: &World, occasion: Value) -> Result<SqsBatchResponse, Failure> {
-    let occasion: Occasion = serde_json::from_value(occasion).expect("an occasion");
+async fn react(world: &World, trigger: Value) -> Result<SqsBatchResponse, ServiceError> {
+    let trigger: Trigger = serde_json::from_value(trigger).expect("an trigger");
     let line = Line::default();
     let (desk, store) = (world.desk(&line), &world.store);
-    react::handle(&desk, store, &world.reminders, &world.letters, DUE_AFTER, occasion).await
+    react::handle(&desk, store, &world.reminders, &world.letters, DUE_AFTER, trigger).await
 }
 
 /// A batch with one message for each body.
@@ -367,7 +366,7 @@ async fn what_is_unknown_is_left_alone_and_what_is_unreadable_is_put_aside() {
     ];
     let response = react(&world, batch(&bodies)).await.unwrap();
     assert_eq!(failures(&response), [""; 0]);
-    let put_aside: Vec<String> = world.letters.letters().into_iter().map(|it| it.body).collect();
+    let put_aside: Vec<String> = world.letters.messages().into_iter().map(|it| it.body).collect();
     assert_eq!(put_aside[..2], ["no JSON".to_owned(), bodies[3].to_string()]);
     assert!(put_aside[2].contains("BookingFailed"), "{}", put_aside[2]);
     assert_eq!(status(&world), Some(BillStatus::Pending));
@@ -410,12 +409,12 @@ async fn a_reminder_that_comes_early_comes_again() {
 async fn a_bill_that_is_due_before_a_sweep_is_sure_to_come_gets_its_reminder_at_once() {
     let world = World::default();
     let line = Line::default();
-    let occasion: Occasion = serde_json::from_value(batch(&[created()])).unwrap();
+    let trigger: Trigger = serde_json::from_value(batch(&[created()])).unwrap();
     let due_after = jiff::SignedDuration::from_secs(20);
     let desk = world.desk(&line);
     let letters = &world.letters;
     let reacted =
-        react::handle(&desk, &world.store, &world.reminders, letters, due_after, occasion).await;
+        react::handle(&desk, &world.store, &world.reminders, letters, due_after, trigger).await;
     reacted.unwrap();
     assert_eq!(world.reminders.take(), [(reference(), Duration::from_secs(20))]);
 }
@@ -502,8 +501,8 @@ async fn a_sweep_that_cannot_remind_says_so() {
             &self,
             _: contracts::id::BillReference,
             _: Duration,
-        ) -> Result<(), outbox::publish::BusError> {
-            Err(outbox::publish::BusError("cut".into()))
+        ) -> Result<(), outbox::bus::SendError> {
+            Err(outbox::bus::SendError("cut".into()))
         }
     }
     let world = World::default();
@@ -512,13 +511,13 @@ async fn a_sweep_that_cannot_remind_says_so() {
     let line = Line::default();
     let desk = world.desk(&line);
     let letters = &world.letters;
-    let sweep: Occasion = serde_json::from_value(json!({ "sweep": "due" })).unwrap();
+    let sweep: Trigger = serde_json::from_value(json!({ "sweep": "due" })).unwrap();
     let failure =
         react::handle(&desk, &world.store, &Cut, letters, DUE_AFTER, sweep).await.unwrap_err();
-    assert_eq!(failure.kind(), FailureKind::Transient);
+    assert_eq!(failure.kind(), ErrorKind::Transient);
     // A bill whose reminder failed is not forgotten: the message comes back.
     let short = jiff::SignedDuration::from_secs(20);
-    let issue: Occasion = serde_json::from_value(batch(&[created()])).unwrap();
+    let issue: Trigger = serde_json::from_value(batch(&[created()])).unwrap();
     let response = react::handle(&desk, &world.store, &Cut, letters, short, issue).await.unwrap();
     assert_eq!(failures(&response), ["0"]);
 }
@@ -528,7 +527,7 @@ fn the_schedule_sends_what_the_function_reads() {
     let template = include_str!("../../../../infra/billing.yaml");
     let input = r#"{"sweep":"due"}"#;
     assert!(template.contains(&format!("Input: '{input}'")));
-    assert!(matches!(serde_json::from_str(input), Ok(Occasion::Sweep { .. })));
-    assert!(matches!(serde_json::from_str(REACT), Ok(Occasion::Messages(_))));
-    assert!(serde_json::from_str::<Occasion>(r#"{"sweep":"floor"}"#).is_err());
+    assert!(matches!(serde_json::from_str(input), Ok(Trigger::Sweep { .. })));
+    assert!(matches!(serde_json::from_str(REACT), Ok(Trigger::Messages(_))));
+    assert!(serde_json::from_str::<Trigger>(r#"{"sweep":"floor"}"#).is_err());
 }

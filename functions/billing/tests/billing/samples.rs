@@ -8,7 +8,7 @@ use aws_lambda_events::dynamodb::EventRecord;
 use billing::domain::{Bill, PaymentState, Stage};
 use contracts::billing::BillStatus;
 use contracts::booking::PaymentMode;
-use outbox::record::shown;
+use outbox::record::read_image;
 use serde_json::{Value, json};
 
 use crate::world::usd;
@@ -25,7 +25,7 @@ fn sample(name: &str) -> Bill {
         "dynamodb": { "ApproximateCreationDateTime": 0, "NewImage": image, "SizeBytes": 1 },
     }))
     .unwrap();
-    let shown = shown::<Bill>(&record).unwrap().unwrap();
+    let shown = read_image::<Bill>(&record).unwrap().unwrap();
     assert_eq!(shown.id, shown.state.reference.to_string());
     shown.state
 }

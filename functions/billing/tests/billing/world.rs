@@ -300,8 +300,8 @@ impl StateStore<Bill> for Wired<'_, MemoryStore<Bill>> {
         self.line.carry(self.to.save(id, change), unavailable, || StoreError::Conflict).await
     }
 
-    async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
-        self.line.carry(self.to.bar(id, holder), unavailable, unavailable).await
+    async fn set_tombstone(&self, id: &str, holder: &str) -> Result<(), StoreError> {
+        self.line.carry(self.to.set_tombstone(id, holder), unavailable, unavailable).await
     }
 }
 

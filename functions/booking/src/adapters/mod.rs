@@ -1,3 +1,3 @@
-//! What no pattern crate offers.
+//! Adapters that no pattern crate provides.
 
 pub mod step_functions;

@@ -1,10 +1,10 @@
-//! Sagas as executions of a Step Functions state machine.
+//! Sagas and compensations as executions of Step Functions state machines.
 
 use aws_sdk_sfn::Client;
 use serde::Serialize;
 
-use crate::handlers::react::{SagaInput, Sagas, SagasError};
-use crate::handlers::resume::{UndoInput, Undos};
+use crate::ports::{CompensationInput, CompensationStarter};
+use crate::ports::{SagaInput, SagaStarter, WorkflowError};
 
 /// Starts executions of one state machine.
 #[derive(Clone, Debug)]
@@ -21,14 +21,18 @@ impl StepFunctions {
     }
 }
 
-impl Sagas for StepFunctions {
-    async fn start(&self, input: &SagaInput) -> Result<(), SagasError> {
+impl SagaStarter for StepFunctions {
+    async fn start(&self, input: &SagaInput) -> Result<(), WorkflowError> {
         self.start_execution(&input.booking_id.to_string(), input).await
     }
 }
 
-impl Undos for StepFunctions {
-    async fn undo(&self, name: &str, input: &UndoInput) -> Result<(), SagasError> {
+impl CompensationStarter for StepFunctions {
+    async fn start_compensation(
+        &self,
+        name: &str,
+        input: &CompensationInput,
+    ) -> Result<(), WorkflowError> {
         self.start_execution(name, input).await
     }
 }
@@ -38,8 +42,8 @@ impl StepFunctions {
         &self,
         name: &str,
         input: &(impl Serialize + Sync),
-    ) -> Result<(), SagasError> {
-        let text = serde_json::to_string(input).map_err(|error| SagasError(Box::new(error)))?;
+    ) -> Result<(), WorkflowError> {
+        let text = serde_json::to_string(input).map_err(|error| WorkflowError(Box::new(error)))?;
         let start = self
             .client
             .start_execution()
@@ -48,13 +52,13 @@ impl StepFunctions {
             .input(text);
         match start.send().await {
             Ok(_) => Ok(()),
-            // A standard workflow's name is taken for 90 days: it has been started before.
+            // The name of a standard workflow is reserved for 90 days, so the execution was started before.
             Err(error)
                 if error.as_service_error().is_some_and(|it| it.is_execution_already_exists()) =>
             {
                 Ok(())
             }
-            Err(error) => Err(SagasError(Box::new(error))),
+            Err(error) => Err(WorkflowError(Box::new(error))),
         }
     }
 }

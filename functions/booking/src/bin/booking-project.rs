@@ -3,9 +3,10 @@
 use booking::config::ProjectConfig;
 use booking::handlers::project;
 use cqrs::dynamodb::DynamoGenerations;
-use cqrs::lag::Gauge;
+use cqrs::lag::ReportThrottle;
 use event_sourcing::dynamodb::DynamoStore;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use outbox::redrive::handle_records;
 use outbox::sqs::Queue;
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,11 +19,12 @@ async fn main() -> Result<(), Error> {
     let views = DynamoGenerations::new(tables, config.view_table);
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     function::warm(views.warm_up()).await;
-    let gauge = Gauge::default();
+    let throttle = ReportThrottle::default();
     run(service_fn(async |event: LambdaEvent<_>| {
-        let handled =
-            project::handle(&store, &views, &dead_letters, &gauge, function::now, event.payload);
-        Ok::<_, Error>(handled.await)
+        let project = async |records| {
+            project::handle(&store, &views, &dead_letters, &throttle, function::now, records).await
+        };
+        Ok::<_, Error>(handle_records(event.payload, &dead_letters, project).await)
     }))
     .await
 }

@@ -2,7 +2,7 @@
 
 use booking::config::PublishConfig;
 use booking::handlers::publish;
-use booking::source::Bookings;
+use booking::republish_source::BookingEvents;
 use event_sourcing::dynamodb::DynamoStore;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use outbox::eventbridge::EventBridge;
@@ -16,11 +16,11 @@ async fn main() -> Result<(), Error> {
     let bus = EventBridge::new(aws_sdk_eventbridge::Client::new(&aws), config.bus_name);
     let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), config.bookings_table);
     let queues = aws_sdk_sqs::Client::new(&aws);
-    let wishes = Queue::new(queues.clone(), config.queue_url);
+    let republish_queue = Queue::new(queues.clone(), config.queue_url);
     let dead_letters = Queue::new(queues, config.dead_letters_url);
-    let source = Bookings(&store);
+    let source = BookingEvents(&store);
     run(service_fn(async |event: LambdaEvent<_>| {
-        let answer = publish::handle(&source, &bus, &wishes, &dead_letters, event.payload);
+        let answer = publish::handle(&source, &bus, &republish_queue, &dead_letters, event.payload);
         Ok::<_, Error>(answer.await)
     }))
     .await

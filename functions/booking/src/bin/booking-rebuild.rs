@@ -2,7 +2,7 @@
 
 use booking::config::RebuildConfig;
 use booking::handlers::rebuild;
-use booking::source::Bookings;
+use booking::rebuild_source::BookingRows;
 use cqrs::dynamodb::DynamoGenerations;
 use event_sourcing::dynamodb::DynamoStore;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     run(service_fn(async |event: LambdaEvent<_>| {
         let LambdaEvent { payload, context, .. } = event;
-        let (source, worker) = (Bookings(&store), &context.request_id);
+        let (source, worker) = (BookingRows(&store), &context.request_id);
         rebuild::handle(&views, &source, &dead_letters, payload, worker, function::now).await
     }))
     .await

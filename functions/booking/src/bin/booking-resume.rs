@@ -11,10 +11,10 @@ async fn main() -> Result<(), Error> {
     function::telemetry();
     let config = ResumeConfig::from_env()?;
     let aws = function::aws_config().await;
-    let undos = StepFunctions::new(aws_sdk_sfn::Client::new(&aws), config.undo_arn);
+    let compensations = StepFunctions::new(aws_sdk_sfn::Client::new(&aws), config.compensation_arn);
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     run(service_fn(async |event: LambdaEvent<_>| {
-        Ok::<_, Error>(resume::handle(&undos, &dead_letters, event.payload).await)
+        Ok::<_, Error>(resume::handle(&compensations, &dead_letters, event.payload).await)
     }))
     .await
 }

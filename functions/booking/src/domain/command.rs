@@ -1,44 +1,44 @@
-//! What may be asked of a booking.
+//! The commands of a booking.
 
 use contracts::booking::{FailureReason, Payment, PaymentMode};
 use contracts::id::{CustomerId, SlotId};
 
-/// A wish; the rules may refuse it.
+/// A command, which the rules may reject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BookingCommand {
-    /// Book a slot.
+    /// Create the booking.
     Create {
-        /// Who books.
+        /// The customer who books.
         customer: CustomerId,
-        /// What.
+        /// The slot to book.
         slot_id: SlotId,
-        /// How it is paid.
+        /// How the booking is paid.
         payment: Payment,
     },
-    /// Slot and money are there.
+    /// Complete the booking: it has its slot, and is paid.
     Complete {
-        /// Who says so: the saga speaks for instant bookings, parking's `SlotReserved` for invoices.
+        /// Which kind of booking the caller may complete: the saga completes instant ones, parking's `SlotReserved` invoice ones.
         mode: PaymentMode,
     },
-    /// It did not come about.
+    /// Fail the booking.
     Fail {
-        /// Why.
+        /// Why it fails.
         reason: FailureReason,
     },
-    /// Give it up.
+    /// Cancel the booking.
     Cancel {
-        /// Who asks.
+        /// The customer who cancels.
         customer: CustomerId,
     },
-    /// Leave the slot.
+    /// Check out: the customer leaves the slot.
     CheckOut {
-        /// Who asks.
+        /// The customer who checks out.
         customer: CustomerId,
     },
 }
 
 impl BookingCommand {
-    /// What it is called: in logs, where nothing that it holds may stand.
+    /// The name of the command, for logs. It contains none of the command's content.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

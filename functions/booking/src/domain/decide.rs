@@ -1,7 +1,7 @@
-//! Every rule of a booking, on one page, and the names of the refusals.
+//! Every rule of a booking, and the rejections.
 
 use contracts::booking::{FailureReason, PaymentMode};
-use saga::Failure;
+use service_error::ServiceError;
 
 use super::{Booking, BookingCommand, BookingEvent, Details};
 
@@ -19,9 +19,9 @@ pub(super) fn decide(
             }])
         }
         (Booking::Absent, Complete { .. } | Fail { .. } | Cancel { .. } | CheckOut { .. }) => {
-            Err(Rejection::Unknown)
+            Err(Rejection::NotFound)
         }
-        // The id follows from the customer's key, so that a second wish under it is a repeat or a mistake.
+        // The booking id is derived from the customer's idempotency key, so a second command is a repetition or reuses the key.
         (
             Booking::Pending(known)
             | Booking::Completed(known)
@@ -42,18 +42,18 @@ pub(super) fn decide(
             | Booking::Cancelled(known)
             | Booking::CheckedOut(known),
             Cancel { customer } | CheckOut { customer },
-        ) if known.customer != *customer => Err(Rejection::Unknown),
+        ) if known.customer != *customer => Err(Rejection::NotFound),
 
         (Booking::Pending(known), Complete { mode }) => {
-            // The saga reserves too, and parking says so to everyone: that does not complete its booking.
+            // The saga of an instant booking reserves the slot too, and that `SlotReserved` must not complete the booking.
             if known.payment.mode() == *mode { Ok(complete(known)) } else { Ok(vec![]) }
         }
-        // It has been completed before: this is a repeat.
+        // A repetition: the booking was completed before.
         (Booking::Completed(_) | Booking::CheckedOut(_), Complete { .. }) => Ok(vec![]),
         (Booking::Failed(..) | Booking::Cancelled(_), Complete { .. }) => Err(Rejection::IsOver),
 
-        // Only an invoice falls due. The bill of an instant booking expires as a part of its saga's undoing, and the saga
-        // knows the reason better.
+        // Only invoices fall due. The bill of an instant booking expires when its saga compensates, and the saga itself reports
+        // the reason.
         (Booking::Pending(known), Fail { reason: FailureReason::PaymentOverdue })
             if known.payment.mode() == PaymentMode::Instant =>
         {
@@ -62,9 +62,9 @@ pub(super) fn decide(
         (Booking::Pending(known), Fail { reason }) => {
             Ok(vec![BookingEvent::BookingFailed { slot_id: known.slot_id, reason: *reason }])
         }
-        // It is over already, and stays as it is.
+        // The booking has ended before, and keeps its state.
         (Booking::Failed(..) | Booking::Cancelled(_), Fail { .. }) => Ok(vec![]),
-        // Whoever wanted it to fail was wrong about it, and must know.
+        // The caller's assumption is wrong, so it must get a rejection.
         (Booking::Completed(_) | Booking::CheckedOut(_), Fail { .. }) => Err(Rejection::IsComplete),
 
         (Booking::Pending(known) | Booking::Completed(known), Cancel { .. }) => {
@@ -83,7 +83,7 @@ pub(super) fn decide(
     }
 }
 
-/// Both facts at once: nobody ever sees a booking that has its slot and is not complete.
+/// Both events in one commit, so that no reader finds a booking that is reserved but not complete.
 fn complete(known: &Details) -> Vec<BookingEvent> {
     vec![
         BookingEvent::BookingReserved { slot_id: known.slot_id },
@@ -91,30 +91,30 @@ fn complete(known: &Details) -> Vec<BookingEvent> {
     ]
 }
 
-/// A broken rule; asking again gives the same answer.
+/// A rule that a command breaks. Retrying the command gives the same rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// There is no such booking, or it is another customer's.
+    /// The booking does not exist, or belongs to another customer.
     #[error("booking does not exist")]
-    Unknown,
-    /// The idempotency key was used for another wish.
+    NotFound,
+    /// The idempotency key was used for a different booking.
     #[error("this idempotency key was used for another booking")]
     KeyReused,
-    /// Nothing is settled yet.
+    /// The booking is neither completed nor failed yet.
     #[error("booking is still pending")]
     IsPending,
-    /// It has slot and money.
+    /// The booking is complete.
     #[error("booking is complete")]
     IsComplete,
-    /// It has failed, was cancelled, or was checked out.
+    /// The booking has failed, was cancelled, or was checked out.
     #[error("booking is over")]
     IsOver,
 }
 
-impl From<Rejection> for Failure {
+impl From<Rejection> for ServiceError {
     fn from(rejection: Rejection) -> Self {
         let slug = match rejection {
-            Rejection::Unknown => "not-found",
+            Rejection::NotFound => "not-found",
             Rejection::KeyReused => "idempotency-key-reused",
             Rejection::IsPending | Rejection::IsComplete | Rejection::IsOver => "conflict",
         };

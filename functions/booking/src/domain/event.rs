@@ -1,51 +1,51 @@
-//! What has happened to a booking. Stored for ever: names and fields never change.
+//! The events of a booking. They are stored permanently, so names and fields never change.
 
 use contracts::booking::{FailureReason, Payment};
 use contracts::id::{CustomerId, SlotId};
-use event_sourcing::stored::Stored;
+use event_sourcing::upcast::Upcast;
 use serde::{Deserialize, Serialize};
 
-/// A fact in a booking's stream. Each names the slot, so that it can be published without the ones before it.
+/// An event of a booking's stream. Each contains the slot, so that it can be published without the events before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data", rename_all_fields = "camelCase")]
 pub enum BookingEvent {
-    /// A customer wants a slot.
+    /// A customer created the booking.
     BookingCreated {
-        /// By whom.
+        /// The customer who books.
         customer: CustomerId,
-        /// What is wanted.
+        /// The slot to book.
         slot_id: SlotId,
-        /// How it is paid.
+        /// How the booking is paid.
         payment: Payment,
     },
-    /// The slot is the booking's.
+    /// The booking has its slot.
     BookingReserved {
-        /// Its slot.
+        /// The reserved slot.
         slot_id: SlotId,
     },
-    /// Slot and money are there.
+    /// The booking has its slot, and is paid.
     BookingCompleted {
-        /// Its slot.
+        /// The reserved slot.
         slot_id: SlotId,
     },
-    /// It did not come about.
+    /// The booking failed.
     BookingFailed {
-        /// What was wanted.
+        /// The slot that it was for.
         slot_id: SlotId,
-        /// Why.
+        /// Why it failed.
         reason: FailureReason,
     },
-    /// The customer gave it up.
+    /// The customer cancelled the booking.
     BookingCancelled {
-        /// What was booked.
+        /// The slot that it was for.
         slot_id: SlotId,
     },
-    /// The customer has left.
+    /// The customer left the slot.
     BookingCheckedOut {
-        /// The slot that is free again.
+        /// The slot that is released.
         slot_id: SlotId,
     },
 }
 
-// The vocabulary is in its first version; `contracts/samples` keeps what was ever written in each.
-impl Stored for BookingEvent {}
+// Schema version 1; `contracts/samples` contains an event of every version that was ever stored.
+impl Upcast for BookingEvent {}

@@ -1,41 +1,41 @@
-//! What the rules need to remember, and how each event changes it.
+//! The state that the rules need, and how each event changes it.
 
 use contracts::booking::{BookingStatus, FailureReason, Payment};
 use contracts::id::{CustomerId, SlotId};
 
 use super::BookingEvent;
 
-/// A booking as its events have left it.
+/// A booking, folded from its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Booking {
-    /// Nobody has made it.
+    /// The booking was never created.
     #[default]
     Absent,
-    /// Made, and nothing is settled yet.
+    /// Created, neither completed nor failed yet.
     Pending(Details),
-    /// Slot and money are there.
+    /// It has its slot, and is paid.
     Completed(Details),
-    /// It did not come about.
+    /// It failed, for this reason.
     Failed(Details, FailureReason),
-    /// Given up by the customer.
+    /// The customer cancelled it.
     Cancelled(Details),
-    /// The customer has left.
+    /// The customer left the slot.
     CheckedOut(Details),
 }
 
-/// What a booking is about; it never changes.
+/// The details of a booking, which never change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Details {
-    /// Who books.
+    /// The customer who books.
     pub customer: CustomerId,
-    /// What.
+    /// The booked slot.
     pub slot_id: SlotId,
-    /// How it is paid.
+    /// How the booking is paid.
     pub payment: Payment,
 }
 
 impl Booking {
-    /// What it is about, and its state; nothing for a booking that was never made.
+    /// The details and the status of the booking; nothing if it was never created.
     #[must_use]
     pub fn known(&self) -> Option<(&Details, BookingStatus)> {
         match self {
@@ -48,7 +48,7 @@ impl Booking {
         }
     }
 
-    /// Why it failed, if it has.
+    /// Why the booking failed, if it did.
     #[must_use]
     pub fn reason(&self) -> Option<FailureReason> {
         match self {
@@ -73,7 +73,7 @@ impl Booking {
     }
 }
 
-/// Applies one event. It checks nothing: the event has happened.
+/// Applies one event. It checks no rule, because the event has occurred.
 pub(super) fn evolve(booking: Booking, event: &BookingEvent) -> Booking {
     if let BookingEvent::BookingCreated { customer, slot_id, payment } = event {
         return Booking::Pending(Details {
@@ -82,7 +82,7 @@ pub(super) fn evolve(booking: Booking, event: &BookingEvent) -> Booking {
             payment: payment.clone(),
         });
     }
-    // A stream that does not begin with its creation is read as if it had no beginning.
+    // A stream that does not begin with `BookingCreated` counts as absent.
     let Some(details) = booking.into_details() else { return Booking::Absent };
     match event {
         BookingEvent::BookingCreated { .. } | BookingEvent::BookingReserved { .. } => {

@@ -156,15 +156,15 @@ fn only_a_completed_booking_is_checked_out() {
 #[test]
 fn anothers_booking_does_not_exist() {
     for given in [vec![created(card())], vec![created(card()), RESERVED, COMPLETED]] {
-        check(&given, &BookingCommand::Cancel { customer: bob() }, Err(Rejection::Unknown));
-        check(&given, &BookingCommand::CheckOut { customer: bob() }, Err(Rejection::Unknown));
+        check(&given, &BookingCommand::Cancel { customer: bob() }, Err(Rejection::NotFound));
+        check(&given, &BookingCommand::CheckOut { customer: bob() }, Err(Rejection::NotFound));
     }
 }
 
 #[test]
 fn nothing_can_be_asked_of_a_booking_that_was_never_made() {
     for when in [COMPLETE, FAIL, cancel(), check_out()] {
-        check(&[], &when, Err(Rejection::Unknown));
+        check(&[], &when, Err(Rejection::NotFound));
     }
 }
 

@@ -1,47 +1,53 @@
-//! `booking-command`: carries out one command, for a front end or as a step of the saga.
+//! `booking-command`: executes one command for a BFF or the saga, and serves strongly consistent queries.
 
 use contracts::booking::{
-    Accepted, BookingStatus, Command, History, HistoryEvent, PaymentMode, Standing,
+    Accepted, BookingAtVersion, BookingStatus, Command, CommandPayload, ConsistentQuery, History,
+    HistoryEvent, PaymentMode,
 };
 use contracts::id::BookingId;
 use contracts::message::Request;
 use event_sourcing::execute::{ExecuteError, Metadata, execute};
-use event_sourcing::state::{Reached, at_time, at_version};
+use event_sourcing::state::{StateAtVersion, at_time, at_version};
 use event_sourcing::store::{EventStore, StoreError};
 use jiff::Timestamp;
-use saga::Failure;
 use serde::Serialize;
+use service_error::ServiceError;
 use uuid::Uuid;
 
 use crate::contract;
 use crate::domain::{Booking, BookingCommand, BookingEvent, Rejection};
-use crate::view::status_name;
 
-/// What a command is answered with.
+/// The result of a command or a consistent query.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
-    /// Where the booking stands now.
+pub enum CommandResponse {
+    /// The booking after the command.
     Accepted(Accepted),
-    /// What has happened to it.
+    /// All events of the booking.
     History(History),
-    /// Where it stood.
-    Standing(Standing),
+    /// The booking at an earlier version or time.
+    BookingAtVersion(BookingAtVersion),
 }
 
-/// Answers one command.
+/// Executes one command, or reads the event stream.
 ///
 /// # Errors
 ///
-/// `Rejected` if a rule says no, and nothing was stored; otherwise it is unknown whether anything was.
+/// `Rejected` if a rule rejects the command; nothing was stored then. After any other error the outcome is unknown.
 pub async fn handle(
     store: &impl EventStore<BookingEvent>,
-    request: Request<Command>,
+    request: Request<CommandPayload>,
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
-) -> Result<Answer, Failure> {
-    function::follow(request.traceparent.as_deref());
-    let (booking_id, command) = match request.ask {
+) -> Result<CommandResponse, ServiceError> {
+    function::log_trace_context(request.traceparent.as_deref());
+    let command = match request.ask {
+        CommandPayload::Command(command) => command,
+        CommandPayload::Query(ConsistentQuery::ReadHistory { booking_id, version, at }) => {
+            return read_history(store, booking_id, version, at).await;
+        }
+    };
+    let (booking_id, command) = match command {
         Command::CreateBooking { booking_id, customer, slot_id, payment } => {
             (booking_id, BookingCommand::Create { customer, slot_id, payment })
         }
@@ -57,9 +63,6 @@ pub async fn handle(
         Command::FailBooking { booking_id, reason } => {
             (booking_id, BookingCommand::Fail { reason })
         }
-        Command::ReadHistory { booking_id, version, at } => {
-            return read_history(store, booking_id, version, at).await;
-        }
     };
     let metadata = Metadata {
         command_id: command_id(booking_id, &command, &new_id),
@@ -67,20 +70,22 @@ pub async fn handle(
         correlation_id: booking_id.0,
         causation_id: request.cause.unwrap_or(booking_id.0),
     };
-    carry_out(store, booking_id, &command, &metadata, new_id).await.map(Answer::Accepted)
+    execute_command(store, booking_id, &command, &metadata, new_id)
+        .await
+        .map(CommandResponse::Accepted)
 }
 
-/// Carries out one command of the domain; also for what an event leads to.
-pub(super) async fn carry_out(
+/// Executes one command of the domain, from a request or from an event.
+pub(super) async fn execute_command(
     store: &impl EventStore<BookingEvent>,
     booking_id: BookingId,
     command: &BookingCommand,
     metadata: &Metadata,
     new_id: impl Fn() -> Uuid,
-) -> Result<Accepted, Failure> {
+) -> Result<Accepted, ServiceError> {
     let stream = booking_id.to_string();
     let executed = execute::<Booking>(store, &stream, command, metadata, new_id).await;
-    let Reached { state, version } = executed.map_err(|error| match error {
+    let StateAtVersion { state, version } = executed.map_err(|error| match error {
         ExecuteError::Rejected(rejection) => {
             let (command, causation_id) = (command.name(), metadata.causation_id);
             tracing::info!(%booking_id, %causation_id, command, reason = %rejection, "rejected");
@@ -89,19 +94,18 @@ pub(super) async fn carry_out(
         ExecuteError::Store(error) => failure(error),
     })?;
     let status = state.known().map_or(BookingStatus::Pending, |(_, status)| status);
-    let (command, causation_id, outcome) =
-        (command.name(), metadata.causation_id, status_name(status));
+    let (command, causation_id, outcome) = (command.name(), metadata.causation_id, status.name());
     tracing::info!(%booking_id, %causation_id, command, outcome, version, "done");
     Ok(Accepted { booking_id, status, version })
 }
 
-/// A repeated wish must get the first answer, so its id follows from what it says; whatever else is asked of a booking
-/// is safe to repeat by its rules.
+/// A repeated creation must return its original result, so its id is derived from its content. The other commands are
+/// idempotent by their rules.
 fn command_id(booking_id: BookingId, command: &BookingCommand, new_id: impl Fn() -> Uuid) -> Uuid {
     match command {
         BookingCommand::Create { customer, slot_id, payment } => {
-            let wish = format!("{customer:?} {slot_id:?} {payment:?}");
-            Uuid::new_v5(&booking_id.0, wish.as_bytes())
+            let content = format!("{customer:?} {slot_id:?} {payment:?}");
+            Uuid::new_v5(&booking_id.0, content.as_bytes())
         }
         BookingCommand::Complete { .. }
         | BookingCommand::Fail { .. }
@@ -115,37 +119,37 @@ async fn read_history(
     booking_id: BookingId,
     version: Option<u64>,
     at: Option<Timestamp>,
-) -> Result<Answer, Failure> {
+) -> Result<CommandResponse, ServiceError> {
     let stream = booking_id.to_string();
-    let stood = match (version, at) {
-        (None, None) => return history(store, booking_id).await.map(Answer::History),
+    let reached = match (version, at) {
+        (None, None) => return history(store, booking_id).await.map(CommandResponse::History),
         (Some(version), None) => at_version::<Booking>(store, &stream, version).await,
         (None, Some(time)) => at_time::<Booking>(store, &stream, time).await.map(Some),
         (Some(_), Some(_)) => {
-            return Err(Failure::rejected("validation", "version and at exclude each other"));
+            return Err(ServiceError::rejected("validation", "version and at exclude each other"));
         }
     };
-    let stood = stood.map_err(failure)?;
-    stood
-        .and_then(|stood| standing(booking_id, &stood))
-        .map(Answer::Standing)
-        .ok_or_else(|| Failure::rejected("not-found", "the booking had no such version then"))
+    let reached = reached.map_err(failure)?;
+    reached
+        .and_then(|reached| booking_at_version(booking_id, &reached))
+        .map(CommandResponse::BookingAtVersion)
+        .ok_or_else(|| ServiceError::rejected("not-found", "the booking had no such version"))
 }
 
 async fn history(
     store: &impl EventStore<BookingEvent>,
     booking_id: BookingId,
-) -> Result<History, Failure> {
+) -> Result<History, ServiceError> {
     let commits = store.load(&booking_id.to_string(), 0).await.map_err(failure)?;
     if commits.is_empty() {
-        return Err(Rejection::Unknown.into());
+        return Err(Rejection::NotFound.into());
     }
     let mut events = Vec::new();
     for commit in &commits {
         for (version, recorded) in commit.versioned() {
-            // As it was published: payment tokens stay where they are.
+            // In the published form, which contains no payment token.
             let mut event = serde_json::to_value(contract::event(booking_id, &recorded.event))
-                .map_err(Failure::broken)?;
+                .map_err(ServiceError::permanent)?;
             events.push(HistoryEvent {
                 id: recorded.id,
                 version,
@@ -160,26 +164,29 @@ async fn history(
     Ok(History { events })
 }
 
-/// Nothing before it was made.
-fn standing(booking_id: BookingId, stood: &Reached<Booking>) -> Option<Standing> {
-    let (details, status) = stood.state.known()?;
-    Some(Standing {
+/// The booking as it was; nothing before it was created.
+fn booking_at_version(
+    booking_id: BookingId,
+    reached: &StateAtVersion<Booking>,
+) -> Option<BookingAtVersion> {
+    let (details, status) = reached.state.known()?;
+    Some(BookingAtVersion {
         booking_id,
         status,
-        version: stood.version,
+        version: reached.version,
         slot_id: details.slot_id,
         mode: details.payment.mode(),
-        reason: stood.state.reason(),
+        reason: reached.state.reason(),
     })
 }
 
-/// What a store's failure means for the caller.
-pub(super) fn failure(error: StoreError) -> Failure {
+/// What an error of the store means for the caller.
+pub(super) fn failure(error: StoreError) -> ServiceError {
     match error {
-        StoreError::Conflict => Failure::transient("the booking is being changed", error),
+        StoreError::Conflict => ServiceError::transient("the booking is being changed", error),
         StoreError::TransactionConflict(_)
         | StoreError::Throttled(_)
-        | StoreError::Unavailable(_) => Failure::transient("bookings can't be reached", error),
-        StoreError::Corrupt(_) => Failure::broken(error),
+        | StoreError::Unavailable(_) => ServiceError::transient("bookings can't be reached", error),
+        StoreError::Corrupt(_) => ServiceError::permanent(error),
     }
 }

@@ -1,90 +1,82 @@
 //! `booking-project`: stream → view.
 
-use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use contracts::id::BookingId;
-use cqrs::follow::ProjectError;
 use cqrs::generation::Generations;
-use cqrs::lag::Gauge;
-use cqrs::projector;
+use cqrs::lag::ReportThrottle;
+use cqrs::projector::{self, ProjectError, Projected, RowUpdate};
 use cqrs::view::View;
 use event_sourcing::item::CommitItem;
 use event_sourcing::store::{Commit, EventStore, StoreError};
 use jiff::Timestamp;
-use outbox::dead_letters::DeadLetters;
-use outbox::publish::Poison;
-use outbox::redrive::{Answer, Occasion, follow_or_redrive};
+use outbox::dead_letters::{DeadLetters, dead_letter_record};
+use outbox::stream::{Poison, batch_response};
 
 use crate::domain::BookingEvent;
 use crate::view::{BookingRow, apply, fold};
 
-/// Applies a batch of the stream, or records that were put aside, to every generation of the view.
+/// Applies records, from the stream or redriven, to every retained generation of the view.
 pub async fn handle<G: Generations<BookingRow>>(
     store: &impl EventStore<BookingEvent>,
     views: &G,
     dead_letters: &impl DeadLetters,
-    gauge: &Gauge,
+    throttle: &ReportThrottle,
     clock: impl Fn() -> Timestamp,
-    occasion: Occasion,
-) -> Answer {
-    let handle = async |batch| batched(store, views, dead_letters, gauge, &clock, batch).await;
-    follow_or_redrive(occasion, dead_letters, handle).await
-}
-
-async fn batched<G: Generations<BookingRow>>(
-    store: &impl EventStore<BookingEvent>,
-    views: &G,
-    dead_letters: &impl DeadLetters,
-    gauge: &Gauge,
-    clock: impl Fn() -> Timestamp,
-    batch: Event,
+    records: Vec<EventRecord>,
 ) -> DynamoDbEventResponse {
-    let apply = async |view: &G::View, record: &EventRecord| project(store, view, record).await;
-    let projected = projector::project(views, gauge, &clock, batch, apply, dead_letters).await;
-    if let Some(measured) = projected.measured {
-        function::metrics::projection(
-            "bookings",
-            measured.lag_seconds,
-            measured.iterator_age_ms,
-            clock(),
-        );
+    let row_of = async |view: &G::View, record: &EventRecord| row_of(store, view, record).await;
+    let dead_letter = async |record: &EventRecord, cause: &ProjectError| {
+        dead_letter_record(dead_letters, record, cause).await
+    };
+    let Projected { failed, measured } =
+        projector::project(views, throttle, &clock, &records, row_of, dead_letter).await;
+    if let Some(it) = measured {
+        function::metrics::projection("bookings", it.lag_seconds, it.iterator_age_ms, clock());
     }
-    projected.response
+    batch_response(failed.and_then(|index| records.get(index)))
 }
 
-async fn project(
+/// The row that a record leads to: the view's row with the record's commit applied.
+///
+/// If an earlier commit has not arrived yet, the row is folded from the whole stream in the event store instead.
+async fn row_of(
     store: &impl EventStore<BookingEvent>,
     view: &impl View<BookingRow>,
     record: &EventRecord,
-) -> Result<(), ProjectError> {
-    let Some((booking_id, commit)) = committed(record)? else { return Ok(()) };
+) -> Result<Option<RowUpdate<BookingRow>>, ProjectError> {
+    let Some((booking_id, commit)) = committed(record).map_err(ProjectError::poison)? else {
+        return Ok(None);
+    };
     let id = booking_id.to_string();
     let known = if commit.version == 1 { None } else { view.get(&id).await? };
     let version = known.as_ref().map_or(0, |known| known.version);
     if version >= commit.last_version() {
-        return Ok(());
+        return Ok(None);
     }
     let projected = if version + 1 == commit.version {
         let row = apply(known.map(|known| known.row), booking_id, &commit);
         row.map(|row| (commit.last_version(), row))
     } else {
-        // A commit before this one has not come by yet: streams keep order per item only.
-        tracing::info!(%booking_id, version, found = commit.version, "gap healed from the source");
-        let commits = store.load(&id, 0).await.map_err(unavailable)?;
+        // The records of one booking are several items, and a stream keeps order per item only.
+        tracing::info!(%booking_id, version, found = commit.version, "gap backfilled from the source");
+        let commits = store.load(&id, 0).await.map_err(source_error)?;
         fold(booking_id, &commits)
     };
-    let (version, row) =
-        projected.ok_or_else(|| Poison("stream does not begin with its creation".to_owned()))?;
-    let advanced = view.advance(&id, version, &row).await?;
-    tracing::debug!(%booking_id, version, advanced, "projected");
-    Ok(())
+    let (version, row) = projected
+        .ok_or_else(|| ProjectError::poison("stream does not begin with BookingCreated"))?;
+    Ok(Some(RowUpdate { id, version, row }))
 }
 
-/// The commit that a record shows; nothing if the record is of none.
+/// The commit that a record shows; nothing if the record shows none.
+///
+/// # Errors
+///
+/// If the record is not an item of the event store.
 pub(super) fn committed(
     record: &EventRecord,
 ) -> Result<Option<(BookingId, Commit<BookingEvent>)>, Poison> {
-    // Commits are only ever added.
+    // Commits are append-only.
     if record.event_name != "INSERT" {
         return Ok(None);
     }
@@ -95,12 +87,12 @@ pub(super) fn committed(
     Ok(Some((booking_id, item.commit().map_err(|error| poison(&error))?)))
 }
 
-fn unavailable(error: StoreError) -> ProjectError {
+fn source_error(error: StoreError) -> ProjectError {
     match error {
         StoreError::Conflict
         | StoreError::TransactionConflict(_)
         | StoreError::Throttled(_)
         | StoreError::Unavailable(_) => ProjectError::Unavailable(Box::new(error)),
-        StoreError::Corrupt(cause) => ProjectError::Poison(Poison(cause.to_string())),
+        StoreError::Corrupt(_) => ProjectError::poison(error),
     }
 }

@@ -1,79 +1,80 @@
-//! `booking-query`: reads the view, and nothing else.
+//! `booking-query`: answers queries from the view, and from nothing else.
 
 use std::time::Duration;
 
-use contracts::booking::{Booking, Query};
+use contracts::booking::{Booking, BookingStatus, Query};
 use contracts::message::{Page, PageRequest, Request};
 use contracts::projection::{Overview, Projection};
 use cqrs::cursor::Cursors;
-use cqrs::generation::Controls;
+use cqrs::generation::ProjectionStateStore;
 use cqrs::page::{self, Listing};
 use cqrs::rebuild;
 use cqrs::view::{Order, Reader};
-use cqrs::wait::{self, Patience};
+use cqrs::wait::{self, WaitPolicy};
 use jiff::Timestamp;
-use saga::Failure;
 use serde::Serialize;
+use service_error::ServiceError;
 
 use crate::contract;
-use crate::view::{ALL, BY_CUSTOMER, BY_STATUS, BookingRow, status_name};
+use crate::view::{BY_CUSTOMER, BY_STATUS, BookingRow};
 
-/// How long a reader waits for the version that they have asked for.
+/// How long a query waits until the view has reached the requested version.
 const WAIT_FOR_VERSION: Duration = Duration::from_secs(2);
-/// How long a booking may be missing from the view after it was accepted, before it counts as unknown.
+/// How long a query waits for a missing row. A booking appears in the view a moment after its command was accepted.
 const WAIT_FOR_ROW: Duration = Duration::from_secs(1);
 
-/// An overview need not know how many there are beyond this, and counting reads what it counts.
-const COUNT_MAX: usize = 1_000;
+/// The limit of an overview's counts, because counting reads every counted row.
+const MAX_COUNT: usize = 1_000;
 
-/// What a query is answered with.
+/// The result of a query.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum QueryResponse {
     /// One booking.
     Booking(Box<Booking>),
-    /// Some of them.
+    /// A page of bookings.
     Page(Page<Booking>),
-    /// How the view fares.
+    /// The state of the view.
     Projection(Box<Projection>),
-    /// What it holds.
+    /// The number of bookings by state.
     Overview(Box<Overview>),
 }
 
-/// Answers one query.
+/// Runs one query.
 ///
 /// # Errors
 ///
-/// `Rejected` if there is no such booking or cursor, `Transient` if the view is behind what was asked for.
+/// `Rejected` if the booking does not exist or the cursor is invalid; `Transient` if the view has not reached the
+/// requested version within 2 seconds, or can't be read.
 pub async fn handle(
     view: &impl Reader<BookingRow>,
-    controls: &impl Controls,
+    states: &impl ProjectionStateStore,
     cursors: &Cursors,
     request: Request<Query>,
     now: Timestamp,
-) -> Result<Answer, Failure> {
-    function::follow(request.traceparent.as_deref());
+) -> Result<QueryResponse, ServiceError> {
+    function::log_trace_context(request.traceparent.as_deref());
     match request.ask {
         Query::Booking { booking_id, customer, min_version } => {
-            let patience = Patience {
+            let policy = WaitPolicy {
                 min_version: min_version.unwrap_or(1),
-                at_most: if min_version.is_some() { WAIT_FOR_VERSION } else { WAIT_FOR_ROW },
+                timeout: if min_version.is_some() { WAIT_FOR_VERSION } else { WAIT_FOR_ROW },
             };
-            let found = wait::get(view, &booking_id.to_string(), patience).await?;
+            let found = wait::get(view, &booking_id.to_string(), policy).await?;
             let Some(found) = found else {
                 return Err(match min_version {
                     Some(_) => behind(),
-                    None => Failure::rejected("not-found", "booking does not exist"),
+                    None => ServiceError::rejected("not-found", "booking does not exist"),
                 });
             };
             let booking = found.row.0;
             if customer.is_some_and(|customer| customer != booking.customer) {
-                return Err(Failure::rejected("not-found", "booking does not exist"));
+                return Err(ServiceError::rejected("not-found", "booking does not exist"));
             }
-            if found.version < patience.min_version {
+            if found.version < policy.min_version {
                 return Err(behind());
             }
-            Ok(Answer::Booking(Box::new(booking)))
+            Ok(QueryResponse::Booking(Box::new(booking)))
         }
         Query::CustomerBookings { customer, page } => {
             let partitions = [customer.0.as_str()];
@@ -83,19 +84,22 @@ pub async fn handle(
             read_page(view, cursors, &list, listing, &page).await
         }
         Query::Bookings { status, page } => {
-            let (list, partitions) = match status {
-                Some(status) => {
-                    (format!("status {}", status_name(status)), vec![status_name(status)])
-                }
-                // Read together, so that no partition of the index holds every booking.
-                None => ("all".to_owned(), ALL.map(status_name).to_vec()),
+            let (list, names) = match status {
+                Some(status) => (format!("status {}", status.name()), vec![status.name()]),
+                // All partitions are merged, so that no single partition of the index holds every booking.
+                None => ("all".to_owned(), BookingStatus::ALL.map(BookingStatus::name).to_vec()),
             };
+            let partitions: Vec<&str> = names.iter().map(String::as_str).collect();
             let listing =
                 Bookings { index: BY_STATUS, attribute: "status", partitions: &partitions };
             read_page(view, cursors, &list, listing, &page).await
         }
-        Query::Projection {} => Ok(Answer::Projection(Box::new(projection(controls, now).await?))),
-        Query::Overview {} => Ok(Answer::Overview(Box::new(overview(view, controls, now).await?))),
+        Query::Projection {} => {
+            Ok(QueryResponse::Projection(Box::new(projection(states, now).await?)))
+        }
+        Query::Overview {} => {
+            Ok(QueryResponse::Overview(Box::new(overview(view, states, now).await?)))
+        }
     }
 }
 
@@ -111,12 +115,12 @@ async fn read_page(
     list: &str,
     bookings: Bookings<'_>,
     page: &PageRequest,
-) -> Result<Answer, Failure> {
+) -> Result<QueryResponse, ServiceError> {
     if !(1..=100).contains(&page.limit) {
-        return Err(Failure::rejected("validation", "limit must be from 1 to 100"));
+        return Err(ServiceError::rejected("validation", "limit must be from 1 to 100"));
     }
     let after = page.cursor.as_deref().map(|cursor| cursors.open(list, cursor)).transpose();
-    let after = after.map_err(|error| Failure::rejected("validation", error.to_string()))?;
+    let after = after.map_err(|error| ServiceError::rejected("validation", error.to_string()))?;
     let listing = Listing {
         index: bookings.index,
         attribute: bookings.attribute,
@@ -126,34 +130,38 @@ async fn read_page(
         limit: page.limit as usize,
     };
     let page = page::read(view, listing).await?;
-    Ok(Answer::Page(Page {
+    Ok(QueryResponse::Page(Page {
         items: page.rows.into_iter().map(|it| it.row.0).collect(),
         next_cursor: page.next.map(|position| cursors.seal(list, &position)),
     }))
 }
 
-fn behind() -> Failure {
-    Failure::transient("the view has not reached this version yet", "view is behind")
+fn behind() -> ServiceError {
+    ServiceError::transient("the view has not reached this version yet", "view is behind")
 }
 
-async fn projection(controls: &impl Controls, now: Timestamp) -> Result<Projection, Failure> {
-    Ok(contract::projection(rebuild::progress(controls, now).await?))
+async fn projection(
+    states: &impl ProjectionStateStore,
+    now: Timestamp,
+) -> Result<Projection, ServiceError> {
+    Ok(contract::projection(rebuild::progress(states, now).await?))
 }
 
 async fn overview(
     view: &impl Reader<BookingRow>,
-    controls: &impl Controls,
+    states: &impl ProjectionStateStore,
     now: Timestamp,
-) -> Result<Overview, Failure> {
+) -> Result<Overview, ServiceError> {
+    let names = BookingStatus::ALL.map(BookingStatus::name);
     let all = Listing {
         index: BY_STATUS,
         attribute: "status",
-        partitions: &ALL.map(status_name),
+        partitions: &names.each_ref().map(String::as_str),
         order: Order::Ascending,
         after: None,
-        limit: COUNT_MAX,
+        limit: MAX_COUNT,
     };
     let counts = page::counts(view, all).await?;
-    let projection = projection(controls, now).await?;
-    Ok(Overview { counts, counted_up_to: COUNT_MAX as u64, projection })
+    let projection = projection(states, now).await?;
+    Ok(Overview { counts, counted_up_to: MAX_COUNT as u64, projection })
 }

@@ -1,89 +1,52 @@
 //! `booking-react`: queue → command.
 //!
-//! | event             | leads to                                     | twice, late or early                          |
+//! | event             | effect                                       | duplicate, late or early delivery             |
 //! | ----------------- | -------------------------------------------- | --------------------------------------------- |
-//! | `BookingCreated`  | an instant booking's saga, named by its id   | the name is taken: nothing                    |
-//! | `SlotReserved`    | an invoice booking is completed              | the rules answer with no event, or refuse     |
-//! | `SlotUnavailable` | an invoice booking fails                     | a booking that is over stays as it is         |
-//! | `BillExpired`     | a booking that nobody has paid fails         | a booking that is over stays as it is         |
-
-use std::error::Error as StdError;
+//! | `BookingCreated`  | starts the saga of an instant booking        | the execution's name is taken: no effect      |
+//! | `SlotReserved`    | completes an invoice booking                 | no event, or a rejection                      |
+//! | `SlotUnavailable` | fails an invoice booking                     | a booking that has ended keeps its state      |
+//! | `BillExpired`     | fails a booking that was not paid            | a booking that has ended keeps its state      |
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use contracts::booking::{FailureReason, Payment, PaymentMode};
-use contracts::id::{BookingId, CustomerId, SlotId};
+use contracts::id::BookingId;
 use contracts::{billing, booking, parking};
 use event_sourcing::execute::Metadata;
 use event_sourcing::state::latest;
 use event_sourcing::store::EventStore;
 use jiff::Timestamp;
-use outbox::consume::{Delivery, Failed, Handled, consume};
+use outbox::consume::{ConsumeError, Delivery, Handled, consume};
 use outbox::dead_letters::DeadLetters;
-use saga::{Failure, FailureKind};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use service_error::{ErrorKind, ServiceError};
 use uuid::Uuid;
 
-use super::command::{carry_out, failure};
+use super::command::{execute_command, failure};
 use crate::domain::{Booking, BookingCommand, BookingEvent, Details};
-
-/// Starts sagas.
-///
-/// An implementation must
-/// - start at most one saga for a booking, and answer `Ok` to every further call.
-pub trait Sagas {
-    /// Starts the saga of an instant booking.
-    ///
-    /// # Errors
-    ///
-    /// If it may not have been started.
-    fn start(&self, input: &SagaInput) -> impl Future<Output = Result<(), SagasError>> + Send;
-}
-
-/// What the saga is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SagaInput {
-    /// The booking; also the name of the execution.
-    pub booking_id: BookingId,
-    /// What is booked.
-    pub slot_id: SlotId,
-    /// By whom.
-    pub customer: CustomerId,
-    /// What pays: a token that is good for one charge.
-    pub token: String,
-    /// What all its steps belong to: the booking.
-    pub correlation_id: BookingId,
-}
-
-/// The workflow service did not answer.
-#[derive(Debug, thiserror::Error)]
-#[error("saga may not have been started")]
-pub struct SagasError(#[source] pub Box<dyn StdError + Send + Sync>);
+use crate::ports::{SagaInput, SagaStarter};
 
 /// Handles a batch of the queue.
 pub async fn handle(
     store: &impl EventStore<BookingEvent>,
-    sagas: &impl Sagas,
+    sagas: &impl SagaStarter,
     dead_letters: &impl DeadLetters,
     batch: SqsEvent,
     now: impl Fn() -> Timestamp,
     new_id: impl Fn() -> Uuid,
 ) -> SqsBatchResponse {
     let react = async |delivery: Delivery| {
-        react(store, sagas, delivery, now(), &new_id).await.map_err(Failed::from)
+        react(store, sagas, delivery, now(), &new_id).await.map_err(ConsumeError::from)
     };
     consume(batch, dead_letters, react).await
 }
 
 async fn react(
     store: &impl EventStore<BookingEvent>,
-    sagas: &impl Sagas,
+    sagas: &impl SagaStarter,
     delivery: Delivery,
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
-) -> Result<Handled, Failure> {
-    let Some(reaction) = reaction(&delivery)? else {
+) -> Result<Handled, ServiceError> {
+    let Some(reaction) = reaction(&delivery).map_err(ServiceError::permanent)? else {
         function::metrics::ignored("booking-react", now);
         return Ok(Handled::Ignored);
     };
@@ -102,10 +65,10 @@ async fn react(
         correlation_id: booking_id.0,
         causation_id: delivery.detail.id,
     };
-    match carry_out(store, booking_id, &command, &metadata, new_id).await {
+    match execute_command(store, booking_id, &command, &metadata, new_id).await {
         Ok(_) => Ok(Handled::Done),
-        // The rules have answered: what came late or twice changes nothing.
-        Err(refused) if refused.kind() == FailureKind::Rejected => Ok(Handled::Done),
+        // A rejection is final: a late or repeated event has no effect.
+        Err(refused) if refused.kind() == ErrorKind::Rejected => Ok(Handled::Done),
         Err(failed) => Err(failed),
     }
 }
@@ -115,13 +78,13 @@ enum Reaction {
     Command(BookingId, BookingCommand),
 }
 
-/// What an event leads to; nothing if it is none of ours, or of a kind that is not known here yet.
-fn reaction(delivery: &Delivery) -> Result<Option<Reaction>, Failure> {
-    let kind = delivery.detail.event.kind.as_str();
-    Ok(match (delivery.source.as_str(), kind) {
-        (booking::SOURCE, "BookingCreated") => on_booking(&read(delivery)?),
-        (parking::SOURCE, "SlotReserved" | "SlotUnavailable") => on_parking(&read(delivery)?),
-        (billing::SOURCE, "BillExpired") => on_billing(&read(delivery)?),
+/// The effect of an event; nothing for an event that does not concern booking, or of an unknown kind.
+fn reaction(delivery: &Delivery) -> Result<Option<Reaction>, serde_json::Error> {
+    let event = &delivery.detail.event;
+    Ok(match (delivery.source.as_str(), event.kind.as_str()) {
+        (booking::SOURCE, "BookingCreated") => on_booking(&event.decode()?),
+        (parking::SOURCE, "SlotReserved" | "SlotUnavailable") => on_parking(&event.decode()?),
+        (billing::SOURCE, "BillExpired") => on_billing(&event.decode()?),
         _ => None,
     })
 }
@@ -147,12 +110,12 @@ fn on_billing(event: &billing::Event) -> Option<Reaction> {
     Some(Reaction::Command(*booking_id, fail))
 }
 
-/// The token is not published, so it comes from the stream; what is over by now needs no saga. Says what came of it.
+/// Starts the saga of a pending booking. The payment token is not published, so it is read from the stream.
 async fn start_saga(
     store: &impl EventStore<BookingEvent>,
-    sagas: &impl Sagas,
+    sagas: &impl SagaStarter,
     booking_id: BookingId,
-) -> Result<&'static str, Failure> {
+) -> Result<&'static str, ServiceError> {
     let booking = latest::<Booking>(store, &booking_id.to_string()).await.map_err(failure)?;
     let Booking::Pending(details) = booking.state else { return Ok("over") };
     let Payment::Instant { token } = details.payment else { return Ok("invoice") };
@@ -160,11 +123,6 @@ async fn start_saga(
     let input = SagaInput { booking_id, slot_id, customer, token, correlation_id: booking_id };
     match sagas.start(&input).await {
         Ok(()) => Ok("started"),
-        Err(error) => Err(Failure::transient("no saga was started", error)),
+        Err(error) => Err(ServiceError::transient("no saga was started", error)),
     }
-}
-
-fn read<E: DeserializeOwned>(delivery: &Delivery) -> Result<E, Failure> {
-    let event = serde_json::to_value(&delivery.detail.event).map_err(Failure::broken)?;
-    serde_json::from_value(event).map_err(Failure::broken)
 }

@@ -45,7 +45,7 @@ impl From<AuthorizeError> for Diagnostic {
         let error_type = match error {
             AuthorizeError::Unauthorized => "Rejected",
             AuthorizeError::Keys(_) => "Transient",
-            AuthorizeError::Question(_) => "Broken",
+            AuthorizeError::Question(_) => "Permanent",
         };
         // The gateway answers 401 if the message is this one word, 500 whatever else it is.
         Self { error_type: error_type.to_owned(), error_message: error.to_string() }

@@ -8,7 +8,7 @@ use contracts::billing::{Bill, Command};
 use contracts::booking::{BookingStatus, PaymentMode};
 use contracts::id::{BillReference, CustomerId, PaymentId};
 use contracts::message::Request;
-use saga::Failure;
+use service_error::ServiceError;
 
 use super::Errand;
 use super::bookings::find;
@@ -46,7 +46,7 @@ async fn send(
     errand: &Errand<'_, impl Invoke>,
     reference: BillReference,
     payment: &Request<Command>,
-) -> Result<Bill, Failure> {
+) -> Result<Bill, ServiceError> {
     let deadline = Deadline::after(PAYMENT_LIMIT);
     let at = &errand.at.billing_command;
     let mut wait = None;
@@ -73,7 +73,7 @@ async fn send(
 async fn is_awaited(
     errand: &Errand<'_, impl Invoke>,
     reference: BillReference,
-) -> Result<bool, Failure> {
+) -> Result<bool, ServiceError> {
     match find(errand, reference.booking_id, None).await {
         Ok(booking) => Ok(booking.slot_id == reference.slot_id
             && booking.mode == PaymentMode::Invoice

@@ -6,11 +6,11 @@ use bff::compose::Composition;
 use bff::invoke::{Invoke, ask, is_not_found, or_none};
 use bff::{Answer, Problem, ProblemKind};
 use contracts::billing::{Bill, Query as BillingQuery};
-use contracts::booking::{Accepted, Booking, Command, History, Payment, Query};
+use contracts::booking::{Accepted, Booking, Command, ConsistentQuery, History, Payment, Query};
 use contracts::id::{BillReference, BookingId, CustomerId, SlotId};
 use contracts::message::{Page, Request};
-use contracts::parking::{Command as ParkingCommand, Query as ParkingQuery, Slot};
-use saga::Failure;
+use contracts::parking::{ConsistentQuery as SlotQuery, Query as ParkingQuery, Slot};
+use service_error::ServiceError;
 
 use super::{Errand, page_request};
 use crate::shape::{BookingShown, NewBooking, is_token, page};
@@ -52,7 +52,7 @@ async fn is_unknown(errand: &Errand<'_, impl Invoke>, slot_id: SlotId) -> bool {
     if !shown.is_err_and(|failure| is_not_found(&failure)) {
         return false;
     }
-    let question = Request::from(ParkingCommand::ReadSlot { slot_id });
+    let question = Request::from(SlotQuery::ReadSlot { slot_id });
     let deadline = errand.deadline.within(SLOT_LIMIT);
     let found = ask::<_, Slot>(services, &at.parking_command, &question, deadline).await;
     found.is_err_and(|failure| is_not_found(&failure))
@@ -60,7 +60,8 @@ async fn is_unknown(errand: &Errand<'_, impl Invoke>, slot_id: SlotId) -> bool {
 
 /// Why a slot that is not there is not booked: a key that has booked another one is told so.
 async fn refused(errand: &Errand<'_, impl Invoke>, booking_id: BookingId) -> Problem {
-    let question = Request::from(Command::ReadHistory { booking_id, version: None, at: None });
+    let question =
+        Request::from(ConsistentQuery::ReadHistory { booking_id, version: None, at: None });
     let at = &errand.at.booking_command;
     match ask::<_, History>(errand.services, at, &question, errand.deadline).await {
         Ok(_) => Problem::new(
@@ -103,7 +104,7 @@ pub(super) async fn find(
     errand: &Errand<'_, impl Invoke>,
     booking_id: BookingId,
     min_version: Option<u64>,
-) -> Result<Booking, Failure> {
+) -> Result<Booking, ServiceError> {
     let customer = Some(CustomerId(errand.caller.subject.clone()));
     let question = Request::from(Query::Booking { booking_id, customer, min_version });
     ask(errand.services, &errand.at.booking_query, &question, errand.deadline).await
@@ -113,7 +114,7 @@ pub(super) async fn find(
 async fn bill_of(
     errand: &Errand<'_, impl Invoke>,
     booking: &Booking,
-) -> Result<Option<Bill>, Failure> {
+) -> Result<Option<Bill>, ServiceError> {
     let reference = BillReference { slot_id: booking.slot_id, booking_id: booking.booking_id };
     let question = Request::from(BillingQuery::Bill { reference });
     let deadline = errand.deadline;
@@ -141,7 +142,10 @@ fn mine(errand: &Errand<'_, impl Invoke>) -> Result<(BookingId, CustomerId), Pro
     Ok((booking_id, CustomerId(errand.caller.subject.clone())))
 }
 
-async fn command(errand: &Errand<'_, impl Invoke>, command: Command) -> Result<Accepted, Failure> {
+async fn command(
+    errand: &Errand<'_, impl Invoke>,
+    command: Command,
+) -> Result<Accepted, ServiceError> {
     let cause = Some(errand.request.correlation_id());
     let at = &errand.at.booking_command;
     ask(errand.services, at, &Request { cause, ..command.into() }, errand.deadline).await

@@ -8,7 +8,7 @@ use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::{ExecutionStatus as Told, HistoryEvent as ToldEvent, HistoryEventType};
 use jiff::Timestamp;
-use saga::Failure;
+use service_error::ServiceError;
 
 use crate::workflow::{self, Execution, ExecutionStatus, Happening, HistoryEvent, Workflow};
 
@@ -55,7 +55,7 @@ impl Workflow for StepFunctions {
         &self,
         machine: workflow::Machine,
         name: &str,
-    ) -> Result<Option<Execution>, Failure> {
+    ) -> Result<Option<Execution>, ServiceError> {
         let machine = match machine {
             workflow::Machine::Saga => &self.saga,
             workflow::Machine::Undo => &self.undo,
@@ -81,12 +81,12 @@ fn is_unknown(error: &SdkError<DescribeExecutionError>) -> bool {
     error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist)
 }
 
-fn unavailable<E>(error: SdkError<E>) -> Failure
+fn unavailable<E>(error: SdkError<E>) -> ServiceError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     let told = DisplayErrorContext(&error).to_string();
-    Failure::transient("the saga's history can't be reached", told)
+    ServiceError::transient("the saga's history can't be reached", told)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the SDK's enum is not exhaustive")]

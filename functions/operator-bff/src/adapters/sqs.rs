@@ -13,7 +13,7 @@ use aws_sdk_sqs::types::{
 use jiff::Timestamp;
 use outbox::consume::REDRIVES;
 use outbox::sqs::REASON;
-use saga::Failure;
+use service_error::ServiceError;
 
 use crate::queues::{Depth, FoundLetter, Queues, Watched};
 
@@ -41,7 +41,7 @@ impl Sqs {
         Self { client }
     }
 
-    async fn receive(&self, url: &str, hidden: i32) -> Result<Vec<Message>, Failure> {
+    async fn receive(&self, url: &str, hidden: i32) -> Result<Vec<Message>, ServiceError> {
         let received = self
             .client
             .receive_message()
@@ -74,7 +74,7 @@ impl Sqs {
 
     /// Moves up to this many messages, and counts on each that it was redriven: SQS itself moves them as they are. A message
     /// leaves only when it has arrived.
-    async fn move_counted(&self, queue: &Watched, count: usize) -> Result<(), Failure> {
+    async fn move_counted(&self, queue: &Watched, count: usize) -> Result<(), ServiceError> {
         let mut moved = 0;
         // What comes back meanwhile is for another time.
         while moved < count {
@@ -99,7 +99,7 @@ impl Sqs {
             });
             let handles: Vec<_> = handles.collect();
             if handles.is_empty() {
-                return Err(Failure::transient(
+                return Err(ServiceError::transient(
                     "no dead-letter message could be moved",
                     "SendMessageBatch refuses",
                 ));
@@ -110,7 +110,7 @@ impl Sqs {
         Ok(())
     }
 
-    async fn delete(&self, url: &str, receipt_handles: &[&str]) -> Result<(), Failure> {
+    async fn delete(&self, url: &str, receipt_handles: &[&str]) -> Result<(), ServiceError> {
         let entries = receipt_handles.iter().enumerate().filter_map(|(number, handle)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(number.to_string())
@@ -122,14 +122,14 @@ impl Sqs {
         let deleted = deleted.set_entries(Some(entries.collect())).send().await;
         match deleted.map_err(unavailable)?.failed.first() {
             None => Ok(()),
-            Some(failed) => Err(Failure::transient(
+            Some(failed) => Err(ServiceError::transient(
                 "a dead-letter message could not be deleted",
                 failed.code.clone(),
             )),
         }
     }
 
-    async fn attributes(&self, url: &str) -> Result<(u64, String), Failure> {
+    async fn attributes(&self, url: &str) -> Result<(u64, String), ServiceError> {
         use QueueAttributeName::{
             ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible, QueueArn,
         };
@@ -146,7 +146,7 @@ impl Sqs {
 }
 
 impl Queues for Sqs {
-    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, Failure> {
+    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, ServiceError> {
         // To ask first is one call for the many queues that are empty; and to find that there are no more takes a second.
         let (count, _) = self.attributes(&queue.dead_letters_url).await?;
         let count = usize::try_from(count).unwrap_or(LETTERS_MAX).min(LETTERS_MAX);
@@ -166,7 +166,7 @@ impl Queues for Sqs {
         Ok(found.into_iter().map(letter).collect())
     }
 
-    async fn redrive(&self, queue: &Watched) -> Result<u64, Failure> {
+    async fn redrive(&self, queue: &Watched) -> Result<u64, ServiceError> {
         let (count, arn) = self.attributes(&queue.dead_letters_url).await?;
         let here = usize::try_from(count).unwrap_or(MOVED_MAX).min(MOVED_MAX);
         self.move_counted(queue, here).await?;
@@ -188,7 +188,7 @@ impl Queues for Sqs {
         &self,
         queue: &Watched,
         message_id: &str,
-    ) -> Result<Option<FoundLetter>, Failure> {
+    ) -> Result<Option<FoundLetter>, ServiceError> {
         let url = &queue.dead_letters_url;
         let (count, _) = self.attributes(url).await?;
         let count = usize::try_from(count).unwrap_or(MOVED_MAX).min(MOVED_MAX);
@@ -215,7 +215,7 @@ impl Queues for Sqs {
         found
     }
 
-    async fn depth(&self, queue: &Watched) -> Result<Depth, Failure> {
+    async fn depth(&self, queue: &Watched) -> Result<Depth, ServiceError> {
         let (waiting, dead) = tokio::try_join!(
             self.attributes(&queue.url),
             self.attributes(&queue.dead_letters_url)
@@ -223,7 +223,7 @@ impl Queues for Sqs {
         Ok(Depth { messages: waiting.0, dead_letters: dead.0 })
     }
 
-    async fn send(&self, queue: &Watched, message: String) -> Result<(), Failure> {
+    async fn send(&self, queue: &Watched, message: String) -> Result<(), ServiceError> {
         let sent = self.client.send_message().queue_url(&queue.url).message_body(message);
         sent.send().await.map(drop).map_err(unavailable)
     }
@@ -273,9 +273,9 @@ fn letter(message: Message) -> FoundLetter {
     }
 }
 
-fn unavailable<E>(error: SdkError<E>) -> Failure
+fn unavailable<E>(error: SdkError<E>) -> ServiceError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    Failure::transient("the queue can't be reached", DisplayErrorContext(&error).to_string())
+    ServiceError::transient("the queue can't be reached", DisplayErrorContext(&error).to_string())
 }

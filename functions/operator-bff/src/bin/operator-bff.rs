@@ -3,7 +3,7 @@
 use ::bff::{guarded::Guarded, lambda::Functions, pages::Fresh, pages::Front};
 use api_gateway::proxy::ProxyEvent;
 use circuit_breaker::{control::Control, dynamodb::DynamoStore};
-use function::breaker::Told;
+use function::breaker::BreakerTelemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use operator_bff::adapters::{sfn::StepFunctions, sqs::Sqs};
 use operator_bff::{config::Config, handlers::bff, pages::SITE};
@@ -14,8 +14,9 @@ async fn main() -> Result<(), Error> {
     let (config, aws) = (&Config::from_env()?, function::aws_config().await);
     let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), &config.breakers_table);
     let (functions, guarded) = (Functions::new(&aws), config.services.guarded());
-    let services = &Guarded::new(functions, guarded, &config.breaker, &store, &Told);
-    let (breakers, queues) = (Control::new(store, Told), &Sqs::new(aws_sdk_sqs::Client::new(&aws)));
+    let services = &Guarded::new(functions, guarded, &config.breaker, &store, &BreakerTelemetry);
+    let (breakers, queues) =
+        (Control::new(store, BreakerTelemetry), &Sqs::new(aws_sdk_sqs::Client::new(&aws)));
     let breakers = &breakers.with_settings(config.breaker.clone());
     let workflow = &StepFunctions::new(aws_sdk_sfn::Client::new(&aws), config.machines());
     let front = &Front::new(&SITE, bff::PROBLEMS, Config::entrance()?)?;

@@ -2,7 +2,7 @@
 
 use bff::invoke::{Invoke, ask};
 use bff::{Answer, Problem};
-use contracts::booking::{Booking, Command, History, Query, Standing};
+use contracts::booking::{Booking, BookingAtVersion, ConsistentQuery, History, Query};
 use contracts::id::BookingId;
 use contracts::message::{Page, Request};
 use jiff::Timestamp;
@@ -33,13 +33,14 @@ pub(super) async fn history(errand: &Errand<'_, impl Invoke>) -> Result<Answer, 
     if version.is_some() && at.is_some() {
         return Err(Problem::validation("version and at exclude each other"));
     }
-    let question = Request::from(Command::ReadHistory { booking_id, version, at });
+    let question = Request::from(ConsistentQuery::ReadHistory { booking_id, version, at });
     let function = &errand.at.booking_command;
     let shown = if version.is_none() && at.is_none() {
         let history: History = ask(errand.services, function, &question, errand.deadline).await?;
         HistoryShown::History(history)
     } else {
-        let standing: Standing = ask(errand.services, function, &question, errand.deadline).await?;
+        let standing: BookingAtVersion =
+            ask(errand.services, function, &question, errand.deadline).await?;
         HistoryShown::Standing(standing.into())
     };
     Ok(Answer::json(200, &shown))

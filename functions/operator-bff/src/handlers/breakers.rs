@@ -7,7 +7,7 @@ use circuit_breaker::call::Host;
 use circuit_breaker::control::{Control, Order, Status};
 use circuit_breaker::store::{Store, StoreError};
 use futures::future::try_join_all;
-use saga::Failure;
+use service_error::ServiceError;
 use tokio::time::timeout;
 
 use super::Errand;
@@ -44,14 +44,14 @@ pub(super) async fn all(
     errand: &Errand<'_, impl Invoke>,
     edge: &Control<impl Store + Sync, impl Host + Sync>,
     composition: &Composition,
-) -> Result<Vec<BreakerShown>, Failure> {
+) -> Result<Vec<BreakerShown>, ServiceError> {
     // Boxed: a call of AWS is some ten kilobytes of state, and a thread's stack holds few times nine of them.
     let looks = BREAKERS.map(|(name, owner)| {
         Box::pin(async move {
             let order = Order::Show { breaker: name.to_owned() };
             let status = Box::pin(carry_out(errand, edge, owner, &order));
             let status = composition.optional_within(name.to_owned(), QUEUE_LIMIT, status).await?;
-            Ok::<_, Failure>(status.into_value().map(|status| BreakerShown { owner, status }))
+            Ok::<_, ServiceError>(status.into_value().map(|status| BreakerShown { owner, status }))
         })
     });
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
@@ -105,7 +105,7 @@ async fn carry_out(
     edge: &Control<impl Store, impl Host>,
     owner: BreakerOwner,
     order: &Order,
-) -> Result<Status, Failure> {
+) -> Result<Status, ServiceError> {
     match owner {
         BreakerOwner::Billing => {
             ask(errand.services, &errand.at.billing_breaker, order, errand.deadline).await
@@ -113,12 +113,12 @@ async fn carry_out(
         BreakerOwner::Edge => {
             let carried_out = timeout(QUEUE_LIMIT, edge.carry_out(order)).await;
             carried_out.unwrap_or(Err(StoreError::Late)).map_err(|error| match error {
-                StoreError::Corrupt(_) => Failure::broken(error),
+                StoreError::Corrupt(_) => ServiceError::permanent(error),
                 StoreError::Throttled(_)
                 | StoreError::Unavailable(_)
                 | StoreError::Late
                 | StoreError::Contended => {
-                    Failure::transient("the breaker can't be reached", error)
+                    ServiceError::transient("the breaker can't be reached", error)
                 }
             })
         }

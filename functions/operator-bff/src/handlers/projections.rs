@@ -12,7 +12,7 @@ use contracts::message::Request;
 use contracts::projection::{Command, Overview, Projection};
 use contracts::{booking, parking};
 use futures::future::try_join_all;
-use saga::Failure;
+use service_error::ServiceError;
 
 use super::queues::QUEUE_LIMIT;
 use super::{Errand, breakers};
@@ -67,7 +67,7 @@ pub(super) async fn read(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
 pub(super) async fn fares(
     errand: &Errand<'_, impl Invoke>,
     named: Named,
-) -> Result<ProjectionShown, Failure> {
+) -> Result<ProjectionShown, ServiceError> {
     let (services, deadline) = (errand.services, errand.deadline);
     let projection = match named {
         Named::Bookings => {
@@ -94,7 +94,7 @@ pub(super) async fn rebuild(errand: &Errand<'_, impl Invoke>) -> Result<Answer, 
 pub(super) async fn begin(
     errand: &Errand<'_, impl Invoke>,
     named: Named,
-) -> Result<ProjectionShown, Failure> {
+) -> Result<ProjectionShown, ServiceError> {
     let function = named.rebuild(errand.at);
     let begun = Command::BeginRebuild {};
     let projection = ask(errand.services, function, &begun, errand.deadline).await?;
@@ -116,7 +116,7 @@ pub(super) async fn point_back(
     errand: &Errand<'_, impl Invoke>,
     named: Named,
     generation: u64,
-) -> Result<ProjectionShown, Failure> {
+) -> Result<ProjectionShown, ServiceError> {
     let command = Command::RollBack { generation };
     let projection =
         ask(errand.services, named.rebuild(errand.at), &command, errand.deadline).await?;
@@ -146,7 +146,7 @@ pub(super) async fn overview(
 pub(super) async fn held(
     errand: &Errand<'_, impl Invoke>,
     named: Named,
-) -> Result<Overview, Failure> {
+) -> Result<Overview, ServiceError> {
     let (services, at, deadline) = (errand.services, errand.at, errand.deadline);
     match named {
         Named::Bookings => {
@@ -164,7 +164,7 @@ pub(super) async fn held(
 pub(super) async fn depths(
     queues: &impl Queues,
     watched: &[Watched],
-) -> Result<Vec<QueueShown>, Failure> {
+) -> Result<Vec<QueueShown>, ServiceError> {
     let depths = watched
         .iter()
         .map(async |queue| queues.depth(queue).await.map(|depth| QueueShown::new(queue, depth)));

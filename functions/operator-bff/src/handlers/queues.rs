@@ -7,8 +7,8 @@ use bff::compose::Composition;
 use bff::invoke::Invoke;
 use bff::{Answer, Problem};
 use futures::future::try_join_all;
-use outbox::republish::{Range, Republish};
-use saga::Failure;
+use outbox::republish::{Republish, Selection};
+use service_error::ServiceError;
 use tokio::time::timeout;
 
 use super::Errand;
@@ -36,11 +36,11 @@ pub(super) async fn all(
     queues: &impl Queues,
     watched: &[Watched],
     composition: &Composition,
-) -> Result<Vec<LetterShown>, Failure> {
+) -> Result<Vec<LetterShown>, ServiceError> {
     let looks = watched.iter().map(async |queue| {
         let found = queues.letters(queue);
         let found = composition.optional_within(queue.name.clone(), QUEUE_LIMIT, found).await?;
-        Ok::<_, Failure>((queue, found))
+        Ok::<_, ServiceError>((queue, found))
     });
     let mut items = Vec::new();
     for (queue, found) in try_join_all(looks).await? {
@@ -161,13 +161,13 @@ pub(super) async fn republish(
             if !(1..=100).contains(&aggregate.len()) {
                 return Err(Problem::validation("aggregate must be 1 to 100 characters"));
             }
-            Range::Aggregate { aggregate }
+            Selection::Aggregate { aggregate }
         }
         WishToRepublish { aggregate: None, from: Some(from), until: Some(until) } => {
             if from >= until {
                 return Err(Problem::validation("from must be before until"));
             }
-            Range::Period { from, until, after: None }
+            Selection::TimeRange { from, until, after: None }
         }
         WishToRepublish { .. } => {
             return Err(Problem::validation("wanted: either aggregate, or from and until"));
@@ -178,14 +178,16 @@ pub(super) async fn republish(
         Publisher::Parking => ("parking", "parking-publish"),
         Publisher::Billing => ("billing", "billing-publish"),
     };
-    let wish = serde_json::to_string(&Republish { republish }).map_err(Failure::broken)?;
+    let wish = serde_json::to_string(&Republish { republish }).map_err(ServiceError::permanent)?;
     within_limit(queues.send(named(watched, queue)?, wish)).await?;
     Ok(Answer::json(202, &Republished { service }))
 }
 
-async fn within_limit<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn within_limit<T>(
+    call: impl Future<Output = Result<T, ServiceError>>,
+) -> Result<T, ServiceError> {
     let answer = timeout(QUEUE_LIMIT, call).await;
-    answer.map_err(|late| Failure::transient("the queue did not answer in time", late))?
+    answer.map_err(|late| ServiceError::transient("the queue did not answer in time", late))?
 }
 
 fn named<'a>(watched: &'a [Watched], name: &str) -> Result<&'a Watched, Problem> {

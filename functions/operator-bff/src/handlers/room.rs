@@ -9,13 +9,13 @@ use circuit_breaker::call::Host;
 use circuit_breaker::control::Order;
 use circuit_breaker::store::Store;
 use contracts::billing::{Bill, Query as BillingQuery};
-use contracts::booking::{Booking, Command as BookingCommand, History, Query};
+use contracts::booking::{Booking, ConsistentQuery, History, Query};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::message::{Page, PageRequest, Request};
 use contracts::parking::{Command, Query as ParkingQuery, Slot};
 use jiff::Timestamp;
-use saga::Failure;
 use serde::Deserialize;
+use service_error::ServiceError;
 use uuid::Uuid;
 
 use super::bff::Backend;
@@ -244,7 +244,7 @@ where
         Ok(Answer::html(200, page).timed(&composition))
     }
 
-    async fn booking(&self, booking_id: BookingId) -> Result<Booking, Failure> {
+    async fn booking(&self, booking_id: BookingId) -> Result<Booking, ServiceError> {
         let question = Query::Booking { booking_id, customer: None, min_version: None };
         let (errand, question) = (&self.errand, Request::from(question));
         ask(errand.services, &errand.at.booking_query, &question, errand.deadline).await
@@ -254,8 +254,8 @@ where
         &self,
         booking_id: BookingId,
         version: Option<u64>,
-    ) -> Result<R, Failure> {
-        let question = BookingCommand::ReadHistory { booking_id, version, at: None };
+    ) -> Result<R, ServiceError> {
+        let question = ConsistentQuery::ReadHistory { booking_id, version, at: None };
         let (errand, question) = (&self.errand, Request::from(question));
         ask(errand.services, &errand.at.booking_command, &question, errand.deadline).await
     }

@@ -7,7 +7,7 @@ use bff::{Answer, Problem};
 use contracts::id::SlotId;
 use contracts::message::{Page, Request};
 use contracts::parking::{Command, Query, Slot};
-use saga::Failure;
+use service_error::ServiceError;
 
 use super::{Errand, page_request};
 use crate::shape::NewSlot;
@@ -54,7 +54,7 @@ fn meant(errand: &Errand<'_, impl Invoke>) -> Result<SlotId, Problem> {
 pub(super) async fn command(
     errand: &Errand<'_, impl Invoke>,
     command: Command,
-) -> Result<Slot, Failure> {
+) -> Result<Slot, ServiceError> {
     let request = Request { cause: Some(errand.request.correlation_id()), ..command.into() };
     let slot: Slot =
         ask(errand.services, &errand.at.parking_command, &request, errand.deadline).await?;
@@ -86,6 +86,6 @@ pub(super) async fn query<R: serde::de::DeserializeOwned>(
     errand: &Errand<'_, impl Invoke>,
     query: Query,
     deadline: bff::invoke::Deadline,
-) -> Result<R, Failure> {
+) -> Result<R, ServiceError> {
     ask(errand.services, &errand.at.parking_query, &Request::from(query), deadline).await
 }

@@ -4,7 +4,9 @@ use bff::compose::{Part, Report};
 use bff::pages::words::{badge, money, short, time, until};
 use bff::pages::{Page, Place};
 use contracts::billing::Bill;
-use contracts::booking::{Booking, BookingStatus, History, HistoryEvent, PaymentMode, Standing};
+use contracts::booking::{
+    Booking, BookingAtVersion, BookingStatus, History, HistoryEvent, PaymentMode,
+};
 use contracts::id::BookingId;
 use contracts::parking::Slot;
 use jiff::Timestamp;
@@ -33,7 +35,7 @@ pub struct Story<'a> {
     /// The version that is asked about.
     pub version: Option<u64>,
     /// How it stood then.
-    pub standing: Option<&'a Standing>,
+    pub standing: Option<&'a BookingAtVersion>,
     /// Its saga, or the word that there is none.
     pub saga: &'a Part<Option<SagaShown>>,
     /// Its slot.

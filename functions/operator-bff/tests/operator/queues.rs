@@ -13,8 +13,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use operator_bff::adapters::sqs::Sqs;
 use operator_bff::queues::{Queues, Watched};
-use saga::FailureKind;
 use serde_json::{Value, json};
+use service_error::ErrorKind;
 
 const DEAD: &str = "https://sqs.us-east-1.amazonaws.com/1/parkade-local-booking-dead-letters";
 const ARN: &str = "arn:aws:sqs:us-east-1:1:parkade-local-booking";

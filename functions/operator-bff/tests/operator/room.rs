@@ -11,8 +11,8 @@ use operator_bff::queues::FoundLetter;
 use operator_bff::workflow::{
     Execution, ExecutionStatus, Happening, HistoryEvent, Machine, Workflow,
 };
-use saga::Failure;
 use serde_json::{Value, json};
+use service_error::ServiceError;
 
 const EVIL: &str = "<script>alert(1)</script>\"'&";
 
@@ -86,7 +86,7 @@ fn well(function: &str, request: &Value) -> Reply {
 }
 
 fn down() -> Reply {
-    Reply::Failure(Failure::transient("not now", "connection refused"))
+    Reply::Failure(ServiceError::transient("not now", "connection refused"))
 }
 
 /// One saga of two steps, the second of which was tried twice; or nobody who could tell.
@@ -98,9 +98,9 @@ struct Sagas {
 const SAGAS: Sagas = Sagas { reachable: true };
 
 impl Workflow for Sagas {
-    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, Failure> {
+    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, ServiceError> {
         if !self.reachable {
-            return Err(Failure::transient("not now", "connection refused"));
+            return Err(ServiceError::transient("not now", "connection refused"));
         }
         let at = |seconds: i64| {
             let begin: jiff::Timestamp = AT.parse().expect("a time");
@@ -316,7 +316,7 @@ async fn a_message_that_came_back_shows_how_often_it_was_redriven() {
 #[tokio::test]
 async fn a_link_with_a_cursor_of_nobodys_is_a_bad_link_and_no_outage() {
     let services = Memory::new(|_: &str, _: &Value| {
-        Reply::Failure(Failure::rejected("validation", "cursor is not one of this list's"))
+        Reply::Failure(ServiceError::rejected("validation", "cursor is not one of this list's"))
     });
     for page in ["/operator/room/bookings", "/operator/room/slots"] {
         let sent = get(page).query("cursor", "zzz").signed_in(&token("olga", "operator"));
@@ -389,7 +389,7 @@ async fn a_probe_that_is_due_is_never_said_to_be_in_the_past() {
 struct Steps(ExecutionStatus, Vec<(&'static str, u32, Option<bool>)>);
 
 impl Workflow for Steps {
-    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, Failure> {
+    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, ServiceError> {
         let mut history = Vec::new();
         for (name, tries, succeeded) in &self.1 {
             history.push(Happening::StepEntered { name: (*name).to_owned() });
@@ -420,7 +420,9 @@ impl Workflow for Steps {
 #[tokio::test]
 async fn why_there_is_no_bill_is_what_the_saga_says() {
     let services = Memory::new(|function: &str, request: &Value| match function {
-        "billing-query" => Reply::Failure(Failure::rejected("not-found", "bill does not exist")),
+        "billing-query" => {
+            Reply::Failure(ServiceError::rejected("not-found", "bill does not exist"))
+        }
         _ => well(function, request),
     });
     let (running, failed) = (ExecutionStatus::Running, ExecutionStatus::Failed);
@@ -524,7 +526,7 @@ async fn a_refusal_is_told_and_an_answer_that_did_not_come_is_not_called_a_failu
     {
         let services = Memory::new(move |function: &str, request: &Value| match function {
             "parking-command" if is_refused => {
-                Reply::Failure(Failure::rejected("conflict", "the slot is reserved"))
+                Reply::Failure(ServiceError::rejected("conflict", "the slot is reserved"))
             }
             "parking-command" => down(),
             _ => well(function, request),
@@ -620,7 +622,7 @@ async fn whatever_does_not_answer_the_rest_of_a_page_is_shown() {
 #[tokio::test]
 async fn a_booking_that_never_was_is_not_found() {
     let nothing = Memory::new(|_: &str, _: &Value| {
-        Reply::Failure(Failure::rejected("not-found", "it does not exist"))
+        Reply::Failure(ServiceError::rejected("not-found", "it does not exist"))
     });
     let answer = story().signed_in(&token("olga", "operator")).to(&nothing, &SAGAS).await;
     assert_eq!(answer.status_code, 404, "{}", answer.body);

@@ -11,8 +11,8 @@ use operator_bff::queues::FoundLetter;
 use operator_bff::workflow::{
     Execution, ExecutionStatus, Happening, HistoryEvent, Machine, Workflow,
 };
-use saga::Failure;
 use serde_json::{Value, json};
+use service_error::ServiceError;
 
 fn slot() -> Value {
     json!({"slotId": SLOT, "name": "A1", "status": "available", "version": 3})
@@ -79,7 +79,7 @@ fn well(function: &str, request: &Value) -> Reply {
 }
 
 pub(crate) fn down() -> Reply {
-    Reply::Failure(Failure::transient("not now", "connection refused"))
+    Reply::Failure(ServiceError::transient("not now", "connection refused"))
 }
 
 /// Knows one execution, by the booking's id; or cannot say.
@@ -90,7 +90,7 @@ pub(crate) struct Sagas {
 pub(crate) const SAGAS: Sagas = Sagas { reachable: true };
 
 impl Workflow for Sagas {
-    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, Failure> {
+    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, ServiceError> {
         let at = AT.parse().expect("a time");
         let history = [
             Happening::StepEntered { name: "BlockSlot".to_owned() },
@@ -103,7 +103,7 @@ impl Workflow for Sagas {
         if self.reachable {
             Ok((name == BOOKING).then_some(execution))
         } else {
-            Err(Failure::transient("not now", "connection refused"))
+            Err(ServiceError::transient("not now", "connection refused"))
         }
     }
 }
@@ -152,7 +152,7 @@ async fn a_slot_is_added_and_can_be_read_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_view_that_is_late_or_out_of_reach_does_not_take_back_what_was_done() {
     for view in [(|| Reply::Late(Duration::from_secs(60), slot())) as fn() -> Reply, down, || {
-        Reply::Failure(Failure::broken("no table"))
+        Reply::Failure(ServiceError::permanent("no table"))
     }] {
         let services = Memory::new(|function: &str, request: &Value| match function {
             "parking-query" => view(),
@@ -221,7 +221,7 @@ async fn a_slot_is_closed_and_reopened() {
 #[tokio::test]
 async fn what_parking_refuses_reaches_the_operator_under_its_slug() {
     for (slug, status) in [("conflict", 409), ("not-found", 404), ("validation", 400)] {
-        let services = Memory::new(|_, _| Reply::Failure(Failure::rejected(slug, "no")));
+        let services = Memory::new(|_, _| Reply::Failure(ServiceError::rejected(slug, "no")));
         for sent in [slot_then("close"), slot_then("reopen"), create("A1")] {
             let answer = sent.to(&services, &SAGAS).await;
             assert_eq!(problem(&answer), (status, slug.to_owned()));
@@ -358,7 +358,8 @@ async fn an_unknown_projection_is_404_and_a_generation_that_is_not_kept_409() {
         assert_eq!(problem(&answer), (400, "validation".to_owned()), "{body}");
     }
     assert!(nobody.asked().is_empty());
-    let refusing = Memory::new(|_, _| Reply::Failure(Failure::rejected("conflict", "not kept")));
+    let refusing =
+        Memory::new(|_, _| Reply::Failure(ServiceError::rejected("conflict", "not kept")));
     let sent = projection_of("POST", "slots", "/rollback").body(&json!({"generation": 9}));
     assert_eq!(problem(&sent.to(&refusing, &SAGAS).await), (409, "conflict".to_owned()));
 }
@@ -539,7 +540,11 @@ async fn events_are_published_once_more_by_their_own_service() {
 struct TakenUp;
 
 impl Workflow for TakenUp {
-    async fn execution(&self, machine: Machine, name: &str) -> Result<Option<Execution>, Failure> {
+    async fn execution(
+        &self,
+        machine: Machine,
+        name: &str,
+    ) -> Result<Option<Execution>, ServiceError> {
         let at = AT.parse().expect("a time");
         let ended = |error: &str| Happening::Ended { error: Some(error.to_owned()), cause: None };
         let execution = |step: &str, error: &str| Execution {
@@ -605,7 +610,10 @@ async fn every_operation_of_the_document_is_routed_and_no_other() {
                 let answer = sent.to(&nobody, &SAGAS).await;
                 let is_form = !path.contains("{proxy+}");
                 assert_eq!(answer.status_code, if is_form { 303 } else { 404 }, "{path}");
-                assert!(is_form || answer.headers["Content-Type"].starts_with("text/html"), "{path}");
+                assert!(
+                    is_form || answer.headers["Content-Type"].starts_with("text/html"),
+                    "{path}"
+                );
                 continue;
             }
             let sent =

@@ -17,15 +17,15 @@ use circuit_breaker::control::Control;
 use circuit_breaker::memory::MemoryStore;
 use circuit_breaker::settings::Settings;
 use circuit_breaker::store::Store;
-use function::breaker::Told;
+use function::breaker::BreakerTelemetry;
 use jiff::Timestamp;
 use operator_bff::config::{Config, Services};
 use operator_bff::handlers::bff::{Backend, PROBLEMS};
 use operator_bff::pages::SITE;
 use operator_bff::queues::{Depth, FoundLetter, Queues, Watched};
 use operator_bff::workflow::Workflow;
-use saga::Failure;
 use serde_json::{Value, json};
+use service_error::ServiceError;
 
 pub(crate) const SLOT: &str = "0191f7a4-0000-7000-8000-000000000001";
 pub(crate) const BOOKING: &str = "0191f7a4-0000-8000-8000-000000000002";
@@ -123,7 +123,7 @@ impl Sent {
         workflow: &impl Workflow,
         queues: &impl Queues,
     ) -> ProxyAnswer {
-        let breakers = Control::new(MemoryStore::default(), Told);
+        let breakers = Control::new(MemoryStore::default(), BreakerTelemetry);
         let backend =
             Backend { services, workflow, queues, breakers: &breakers, config: &config() };
         self.at(&backend, &front()).await
@@ -189,10 +189,10 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    fn call(&self, what: &str, queue: &Watched) -> Result<(), Failure> {
+    fn call(&self, what: &str, queue: &Watched) -> Result<(), ServiceError> {
         self.calls.lock().expect("no panic").push(format!("{what} {}", queue.name));
         if self.unreachable.contains(&queue.name.as_str()) {
-            return Err(Failure::transient("not now", "connection refused"));
+            return Err(ServiceError::transient("not now", "connection refused"));
         }
         Ok(())
     }
@@ -208,27 +208,31 @@ impl Shelf {
 }
 
 impl Queues for Shelf {
-    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, Failure> {
+    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, ServiceError> {
         self.call("look at", queue)?;
         Ok(self.of(queue))
     }
 
-    async fn redrive(&self, queue: &Watched) -> Result<u64, Failure> {
+    async fn redrive(&self, queue: &Watched) -> Result<u64, ServiceError> {
         self.call("redrive", queue)?;
         Ok(self.of(queue).len() as u64)
     }
 
-    async fn discard(&self, queue: &Watched, id: &str) -> Result<Option<FoundLetter>, Failure> {
+    async fn discard(
+        &self,
+        queue: &Watched,
+        id: &str,
+    ) -> Result<Option<FoundLetter>, ServiceError> {
         self.call(&format!("discard {id} of"), queue)?;
         Ok(self.of(queue).into_iter().find(|it| it.message_id == id))
     }
 
-    async fn depth(&self, queue: &Watched) -> Result<Depth, Failure> {
+    async fn depth(&self, queue: &Watched) -> Result<Depth, ServiceError> {
         self.call("count", queue)?;
         Ok(Depth { messages: 3, dead_letters: self.of(queue).len() as u64 })
     }
 
-    async fn send(&self, queue: &Watched, message: String) -> Result<(), Failure> {
+    async fn send(&self, queue: &Watched, message: String) -> Result<(), ServiceError> {
         self.call(&format!("send {message} to"), queue)
     }
 }

@@ -1,8 +1,9 @@
 //! Lambda `parking-project`: wiring only.
 
 use cqrs::dynamodb::DynamoGenerations;
-use cqrs::lag::Gauge;
+use cqrs::lag::ReportThrottle;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use outbox::redrive::handle_records;
 use outbox::sqs::Queue;
 use parking::config::ProjectConfig;
 use parking::handlers::project;
@@ -15,10 +16,12 @@ async fn main() -> Result<(), Error> {
     let views = DynamoGenerations::new(aws_sdk_dynamodb::Client::new(&aws), config.view_table);
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     function::warm(views.warm_up()).await;
-    let gauge = Gauge::default();
+    let throttle = ReportThrottle::default();
     run(service_fn(async |event: LambdaEvent<_>| {
-        let handled = project::handle(&views, &dead_letters, &gauge, function::now, event.payload);
-        Ok::<_, Error>(handled.await)
+        let project = async |records| {
+            project::handle(&views, &dead_letters, &throttle, function::now, records).await
+        };
+        Ok::<_, Error>(handle_records(event.payload, &dead_letters, project).await)
     }))
     .await
 }

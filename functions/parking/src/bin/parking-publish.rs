@@ -16,10 +16,10 @@ async fn main() -> Result<(), Error> {
     let store =
         DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), config.slots_table, function::now);
     let queues = aws_sdk_sqs::Client::new(&aws);
-    let wishes = Queue::new(queues.clone(), config.queue_url);
+    let republish_queue = Queue::new(queues.clone(), config.queue_url);
     let dead_letters = Queue::new(queues, config.dead_letters_url);
     run(service_fn(async |event: LambdaEvent<_>| {
-        let answer = publish::handle(&store, &bus, &wishes, &dead_letters, event.payload);
+        let answer = publish::handle(&store, &bus, &republish_queue, &dead_letters, event.payload);
         Ok::<_, Error>(answer.await)
     }))
     .await

@@ -6,7 +6,7 @@ use outbox::dynamodb::DynamoStore;
 use outbox::sqs::Queue;
 use parking::config::RebuildConfig;
 use parking::handlers::rebuild;
-use parking::source::Slots;
+use parking::rebuild_source::SlotRows;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     run(service_fn(async |event: LambdaEvent<_>| {
         let LambdaEvent { payload, context, .. } = event;
-        let (source, worker) = (Slots(&store), &context.request_id);
+        let (source, worker) = (SlotRows(&store), &context.request_id);
         rebuild::handle(&views, &source, &dead_letters, payload, worker, function::now).await
     }))
     .await

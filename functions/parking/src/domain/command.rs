@@ -1,43 +1,43 @@
-//! What may be asked of a slot.
+//! The commands of a slot.
 
 use contracts::id::BookingId;
 
-/// A wish; the rules may refuse it.
+/// A command, which the rules may reject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotCommand {
-    /// Add the slot.
+    /// Create the slot.
     Create {
-        /// 1 to 100 characters.
+        /// The name, of 1 to 100 characters.
         name: String,
     },
-    /// Take it out of use.
+    /// Close the slot: take it out of service.
     Close,
-    /// Put it to use again.
+    /// Reopen the slot.
     Reopen,
-    /// Hold it while its payment is authorised.
+    /// Hold the slot while its payment is authorised.
     Block {
-        /// Who wants it.
+        /// The booking that holds it.
         booking_id: BookingId,
     },
     /// Make the hold final.
     Reserve {
-        /// Who has blocked it.
+        /// The booking that holds it.
         booking_id: BookingId,
     },
-    /// Give up whatever hold the booking has.
+    /// Release whatever hold the booking has, and reject its later commands.
     Unblock {
-        /// Who gives it up.
+        /// The booking that releases it.
         booking_id: BookingId,
     },
-    /// Reserve it for a booking that has been paid for, or say that this can't be.
+    /// Reserve the slot for a paid booking, or publish that it is unavailable.
     ReservePaid {
-        /// Who has paid.
+        /// The paid booking.
         booking_id: BookingId,
     },
 }
 
 impl SlotCommand {
-    /// What it is called: in logs.
+    /// The name of the command, for logs.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -51,9 +51,9 @@ impl SlotCommand {
         }
     }
 
-    /// The booking that would get a hold which it has not: whether it is barred decides.
+    /// The booking that the command would make the holder. A tombstone of that booking rejects the command.
     #[must_use]
-    pub fn taker(&self) -> Option<BookingId> {
+    pub fn new_holder(&self) -> Option<BookingId> {
         match self {
             Self::Block { booking_id } | Self::ReservePaid { booking_id } => Some(*booking_id),
             Self::Create { .. }

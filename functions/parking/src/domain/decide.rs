@@ -1,28 +1,28 @@
-//! Every rule of a slot, on one page, and the names of the refusals.
+//! Every rule of a slot, and the rejections.
 
-use saga::Failure;
+use service_error::ServiceError;
 
-use super::{Slot, SlotCommand, SlotEvent, Standing};
+use super::{Slot, SlotCommand, SlotEvent, SlotState};
 
-/// The longest name, in characters: what fits on a sign.
-const NAME_MAX: usize = 100;
+/// The longest name, in characters.
+const MAX_NAME: usize = 100;
 
-/// Checks a command against a slot. `barred` tells whether the booking that asks has given this slot up for good.
+/// Checks a command against a slot. `has_tombstone` tells whether the requesting booking has given the slot up.
 ///
-/// No event means that nothing is left to do: the command has taken effect already.
+/// No event means that there is nothing to do, because the command has taken effect already.
 ///
 /// # Errors
 ///
 /// The rule that the command breaks.
 pub fn decide(
     slot: &Slot,
-    barred: bool,
+    has_tombstone: bool,
     command: &SlotCommand,
 ) -> Result<Option<SlotEvent>, Rejection> {
     use SlotCommand::{Block, Close, Create, Reopen, Reserve, ReservePaid, Unblock};
-    use Standing::{Absent, Available, Blocked, Closed, Reserved};
-    match (slot.standing, command) {
-        (_, Create { name }) if !(1..=NAME_MAX).contains(&name.chars().count()) => {
+    use SlotState::{Absent, Available, Blocked, Closed, Reserved};
+    match (slot.state, command) {
+        (_, Create { name }) if !(1..=MAX_NAME).contains(&name.chars().count()) => {
             Err(Rejection::NameInvalid)
         }
         (Absent, Create { name }) => Ok(Some(SlotEvent::Created { name: name.clone() })),
@@ -30,15 +30,15 @@ pub fn decide(
             if slot.name == *name { Ok(None) } else { Err(Rejection::IdTaken) }
         }
 
-        (Absent, Close | Reopen) => Err(Rejection::Unknown),
-        // A saga that holds it will fail to reserve it, and give the money back.
+        (Absent, Close | Reopen) => Err(Rejection::NotFound),
+        // The saga of a booking that holds it fails to reserve it, and refunds the payment.
         (Available | Blocked { .. }, Close) => Ok(Some(SlotEvent::Closed)),
         (Reserved { .. }, Close) => Err(Rejection::IsReserved),
         (Closed, Close) => Ok(None),
         (Closed, Reopen) => Ok(Some(SlotEvent::Reopened)),
         (Available | Blocked { .. } | Reserved { .. }, Reopen) => Ok(None),
 
-        (Available, Block { booking_id }) if !barred => {
+        (Available, Block { booking_id }) if !has_tombstone => {
             Ok(Some(SlotEvent::Blocked { booking_id: *booking_id }))
         }
         (
@@ -65,7 +65,7 @@ pub fn decide(
         (Reserved { booking_id: holder }, Unblock { booking_id }) if holder == *booking_id => {
             Ok(Some(SlotEvent::Released { booking_id: *booking_id }))
         }
-        // An undo is right whether or not there is anything to undo.
+        // A compensation succeeds whether or not there is anything to compensate.
         (Absent | Available | Blocked { .. } | Reserved { .. } | Closed, Unblock { .. }) => {
             Ok(None)
         }
@@ -73,15 +73,15 @@ pub fn decide(
         (Reserved { booking_id: holder }, ReservePaid { booking_id }) if holder == *booking_id => {
             Ok(None)
         }
-        // Told once that it can't have it, a booking is on its way to its refund: a repeat must not change that.
+        // The booking was refused before, and its refund is under way, so a repetition must not reserve the slot.
         (_, ReservePaid { booking_id }) if slot.refused == Some(*booking_id) => Ok(None),
-        (Available, ReservePaid { booking_id }) if !barred => {
+        (Available, ReservePaid { booking_id }) if !has_tombstone => {
             Ok(Some(SlotEvent::Reserved { booking_id: *booking_id }))
         }
         (Blocked { booking_id: holder }, ReservePaid { booking_id }) if holder == *booking_id => {
             Ok(Some(SlotEvent::Reserved { booking_id: *booking_id }))
         }
-        // The money is there and the slot is not: that has to be said, or nobody would give the money back.
+        // The booking is paid but can't have the slot. Only this event makes billing refund it.
         (
             Absent | Available | Blocked { .. } | Reserved { .. } | Closed,
             ReservePaid { booking_id },
@@ -89,30 +89,30 @@ pub fn decide(
     }
 }
 
-/// A broken rule; asking again gives the same answer.
+/// A rule that a command breaks. Retrying the command gives the same rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// There is no such slot.
+    /// The slot does not exist.
     #[error("slot does not exist")]
-    Unknown,
-    /// Another slot was added under this id.
+    NotFound,
+    /// The id belongs to another slot.
     #[error("slot id is already in use")]
     IdTaken,
     /// The name is empty or too long.
     #[error("name must have 1 to 100 characters")]
     NameInvalid,
-    /// Somebody has it: it can't be closed.
+    /// The slot is reserved, so it can't be closed.
     #[error("slot is reserved")]
     IsReserved,
-    /// It is held by another, out of use, not there, or given up before.
+    /// Another booking holds the slot, it is closed or missing, or the booking has given it up before.
     #[error("slot is not available to this booking")]
     Unavailable,
 }
 
-impl From<Rejection> for Failure {
+impl From<Rejection> for ServiceError {
     fn from(rejection: Rejection) -> Self {
         let slug = match rejection {
-            Rejection::Unknown => "not-found",
+            Rejection::NotFound => "not-found",
             Rejection::IdTaken | Rejection::IsReserved => "conflict",
             Rejection::NameInvalid => "validation",
             Rejection::Unavailable => "slot-unavailable",

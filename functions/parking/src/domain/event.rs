@@ -1,42 +1,42 @@
-//! What has happened to a slot. Stored until it is published, and then only published.
+//! The events of a slot. They are stored with the state, and kept until its next change.
 
 use contracts::id::BookingId;
 
-/// A fact.
+/// An event of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotEvent {
-    /// It was added.
+    /// The slot was created.
     Created {
-        /// Its name.
+        /// The name of the slot.
         name: String,
     },
-    /// A booking holds it while its payment is authorised.
+    /// A booking holds the slot while its payment is authorised.
     Blocked {
-        /// Who holds it.
+        /// The booking that holds it.
         booking_id: BookingId,
     },
-    /// The hold was given up before it became final.
+    /// The hold was released before it became final.
     Unblocked {
-        /// Who held it.
+        /// The booking that held it.
         booking_id: BookingId,
     },
-    /// It is taken.
+    /// The slot is reserved.
     Reserved {
-        /// Who has it.
+        /// The booking that has it.
         booking_id: BookingId,
     },
-    /// A booking that has been paid for was told that it can't have it.
+    /// A paid booking can't have the slot.
     Unavailable {
-        /// Who wanted it.
+        /// The booking that was refused.
         booking_id: BookingId,
     },
-    /// It was given back.
+    /// The reservation was released.
     Released {
-        /// Who had it.
+        /// The booking that had it.
         booking_id: BookingId,
     },
-    /// It is out of use.
+    /// The slot is closed.
     Closed,
-    /// It is in use again.
+    /// The slot was reopened.
     Reopened,
 }

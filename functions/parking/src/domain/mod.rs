@@ -8,7 +8,7 @@ mod state;
 pub use command::SlotCommand;
 pub use decide::{Rejection, decide};
 pub use event::SlotEvent;
-pub use state::{Slot, Standing, evolve};
+pub use state::{Slot, SlotState, evolve};
 
 #[cfg(test)]
 mod tests;

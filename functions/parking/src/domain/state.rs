@@ -1,65 +1,65 @@
-//! What the rules need to remember, and how each event changes it. Stored: names and fields are frozen.
+//! The state that the rules need, and how each event changes it. It is stored, so serialised names never change.
 
 use contracts::id::BookingId;
 use serde::{Deserialize, Serialize};
 
 use super::SlotEvent;
 
-/// A slot as its events have left it.
+/// A slot, folded from its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Slot {
-    /// Its name; empty if it was never added.
+    /// The name; empty if the slot was never created.
     pub name: String,
-    /// Who holds it, if anybody may.
+    /// Whether the slot is available, and which booking holds it.
     #[serde(flatten)]
-    pub standing: Standing,
-    /// The last booking that had paid in vain: a repeat need not be told again.
+    pub state: SlotState,
+    /// The last paid booking that was refused the slot, so that a repetition publishes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<BookingId>,
 }
 
-/// Whether a slot can be had.
+/// The states of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case", rename_all_fields = "camelCase")]
-pub enum Standing {
-    /// Nobody has added it.
+pub enum SlotState {
+    /// The slot was never created.
     #[default]
     Absent,
-    /// Free.
+    /// No booking holds the slot.
     Available,
-    /// Held while a payment is authorised.
+    /// A booking holds the slot while its payment is authorised.
     Blocked {
-        /// By whom.
+        /// The booking that holds it.
         booking_id: BookingId,
     },
-    /// Taken.
+    /// A booking has the slot.
     Reserved {
-        /// By whom.
+        /// The booking that has it.
         booking_id: BookingId,
     },
-    /// Out of use.
+    /// The slot is out of service.
     Closed,
 }
 
-/// Applies one event. It checks nothing: the event has happened.
+/// Applies one event. It checks no rule, because the event has occurred.
 #[must_use]
 pub fn evolve(mut slot: Slot, event: &SlotEvent) -> Slot {
     match event {
         SlotEvent::Created { name } => {
             slot.name.clone_from(name);
-            slot.standing = Standing::Available;
+            slot.state = SlotState::Available;
         }
         SlotEvent::Blocked { booking_id } => {
-            slot.standing = Standing::Blocked { booking_id: *booking_id };
+            slot.state = SlotState::Blocked { booking_id: *booking_id };
         }
         SlotEvent::Reserved { booking_id } => {
-            slot.standing = Standing::Reserved { booking_id: *booking_id };
+            slot.state = SlotState::Reserved { booking_id: *booking_id };
         }
         SlotEvent::Unblocked { .. } | SlotEvent::Released { .. } | SlotEvent::Reopened => {
-            slot.standing = Standing::Available;
+            slot.state = SlotState::Available;
         }
-        SlotEvent::Closed => slot.standing = Standing::Closed,
+        SlotEvent::Closed => slot.state = SlotState::Closed,
         SlotEvent::Unavailable { booking_id } => slot.refused = Some(*booking_id),
     }
     slot

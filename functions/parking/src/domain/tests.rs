@@ -10,7 +10,7 @@ const ANN: BookingId = BookingId(Uuid::from_u128(1));
 const BOB: BookingId = BookingId(Uuid::from_u128(2));
 
 const FREE: bool = false;
-const BARRED: bool = true;
+const TOMBSTONED: bool = true;
 
 fn created() -> SlotEvent {
     SlotEvent::Created { name: "A1".to_owned() }
@@ -49,7 +49,7 @@ fn check(
     when: &SlotCommand,
     then: Result<Option<SlotEvent>, Rejection>,
 ) {
-    assert_eq!(decide(&fold(given), bar, when), then, "given {given:?}, barred: {bar}");
+    assert_eq!(decide(&fold(given), bar, when), then, "given {given:?}, has_tombstone: {bar}");
 }
 
 /// Every state in which Ann has no hold, and nobody else has one that she could get.
@@ -90,7 +90,7 @@ fn a_slot_that_nobody_has_for_good_can_be_closed() {
     check(&[created(), blocked(ANN)], FREE, &SlotCommand::Close, closed);
     check(&[created(), reserved(ANN)], FREE, &SlotCommand::Close, Err(Rejection::IsReserved));
     check(&[created(), SlotEvent::Closed], FREE, &SlotCommand::Close, Ok(None));
-    check(&[], FREE, &SlotCommand::Close, Err(Rejection::Unknown));
+    check(&[], FREE, &SlotCommand::Close, Err(Rejection::NotFound));
 }
 
 #[test]
@@ -102,13 +102,13 @@ fn a_closed_slot_can_be_reopened_and_is_free() {
     for given in [vec![], vec![blocked(ANN)], vec![reserved(ANN)]] {
         check(&[vec![created()], given].concat(), FREE, &SlotCommand::Reopen, Ok(None));
     }
-    check(&[], FREE, &SlotCommand::Reopen, Err(Rejection::Unknown));
+    check(&[], FREE, &SlotCommand::Reopen, Err(Rejection::NotFound));
 }
 
 #[test]
 fn a_free_slot_is_blocked_unless_the_booking_has_given_it_up() {
     check(&[created()], FREE, &BLOCK, Ok(Some(blocked(ANN))));
-    check(&[created()], BARRED, &BLOCK, Err(Rejection::Unavailable));
+    check(&[created()], TOMBSTONED, &BLOCK, Err(Rejection::Unavailable));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn blocking_what_one_holds_changes_nothing() {
 fn what_another_holds_or_nobody_can_have_is_not_blocked() {
     for given in out_of_reach() {
         check(&given, FREE, &BLOCK, Err(Rejection::Unavailable));
-        check(&given, BARRED, &BLOCK, Err(Rejection::Unavailable));
+        check(&given, TOMBSTONED, &BLOCK, Err(Rejection::Unavailable));
     }
 }
 
@@ -147,7 +147,7 @@ fn a_slot_that_was_closed_under_its_saga_is_not_reserved() {
 fn whatever_one_holds_can_be_given_up() {
     let unblocked = SlotEvent::Unblocked { booking_id: ANN };
     let released = SlotEvent::Released { booking_id: ANN };
-    for bar in [FREE, BARRED] {
+    for bar in [FREE, TOMBSTONED] {
         check(&[created(), blocked(ANN)], bar, &UNBLOCK, Ok(Some(unblocked.clone())));
         check(&[created(), reserved(ANN)], bar, &UNBLOCK, Ok(Some(released.clone())));
     }
@@ -165,7 +165,7 @@ fn whatever_one_holds_can_be_given_up() {
 fn giving_up_what_one_does_not_hold_changes_nothing() {
     for given in out_of_reach().into_iter().chain([vec![created()]]) {
         check(&given, FREE, &UNBLOCK, Ok(None));
-        check(&given, BARRED, &UNBLOCK, Ok(None));
+        check(&given, TOMBSTONED, &UNBLOCK, Ok(None));
     }
 }
 
@@ -181,7 +181,7 @@ fn who_has_paid_in_vain_is_told() {
     for given in out_of_reach() {
         check(&given, FREE, &RESERVE_PAID, Ok(Some(unavailable(ANN))));
     }
-    check(&[created()], BARRED, &RESERVE_PAID, Ok(Some(unavailable(ANN))));
+    check(&[created()], TOMBSTONED, &RESERVE_PAID, Ok(Some(unavailable(ANN))));
 }
 
 #[test]
@@ -230,11 +230,11 @@ fn any_command() -> impl Strategy<Value = SlotCommand> {
 }
 
 fn holder(slot: &Slot) -> Option<BookingId> {
-    match slot.standing {
-        super::Standing::Blocked { booking_id } | super::Standing::Reserved { booking_id } => {
+    match slot.state {
+        super::SlotState::Blocked { booking_id } | super::SlotState::Reserved { booking_id } => {
             Some(booking_id)
         }
-        super::Standing::Absent | super::Standing::Available | super::Standing::Closed => None,
+        super::SlotState::Absent | super::SlotState::Available | super::SlotState::Closed => None,
     }
 }
 
@@ -244,9 +244,9 @@ proptest! {
         commands in prop::collection::vec((any_command(), any::<bool>()), 1..40),
     ) {
         let mut slot = Slot::default();
-        for (command, barred) in commands {
+        for (command, has_tombstone) in commands {
             let before = holder(&slot);
-            let Ok(Some(event)) = decide(&slot, barred, &command) else { continue };
+            let Ok(Some(event)) = decide(&slot, has_tombstone, &command) else { continue };
             slot = evolve(slot, &event);
             let after = holder(&slot);
             if before.is_some() && before != after {
@@ -255,7 +255,7 @@ proptest! {
                 prop_assert!(given_up || command == SlotCommand::Close, "{:?} took it away", command);
             }
             if after.is_some() && after != before {
-                prop_assert!(!barred, "{:?} took what its booking had given up", command);
+                prop_assert!(!has_tombstone, "{:?} took what its booking had given up", command);
             }
         }
     }
@@ -265,10 +265,10 @@ proptest! {
         commands in prop::collection::vec((any_command(), any::<bool>()), 1..40),
     ) {
         let mut slot = Slot::default();
-        for (command, barred) in commands {
-            let Ok(Some(event)) = decide(&slot, barred, &command) else { continue };
+        for (command, has_tombstone) in commands {
+            let Ok(Some(event)) = decide(&slot, has_tombstone, &command) else { continue };
             slot = evolve(slot, &event);
-            prop_assert_eq!(decide(&slot, barred, &command), Ok(None));
+            prop_assert_eq!(decide(&slot, has_tombstone, &command), Ok(None));
         }
     }
 }

@@ -1,54 +1,61 @@
-//! `parking-command`: carries out one command, for a front end or as a step of the saga.
+//! `parking-command`: executes one command for a BFF or the saga, and serves strongly consistent queries.
 
 use std::time::Duration;
 
 use contracts::id::SlotId;
 use contracts::message::Request;
-use contracts::parking::{Command, Slot as PublishedSlot};
+use contracts::parking::{Command, CommandPayload, ConsistentQuery, Slot as PublishedSlot};
 use jiff::Timestamp;
-use outbox::envelope::Envelope;
+use outbox::envelope::{Envelope, RawEvent};
 use outbox::state::{Change, StateStore, StoreError};
-use saga::Failure;
+use service_error::ServiceError;
 use uuid::Uuid;
 
 use crate::contract;
 use crate::domain::{Rejection, Slot, SlotCommand, SlotEvent, decide, evolve};
 
-/// How often a command that loses a race is decided anew before its caller is told to come back.
-const ATTEMPTS_MAX: u32 = 10;
-/// Those who lose a race at the same time must not meet again: each waits for up to so long, times the attempts made.
+/// How many times a command is decided against other writers before its caller must retry.
+const MAX_ATTEMPTS: u32 = 10;
+/// The base of the random pause after a lost race, in milliseconds. It is multiplied by the number of attempts, so that
+/// two writers do not collide again.
 const PAUSE_MS: u32 = 4;
 
-/// Where a command comes from; published with what it leads to.
+/// The metadata of a command, published with its event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) now: Timestamp,
     pub(super) correlation_id: Uuid,
-    /// What set it off; nothing if it came out of the blue.
+    /// The id of the request or event that caused the command; absent if the caller sent none.
     pub(super) cause: Option<Uuid>,
 }
 
 impl Origin {
-    /// What is logged as the cause: out of the blue, the transaction itself.
+    /// The causation id for logs; without a cause it is the correlation id.
     fn causation_id(&self) -> Uuid {
         self.cause.unwrap_or(self.correlation_id)
     }
 }
 
-/// Answers one command: the slot after it, or nothing if an undo was asked of a slot that is not there.
+/// Executes one command, or reads a slot. Returns the slot; nothing if a compensation concerns a slot that does not exist.
 ///
 /// # Errors
 ///
-/// `Rejected` if a rule says no, and nothing was stored; otherwise it is unknown whether anything was.
+/// `Rejected` if a rule rejects the command; nothing was stored then. After any other error the outcome is unknown.
 pub async fn handle(
     store: &impl StateStore<Slot>,
-    request: Request<Command>,
+    request: Request<CommandPayload>,
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
-) -> Result<Option<PublishedSlot>, Failure> {
-    function::follow(request.traceparent.as_deref());
+) -> Result<Option<PublishedSlot>, ServiceError> {
+    function::log_trace_context(request.traceparent.as_deref());
     let cause = request.cause;
-    let (slot_id, booking_id, command) = match request.ask {
+    let command = match request.ask {
+        CommandPayload::Command(command) => command,
+        CommandPayload::Query(ConsistentQuery::ReadSlot { slot_id }) => {
+            return read(store, slot_id).await;
+        }
+    };
+    let (slot_id, booking_id, command) = match command {
         Command::CreateSlot { slot_id, name } => (slot_id, None, SlotCommand::Create { name }),
         Command::CloseSlot { slot_id } => (slot_id, None, SlotCommand::Close),
         Command::ReopenSlot { slot_id } => (slot_id, None, SlotCommand::Reopen),
@@ -61,48 +68,47 @@ pub async fn handle(
         Command::UnblockSlot { slot_id, booking_id } => {
             (slot_id, Some(booking_id), SlotCommand::Unblock { booking_id })
         }
-        Command::ReadSlot { slot_id } => return read(store, slot_id).await,
     };
     let correlation_id = booking_id.map(|it| it.0).or(cause).unwrap_or(slot_id.0);
     let origin = Origin { now, correlation_id, cause };
-    carry_out(store, slot_id, &command, origin, new_id).await
+    execute_command(store, slot_id, &command, origin, new_id).await
 }
 
 async fn read(
     store: &impl StateStore<Slot>,
     slot_id: SlotId,
-) -> Result<Option<PublishedSlot>, Failure> {
+) -> Result<Option<PublishedSlot>, ServiceError> {
     let loaded = store.load(&slot_id.to_string(), None).await.map_err(failure)?;
     let slot = loaded.state.and_then(|slot| contract::published(slot_id, loaded.version, &slot));
-    slot.map(Some).ok_or_else(|| Rejection::Unknown.into())
+    slot.map(Some).ok_or_else(|| Rejection::NotFound.into())
 }
 
-/// Carries out one command of the domain; also for what an event leads to.
+/// Executes one command of the domain, from a request or from an event.
 ///
-/// Where it can die: after the bar and before the hold is given up, the booking holds a slot that it can't take again,
-/// and the repeat gives it up; after a save whose answer was lost, the repeat finds its work done.
-pub(super) async fn carry_out(
+/// Crash points: after the tombstone and before the release, the booking holds a slot that it can't take again, and a retry
+/// releases it. After a save whose response was lost, a retry finds the change in the state.
+pub(super) async fn execute_command(
     store: &impl StateStore<Slot>,
     slot_id: SlotId,
     command: &SlotCommand,
     origin: Origin,
     new_id: impl Fn() -> Uuid,
-) -> Result<Option<PublishedSlot>, Failure> {
+) -> Result<Option<PublishedSlot>, ServiceError> {
     let key = slot_id.to_string();
     if let SlotCommand::Unblock { booking_id } = command {
-        // First of all: what is decided on the booking's behalf from now on sees it, what was decided before is found.
-        store.bar(&key, &booking_id.to_string()).await.map_err(failure)?;
+        // Before anything else: later commands of the booking find the tombstone, and the effect of earlier ones is loaded below.
+        store.set_tombstone(&key, &booking_id.to_string()).await.map_err(failure)?;
     }
-    let taker = command.taker().map(|it| it.to_string());
+    let new_holder = command.new_holder().map(|it| it.to_string());
     let correlation_id = origin.correlation_id;
     let mut attempt = 1;
     loop {
-        let loaded = store.load(&key, taker.as_deref()).await.map_err(failure)?;
+        let loaded = store.load(&key, new_holder.as_deref()).await.map_err(failure)?;
         let slot = loaded.state.unwrap_or_default();
-        let decided = decide(&slot, loaded.barred, command).map_err(|rejection| {
+        let decided = decide(&slot, loaded.has_tombstone, command).map_err(|rejection| {
             let (command, causation_id) = (command.name(), origin.causation_id());
             tracing::info!(%correlation_id, %causation_id, command, reason = %rejection, "rejected");
-            Failure::from(rejection)
+            ServiceError::from(rejection)
         })?;
         let Some(event) = decided else {
             let (command, causation_id) = (command.name(), origin.causation_id());
@@ -110,16 +116,16 @@ pub(super) async fn carry_out(
             return Ok(contract::published(slot_id, loaded.version, &slot));
         };
         if let SlotEvent::Unavailable { booking_id } = &event
-            && !loaded.barred
+            && !loaded.has_tombstone
         {
-            // A refusal is for good. Unless that is written first, a repeat that comes once the slot is free takes it from
-            // those whose money is still here, for a booking whose money goes back.
-            store.bar(&key, &booking_id.to_string()).await.map_err(failure)?;
+            // A refusal is final. Without a tombstone, a repetition after the slot has become available would reserve it for a
+            // booking that is being refunded, instead of one that is not.
+            store.set_tombstone(&key, &booking_id.to_string()).await.map_err(failure)?;
             continue;
         }
         let version = loaded.version + 1;
         let slot = evolve(slot, &event);
-        // Another decision is another change, though it may look the same.
+        // Another decision is another change, even if it looks the same.
         let id = new_id();
         let envelope = envelope(slot_id, version, &event, origin, new_id())?;
         let (event, event_id, causation_id) =
@@ -128,10 +134,10 @@ pub(super) async fn carry_out(
             Change { expected: loaded.version, id, events: vec![envelope], state: slot.clone() };
         match store.save(&key, change).await {
             Ok(()) => {
-                tracing::info!(%correlation_id, %causation_id, event, %event_id, "happened");
+                tracing::info!(%correlation_id, %causation_id, event, %event_id, "event stored");
                 return Ok(contract::published(slot_id, version, &slot));
             }
-            Err(StoreError::Conflict) if attempt < ATTEMPTS_MAX => {
+            Err(StoreError::Conflict) if attempt < MAX_ATTEMPTS => {
                 tokio::time::sleep(pause(attempt, new_id())).await;
                 attempt += 1;
             }
@@ -146,8 +152,8 @@ fn envelope(
     event: &SlotEvent,
     origin: Origin,
     id: Uuid,
-) -> Result<Envelope<outbox::envelope::Unread>, Failure> {
-    let event = contract::unread(&contract::event(slot_id, event)).map_err(Failure::broken)?;
+) -> Result<Envelope<RawEvent>, ServiceError> {
+    let event = RawEvent::new(&contract::event(slot_id, event)).map_err(ServiceError::permanent)?;
     Ok(Envelope {
         id,
         schema_version: contract::SCHEMA_VERSION,
@@ -160,18 +166,18 @@ fn envelope(
     })
 }
 
-/// Chance comes from an id, so that a simulation has it in hand.
+/// A random pause. The randomness comes from an id, so that the simulation controls it.
 fn pause(attempt: u32, chance: Uuid) -> Duration {
     let [.., high, low] = chance.into_bytes();
     let most = PAUSE_MS * 1_000 * attempt;
     Duration::from_micros((u64::from(u16::from_be_bytes([high, low])) * u64::from(most)) >> 16)
 }
 
-/// What a store's failure means for the caller.
-fn failure(error: StoreError) -> Failure {
+/// What an error of the store means for the caller.
+fn failure(error: StoreError) -> ServiceError {
     match error {
-        StoreError::Conflict => Failure::transient("the slot is being changed", error),
-        StoreError::Unavailable(_) => Failure::transient("slots can't be reached", error),
-        StoreError::Corrupt(_) => Failure::broken(error),
+        StoreError::Conflict => ServiceError::transient("the slot is being changed", error),
+        StoreError::Unavailable(_) => ServiceError::transient("slots can't be reached", error),
+        StoreError::Corrupt(_) => ServiceError::permanent(error),
     }
 }

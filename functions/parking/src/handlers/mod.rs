@@ -1,4 +1,4 @@
-//! One module per binary in `bin/`: from an AWS event to the domain and back.
+//! One module per binary in `bin/`: AWS event → domain → AWS response.
 
 pub mod command;
 pub mod project;

@@ -1,65 +1,49 @@
 //! `parking-project`: stream → view.
 
-use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use contracts::id::SlotId;
-use cqrs::follow::ProjectError;
 use cqrs::generation::Generations;
-use cqrs::lag::Gauge;
-use cqrs::projector;
-use cqrs::view::View;
+use cqrs::lag::ReportThrottle;
+use cqrs::projector::{self, ProjectError, Projected, RowUpdate};
 use jiff::Timestamp;
-use outbox::dead_letters::DeadLetters;
-use outbox::publish::Poison;
-use outbox::record::shown;
-use outbox::redrive::{Answer, Occasion, follow_or_redrive};
+use outbox::dead_letters::{DeadLetters, dead_letter_record};
+use outbox::record::read_image;
+use outbox::stream::batch_response;
 
 use crate::contract;
 use crate::domain::Slot;
 use crate::view::SlotRow;
 
-/// Brings every generation of the view up to a batch of the stream, or to records that were put aside.
+/// Applies records, from the stream or redriven, to every retained generation of the view.
 pub async fn handle<G: Generations<SlotRow>>(
     views: &G,
     dead_letters: &impl DeadLetters,
-    gauge: &Gauge,
+    throttle: &ReportThrottle,
     clock: impl Fn() -> Timestamp,
-    occasion: Occasion,
-) -> Answer {
-    let handle = async |batch| batched(views, dead_letters, gauge, &clock, batch).await;
-    follow_or_redrive(occasion, dead_letters, handle).await
-}
-
-async fn batched<G: Generations<SlotRow>>(
-    views: &G,
-    dead_letters: &impl DeadLetters,
-    gauge: &Gauge,
-    clock: impl Fn() -> Timestamp,
-    batch: Event,
+    records: Vec<EventRecord>,
 ) -> DynamoDbEventResponse {
-    let apply = async |view: &G::View, record: &EventRecord| project(view, record).await;
-    let projected = projector::project(views, gauge, &clock, batch, apply, dead_letters).await;
-    if let Some(measured) = projected.measured {
-        function::metrics::projection(
-            "slots",
-            measured.lag_seconds,
-            measured.iterator_age_ms,
-            clock(),
-        );
+    let row_of = async |_: &G::View, record: &EventRecord| row_of(record);
+    let dead_letter = async |record: &EventRecord, cause: &ProjectError| {
+        dead_letter_record(dead_letters, record, cause).await
+    };
+    let Projected { failed, measured } =
+        projector::project(views, throttle, &clock, &records, row_of, dead_letter).await;
+    if let Some(it) = measured {
+        function::metrics::projection("slots", it.lag_seconds, it.iterator_age_ms, clock());
     }
-    projected.response
+    batch_response(failed.and_then(|index| records.get(index)))
 }
 
-/// A record shows the whole slot, so that the latest is all that counts, whatever came before it.
-async fn project(view: &impl View<SlotRow>, record: &EventRecord) -> Result<(), ProjectError> {
-    let Some(shown) = shown::<Slot>(record)? else { return Ok(()) };
-    let slot_id: SlotId =
-        shown.id.parse().map_err(|error| Poison(format!("{}: {error}", shown.id)))?;
-    let Some(slot) = contract::published(slot_id, shown.version, &shown.state) else {
-        // It has only been refused to somebody: nobody has added it.
-        return Ok(());
+/// The row that a record leads to. A record shows the whole slot, so no earlier record is needed.
+fn row_of(record: &EventRecord) -> Result<Option<RowUpdate<SlotRow>>, ProjectError> {
+    let Some(image) = read_image::<Slot>(record).map_err(ProjectError::poison)? else {
+        return Ok(None);
     };
-    let advanced = view.advance(&shown.id, shown.version, &SlotRow(slot)).await?;
-    tracing::debug!(%slot_id, version = shown.version, advanced, "projected");
-    Ok(())
+    let id = image.id;
+    let slot_id: SlotId =
+        id.parse().map_err(|error| ProjectError::poison(format!("{id}: {error}")))?;
+    // A slot that was never created may have a state: a booking was refused it.
+    let slot = contract::published(slot_id, image.version, &image.state);
+    Ok(slot.map(|slot| RowUpdate { id, version: image.version, row: SlotRow(slot) }))
 }

@@ -1,20 +1,22 @@
-//! `parking-publish`: stream → bus, and once more from the source when an operator wants it.
+//! `parking-publish`: stream → bus, and republishing from the table.
 
 use contracts::parking::SOURCE;
+use outbox::bus::Bus;
 use outbox::dead_letters::DeadLetters;
-use outbox::publish::{Bus, events_of_change, publish};
-use outbox::redrive::{Answer, Occasion};
-use outbox::republish::{Source, Wishes, publish_or_republish};
+use outbox::publish::publish;
+use outbox::record::events_of_change;
+use outbox::redrive::{Trigger, TriggerResponse};
+use outbox::republish::{RepublishQueue, RepublishSource, publish_or_republish};
 
-/// Publishes a batch of the stream, or what messages of the queue ask for.
+/// Publishes the records of a stream batch, or handles the messages of the function's queue.
 pub async fn handle(
-    source: &impl Source,
+    source: &impl RepublishSource,
     bus: &impl Bus,
-    wishes: &impl Wishes,
+    republish_queue: &impl RepublishQueue,
     dead_letters: &impl DeadLetters,
-    occasion: Occasion,
-) -> Answer {
+    trigger: Trigger,
+) -> TriggerResponse {
     let events_of = |record: &_| events_of_change(SOURCE, record);
-    let publish = async |batch| publish(batch, events_of, bus, dead_letters).await;
-    publish_or_republish(occasion, SOURCE, source, bus, wishes, dead_letters, publish).await
+    let publish = async |records| publish(records, events_of, bus, dead_letters).await;
+    publish_or_republish(trigger, SOURCE, source, bus, republish_queue, dead_letters, publish).await
 }

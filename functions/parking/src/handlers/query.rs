@@ -1,4 +1,4 @@
-//! `parking-query`: reads the view, and nothing else.
+//! `parking-query`: answers queries from the view, and from nothing else.
 
 use std::time::Duration;
 
@@ -6,73 +6,78 @@ use contracts::message::{Page, PageRequest, Request};
 use contracts::parking::{Query, Slot, SlotStatus};
 use contracts::projection::{Overview, Projection};
 use cqrs::cursor::Cursors;
-use cqrs::generation::Controls;
+use cqrs::generation::ProjectionStateStore;
 use cqrs::page::{self, Listing};
 use cqrs::rebuild;
 use cqrs::view::{Order, Reader};
-use cqrs::wait::{self, Patience};
+use cqrs::wait::{self, WaitPolicy};
 use jiff::Timestamp;
-use saga::Failure;
 use serde::Serialize;
+use service_error::ServiceError;
 
 use crate::contract;
-use crate::view::{ALL, BY_STATUS, SlotRow, status_name};
+use crate::view::{BY_STATUS, SlotRow};
 
-/// How long a reader waits for the version that they have asked for.
+/// How long a query waits until the view has reached the requested version.
 const WAIT_FOR_VERSION: Duration = Duration::from_secs(2);
-/// How long a slot may be missing from the view after it was added, before it counts as unknown.
+/// How long a query waits for a missing row. A slot appears in the view a moment after it was created.
 const WAIT_FOR_ROW: Duration = Duration::from_secs(1);
-/// An overview need not know how many there are beyond this, and counting reads what it counts.
-const COUNT_MAX: usize = 1_000;
+/// The limit of an overview's counts, because counting reads every counted row.
+const MAX_COUNT: usize = 1_000;
 
-/// What a query is answered with.
+/// The result of a query.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum QueryResponse {
     /// One slot.
     Slot(Slot),
-    /// Some of them.
+    /// A page of slots.
     Page(Page<Slot>),
-    /// How the view fares.
+    /// The state of the view.
     Projection(Box<Projection>),
-    /// What it holds.
+    /// The number of slots by state.
     Overview(Box<Overview>),
 }
 
-/// Answers one query.
+/// Runs one query.
 ///
 /// # Errors
 ///
-/// `Rejected` if there is no such slot or cursor, `Transient` if the view is behind what was asked for.
+/// `Rejected` if the slot does not exist or the cursor is invalid; `Transient` if the view has not reached the requested
+/// version within 2 seconds, or can't be read.
 pub async fn handle(
     view: &impl Reader<SlotRow>,
-    controls: &impl Controls,
+    states: &impl ProjectionStateStore,
     cursors: &Cursors,
     request: Request<Query>,
     now: Timestamp,
-) -> Result<Answer, Failure> {
-    function::follow(request.traceparent.as_deref());
+) -> Result<QueryResponse, ServiceError> {
+    function::log_trace_context(request.traceparent.as_deref());
     match request.ask {
         Query::Slot { slot_id, min_version } => {
-            let patience = Patience {
+            let policy = WaitPolicy {
                 min_version: min_version.unwrap_or(1),
-                at_most: if min_version.is_some() { WAIT_FOR_VERSION } else { WAIT_FOR_ROW },
+                timeout: if min_version.is_some() { WAIT_FOR_VERSION } else { WAIT_FOR_ROW },
             };
-            match wait::get(view, &slot_id.to_string(), patience).await? {
-                Some(found) if found.version >= patience.min_version => {
-                    Ok(Answer::Slot(found.row.0))
+            match wait::get(view, &slot_id.to_string(), policy).await? {
+                Some(found) if found.version >= policy.min_version => {
+                    Ok(QueryResponse::Slot(found.row.0))
                 }
-                // Whoever knows a version knows that there is such a slot.
-                found if found.is_some() || min_version.is_some() => Err(Failure::transient(
+                // A caller that knows a version of the slot proves that the slot exists.
+                found if found.is_some() || min_version.is_some() => Err(ServiceError::transient(
                     "the view has not reached this version yet",
                     "view is behind",
                 )),
-                _ => Err(Failure::rejected("not-found", "slot does not exist")),
+                _ => Err(ServiceError::rejected("not-found", "slot does not exist")),
             }
         }
         Query::Slots { status, page } => read_page(view, cursors, status, &page).await,
-        Query::Projection {} => Ok(Answer::Projection(Box::new(projection(controls, now).await?))),
-        Query::Overview {} => Ok(Answer::Overview(Box::new(overview(view, controls, now).await?))),
+        Query::Projection {} => {
+            Ok(QueryResponse::Projection(Box::new(projection(states, now).await?)))
+        }
+        Query::Overview {} => {
+            Ok(QueryResponse::Overview(Box::new(overview(view, states, now).await?)))
+        }
     }
 }
 
@@ -81,17 +86,17 @@ async fn read_page(
     cursors: &Cursors,
     status: Option<SlotStatus>,
     page: &PageRequest,
-) -> Result<Answer, Failure> {
+) -> Result<QueryResponse, ServiceError> {
     if !(1..=100).contains(&page.limit) {
-        return Err(Failure::rejected("validation", "limit must be from 1 to 100"));
+        return Err(ServiceError::rejected("validation", "limit must be from 1 to 100"));
     }
-    let list = status.map_or("all", status_name);
-    let after = page.cursor.as_deref().map(|cursor| cursors.open(list, cursor)).transpose();
-    let after = after.map_err(|error| Failure::rejected("validation", error.to_string()))?;
-    let partitions = match status {
-        Some(status) => vec![status_name(status)],
-        None => ALL.map(status_name).to_vec(),
+    let (list, names) = match status {
+        Some(status) => (status.name(), vec![status.name()]),
+        None => ("all".to_owned(), SlotStatus::ALL.map(SlotStatus::name).to_vec()),
     };
+    let after = page.cursor.as_deref().map(|cursor| cursors.open(&list, cursor)).transpose();
+    let after = after.map_err(|error| ServiceError::rejected("validation", error.to_string()))?;
+    let partitions: Vec<&str> = names.iter().map(String::as_str).collect();
     let listing = Listing {
         index: BY_STATUS,
         attribute: "status",
@@ -101,30 +106,34 @@ async fn read_page(
         limit: page.limit as usize,
     };
     let page = page::read(view, listing).await?;
-    Ok(Answer::Page(Page {
+    Ok(QueryResponse::Page(Page {
         items: page.rows.into_iter().map(|it| it.row.0).collect(),
-        next_cursor: page.next.map(|position| cursors.seal(list, &position)),
+        next_cursor: page.next.map(|position| cursors.seal(&list, &position)),
     }))
 }
 
-async fn projection(controls: &impl Controls, now: Timestamp) -> Result<Projection, Failure> {
-    Ok(contract::projection(rebuild::progress(controls, now).await?))
+async fn projection(
+    states: &impl ProjectionStateStore,
+    now: Timestamp,
+) -> Result<Projection, ServiceError> {
+    Ok(contract::projection(rebuild::progress(states, now).await?))
 }
 
 async fn overview(
     view: &impl Reader<SlotRow>,
-    controls: &impl Controls,
+    states: &impl ProjectionStateStore,
     now: Timestamp,
-) -> Result<Overview, Failure> {
+) -> Result<Overview, ServiceError> {
+    let names = SlotStatus::ALL.map(SlotStatus::name);
     let all = Listing {
         index: BY_STATUS,
         attribute: "status",
-        partitions: &ALL.map(status_name),
+        partitions: &names.each_ref().map(String::as_str),
         order: Order::Ascending,
         after: None,
-        limit: COUNT_MAX,
+        limit: MAX_COUNT,
     };
     let counts = page::counts(view, all).await?;
-    let projection = projection(controls, now).await?;
-    Ok(Overview { counts, counted_up_to: COUNT_MAX as u64, projection })
+    let projection = projection(states, now).await?;
+    Ok(Overview { counts, counted_up_to: MAX_COUNT as u64, projection })
 }

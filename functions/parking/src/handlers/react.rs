@@ -1,22 +1,22 @@
 //! `parking-react`: queue → command.
 //!
-//! | event                                                     | leads to                                      |
+//! | event                                                     | effect                                        |
 //! | --------------------------------------------------------- | --------------------------------------------- |
-//! | `BillPaid` of an invoice                                  | the slot is reserved, or `SlotUnavailable`    |
-//! | `BookingFailed`, `BookingCancelled`, `BookingCheckedOut`  | what the booking holds is given up, for good  |
+//! | `BillPaid` of an invoice                                  | reserves the slot, or `SlotUnavailable`       |
+//! | `BookingFailed`, `BookingCancelled`, `BookingCheckedOut`  | releases the slot, and sets a tombstone       |
 //!
-//! Twice: the rules find the work done. Late or early: who has given a slot up, or was refused it, gets it no more, by the
-//! bar.
+//! Duplicates have no effect, by the rules. Late or early deliveries: the tombstone rejects a booking that has released the
+//! slot or was refused it.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
-use outbox::consume::{Delivery, Failed, Handled, consume};
+use outbox::consume::{ConsumeError, Delivery, Handled, consume};
 use outbox::dead_letters::DeadLetters;
 use outbox::state::StateStore;
-use saga::{Failure, FailureKind};
+use service_error::{ErrorKind, ServiceError};
 use uuid::Uuid;
 
-use super::command::{Origin, carry_out};
+use super::command::{Origin, execute_command};
 use crate::contract;
 use crate::domain::Slot;
 
@@ -29,7 +29,7 @@ pub async fn handle(
     new_id: impl Fn() -> Uuid,
 ) -> SqsBatchResponse {
     let react = async |delivery: Delivery| {
-        react(store, delivery, now(), &new_id).await.map_err(Failed::from)
+        react(store, delivery, now(), &new_id).await.map_err(ConsumeError::from)
     };
     consume(batch, dead_letters, react).await
 }
@@ -39,17 +39,18 @@ async fn react(
     delivery: Delivery,
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
-) -> Result<Handled, Failure> {
-    let Some((slot_id, command)) = contract::command(&delivery).map_err(Failure::broken)? else {
+) -> Result<Handled, ServiceError> {
+    let Some((slot_id, command)) = contract::command(&delivery).map_err(ServiceError::permanent)?
+    else {
         function::metrics::ignored("parking-react", now);
         return Ok(Handled::Ignored);
     };
     let Delivery { detail, .. } = delivery;
     let origin = Origin { now, correlation_id: detail.correlation_id, cause: Some(detail.id) };
-    match carry_out(store, slot_id, &command, origin, new_id).await {
+    match execute_command(store, slot_id, &command, origin, new_id).await {
         Ok(_) => Ok(Handled::Done),
-        // The rules have answered, and will not change their mind.
-        Err(refused) if refused.kind() == FailureKind::Rejected => Ok(Handled::Done),
+        // A rejection is final, so the message is done.
+        Err(refused) if refused.kind() == ErrorKind::Rejected => Ok(Handled::Done),
         Err(failed) => Err(failed),
     }
 }

@@ -1,45 +1,46 @@
-//! `parking-rebuild`: makes the view anew from its source.
+//! `parking-rebuild`: rebuilds the view from the table of slots.
 
 use contracts::projection::{Command, Projection};
 use cqrs::generation::Generations;
-use cqrs::rebuild::{self, Source};
+use cqrs::rebuild::{self, RebuildSource};
 use jiff::Timestamp;
 use outbox::dead_letters::DeadLetters;
-use outbox::redrive::{Call, Reply, carry_out_or_redrive};
-use saga::Failure;
+use outbox::redrive::{Invocation, InvocationResponse, handle_invocation};
+use service_error::ServiceError;
 
 use crate::contract;
 use crate::view::SlotRow;
 
-/// Carries out one command, or takes up rebuilds that have come to a halt; `worker` names this call and its repetitions.
+/// Runs one command, or resumes failed rebuilds. `worker` names this invocation and its retries.
 ///
 /// # Errors
 ///
-/// `Rejected` if a generation is not kept; `Transient` if it is to be asked again; `Broken` if a person must look.
+/// `Rejected` if a generation is not retained; `Transient` if the call must be retried; `Permanent` if an operator must
+/// intervene.
 pub async fn handle(
     views: &impl Generations<SlotRow>,
-    source: &impl Source<SlotRow>,
+    source: &impl RebuildSource<SlotRow>,
     dead_letters: &impl DeadLetters,
-    call: Call<Command>,
+    invocation: Invocation<Command>,
     worker: &str,
     clock: impl Fn() -> Timestamp,
-) -> Result<Reply<Projection>, Failure> {
-    let carry_out = async |command| carry_out(views, source, command, worker, &clock).await;
-    carry_out_or_redrive(call, dead_letters, carry_out).await
+) -> Result<InvocationResponse<Projection>, ServiceError> {
+    let run = async |command| run(views, source, command, worker, &clock).await;
+    handle_invocation(invocation, dead_letters, run).await
 }
 
-async fn carry_out(
+async fn run(
     views: &impl Generations<SlotRow>,
-    source: &impl Source<SlotRow>,
+    source: &impl RebuildSource<SlotRow>,
     command: Command,
     worker: &str,
     clock: impl Fn() -> Timestamp,
-) -> Result<Projection, Failure> {
+) -> Result<Projection, ServiceError> {
     let progress = match command {
         Command::BeginRebuild {} => rebuild::begin(views, clock()).await?,
         Command::WorkOnRebuild {} => {
-            let worked = rebuild::work(views, source, worker, &clock).await?;
-            tracing::info!(?worked, worker, "worked on a rebuild");
+            let outcome = rebuild::work(views, source, worker, &clock).await?;
+            tracing::info!(?outcome, worker, "rebuild work ended");
             rebuild::progress(views, clock()).await?
         }
         Command::RollBack { generation } => rebuild::roll_back(views, generation, clock()).await?,

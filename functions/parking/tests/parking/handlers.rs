@@ -1,7 +1,7 @@
 //! Each command and each event, with nothing in its way.
 
-use saga::FailureKind;
 use serde_json::{Value, json};
+use service_error::ErrorKind;
 use uuid::Uuid;
 
 use crate::world::{
@@ -35,7 +35,7 @@ async fn a_slot_is_read_as_it_stands_and_one_that_is_not_there_is_not_found() {
     let read = json!({ "command": "readSlot", "slotId": SLOT });
     let world = World::default();
     let missing = world.ask(read.clone(), &Line::default()).await.unwrap_err();
-    assert_eq!((missing.kind(), missing.slug()), (FailureKind::Rejected, "not-found"));
+    assert_eq!((missing.kind(), missing.slug()), (ErrorKind::Rejected, "not-found"));
     // A bar is no slot.
     world.calmly(Deed::Unblock(ANN)).await;
     assert!(world.ask(read.clone(), &Line::default()).await.is_err());
@@ -122,11 +122,11 @@ async fn a_name_is_checked_here_too() {
     let world = World::default();
     for name in [String::new(), "x".repeat(101)] {
         let failure = world.ask(create(name), &Line::default()).await.unwrap_err();
-        assert_eq!((failure.kind(), failure.slug()), (FailureKind::Rejected, "validation"));
+        assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "validation"));
     }
     world.ask(create("x".repeat(100)), &Line::default()).await.unwrap();
     let failure = world.ask(create("y".to_owned()), &Line::default()).await.unwrap_err();
-    assert_eq!((failure.kind(), failure.slug()), (FailureKind::Rejected, "conflict"));
+    assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "conflict"));
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn a_message_that_cannot_be_understood_is_put_aside_alone() {
     let broken = event("parkade.billing", "BillPaid", BOB, json!({ "slotId": SLOT }));
     let batch = messages(&[json!("what?"), broken, paid(ANN, "invoice")]);
     assert_eq!(world.deliver(batch, &Line::default()).await, [""; 0]);
-    let letters = world.letters.letters();
+    let letters = world.letters.messages();
     assert_eq!(letters.len(), 2);
     assert_eq!(letters[0].body, "\"what?\"");
     assert!(letters[1].reason.contains("missing field"), "{}", letters[1].reason);

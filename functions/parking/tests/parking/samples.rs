@@ -4,8 +4,8 @@ use std::path::Path;
 
 use aws_lambda_events::dynamodb::EventRecord;
 use contracts::id::BookingId;
-use outbox::record::shown;
-use parking::domain::{Slot, Standing};
+use outbox::record::read_image;
+use parking::domain::{Slot, SlotState};
 use serde_json::{Value, json};
 
 const BOOKING: &str = "0199aaaa-0000-7000-8000-00000000b00c";
@@ -22,28 +22,28 @@ fn sample(name: &str) -> Slot {
         "dynamodb": { "ApproximateCreationDateTime": 0, "NewImage": image, "SizeBytes": 1 },
     }))
     .unwrap();
-    shown(&record).unwrap().unwrap().state
+    read_image(&record).unwrap().unwrap().state
 }
 
 #[test]
 fn a_slot_of_the_first_version_is_what_it_was() {
     let booking_id: BookingId = BOOKING.parse().unwrap();
-    for (name, standing, refused) in [
-        ("available", Standing::Available, None),
-        ("blocked", Standing::Blocked { booking_id }, None),
-        ("reserved", Standing::Reserved { booking_id }, None),
-        ("closed", Standing::Closed, None),
-        ("available-after-a-refusal", Standing::Available, Some(booking_id)),
+    for (name, state, refused) in [
+        ("available", SlotState::Available, None),
+        ("blocked", SlotState::Blocked { booking_id }, None),
+        ("reserved", SlotState::Reserved { booking_id }, None),
+        ("closed", SlotState::Closed, None),
+        ("available-after-a-refusal", SlotState::Available, Some(booking_id)),
     ] {
-        let expected = Slot { name: "P1".to_owned(), standing, refused };
+        let expected = Slot { name: "P1".to_owned(), state, refused };
         assert_eq!(sample(&format!("v1/{name}")), expected, "{name}");
         // Whoever stores a standing that has none finds the word here.
-        match standing {
-            Standing::Absent
-            | Standing::Available
-            | Standing::Blocked { .. }
-            | Standing::Reserved { .. }
-            | Standing::Closed => {}
+        match state {
+            SlotState::Absent
+            | SlotState::Available
+            | SlotState::Blocked { .. }
+            | SlotState::Reserved { .. }
+            | SlotState::Closed => {}
         }
     }
 }

@@ -5,17 +5,17 @@ use contracts::id::SlotId;
 use contracts::parking::{Slot, SlotStatus};
 use cqrs::cursor::Cursors;
 use cqrs::generation::Generations as _;
-use cqrs::kit::{self, given};
-use cqrs::lag::Gauge;
+use cqrs::lag::ReportThrottle;
 use cqrs::memory::{MemoryGenerations, MemoryView};
+use cqrs::test_support::{self, given};
 use cqrs::view::{Reader, Versioned, View as _};
-use outbox::memory::{MemoryBus, MemoryDeadLetters, MemoryStore, MemoryWishes};
+use outbox::memory::{MemoryBus, MemoryDeadLetters, MemoryRepublishQueue, MemoryStore};
 use outbox::state::StateStore as _;
 use parking::handlers::{project, publish, query};
 use parking::view::SlotRow;
 use proptest::prelude::*;
-use saga::{Failure, FailureKind};
 use serde_json::{Value, json};
+use service_error::{ErrorKind, ServiceError};
 use uuid::Uuid;
 
 use crate::world::{ANN, BOB, Deed, SLOT, World, now};
@@ -26,14 +26,14 @@ fn batch(records: &[EventRecord]) -> Event {
     event
 }
 
-async fn ask(view: &impl Reader<SlotRow>, request: Value) -> Result<Value, Failure> {
+async fn ask(view: &impl Reader<SlotRow>, request: Value) -> Result<Value, ServiceError> {
     let request = serde_json::from_value(request).unwrap();
     let controls = MemoryGenerations::<SlotRow>::default();
     let answer = query::handle(view, &controls, &Cursors::new("secret"), request, now()).await?;
     Ok(serde_json::to_value(answer).unwrap())
 }
 
-async fn refused(view: &MemoryView<SlotRow>, request: Value) -> (FailureKind, String) {
+async fn refused(view: &MemoryView<SlotRow>, request: Value) -> (ErrorKind, String) {
     let failure = ask(view, request).await.unwrap_err();
     (failure.kind(), failure.slug().to_owned())
 }
@@ -45,7 +45,7 @@ fn slot_id(number: u32) -> SlotId {
 async fn put(view: &MemoryView<SlotRow>, number: u32, status: SlotStatus) {
     let slot_id = slot_id(number);
     let slot = Slot { slot_id, name: format!("A{number}"), status, version: 1 };
-    view.advance(&slot_id.to_string(), 1, &SlotRow(slot)).await.unwrap();
+    view.upsert_if_newer(&slot_id.to_string(), 1, &SlotRow(slot)).await.unwrap();
 }
 
 fn names(page: &Value) -> Vec<&str> {
@@ -62,9 +62,8 @@ mod streams {
         parked: &MemoryDeadLetters,
         batch: Event,
     ) -> aws_lambda_events::streams::DynamoDbEventResponse {
-        let gauge = Gauge::default();
-        let answer = project::handle(views, parked, &gauge, now, batch.into()).await;
-        answer.into_records().unwrap()
+        let throttle = ReportThrottle::default();
+        project::handle(views, parked, &throttle, now, batch.records).await
     }
 
     async fn publish(
@@ -72,10 +71,10 @@ mod streams {
         parked: &MemoryDeadLetters,
         batch: Event,
     ) -> aws_lambda_events::streams::DynamoDbEventResponse {
-        let (store, wishes) =
-            (MemoryStore::<parking::domain::Slot>::default(), MemoryWishes::default());
-        let answer = publish::handle(&store, bus, &wishes, parked, batch.into()).await;
-        answer.into_records().unwrap()
+        let (store, republish_queue) =
+            (MemoryStore::<parking::domain::Slot>::default(), MemoryRepublishQueue::default());
+        let answer = publish::handle(&store, bus, &republish_queue, parked, batch.into()).await;
+        answer.into_stream().unwrap()
     }
 
     fn rows(views: &Views) -> std::collections::BTreeMap<String, Versioned<SlotRow>> {
@@ -101,7 +100,7 @@ mod streams {
         assert_eq!((entry.source, entry.detail_type.as_str()), ("parkade.parking", "SlotCreated"));
         let detail: Value = serde_json::from_str(&entry.detail).unwrap();
         assert_eq!(detail["data"], json!({ "slotId": SLOT, "name": "A1" }));
-        assert_eq!(parked.parked(), []);
+        assert_eq!(parked.records(), []);
     }
 
     #[tokio::test]
@@ -126,11 +125,11 @@ mod streams {
         publish(&bus, &parked, batch(&records)).await;
         assert!(rows(&view).is_empty());
         assert_eq!(bus.published().len(), 1);
-        assert_eq!(parked.parked(), []);
+        assert_eq!(parked.records(), []);
     }
 
     #[tokio::test]
-    async fn every_event_is_published_and_a_bar_publishes_none_again() {
+    async fn every_event_is_published_and_a_tombstone_publishes_none_again() {
         let deeds = [Deed::Create, Deed::Paid(ANN), Deed::Unblock(BOB), Deed::Unblock(ANN)];
         let world = World::after(&deeds).await;
         let bus = MemoryBus::default();
@@ -165,7 +164,7 @@ mod streams {
         let (view, parked) = (Views::default(), MemoryDeadLetters::default());
         let answer = project(&view, &parked, batch(&records)).await;
         assert!(answer.batch_item_failures.is_empty());
-        let told: Vec<_> = parked.parked();
+        let told: Vec<_> = parked.records();
         assert_eq!(told.len(), 2);
         assert!(told[0].reason.contains("missing field"), "{}", told[0].reason);
         assert!(told[1].reason.contains("no-slot") && told[1].key.contains("no-slot"));
@@ -203,8 +202,13 @@ mod streams {
                 let id = SLOT.to_string();
                 let expected: Vec<_> =
                     slot.map(|slot| (id.as_str(), loaded.version, SlotRow(slot))).into_iter().collect();
-                for batches in [kit::in_order(&records), kit::shuffled(&records, seed)] {
-                    given(batches, project).await.shows(&expected);
+                for batches in [test_support::in_order(&records), test_support::shuffled(&records, seed)] {
+                    let (dead_letters, throttle) = (MemoryDeadLetters::default(), ReportThrottle::default());
+                    let project = async |views: &Views, records| {
+                        project::handle(views, &dead_letters, &throttle, now, records).await
+                    };
+                    given(batches, project).await.assert_rows(&expected);
+                    assert_eq!(dead_letters.records(), [], "every record can be applied");
                 }
             });
         }
@@ -213,27 +217,33 @@ mod streams {
 
 mod rebuilding {
     use contracts::projection::{Command, Projection, ProjectionStatus};
-    use outbox::redrive::{Call, Reply};
+    use outbox::redrive::{Invocation, InvocationResponse};
     use outbox::state::Change;
-    use parking::domain::{Slot, Standing};
+    use parking::domain::{Slot, SlotState};
     use parking::handlers::rebuild;
-    use parking::source::Slots;
+    use parking::rebuild_source::SlotRows;
 
     use super::*;
 
     type Views = MemoryGenerations<SlotRow>;
     type Store = MemoryStore<Slot>;
 
-    async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection, Failure> {
+    async fn tell(
+        store: &Store,
+        views: &Views,
+        command: Value,
+    ) -> Result<Projection, ServiceError> {
         let command: Command = serde_json::from_value(command).unwrap();
-        let (call, letters) = (Call::Direct(command), MemoryDeadLetters::default());
-        let reply = rebuild::handle(views, &Slots(store), &letters, call, "worker", now).await?;
-        let Reply::Direct(projection) = reply else { unreachable!("a call is answered") };
+        let (call, letters) = (Invocation::Direct(command), MemoryDeadLetters::default());
+        let reply = rebuild::handle(views, &SlotRows(store), &letters, call, "worker", now).await?;
+        let InvocationResponse::Direct(projection) = reply else {
+            unreachable!("a call is answered")
+        };
         Ok(projection)
     }
 
-    async fn save(store: &Store, id: &str, standing: Standing) {
-        let state = Slot { name: "A1".to_owned(), standing, ..Slot::default() };
+    async fn save(store: &Store, id: &str, state: SlotState) {
+        let state = Slot { name: "A1".to_owned(), state, ..Slot::default() };
         let change = Change { expected: 0, id: Uuid::now_v7(), state, events: vec![] };
         store.save(id, change).await.unwrap();
     }
@@ -243,10 +253,10 @@ mod rebuilding {
         let (store, views) = (Store::default(), Views::default());
         // More than a page of them, one that has only been refused, and one that has nothing but a bar.
         for number in 0..25 {
-            save(&store, &slot_id(number).to_string(), Standing::Available).await;
+            save(&store, &slot_id(number).to_string(), SlotState::Available).await;
         }
-        save(&store, &slot_id(98).to_string(), Standing::Absent).await;
-        store.bar(&slot_id(99).to_string(), "ann").await.unwrap();
+        save(&store, &slot_id(98).to_string(), SlotState::Absent).await;
+        store.set_tombstone(&slot_id(99).to_string(), "ann").await.unwrap();
         let example = serde_json::from_str(include_str!("../../events/parking-rebuild.json"));
         let begun = tell(&store, &views, example.unwrap()).await.unwrap();
         assert_eq!((begun.status, begun.building), (ProjectionStatus::Rebuilding, Some(2)));
@@ -263,9 +273,9 @@ mod rebuilding {
     async fn a_view_tells_how_it_fares_and_what_it_holds() {
         let views = Views::default();
         let slot_id = slot_id(1);
-        let slot = Slot { name: "A1".to_owned(), standing: Standing::Closed, ..Slot::default() };
+        let slot = Slot { name: "A1".to_owned(), state: SlotState::Closed, ..Slot::default() };
         let slot = SlotRow(parking::contract::published(slot_id, 1, &slot).unwrap());
-        views.generation(1).advance(&slot_id.to_string(), 1, &slot).await.unwrap();
+        views.generation(1).upsert_if_newer(&slot_id.to_string(), 1, &slot).await.unwrap();
         let query = async |query: Value| {
             let live = cqrs::live::Live::new(views.clone(), now);
             let request = serde_json::from_value(query).unwrap();
@@ -288,22 +298,22 @@ mod rebuilding {
         let live = cqrs::live::Live::new(views.clone(), clock);
         let slot = |version| {
             let slot =
-                Slot { name: "A1".to_owned(), standing: Standing::Available, ..Slot::default() };
+                Slot { name: "A1".to_owned(), state: SlotState::Available, ..Slot::default() };
             SlotRow(parking::contract::published(SLOT, version, &slot).unwrap())
         };
-        save(&store, &SLOT.to_string(), Standing::Available).await;
-        views.generation(1).advance(&SLOT.to_string(), 1, &slot(1)).await.unwrap();
+        save(&store, &SLOT.to_string(), SlotState::Available).await;
+        views.generation(1).upsert_if_newer(&SLOT.to_string(), 1, &slot(1)).await.unwrap();
         let wanted = json!({ "query": "slot", "slotId": SLOT, "minVersion": 2 });
         let (answer, ()) = tokio::join!(ask(&live, wanted), async {
             tell(&store, &views, json!({ "command": "beginRebuild" })).await.unwrap();
             tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
             tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
             // The reader has looked at generation 1, and hears of generation 2 while it waits.
-            views.generation(2).advance(&SLOT.to_string(), 2, &slot(2)).await.unwrap();
+            views.generation(2).upsert_if_newer(&SLOT.to_string(), 2, &slot(2)).await.unwrap();
         });
         assert_eq!(answer.unwrap()["version"], 2);
         let wanted = json!({ "query": "slot", "slotId": SLOT, "minVersion": 3 });
-        assert_eq!(ask(&live, wanted).await.unwrap_err().kind(), FailureKind::Transient);
+        assert_eq!(ask(&live, wanted).await.unwrap_err().kind(), ErrorKind::Transient);
     }
 }
 
@@ -330,7 +340,7 @@ mod queries {
         let view = MemoryView::default();
         let began = Instant::now();
         let request = json!({ "query": "slot", "slotId": slot_id(1) });
-        let expected = (FailureKind::Rejected, "not-found".to_owned());
+        let expected = (ErrorKind::Rejected, "not-found".to_owned());
         assert_eq!(refused(&view, request).await, expected);
         assert_eq!(began.elapsed().as_secs(), 1);
     }
@@ -344,7 +354,7 @@ mod queries {
         let began = Instant::now();
         for number in [1, 2] {
             let (kind, _) = refused(&view, request(number, 2)).await;
-            assert_eq!(kind, FailureKind::Transient);
+            assert_eq!(kind, ErrorKind::Transient);
         }
         assert_eq!(began.elapsed().as_secs(), 4);
         let (answer, ()) = tokio::join!(ask(&view, request(1, 2)), async {
@@ -355,7 +365,7 @@ mod queries {
                 status: SlotStatus::Closed,
                 version: 2,
             };
-            view.advance(&slot_id(1).to_string(), 2, &SlotRow(slot)).await.unwrap();
+            view.upsert_if_newer(&slot_id(1).to_string(), 2, &SlotRow(slot)).await.unwrap();
         });
         assert_eq!(answer.unwrap()["status"], "closed");
     }
@@ -419,7 +429,7 @@ mod queries {
         for limit in [1, 100] {
             ask(&view, json!({ "query": "slots", "limit": limit })).await.unwrap();
         }
-        let expected = (FailureKind::Rejected, "validation".to_owned());
+        let expected = (ErrorKind::Rejected, "validation".to_owned());
         for limit in [0, 101, u32::MAX] {
             let request = json!({ "query": "slots", "limit": limit });
             assert_eq!(refused(&view, request).await, expected, "{limit}");
@@ -433,7 +443,7 @@ mod queries {
         put(&view, 2, SlotStatus::Available).await;
         let page = ask(&view, json!({ "query": "slots", "limit": 1 })).await.unwrap();
         let cursor = page["nextCursor"].as_str().unwrap();
-        let expected = (FailureKind::Rejected, "validation".to_owned());
+        let expected = (ErrorKind::Rejected, "validation".to_owned());
         for (status, cursor) in
             [(Some("available"), cursor), (None, "AAAA"), (None, ""), (None, &cursor[1..])]
         {

@@ -13,12 +13,12 @@ use contracts::id::{BookingId, SlotId};
 use jiff::Timestamp;
 use outbox::conformance::schedule::Gate;
 use outbox::memory::{MemoryDeadLetters, MemoryStore};
-use outbox::republish::Source as _;
+use outbox::republish::RepublishSource as _;
 use outbox::state::{Change, Loaded, StateStore, StoreError};
-use parking::domain::{Slot, Standing};
+use parking::domain::{Slot, SlotState};
 use parking::handlers::{command, react};
-use saga::{Failure, FailureKind};
 use serde_json::{Value, json};
+use service_error::{ErrorKind, ServiceError};
 use uuid::Uuid;
 
 /// The one slot of most tests.
@@ -86,11 +86,11 @@ impl World {
     }
 
     pub(crate) fn holder(&self) -> Option<BookingId> {
-        match self.slot()?.standing {
-            Standing::Blocked { booking_id } | Standing::Reserved { booking_id } => {
+        match self.slot()?.state {
+            SlotState::Blocked { booking_id } | SlotState::Reserved { booking_id } => {
                 Some(booking_id)
             }
-            Standing::Absent | Standing::Available | Standing::Closed => None,
+            SlotState::Absent | SlotState::Available | SlotState::Closed => None,
         }
     }
 
@@ -103,7 +103,7 @@ impl World {
         Remains { slot: self.slot(), events: events.collect() }
     }
 
-    pub(crate) async fn ask(&self, request: Value, line: &Line) -> Result<Value, Failure> {
+    pub(crate) async fn ask(&self, request: Value, line: &Line) -> Result<Value, ServiceError> {
         let request = serde_json::from_value(request).expect("a command");
         let answer = command::handle(&self.wired(line), request, now(), || self.new_id()).await?;
         Ok(serde_json::to_value(answer).expect("an answer is JSON"))
@@ -134,7 +134,7 @@ impl World {
                 | Deed::Unblock(_) => {
                     return match self.ask(request(deed), line).await {
                         Ok(_) => Outcome::Done,
-                        Err(refused) if refused.kind() == FailureKind::Rejected => {
+                        Err(refused) if refused.kind() == ErrorKind::Rejected => {
                             Outcome::Refused(refused.slug().to_owned())
                         }
                         Err(_) => Outcome::Unknown,
@@ -422,10 +422,10 @@ impl StateStore<Slot> for Wired<'_> {
             .await
     }
 
-    async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
+    async fn set_tombstone(&self, id: &str, holder: &str) -> Result<(), StoreError> {
         self.line
             .carry(async {
-                self.world.store.bar(id, holder).await?;
+                self.world.store.set_tombstone(id, holder).await?;
                 self.show(id, None).await;
                 Ok(())
             })

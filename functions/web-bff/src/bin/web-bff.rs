@@ -4,7 +4,7 @@ use ::bff::pages::{Fresh, Front};
 use ::bff::{guarded::Guarded, lambda::Functions};
 use api_gateway::proxy::ProxyEvent;
 use circuit_breaker::dynamodb::DynamoStore;
-use function::breaker::Told;
+use function::breaker::BreakerTelemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use web_bff::handlers::bff::{PROBLEMS, Web};
 use web_bff::{config::Config, pages::SITE, recollection::Recollection};
@@ -15,7 +15,8 @@ async fn main() -> Result<(), Error> {
     let Config { services: at, entrance, breakers_table, breaker } = Config::from_env()?;
     let aws = function::aws_config().await;
     let breakers = DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), breakers_table);
-    let services = Guarded::new(Functions::new(&aws), at.guarded(), &breaker, &breakers, &Told);
+    let services =
+        Guarded::new(Functions::new(&aws), at.guarded(), &breaker, &breakers, &BreakerTelemetry);
     let front = Front::new(&SITE, PROBLEMS, entrance)?;
     function::warm(services.services().warm_up(&at.booking_query)).await;
     function::warm(front.verifier.warm(function::now())).await;

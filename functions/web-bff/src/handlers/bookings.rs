@@ -5,11 +5,11 @@ use bff::invoke::{Invoke, or_none};
 use bff::pages::troubled;
 use bff::{Answer, Problem};
 use contracts::billing::{Bill, Query as BillingQuery};
-use contracts::booking::{Booking, Command, History, Query};
+use contracts::booking::{Booking, ConsistentQuery, History, Query};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::message::{Page, PageRequest};
 use contracts::parking::{Query as ParkingQuery, Slot};
-use saga::Failure;
+use service_error::ServiceError;
 use tokio::sync::watch;
 
 use super::Errand;
@@ -72,7 +72,7 @@ async fn whole(
     composition: &Composition,
     booking_id: BookingId,
     min_version: Option<u64>,
-) -> Result<Whole, Failure> {
+) -> Result<Whole, ServiceError> {
     let remembered = errand.remembered;
     let known = remembered.slot_of.last(&booking_id, errand.now).map(|it| it.value);
     let (tell, told) = watch::channel(known);
@@ -127,9 +127,9 @@ async fn whole(
 }
 
 /// What the booking tells, as soon as it does.
-async fn known_of<T: Copy>(mut told: watch::Receiver<Option<T>>) -> Result<T, Failure> {
-    let known = told.wait_for(Option::is_some).await.map_err(Failure::broken)?;
-    (*known).ok_or_else(|| Failure::broken("it was waited for and is not there"))
+async fn known_of<T: Copy>(mut told: watch::Receiver<Option<T>>) -> Result<T, ServiceError> {
+    let known = told.wait_for(Option::is_some).await.map_err(ServiceError::permanent)?;
+    (*known).ok_or_else(|| ServiceError::permanent("it was waited for and is not there"))
 }
 
 fn known_now(told: &watch::Receiver<Option<SlotId>>) -> Option<SlotId> {
@@ -141,13 +141,13 @@ pub(super) async fn find(
     errand: &Errand<'_, impl Invoke>,
     booking_id: BookingId,
     min_version: Option<u64>,
-) -> Result<Booking, Failure> {
+) -> Result<Booking, ServiceError> {
     let customer = Some(errand.customer.clone());
     let question = Query::Booking { booking_id, customer, min_version };
     errand.ask(&errand.at.booking_query, question, errand.deadline).await
 }
 
-async fn slot(errand: &Errand<'_, impl Invoke>, slot_id: SlotId) -> Result<Slot, Failure> {
+async fn slot(errand: &Errand<'_, impl Invoke>, slot_id: SlotId) -> Result<Slot, ServiceError> {
     let question = ParkingQuery::Slot { slot_id, min_version: None };
     errand.ask(&errand.at.parking_query, question, errand.deadline).await
 }
@@ -155,7 +155,7 @@ async fn slot(errand: &Errand<'_, impl Invoke>, slot_id: SlotId) -> Result<Slot,
 async fn bill(
     errand: &Errand<'_, impl Invoke>,
     reference: BillReference,
-) -> Result<Option<Bill>, Failure> {
+) -> Result<Option<Bill>, ServiceError> {
     let question = BillingQuery::Bill { reference };
     or_none(errand.ask(&errand.at.billing_query, question, errand.deadline).await)
 }
@@ -163,7 +163,7 @@ async fn bill(
 async fn history(
     errand: &Errand<'_, impl Invoke>,
     booking_id: BookingId,
-) -> Result<History, Failure> {
-    let question = Command::ReadHistory { booking_id, version: None, at: None };
+) -> Result<History, ServiceError> {
+    let question = ConsistentQuery::ReadHistory { booking_id, version: None, at: None };
     errand.ask(&errand.at.booking_command, question, errand.deadline).await
 }

@@ -10,8 +10,8 @@ use contracts::billing::{
 use contracts::booking::{Accepted, Command, Payment};
 use contracts::id::{BillReference, BookingId, PaymentId, SlotId};
 use contracts::money::Money;
-use saga::Failure;
 use serde::Deserialize;
+use service_error::ServiceError;
 
 use super::{Errand, bookings, slots};
 use crate::pages::booking::{Blame, Form, Trouble};
@@ -124,7 +124,7 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
     let command =
         BillingCommand::PayBill { reference, customer, payment_id, amount, token: token.clone() };
     let deadline = Deadline::after(PAYMENT_LIMIT);
-    let paid: Result<Bill, Failure> =
+    let paid: Result<Bill, ServiceError> =
         errand.ask(&errand.at.billing_command, command, deadline).await;
     match paid {
         Ok(bill) => {
@@ -181,7 +181,7 @@ async fn shown(
     let until = errand.deadline.within(VIEW_LIMIT);
     while !until.is_over() {
         let question = BillingQuery::Bill { reference };
-        let seen: Result<Bill, Failure> =
+        let seen: Result<Bill, ServiceError> =
             errand.ask(&errand.at.billing_query, question, until).await;
         if seen.is_ok_and(|it| is_shown(&it)) {
             return;
@@ -242,7 +242,10 @@ async fn change(
     }
 }
 
-async fn done(errand: &Errand<'_, impl Invoke>, command: Command) -> Result<Accepted, Failure> {
+async fn done(
+    errand: &Errand<'_, impl Invoke>,
+    command: Command,
+) -> Result<Accepted, ServiceError> {
     errand.ask(&errand.at.booking_command, command, errand.deadline).await
 }
 

@@ -12,9 +12,9 @@ use ::bff::Request;
 use ::bff::invoke::{Deadline, Invoke, ask};
 use contracts::id::CustomerId;
 use jiff::Timestamp;
-use saga::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use service_error::ServiceError;
 
 use crate::config::Services;
 use crate::pages::Place;
@@ -53,7 +53,12 @@ impl<'a, S: Invoke> Errand<'a, S> {
         }
     }
 
-    async fn ask<A, R>(&self, function: &str, what: A, deadline: Deadline) -> Result<R, Failure>
+    async fn ask<A, R>(
+        &self,
+        function: &str,
+        what: A,
+        deadline: Deadline,
+    ) -> Result<R, ServiceError>
     where
         A: Serialize + Sync,
         R: DeserializeOwned,

@@ -7,7 +7,7 @@ use bff::{Answer, Problem};
 use contracts::booking::{Booking, Query as BookingQuery};
 use contracts::message::{Page, PageRequest};
 use contracts::parking::{Query, Slot, SlotStatus};
-use saga::Failure;
+use service_error::ServiceError;
 
 use super::Errand;
 use crate::pages::slots::{Slots, Trouble, render};
@@ -81,13 +81,13 @@ async fn page(
     Ok(render(&errand.place, &shown))
 }
 
-async fn list(errand: &Errand<'_, impl Invoke>, asked: &Asked) -> Result<Page<Slot>, Failure> {
+async fn list(errand: &Errand<'_, impl Invoke>, asked: &Asked) -> Result<Page<Slot>, ServiceError> {
     let status = (!asked.all).then_some(SlotStatus::Available);
     let page = PageRequest { limit: SLOTS, cursor: asked.cursor.clone() };
     errand.ask(&errand.at.parking_query, Query::Slots { status, page }, errand.deadline).await
 }
 
-async fn latest(errand: &Errand<'_, impl Invoke>) -> Result<Page<Booking>, Failure> {
+async fn latest(errand: &Errand<'_, impl Invoke>) -> Result<Page<Booking>, ServiceError> {
     let page = PageRequest { limit: LATEST, cursor: None };
     let question = BookingQuery::CustomerBookings { customer: errand.customer.clone(), page };
     errand.ask(&errand.at.booking_query, question, errand.deadline).await

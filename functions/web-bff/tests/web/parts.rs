@@ -7,8 +7,8 @@ use crate::support::{Sent, World, bill, booking, down, history, json_of, now, sl
 use api_gateway::proxy::ProxyAnswer;
 use bff::memory::{Memory, Reply};
 use jiff::SignedDuration;
-use saga::Failure;
 use serde_json::{Value, json};
+use service_error::ServiceError;
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(3);
@@ -37,7 +37,7 @@ impl Fate {
             Self::Slow => Reply::Late(Duration::from_millis(1_400), answer),
             Self::Late => Reply::Late(Duration::from_millis(3_100), answer),
             Self::Failing => down(),
-            Self::Broken => Reply::Failure(Failure::broken("no table")),
+            Self::Broken => Reply::Failure(ServiceError::permanent("no table")),
             Self::Gone => Reply::Late(Duration::from_secs(3_600), answer),
         }
     }

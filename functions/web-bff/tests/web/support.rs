@@ -13,8 +13,8 @@ use bff::pages::session::Proof;
 use bff::pages::sign_in::{Door, OpenId, SignIn};
 use bff::pages::{Fresh, Front, encoded};
 use jiff::Timestamp;
-use saga::Failure;
 use serde_json::{Value, json};
+use service_error::ServiceError;
 use uuid::Uuid;
 use web_bff::config::Services;
 use web_bff::handlers::bff::{PROBLEMS, Web};
@@ -301,13 +301,13 @@ pub(crate) fn well(function: &str, request: &Value) -> Reply {
 }
 
 pub(crate) fn down() -> Reply {
-    Reply::Failure(Failure::transient("not now", "connection refused"))
+    Reply::Failure(ServiceError::transient("not now", "connection refused"))
 }
 
 pub(crate) fn not_found() -> Reply {
-    Reply::Failure(Failure::rejected("not-found", "it does not exist"))
+    Reply::Failure(ServiceError::rejected("not-found", "it does not exist"))
 }
 
 pub(crate) fn rejected(slug: &'static str, detail: &'static str) -> Reply {
-    Reply::Failure(Failure::rejected(slug, detail))
+    Reply::Failure(ServiceError::rejected(slug, detail))
 }

@@ -50,7 +50,7 @@ async fn answer(client: &Client, plans: &Path, call: Call) -> Result<Value, Diag
     let action = next_action(plans, &slot_id, &state);
     match action.as_str() {
         "refuse" => Err(said("Rejected", "the plan says no")),
-        "broken" => Err(said("Broken", "the plan is broken")),
+        "broken" => Err(said("Permanent", "the plan is broken")),
         "transient" => Err(said("Transient", "the plan says not now")),
         "kill_before" => kill(),
         "kill_after" => {

@@ -8,7 +8,7 @@ use contracts::billing::BillStatus;
 use contracts::booking::{BookingStatus, FailureReason};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::money::Money;
-use parking::domain::Standing;
+use parking::domain::SlotState;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -182,7 +182,7 @@ impl<'a> Stage<'a> {
         booking
     }
 
-    /// Wishes for the slot.
+    /// RepublishQueue for the slot.
     async fn wish(&self, who: &str, card: &str, key: &str) -> BookingId {
         let payment =
             self.either(json!({ "mode": "instant", "token": card }), json!({ "mode": "invoice" }));
@@ -261,9 +261,9 @@ impl<'a> Stage<'a> {
             format!("booking {booking_id} is {standing:?}, and not {status:?} {reason:?}")
         });
         let slots = self.world.slots.all();
-        let standing = slots.get(&self.slot_id.to_string()).map(|(_, it)| &it.standing);
+        let standing = slots.get(&self.slot_id.to_string()).map(|(_, it)| &it.state);
         let holder = match standing {
-            Some(Standing::Reserved { booking_id } | Standing::Blocked { booking_id }) => {
+            Some(SlotState::Reserved { booking_id } | SlotState::Blocked { booking_id }) => {
                 Some(*booking_id)
             }
             _ => None,

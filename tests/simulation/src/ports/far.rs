@@ -7,8 +7,8 @@ use ::bff::invoke::Invoke;
 use billing::adapters::http;
 use billing::domain::{Bill, Outcome};
 use billing::ports::{ATTEMPT_TIMEOUT, Charge, DueBill, DueBills, ProviderError};
-use booking::handlers::react::{SagaInput, Sagas, SagasError};
-use booking::handlers::resume::{UndoInput, Undos};
+use booking::ports::{CompensationInput, CompensationStarter};
+use booking::ports::{SagaInput, SagaStarter, WorkflowError};
 use contracts::id::{BillReference, PaymentId};
 use contracts::money::Money;
 use operator_bff::queues::{Depth, FoundLetter, Queues, Watched};
@@ -16,9 +16,9 @@ use operator_bff::workflow::{self, Execution, Workflow};
 use outbox::state::StoreError;
 use payment_provider::domain::{Entry as LedgerEntry, Key, Reference};
 use payment_provider::ledger::{Ledger as LedgerPort, LedgerError, Revision};
-use saga::Failure;
 use serde::Serialize;
 use serde_json::{Value, json};
+use service_error::ServiceError;
 use tokio::time::{sleep, timeout};
 
 use super::at_once;
@@ -37,28 +37,32 @@ const PROVIDER_IS_SILENT: u64 = 2;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Far<'a>(pub(crate) &'a Arc<Line>);
 
-impl Sagas for Far<'_> {
-    async fn start(&self, input: &SagaInput) -> Result<(), SagasError> {
+impl SagaStarter for Far<'_> {
+    async fn start(&self, input: &SagaInput) -> Result<(), WorkflowError> {
         let input = input.clone();
         let start = move |world: &World| {
             world.executions.start(world, SAGA, input.booking_id.to_string(), &input);
         };
         let started = self.0.call(Access::Write, "start a saga", start).await;
-        started.map_err(|cut| SagasError(Box::new(cut)))
+        started.map_err(|cut| WorkflowError(Box::new(cut)))
     }
 }
 
-impl Undos for Far<'_> {
-    async fn undo(&self, name: &str, input: &UndoInput) -> Result<(), SagasError> {
+impl CompensationStarter for Far<'_> {
+    async fn start_compensation(
+        &self,
+        name: &str,
+        input: &CompensationInput,
+    ) -> Result<(), WorkflowError> {
         let (name, input) = (name.to_owned(), input.clone());
         let start = move |world: &World| world.executions.start(world, UNDO, name.clone(), &input);
         let started = self.0.call(Access::Write, "start undos", start).await;
-        started.map_err(|cut| SagasError(Box::new(cut)))
+        started.map_err(|cut| WorkflowError(Box::new(cut)))
     }
 }
 
 impl Queues for Far<'_> {
-    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, Failure> {
+    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, ServiceError> {
         let queue = queue.url.clone();
         let look = move |world: &World| {
             let letters = world.queues.dead().into_iter().filter(|it| it.queue == queue);
@@ -72,37 +76,37 @@ impl Queues for Far<'_> {
             found.collect()
         };
         let found = self.0.call(Access::Read, "look at dead letters", look).await;
-        found.map_err(|cut| Failure::transient("the queue can't be reached", cut))
+        found.map_err(|cut| ServiceError::transient("the queue can't be reached", cut))
     }
 
-    async fn redrive(&self, queue: &Watched) -> Result<u64, Failure> {
+    async fn redrive(&self, queue: &Watched) -> Result<u64, ServiceError> {
         let queue = queue.url.clone();
         let redrive = move |world: &World| world.queues.redrive(world, &queue) as u64;
         let moved = self.0.call(Access::Write, "redrive", redrive).await;
-        moved.map_err(|cut| Failure::transient("the queue can't be reached", cut))
+        moved.map_err(|cut| ServiceError::transient("the queue can't be reached", cut))
     }
 
-    async fn discard(&self, _: &Watched, _: &str) -> Result<Option<FoundLetter>, Failure> {
+    async fn discard(&self, _: &Watched, _: &str) -> Result<Option<FoundLetter>, ServiceError> {
         // The invariants are about what is never lost, and simulated operators discard nothing.
         Ok(None)
     }
 
-    async fn depth(&self, queue: &Watched) -> Result<Depth, Failure> {
+    async fn depth(&self, queue: &Watched) -> Result<Depth, ServiceError> {
         let queue = queue.url.clone();
         let count = move |world: &World| {
             let (messages, dead_letters) = world.queues.depth(&queue);
             Depth { messages: messages as u64, dead_letters: dead_letters as u64 }
         };
         let told = self.0.call(Access::Read, "count messages", count).await;
-        told.map_err(|cut| Failure::transient("the queue can't be reached", cut))
+        told.map_err(|cut| ServiceError::transient("the queue can't be reached", cut))
     }
 
-    async fn send(&self, queue: &Watched, message: String) -> Result<(), Failure> {
+    async fn send(&self, queue: &Watched, message: String) -> Result<(), ServiceError> {
         let queue = queue.url.clone();
         let send =
             move |world: &World| world.queues.send(world, &queue, message.clone(), Duration::ZERO);
         let sent = self.0.call(Access::Write, "send a wish", send).await;
-        sent.map_err(|cut| Failure::transient("the queue can't be reached", cut))
+        sent.map_err(|cut| ServiceError::transient("the queue can't be reached", cut))
     }
 }
 
@@ -111,7 +115,7 @@ impl Workflow for Far<'_> {
         &self,
         machine: workflow::Machine,
         name: &str,
-    ) -> Result<Option<Execution>, Failure> {
+    ) -> Result<Option<Execution>, ServiceError> {
         let name = name.to_owned();
         let machine = match machine {
             workflow::Machine::Saga => SAGA,
@@ -119,7 +123,7 @@ impl Workflow for Far<'_> {
         };
         let get = move |world: &World| world.executions.shown(machine, &name);
         let found = self.0.call(Access::Read, "get an execution", get).await;
-        found.map_err(|cut| Failure::transient("the workflow service does not answer", cut))
+        found.map_err(|cut| ServiceError::transient("the workflow service does not answer", cut))
     }
 }
 
@@ -289,9 +293,10 @@ impl Services {
         if self.0.is_later { lambda::with_more(function, request) } else { request }
     }
 
-    async fn reach(&self, function: &str) -> Result<Fate, Failure> {
+    async fn reach(&self, function: &str) -> Result<Fate, ServiceError> {
         let fate = self.0.fate(Access::Read, function);
-        let lost = |why: &'static str| Err(Failure::transient("the service did not answer", why));
+        let lost =
+            |why: &'static str| Err(ServiceError::transient("the service did not answer", why));
         match fate {
             Fate::Dies => self.0.die().await,
             Fate::Lost => lost("the connection was lost"),
@@ -300,11 +305,11 @@ impl Services {
         }
     }
 
-    async fn hear(&self, fate: Fate) -> Result<(), Failure> {
+    async fn hear(&self, fate: Fate) -> Result<(), ServiceError> {
         match fate {
             Fate::DiesAfter => self.0.die().await,
             Fate::AnswerLost | Fate::Late => {
-                Err(Failure::transient("the service did not answer", "the answer was lost"))
+                Err(ServiceError::transient("the service did not answer", "the answer was lost"))
             }
             Fate::Done | Fate::Lost | Fate::Dies | Fate::Throttled | Fate::Conflict => Ok(()),
         }
@@ -312,15 +317,15 @@ impl Services {
 }
 
 impl Invoke for Services {
-    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, ServiceError> {
         let fate = self.reach(function).await?;
         let request = self.worded(function, request);
         let answer = lambda::invoke(&self.0.world, function, request).await;
         self.hear(fate).await?;
-        answer.map_err(|failed| Failure::from_wire(&failed.error_type, &failed.error_message))
+        answer.map_err(|failed| ServiceError::from_wire(&failed.error_type, &failed.error_message))
     }
 
-    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), Failure> {
+    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), ServiceError> {
         let fate = self.reach(function).await?;
         sleep(self.0.world.latency()).await;
         lambda::start(&self.0.world, function, self.worded(function, request));

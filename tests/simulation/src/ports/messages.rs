@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use billing::handlers::react::Reminder;
 use contracts::id::BillReference;
-use outbox::dead_letters::Letter;
-use outbox::publish::{BusError, Entry};
-use outbox::republish::{Republish, Wishes as WishesPort};
+use outbox::bus::{Entry, SendError};
+use outbox::dead_letters::DeadLetter;
+use outbox::republish::{Republish, RepublishQueue as RepublishQueuePort};
 
 use crate::line::{Access, Cut, Line};
 use crate::world::World;
 
-fn bus(cut: Cut) -> BusError {
-    BusError(Box::new(cut))
+fn bus(cut: Cut) -> SendError {
+    SendError(Box::new(cut))
 }
 
 /// The bus.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bus<'a>(pub(crate) &'a Arc<Line>);
 
-impl outbox::publish::Bus for Bus<'_> {
-    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, BusError> {
+impl outbox::bus::Bus for Bus<'_> {
+    async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, SendError> {
         let (entries, is_later) = (entries.to_vec(), self.0.is_later);
         let put = move |world: &World| {
             let taken = entries.iter().map(|entry| {
@@ -42,19 +42,19 @@ impl outbox::publish::Bus for Bus<'_> {
 pub(crate) struct DeadLetters<'a>(pub(crate) &'a Arc<Line>);
 
 impl outbox::dead_letters::DeadLetters for DeadLetters<'_> {
-    async fn park(&self, letter: Letter) -> Result<(), BusError> {
+    async fn add(&self, letter: DeadLetter) -> Result<(), SendError> {
         let queue = self.0.queue();
-        let park = move |world: &World| world.queues.park(queue.clone(), letter.clone());
+        let park = move |world: &World| world.queues.add(queue.clone(), letter.clone());
         self.0.call(Access::Write, "park", park).await.map_err(bus)
     }
 }
 
 /// Messages of a publisher to itself.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wishes<'a>(pub(crate) &'a Arc<Line>);
+pub(crate) struct RepublishQueue<'a>(pub(crate) &'a Arc<Line>);
 
-impl WishesPort for Wishes<'_> {
-    async fn send(&self, wish: &Republish) -> Result<(), BusError> {
+impl RepublishQueuePort for RepublishQueue<'_> {
+    async fn send(&self, wish: &Republish) -> Result<(), SendError> {
         let (queue, body) = (self.0.queue(), serde_json::to_string(wish).expect("a wish is JSON"));
         let send =
             move |world: &World| world.queues.send(world, &queue, body.clone(), Duration::ZERO);
@@ -70,7 +70,7 @@ pub(crate) struct Reminders<'a> {
 }
 
 impl billing::ports::Reminders for Reminders<'_> {
-    async fn remind(&self, reference: BillReference, after: Duration) -> Result<(), BusError> {
+    async fn remind(&self, reference: BillReference, after: Duration) -> Result<(), SendError> {
         let body = serde_json::to_string(&Reminder { due: reference }).expect("a reference");
         let queue = self.queue;
         let send = move |world: &World| world.queues.send(world, queue, body.clone(), after);

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use outbox::envelope::{Envelope, Unread};
-use outbox::republish::{Page, Source, SourceError};
+use outbox::envelope::{Envelope, RawEvent};
+use outbox::republish::{Page, RepublishSource, SourceError};
 use outbox::state::{Change, Loaded, StateStore, StatesPage, StoreError};
 
 use crate::line::{Access, Cut, Line};
@@ -26,7 +26,7 @@ impl<S: Kept> StateStore<S> for States<'_> {
         let mut loaded =
             self.0.call(Access::Read, "get a state", get).await.map_err(state_store)?;
         if let Some(holder) = holder {
-            loaded.barred = bar::<S>(self.0, id, holder).await?.is_some();
+            loaded.has_tombstone = bar::<S>(self.0, id, holder).await?.is_some();
         }
         Ok(loaded)
     }
@@ -37,16 +37,16 @@ impl<S: Kept> StateStore<S> for States<'_> {
         self.0.call(Access::Conditional, "put a state", save).await.map_err(state_store)?
     }
 
-    async fn bar(&self, id: &str, holder: &str) -> Result<(), StoreError> {
+    async fn set_tombstone(&self, id: &str, holder: &str) -> Result<(), StoreError> {
         match bar::<S>(self.0, id, holder).await? {
             Some(true) => return Ok(()),
             Some(false) => {}
-            None => put_bar::<S>(self.0, id, holder, false).await?,
+            None => put_tombstone::<S>(self.0, id, holder, false).await?,
         }
         let (key, is_later) = (id.to_owned(), self.0.is_later);
         let bump = move |world: &World| S::table(world).bump(world, &key, is_later);
         self.0.call(Access::Write, "move a version", bump).await.map_err(state_store)?;
-        put_bar::<S>(self.0, id, holder, true).await
+        put_tombstone::<S>(self.0, id, holder, true).await
     }
 }
 
@@ -56,14 +56,14 @@ async fn bar<S: Kept>(line: &Line, id: &str, holder: &str) -> Result<Option<bool
     line.call(Access::Read, "get a bar", get).await.map_err(state_store)
 }
 
-async fn put_bar<S: Kept>(
+async fn put_tombstone<S: Kept>(
     line: &Line,
     id: &str,
     holder: &str,
     is_sealed: bool,
 ) -> Result<(), StoreError> {
     let (id, holder) = (id.to_owned(), holder.to_owned());
-    let put = move |world: &World| S::table(world).put_bar(world, &id, &holder, is_sealed);
+    let put = move |world: &World| S::table(world).put_tombstone(world, &id, &holder, is_sealed);
     line.call(Access::Write, "put a bar", put).await.map_err(state_store)
 }
 
@@ -79,8 +79,8 @@ impl<S: Kept> outbox::state::States<S> for States<'_> {
 #[derive(Debug)]
 pub(crate) struct Committed<'a, S>(pub(crate) &'a Arc<Line>, pub(crate) PhantomData<fn() -> S>);
 
-impl<S: Kept> Source for Committed<'_, S> {
-    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<Unread>>, SourceError> {
+impl<S: Kept> RepublishSource for Committed<'_, S> {
+    async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<RawEvent>>, SourceError> {
         let id = aggregate.to_owned();
         let get = move |world: &World| S::table(world).events_of(&id);
         let found = self.0.call(Access::Read, "get events", get).await;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use billing::view::BillRow;
 use booking::view::BookingRow;
-use cqrs::generation::{Control, Controls, Generations, RowsPage};
-use cqrs::lag::{Lag, Mark};
+use cqrs::generation::{Generations, ProjectionState, ProjectionStateStore, RowsPage};
+use cqrs::lag::{Lag, LagReport};
 use cqrs::memory::{MemoryGenerations, MemoryView};
 use cqrs::view::{Order, Positioned, Range, Reader, Row, Versioned, View, ViewError};
 use parking::view::SlotRow;
@@ -93,33 +93,34 @@ impl<R> Views<R> {
     }
 }
 
-impl<R: Shown> Controls for Views<R> {
-    async fn control(&self) -> Result<(Control, Lag), ViewError> {
-        let get = |world: &World| at_once(R::views(world).control());
+impl<R: Shown> ProjectionStateStore for Views<R> {
+    async fn state(&self) -> Result<(ProjectionState, Lag), ViewError> {
+        let get = |world: &World| at_once(R::views(world).state());
         self.line.call(Access::Read, "get a control", get).await.map_err(view)?
     }
 
-    async fn change(&self, next: &Control) -> Result<bool, ViewError> {
+    async fn update_state(&self, next: &ProjectionState) -> Result<bool, ViewError> {
         let next = next.clone();
-        let change = move |world: &World| at_once(R::views(world).change(&next));
+        let change = move |world: &World| at_once(R::views(world).update_state(&next));
         self.line.call(Access::Conditional, "put a control", change).await.map_err(view)?
     }
 
-    async fn mark(&self, mark: &Mark) -> Result<(), ViewError> {
+    async fn report_lag(&self, mark: &LagReport) -> Result<(), ViewError> {
         let mark = mark.clone();
-        let put = move |world: &World| at_once(R::views(world).mark(&mark));
+        let put = move |world: &World| at_once(R::views(world).report_lag(&mark));
         self.line.call(Access::Write, "put a mark", put).await.map_err(view)?
     }
 
-    async fn sweep(
+    async fn collect_garbage(
         &self,
         kept: &[u64],
         newest: u64,
         after: Option<&str>,
     ) -> Result<Option<String>, ViewError> {
         let (kept, after) = (kept.to_vec(), after.map(str::to_owned));
-        let sweep =
-            move |world: &World| at_once(R::views(world).sweep(&kept, newest, after.as_deref()));
+        let sweep = move |world: &World| {
+            at_once(R::views(world).collect_garbage(&kept, newest, after.as_deref()))
+        };
         self.line.call(Access::Write, "sweep generations", sweep).await.map_err(view)?
     }
 }
@@ -158,10 +159,10 @@ impl<R: Shown> Reader<R> for OneView<R> {
 }
 
 impl<R: Shown> View<R> for OneView<R> {
-    async fn advance(&self, id: &str, version: u64, row: &R) -> Result<bool, ViewError> {
+    async fn upsert_if_newer(&self, id: &str, version: u64, row: &R) -> Result<bool, ViewError> {
         let (number, id, row) = (self.number, id.to_owned(), row.clone());
         let advance = move |world: &World| {
-            at_once(R::views(world).generation(number).advance(&id, version, &row))
+            at_once(R::views(world).generation(number).upsert_if_newer(&id, version, &row))
         };
         self.line.call(Access::Conditional, "advance a row", advance).await.map_err(view)?
     }
@@ -194,9 +195,15 @@ impl Reader<BillRow> for BillView<'_> {
 }
 
 impl View<BillRow> for BillView<'_> {
-    async fn advance(&self, id: &str, version: u64, row: &BillRow) -> Result<bool, ViewError> {
+    async fn upsert_if_newer(
+        &self,
+        id: &str,
+        version: u64,
+        row: &BillRow,
+    ) -> Result<bool, ViewError> {
         let (id, row) = (id.to_owned(), row.clone());
-        let advance = move |world: &World| at_once(bill_view(world).advance(&id, version, &row));
+        let advance =
+            move |world: &World| at_once(bill_view(world).upsert_if_newer(&id, version, &row));
         self.0.call(Access::Conditional, "advance a bill's row", advance).await.map_err(view)?
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use contracts::id::SlotId;
-use cqrs::generation::Controls as _;
+use cqrs::generation::ProjectionStateStore as _;
 use futures::FutureExt as _;
 use operator_bff::handlers::breakers::BREAKERS;
 use serde_json::{Value, json};
@@ -196,11 +196,11 @@ async fn look(world: &World) {
 
 /// Asks again for rebuilds that were given up; answers whether there were any.
 pub(crate) async fn finish_rebuilds(world: &World) -> bool {
-    let control = |control: Option<Result<(cqrs::generation::Control, _), _>>| {
+    let control = |control: Option<Result<(cqrs::generation::ProjectionState, _), _>>| {
         control.and_then(Result::ok).is_some_and(|it: (_, cqrs::lag::Lag)| it.0.rebuild.is_some())
     };
-    let bookings = control(world.booking_views.control().now_or_never());
-    let slots = control(world.slot_views.control().now_or_never());
+    let bookings = control(world.booking_views.state().now_or_never());
+    let slots = control(world.slot_views.state().now_or_never());
     let client = operator(world);
     for (name, _) in [("bookings", bookings), ("slots", slots)].iter().filter(|it| it.1) {
         let ask = Ask::new("POST", "/operator/projections/{name}/rebuild").with("name", name);

@@ -92,7 +92,7 @@ fn each_function_has_a_log_of_its_own_that_ends() {
 #[test]
 fn whoever_reads_or_writes_a_view_has_ended_before_the_next_switch() {
     let platform = platform();
-    let settled = cqrs::generation::SETTLED_AFTER.as_secs().unsigned_abs();
+    let settled = cqrs::generation::PROPAGATED_AFTER.as_secs().unsigned_abs();
     let a_moment_for_clocks = 1;
     for part in ["query", "project"] {
         for (function, _) in roles_of(&platform, part) {

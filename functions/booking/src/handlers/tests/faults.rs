@@ -81,7 +81,7 @@ proptest! {
                     match ask(&store, request.clone()).await {
                         Ok(_) => break,
                         // Never taken for a refusal: it may have had its effect.
-                        Err(failure) => prop_assert_eq!(failure.kind(), FailureKind::Transient),
+                        Err(failure) => prop_assert_eq!(failure.kind(), ErrorKind::Transient),
                     }
                 }
             }

@@ -12,34 +12,36 @@ mod support;
 
 use std::sync::atomic::Ordering;
 
-use crate::handlers::command::Answer;
+use crate::handlers::command::CommandResponse;
 use crate::handlers::{project, publish, query, react, rebuild};
 use crate::view::{BookingRow, fold};
 use contracts::booking::{BookingStatus, FailureReason, Query};
 use contracts::message::Request;
 use cqrs::cursor::Cursors;
 use cqrs::generation::Generations as _;
-use cqrs::kit::{self, given};
-use cqrs::lag::Gauge;
+use cqrs::lag::ReportThrottle;
 use cqrs::memory::{MemoryGenerations, MemoryView};
+use cqrs::test_support::{self, given};
 use cqrs::view::Versioned;
 use event_sourcing::store::{Commit, EventStore, StoreError};
 use outbox::memory::{MemoryBus, MemoryDeadLetters};
 use proptest::prelude::*;
-use saga::{Failure, FailureKind};
 use serde_json::{Value, json};
+use service_error::{ErrorKind, ServiceError};
 use support::*;
 
-fn accepted(answer: Answer) -> (BookingStatus, u64) {
+fn accepted(answer: CommandResponse) -> (BookingStatus, u64) {
     match answer {
-        Answer::Accepted(accepted) => (accepted.status, accepted.version),
-        Answer::History(_) | Answer::Standing(_) => panic!("not what a command is answered with"),
+        CommandResponse::Accepted(accepted) => (accepted.status, accepted.version),
+        CommandResponse::History(_) | CommandResponse::BookingAtVersion(_) => {
+            panic!("not what a command is answered with")
+        }
     }
 }
 
-fn slug(refused: Result<Answer, Failure>) -> String {
+fn slug(refused: Result<CommandResponse, ServiceError>) -> String {
     let failure = refused.unwrap_err();
-    assert_eq!(failure.kind(), FailureKind::Rejected);
+    assert_eq!(failure.kind(), ErrorKind::Rejected);
     failure.slug().to_owned()
 }
 

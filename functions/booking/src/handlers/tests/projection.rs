@@ -10,9 +10,8 @@ async fn project(
     parked: &MemoryDeadLetters,
     batch: aws_lambda_events::dynamodb::Event,
 ) -> aws_lambda_events::streams::DynamoDbEventResponse {
-    let gauge = Gauge::default();
-    let answer = project::handle(store, views, parked, &gauge, now, batch.into()).await;
-    answer.into_records().unwrap()
+    let throttle = ReportThrottle::default();
+    project::handle(store, views, parked, &throttle, now, batch.records).await
 }
 
 fn rows(views: &Views) -> std::collections::BTreeMap<String, Versioned<BookingRow>> {
@@ -56,7 +55,7 @@ async fn a_poison_record_is_parked_and_the_others_go_on() {
     batch.records.insert(0, serde_json::from_value(poison).unwrap());
     let answer = project(&store, &view, &parked, batch).await;
     assert!(answer.batch_item_failures.is_empty());
-    let [parked] = parked.parked().try_into().unwrap();
+    let [parked] = parked.records().try_into().unwrap();
     assert_eq!(parked.sequence_number, "9");
     assert!(parked.key.contains(&BOOKING.to_string()), "{}", parked.key);
     assert!(parked.reason.contains("missing field"), "{}", parked.reason);
@@ -88,9 +87,9 @@ proptest! {
             let (store, mut records, mut expected) = (Store::default(), Vec::new(), Vec::new());
             for (number, end) in ends.iter().enumerate() {
                 let booking_id = contracts::id::BookingId(uuid::Uuid::from_u128(number as u128));
-                for mut wish in [vec![create(card())], end.clone()].concat() {
-                    wish["bookingId"] = json!(booking_id);
-                    ask(&store, wish).await.unwrap();
+                for mut command in [vec![create(card())], end.clone()].concat() {
+                    command["bookingId"] = json!(booking_id);
+                    ask(&store, command).await.unwrap();
                 }
                 let commits = store.load(&booking_id.to_string(), 0).await.unwrap();
                 records.extend(support::records(booking_id, &commits));
@@ -99,11 +98,13 @@ proptest! {
             }
             let expected: Vec<_> =
                 expected.iter().map(|(id, at, row)| (id.as_str(), *at, row.clone())).collect();
-            for batches in [kit::in_order(&records), kit::shuffled(&records, seed)] {
-                let handled = async |views: &Views, parked: &MemoryDeadLetters, batch| {
-                    project(&store, views, parked, batch).await
+            for batches in [test_support::in_order(&records), test_support::shuffled(&records, seed)] {
+                let (dead_letters, throttle) = (MemoryDeadLetters::default(), ReportThrottle::default());
+                let project = async |views: &Views, records| {
+                    project::handle(&store, views, &dead_letters, &throttle, now, records).await
                 };
-                given(batches, handled).await.shows(&expected);
+                given(batches, project).await.assert_rows(&expected);
+                assert_eq!(dead_letters.records(), [], "every record can be applied");
             }
         });
     }

@@ -1,9 +1,9 @@
 //! Stream to bus.
 
-use outbox::memory::MemoryWishes;
+use outbox::memory::MemoryRepublishQueue;
 
 use super::*;
-use crate::source::Bookings;
+use crate::republish_source::BookingEvents;
 
 #[tokio::test]
 async fn every_committed_event_is_published_in_order() {
@@ -12,9 +12,9 @@ async fn every_committed_event_is_published_in_order() {
     ask(&store, complete()).await.unwrap();
     let (bus, parked) = (MemoryBus::default(), MemoryDeadLetters::default());
     let batch = stream_batch(&commits(&store).await);
-    let (source, wishes) = (Bookings(&store), MemoryWishes::default());
-    let answer = publish::handle(&source, &bus, &wishes, &parked, batch.into()).await;
-    assert!(answer.into_records().unwrap().batch_item_failures.is_empty());
+    let (source, republish_queue) = (BookingEvents(&store), MemoryRepublishQueue::default());
+    let answer = publish::handle(&source, &bus, &republish_queue, &parked, batch.into()).await;
+    assert!(answer.into_stream().unwrap().batch_item_failures.is_empty());
     let published: Vec<Value> =
         bus.published().iter().map(|it| serde_json::from_str(&it.detail).unwrap()).collect();
     let told: Vec<_> = published

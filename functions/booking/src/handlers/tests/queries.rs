@@ -19,12 +19,12 @@ async fn view_of(bookings: u128) -> MemoryView<BookingRow> {
             created_at: now() + jiff::SignedDuration::from_secs(i64::try_from(number).unwrap()),
             updated_at: now(),
         });
-        view.advance(&booking_id.to_string(), 1, &row).await.unwrap();
+        view.upsert_if_newer(&booking_id.to_string(), 1, &row).await.unwrap();
     }
     view
 }
 
-async fn ask(view: &MemoryView<BookingRow>, query: Value) -> Result<Value, Failure> {
+async fn ask(view: &MemoryView<BookingRow>, query: Value) -> Result<Value, ServiceError> {
     let request: Request<Query> = serde_json::from_value(query).unwrap();
     let controls = MemoryGenerations::<BookingRow>::default();
     let answer = query::handle(view, &controls, &Cursors::new("secret"), request, now()).await?;
@@ -46,7 +46,7 @@ async fn a_version_that_is_not_reached_is_not_answered_with_an_older_one() {
     let view = view_of(1).await;
     let id = uuid::Uuid::from_u128(0);
     let query = json!({ "query": "booking", "bookingId": id, "minVersion": 2 });
-    assert_eq!(ask(&view, query).await.unwrap_err().kind(), FailureKind::Transient);
+    assert_eq!(ask(&view, query).await.unwrap_err().kind(), ErrorKind::Transient);
     let unknown = json!({ "query": "booking", "bookingId": uuid::Uuid::from_u128(9) });
     assert_eq!(ask(&view, unknown).await.unwrap_err().slug(), "not-found");
 }

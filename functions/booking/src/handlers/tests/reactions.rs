@@ -20,7 +20,7 @@ fn expired() -> (&'static str, Value) {
 async fn deliver(store: &Store, sagas: &CountedSagas, events: &[(&str, Value)]) -> Vec<String> {
     let letters = MemoryDeadLetters::default();
     let answer = react::handle(store, sagas, &letters, queue_batch(events), now, new_id).await;
-    assert_eq!(letters.letters(), [], "nothing of this is poison");
+    assert_eq!(letters.messages(), [], "nothing of this is poison");
     answer.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
 }
 
@@ -102,7 +102,7 @@ async fn each_refusal_has_its_reason() {
         ask(&store, create(invoice())).await.unwrap();
         assert!(deliver(&store, &sagas, &[news]).await.is_empty());
         let read = json!({ "command": "readHistory", "bookingId": BOOKING, "version": 2 });
-        let Answer::Standing(standing) = ask(&store, read).await.unwrap() else {
+        let CommandResponse::BookingAtVersion(standing) = ask(&store, read).await.unwrap() else {
             panic!("a standing was asked for")
         };
         assert_eq!(standing.reason, Some(reason));
@@ -118,7 +118,7 @@ async fn a_poison_message_is_put_aside_and_the_others_go_on() {
     let letters = MemoryDeadLetters::default();
     let answer = react::handle(&store, &sagas, &letters, batch, now, new_id).await;
     assert_eq!(answer.batch_item_failures, []);
-    let [letter] = letters.letters().try_into().unwrap();
+    let [letter] = letters.messages().try_into().unwrap();
     assert_eq!(letter.body, "{ no JSON");
     assert!(letter.reason.contains("line 1"), "{}", letter.reason);
     assert_eq!(event_names(&store).await.len(), 3);

@@ -3,17 +3,17 @@
 use contracts::projection::{Command, Projection, ProjectionStatus};
 
 use super::*;
-use outbox::redrive::{Call, Reply};
+use outbox::redrive::{Invocation, InvocationResponse};
 
-use crate::source::Bookings;
+use crate::rebuild_source::BookingRows;
 
 type Views = MemoryGenerations<BookingRow>;
 
-async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection, Failure> {
+async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection, ServiceError> {
     let command: Command = serde_json::from_value(command).unwrap();
-    let (call, letters) = (Call::Direct(command), MemoryDeadLetters::default());
-    let reply = rebuild::handle(views, &Bookings(store), &letters, call, "worker", now).await?;
-    let Reply::Direct(projection) = reply else { unreachable!("a call is answered") };
+    let (call, letters) = (Invocation::Direct(command), MemoryDeadLetters::default());
+    let reply = rebuild::handle(views, &BookingRows(store), &letters, call, "worker", now).await?;
+    let InvocationResponse::Direct(projection) = reply else { unreachable!("a call is answered") };
     Ok(projection)
 }
 
@@ -24,9 +24,9 @@ async fn the_view_is_made_anew_from_every_stream() {
     let ids: Vec<_> =
         (0..25).map(|it| contracts::id::BookingId(uuid::Uuid::from_u128(it))).collect();
     for booking_id in &ids {
-        for mut wish in [create(card()), complete()] {
-            wish["bookingId"] = json!(booking_id);
-            ask(&store, wish).await.unwrap();
+        for mut command in [create(card()), complete()] {
+            command["bookingId"] = json!(booking_id);
+            ask(&store, command).await.unwrap();
         }
     }
     let example = serde_json::from_str(include_str!("../../../events/booking-rebuild.json"));
@@ -51,7 +51,7 @@ async fn a_generation_that_is_not_kept_is_a_conflict_and_a_fresh_switch_comes_ba
     tell(&store, &views, json!({ "command": "beginRebuild" })).await.unwrap();
     tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
     let early = tell(&store, &views, back(1)).await.unwrap_err();
-    assert_eq!(early.kind(), FailureKind::Transient);
+    assert_eq!(early.kind(), ErrorKind::Transient);
 }
 
 #[tokio::test]
@@ -59,9 +59,9 @@ async fn a_view_tells_how_it_fares_and_what_it_holds() {
     let (store, views) = (Store::default(), Views::default());
     ask(&store, create(card())).await.unwrap();
     let batch = stream_batch(&commits(&store).await);
-    let (parked, gauge) = (MemoryDeadLetters::default(), Gauge::default());
+    let (parked, throttle) = (MemoryDeadLetters::default(), ReportThrottle::default());
     let later = || now() + jiff::SignedDuration::from_secs(7);
-    project::handle(&store, &views, &parked, &gauge, later, batch.into()).await;
+    project::handle(&store, &views, &parked, &throttle, later, batch.records).await;
     let query = async |query: Value| {
         let live = cqrs::live::Live::new(views.clone(), later);
         let request: Request<Query> = serde_json::from_value(query).unwrap();

@@ -3,17 +3,21 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::handlers::react::SagasError;
-use crate::handlers::resume::{self, UndoInput, Undos};
+use crate::handlers::resume;
+use crate::ports::{CompensationInput, CompensationStarter, WorkflowError};
 
-/// Executions of undos, by name; one that is not to be reached at all.
+/// Executions of compensations, by name; one that is not to be reached at all.
 #[derive(Default)]
-struct Started(Mutex<Vec<(String, UndoInput)>>, bool);
+struct Started(Mutex<Vec<(String, CompensationInput)>>, bool);
 
-impl Undos for Started {
-    async fn undo(&self, name: &str, input: &UndoInput) -> Result<(), SagasError> {
+impl CompensationStarter for Started {
+    async fn start_compensation(
+        &self,
+        name: &str,
+        input: &CompensationInput,
+    ) -> Result<(), WorkflowError> {
         if self.1 {
-            return Err(SagasError("connection refused".into()));
+            return Err(WorkflowError("connection refused".into()));
         }
         let mut started = self.0.lock().unwrap();
         if !started.iter().any(|(taken, _)| taken == name) {
@@ -48,28 +52,29 @@ fn ended(name: &str, input: &Value) -> String {
     .to_string()
 }
 
-async fn deliver(undos: &Started, bodies: &[String]) -> (Vec<String>, Vec<String>) {
+async fn deliver(compensations: &Started, bodies: &[String]) -> (Vec<String>, Vec<String>) {
     let messages = bodies.iter().enumerate().map(|(number, body)| message(number, body));
     let batch = json!({ "Records": messages.collect::<Vec<_>>() });
     let letters = MemoryDeadLetters::default();
-    let answer = resume::handle(undos, &letters, serde_json::from_value(batch).unwrap()).await;
+    let answer =
+        resume::handle(compensations, &letters, serde_json::from_value(batch).unwrap()).await;
     let failed = answer.batch_item_failures.into_iter().map(|it| it.item_identifier);
-    (failed.collect(), letters.letters().into_iter().map(|it| it.reason).collect())
+    (failed.collect(), letters.messages().into_iter().map(|it| it.reason).collect())
 }
 
 const NOTHING: (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
 
 #[tokio::test]
 async fn each_execution_is_taken_up_once_however_often_one_asks() {
-    let undos = Started::default();
+    let compensations = Started::default();
     let booking = BOOKING.to_string();
     let first = letter(&booking, "payment_declined");
-    assert_eq!(deliver(&undos, &[first.clone(), first.clone()]).await, NOTHING);
-    assert_eq!(deliver(&undos, &[first]).await, NOTHING);
+    assert_eq!(deliver(&compensations, &[first.clone(), first.clone()]).await, NOTHING);
+    assert_eq!(deliver(&compensations, &[first]).await, NOTHING);
     // It has failed again, and leaves a letter of its own.
     let second = letter(&format!("{booking}-1"), "payment_declined");
-    assert_eq!(deliver(&undos, &[second]).await, NOTHING);
-    let started = undos.0.into_inner().unwrap();
+    assert_eq!(deliver(&compensations, &[second]).await, NOTHING);
+    let started = compensations.0.into_inner().unwrap();
     let names: Vec<&str> = started.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, [format!("{booking}-1"), format!("{booking}-2")]);
     assert!(started.iter().all(|(_, input)| input.reason == FailureReason::PaymentDeclined));
@@ -77,18 +82,18 @@ async fn each_execution_is_taken_up_once_however_often_one_asks() {
 
 #[tokio::test]
 async fn an_execution_that_ended_where_it_stood_is_out_of_time() {
-    let undos = Started::default();
+    let compensations = Started::default();
     let name = BOOKING.to_string();
     let input = json!({
         "bookingId": BOOKING, "slotId": SLOT, "customer": "ann", "token": "tok_visa", "correlationId": BOOKING,
     });
-    assert_eq!(deliver(&undos, &[ended(&name, &input)]).await, NOTHING);
-    // One of undos knows the reason.
+    assert_eq!(deliver(&compensations, &[ended(&name, &input)]).await, NOTHING);
+    // One of compensations knows the reason.
     let input = json!({
         "bookingId": BOOKING, "slotId": SLOT, "correlationId": BOOKING, "reason": "slot_unavailable",
     });
-    assert_eq!(deliver(&undos, &[ended(&format!("{name}-1"), &input)]).await, NOTHING);
-    let started = undos.0.into_inner().unwrap();
+    assert_eq!(deliver(&compensations, &[ended(&format!("{name}-1"), &input)]).await, NOTHING);
+    let started = compensations.0.into_inner().unwrap();
     let reasons: Vec<FailureReason> = started.iter().map(|(_, input)| input.reason).collect();
     assert_eq!(reasons, [FailureReason::SagaTimeout, FailureReason::SlotUnavailable]);
     assert!(!serde_json::to_string(&started[0].1).unwrap().contains("tok_visa"));
@@ -96,14 +101,15 @@ async fn an_execution_that_ended_where_it_stood_is_out_of_time() {
 
 #[tokio::test]
 async fn a_workflow_service_that_does_not_answer_is_asked_again() {
-    let undos = Started(Mutex::default(), true);
-    let (failed, parked) = deliver(&undos, &[letter(&BOOKING.to_string(), "cancelled")]).await;
+    let compensations = Started(Mutex::default(), true);
+    let (failed, parked) =
+        deliver(&compensations, &[letter(&BOOKING.to_string(), "cancelled")]).await;
     assert_eq!((failed.as_slice(), parked.as_slice()), (&["message-0".to_owned()][..], &[][..]));
 }
 
 #[tokio::test]
 async fn what_is_no_letter_is_put_aside() {
-    let undos = Started::default();
+    let compensations = Started::default();
     let other = "0191f7a4-0000-7000-8000-00000000dead";
     for body in [
         "{}".to_owned(),
@@ -113,10 +119,10 @@ async fn what_is_no_letter_is_put_aside() {
         letter(&BOOKING.to_string(), "bad_luck"),
         ended(&BOOKING.to_string(), &json!("no object")),
     ] {
-        let (failed, parked) = deliver(&undos, std::slice::from_ref(&body)).await;
+        let (failed, parked) = deliver(&compensations, std::slice::from_ref(&body)).await;
         assert_eq!((failed.len(), parked.len()), (0, 1), "{body}");
     }
-    assert_eq!(undos.0.into_inner().unwrap(), []);
+    assert_eq!(compensations.0.into_inner().unwrap(), []);
 }
 
 #[test]

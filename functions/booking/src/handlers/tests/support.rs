@@ -4,19 +4,19 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::BookingEvent;
-use crate::handlers::command::{self, Answer};
-use crate::handlers::react::{SagaInput, Sagas, SagasError};
+use crate::handlers::command::{self, CommandResponse};
+use crate::ports::{SagaInput, SagaStarter, WorkflowError};
 use aws_lambda_events::dynamodb;
 use aws_lambda_events::sqs::SqsEvent;
-use contracts::booking::Command;
+use contracts::booking::CommandPayload;
 use contracts::id::{BookingId, CustomerId, SlotId};
 use contracts::message::Request;
 use event_sourcing::item::CommitItem;
 use event_sourcing::memory::MemoryStore;
 use event_sourcing::store::{Commit, EventStore};
 use jiff::Timestamp;
-use saga::Failure;
 use serde_json::{Value, json};
+use service_error::ServiceError;
 use uuid::Uuid;
 
 pub(super) const BOOKING: BookingId = BookingId(Uuid::from_u128(0xb00c));
@@ -41,8 +41,8 @@ pub(super) fn now() -> Timestamp {
 pub(super) async fn ask(
     store: &impl EventStore<BookingEvent>,
     request: Value,
-) -> Result<Answer, Failure> {
-    let request: Request<Command> = serde_json::from_value(request).unwrap();
+) -> Result<CommandResponse, ServiceError> {
+    let request: Request<CommandPayload> = serde_json::from_value(request).unwrap();
     command::handle(store, request, now(), new_id).await
 }
 
@@ -173,15 +173,15 @@ pub(super) struct CountedSagas {
     pub(super) answers_to_lose: AtomicU64,
 }
 
-impl Sagas for CountedSagas {
-    async fn start(&self, input: &SagaInput) -> Result<(), SagasError> {
+impl SagaStarter for CountedSagas {
+    async fn start(&self, input: &SagaInput) -> Result<(), WorkflowError> {
         let mut started = self.started.lock().unwrap();
         if !started.contains(input) {
             started.push(input.clone());
         }
         let lose = |left: u64| left.checked_sub(1);
         match self.answers_to_lose.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lose) {
-            Ok(_) => Err(SagasError("the answer was lost".into())),
+            Ok(_) => Err(WorkflowError("the answer was lost".into())),
             Err(_) => Ok(()),
         }
     }

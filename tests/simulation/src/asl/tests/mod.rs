@@ -183,7 +183,8 @@ async fn a_step_that_fails_is_undone_with_those_before_it_in_reverse_and_says_wh
     for (at, undos, reasons) in
         [(0, release, taken), (1, repay, unpaid), (2, repay, taken), (3, judge, cancelled)]
     {
-        for (error, reason) in ["Rejected", "Broken", "Lambda.Unknown"].into_iter().zip(reasons) {
+        for (error, reason) in ["Rejected", "Permanent", "Lambda.Unknown"].into_iter().zip(reasons)
+        {
             let stage =
                 Stage::new(|command, _| if command == STEPS[at] { fails(error) } else { DONE });
             let ended = stage.play(&machine()).await;

@@ -1,4 +1,4 @@
-//! A store that is watched, and whose calls go wrong on order.
+//! A store that counts its calls, and fails the next append on demand.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,42 +6,42 @@ use std::sync::{Mutex, PoisonError};
 use super::Noted;
 use crate::store::{Commit, EventStore, StoreError};
 
-/// Another store, with what it is asked for.
-pub(super) struct Watched<'a, S> {
+/// Another store, with counters.
+pub(super) struct ObservedStore<'a, S> {
     store: &'a S,
-    order: Mutex<Option<Order>>,
+    fault: Mutex<Option<Fault>>,
     pub(super) reads: AtomicUsize,
     pub(super) commits_read: AtomicUsize,
     pub(super) appends: AtomicUsize,
 }
 
-/// What is to happen to the next append.
-pub(super) enum Order {
-    /// It never arrives.
+/// What happens to the next append.
+pub(super) enum Fault {
+    /// The request is lost.
     RequestLost,
-    /// It takes effect, and its answer never arrives.
-    AnswerLost,
-    /// This one comes first.
+    /// The append takes effect, and its response is lost.
+    ResponseLost,
+    /// This commit is appended first.
     Rival(Commit<Noted>),
 }
 
-impl<'a, S> Watched<'a, S> {
+impl<'a, S> ObservedStore<'a, S> {
     pub(super) fn new(store: &'a S) -> Self {
         Self {
             store,
-            order: Mutex::default(),
+            fault: Mutex::default(),
             reads: AtomicUsize::new(0),
             commits_read: AtomicUsize::new(0),
             appends: AtomicUsize::new(0),
         }
     }
 
-    pub(super) fn order(self, order: Order) -> Self {
-        *self.order.lock().unwrap_or_else(PoisonError::into_inner) = Some(order);
+    pub(super) fn fail_next(self, fault: Fault) -> Self {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
         self
     }
 
-    /// Calls for reading, commits read, and appends.
+    /// The number of reads, of commits read, and of appends.
     pub(super) fn seen(&self) -> [usize; 3] {
         [&self.reads, &self.commits_read, &self.appends].map(|it| it.load(Ordering::Relaxed))
     }
@@ -52,7 +52,7 @@ impl<'a, S> Watched<'a, S> {
     }
 }
 
-impl<S: EventStore<Noted> + Sync> EventStore<Noted> for Watched<'_, S> {
+impl<S: EventStore<Noted> + Sync> EventStore<Noted> for ObservedStore<'_, S> {
     async fn load(&self, stream: &str, after: u64) -> Result<Vec<Commit<Noted>>, StoreError> {
         self.store.load(stream, after).await.inspect(|commits| self.count(commits))
     }
@@ -69,15 +69,15 @@ impl<S: EventStore<Noted> + Sync> EventStore<Noted> for Watched<'_, S> {
 
     async fn append(&self, stream: &str, commit: Commit<Noted>) -> Result<(), StoreError> {
         self.appends.fetch_add(1, Ordering::Relaxed);
-        let order = self.order.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let order = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
         match order {
             None => self.store.append(stream, commit).await,
-            Some(Order::RequestLost) => Err(lost()),
-            Some(Order::AnswerLost) => {
+            Some(Fault::RequestLost) => Err(lost()),
+            Some(Fault::ResponseLost) => {
                 self.store.append(stream, commit).await?;
                 Err(lost())
             }
-            Some(Order::Rival(rival)) => {
+            Some(Fault::Rival(rival)) => {
                 self.store.append(stream, rival).await?;
                 self.store.append(stream, commit).await
             }

@@ -1,14 +1,14 @@
-//! A test kit: given the records of a stream, then the view.
+//! Test support for projectors: given the records of a stream, then the rows of the view.
 //!
-//! [`in_order`] delivers them as they were written, [`shuffled`] as a stream at its worst might. A projector is right if
-//! both end in the same view.
+//! [`in_order`] delivers the records as they were written. [`shuffled`] repeats them and changes their order and their
+//! batches, as a stream may. A projector is correct if both lead to the same view.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! use cqrs::follow::follow;
 //! use cqrs::generation::Generations as _;
-//! use cqrs::kit::{self, given};
-//! use cqrs::view::{Row, View as _};
+//! use cqrs::projector::{RowUpdate, apply_records};
+//! use cqrs::test_support::{given, shuffled};
+//! use cqrs::view::Row;
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,92 +22,93 @@
 //!         "SequenceNumber": "1", "SizeBytes": 10, "StreamViewType": "NEW_IMAGE",
 //!     },
 //! }))?;
-//! given(kit::shuffled(&[record], 7), async |views, parked, batch| {
-//!     let view = views.generation(1);
-//!     follow(batch, async |_| Ok(view.advance("hall", 1, &Lamp { on: true }).await.map(drop)?), parked).await
+//! given(shuffled(&[record], 7), async |views, records| {
+//!     let row_of = async |_: &_, _: &_| {
+//!         Ok(Some(RowUpdate { id: "hall".to_owned(), version: 1, row: Lamp { on: true } }))
+//!     };
+//!     let views = [views.generation(1)];
+//!     assert_eq!(apply_records(&views, &records, row_of, async |_: &_, _: &_| false).await, None);
+//!     Default::default()
 //! })
 //! .await
-//! .shows(&[("hall", 1, Lamp { on: true })]);
+//! .assert_rows(&[("hall", 1, Lamp { on: true })]);
 //! # Ok::<(), serde_json::Error>(()) }).unwrap();
 //! ```
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::streams::DynamoDbEventResponse;
-use outbox::dead_letters::Parked;
-use outbox::memory::MemoryDeadLetters;
 
 use crate::generation::Generations as _;
 use crate::memory::MemoryGenerations;
 use crate::view::{Row, Versioned};
 
-/// A batch that has not gone through by then never will.
-const ATTEMPTS_MAX: usize = 10;
+/// How many times a batch is delivered before the test fails.
+const MAX_ATTEMPTS: usize = 10;
 
-/// What the records have led to.
+/// The view after all records were delivered.
 #[derive(Debug)]
 pub struct Then<R> {
     /// Every row of the view by its id.
     pub rows: BTreeMap<String, Versioned<R>>,
-    /// What could not be applied.
-    pub parked: Vec<Parked>,
 }
 
-/// Delivers batches to a projector with an empty view; what it reports as failed comes again.
+/// Delivers batches to a projector that starts with an empty view.
+///
+/// `project` returns the response of a stream consumer. A batch is delivered again from the record that it names.
 ///
 /// # Panics
 ///
-/// When a batch fails again and again.
+/// If a batch fails ten times.
 pub async fn given<R: Row>(
-    batches: Vec<Event>,
-    project: impl AsyncFn(&MemoryGenerations<R>, &MemoryDeadLetters, Event) -> DynamoDbEventResponse,
+    batches: Vec<Vec<EventRecord>>,
+    project: impl AsyncFn(&MemoryGenerations<R>, Vec<EventRecord>) -> DynamoDbEventResponse,
 ) -> Then<R> {
-    let (views, parked) = (MemoryGenerations::default(), MemoryDeadLetters::default());
+    let views = MemoryGenerations::default();
     for batch in batches {
-        let mut rest = batch.records;
+        let mut rest = batch;
         let mut attempts = 0;
         while !rest.is_empty() {
-            assert!(attempts < ATTEMPTS_MAX, "batch fails again and again");
+            assert!(attempts < MAX_ATTEMPTS, "batch fails every time");
             attempts += 1;
-            let response = project(&views, &parked, event(rest.clone())).await;
+            let response = project(&views, rest.clone()).await;
             let failed = response.batch_item_failures.into_iter().next();
             let failed = failed.and_then(|it| it.item_identifier);
             let place = rest.iter().position(|it| it.change.sequence_number == failed);
             rest = place.and_then(|place| rest.get(place..)).unwrap_or_default().to_vec();
         }
     }
-    Then { rows: views.generation(1).rows(), parked: parked.parked() }
+    Then { rows: views.generation(1).rows() }
 }
 
 impl<R: PartialEq + Debug> Then<R> {
-    /// Checks that the view has these rows and no others, and that nothing was parked.
+    /// Asserts that the view has exactly these rows: id, version and content of each.
     ///
     /// # Panics
     ///
-    /// When it is otherwise.
+    /// If the view has other rows.
     #[track_caller]
-    pub fn shows(&self, expected: &[(&str, u64, R)]) {
-        assert_eq!(self.parked, [], "nothing should have been parked");
-        let shown: Vec<(&str, u64, &R)> =
+    pub fn assert_rows(&self, expected: &[(&str, u64, R)]) {
+        let found: Vec<(&str, u64, &R)> =
             self.rows.iter().map(|(id, it)| (id.as_str(), it.version, &it.row)).collect();
         let mut expected: Vec<(&str, u64, &R)> =
             expected.iter().map(|(id, version, row)| (*id, *version, row)).collect();
         expected.sort_by_key(|it| it.0);
-        assert_eq!(shown, expected);
+        assert_eq!(found, expected);
     }
 }
 
-/// All records at once, as they were written.
+/// All records in one batch, in the order in which they were written.
 #[must_use]
-pub fn in_order(records: &[EventRecord]) -> Vec<Event> {
-    vec![event(records.to_vec())]
+pub fn in_order(records: &[EventRecord]) -> Vec<Vec<EventRecord>> {
+    vec![records.to_vec()]
 }
 
-/// Each record at least once, some more often, in any order, in batches of any size. The same seed, the same way.
+/// Each record once to three times, in random order, in batches of random size. The same seed gives the same batches.
 #[must_use]
-pub fn shuffled(records: &[EventRecord], seed: u64) -> Vec<Event> {
+pub fn shuffled(records: &[EventRecord], seed: u64) -> Vec<Vec<EventRecord>> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut below = |end: usize| {
         state ^= state << 13;
@@ -127,13 +128,7 @@ pub fn shuffled(records: &[EventRecord], seed: u64) -> Vec<Event> {
     let mut batches = Vec::new();
     while !all.is_empty() {
         let rest = all.split_off(below(all.len()) + 1);
-        batches.push(event(std::mem::replace(&mut all, rest)));
+        batches.push(std::mem::replace(&mut all, rest));
     }
     batches
-}
-
-fn event(records: Vec<EventRecord>) -> Event {
-    let mut event = Event::default();
-    event.records = records;
-    event
 }
