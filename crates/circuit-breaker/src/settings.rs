@@ -32,7 +32,7 @@ pub struct Settings {
     pub lease_ms: u64,
     /// So many probes must succeed, one after the other, to close it.
     pub probes_to_close: u32,
-    /// How old the known state may be when something depends on it.
+    /// How old the known state may be when something depends on it. With [`Watch::Beside`] that is every call.
     pub cache_ms: u64,
     /// When an instance looks at the shared state.
     pub watch: Watch,
@@ -52,7 +52,11 @@ pub enum Watch {
     ///
     /// Whose calls succeed does not hear that others have opened the circuit, nor an operator's word.
     OnTrouble,
-    /// Beside a call, once in `cache_ms` at most, so that everybody hears everything within that time.
+    /// So that no call passes or is rejected on a state that is older than `cache_ms`: concurrently with a call once the state
+    /// is half that old, and before the call once it is older.
+    ///
+    /// An instance with a call in every half of `cache_ms` never waits, and reads twice in that time; the first call after a
+    /// pause waits for one read, `store_deadline_ms` at most.
     Beside,
 }
 

@@ -101,7 +101,7 @@ pub enum Circuit {
     HalfOpened,
     /// The circuit closed: calls pass again.
     Closed,
-    /// One instance opened its own circuit, whether or not it can report that to the others.
+    /// One instance has opened its own circuit, whether or not it can report that to the others.
     Tripped,
     /// A call was rejected because the circuit is open.
     Refused,

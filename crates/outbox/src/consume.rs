@@ -24,7 +24,7 @@ pub const MAX_RECEIVES: u32 = 5;
 /// The message attribute that says how often an operator has redriven a message. SQS keeps it wherever the message goes.
 pub const REDRIVES: &str = "redrives";
 
-/// What has arrived from the bus.
+/// An event as the bus delivers it to a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Delivery {
     /// The service that published the event.
@@ -71,7 +71,7 @@ pub async fn consume<M: for<'de> Deserialize<'de>>(
     let mut response = SqsBatchResponse::default();
     for message in batch.records {
         let handled = match read::<M>(&message) {
-            // In a box, since a consumer's future is deep enough without what it handles its messages by.
+            // Boxed, because the nested futures of a consumer would exceed the stack otherwise.
             Ok(read) => Box::pin(redriven(redrives(&message), handle(read))).await,
             Err(error) => Err(ConsumeError::Poison(Box::new(error))),
         };
@@ -108,15 +108,11 @@ async fn dead_letter_if_final(
     }
     tracing::error!(message_id, receives, reason = cause, "message dead-lettered");
     let body = message.body.clone().unwrap_or_default();
-    let stored = dead_letters
-        .add(DeadLetter { reason: error_chain(cause), body, redrives: redrives(message) })
-        .await;
+    let (reason, redrives) = (error_chain(cause), redrives(message));
+    let stored = dead_letters.add(DeadLetter { reason, body, redrives }).await;
     if let Err(error) = &stored {
-        tracing::error!(
-            message_id,
-            error = error as &dyn StdError,
-            "message could not be dead-lettered"
-        );
+        let error = error as &dyn StdError;
+        tracing::error!(message_id, error, "message could not be dead-lettered");
     }
     stored.is_ok()
 }

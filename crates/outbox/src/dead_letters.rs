@@ -12,11 +12,11 @@ use crate::bus::SendError;
 
 tokio::task_local! {
     /// How often an operator has redriven the message that is being handled. A stream's consumer dead-letters a record from
-    /// deep within its handler, which knows nothing of the message that has brought the record back.
+    /// deep within its handler, which does not know the message that has brought the record back.
     static REDRIVES: u32;
 }
 
-/// A larger record would not fit into a message of 256 KB, and never leave the stream.
+/// The largest record that is stored whole, in bytes. A larger one would not fit into an SQS message of 256 KB.
 const MAX_RECORD_BYTES: usize = 200_000;
 
 /// One message of a dead-letter queue.
@@ -74,7 +74,7 @@ impl DeadLetterRecord {
     ///
     /// # Errors
     ///
-    /// If the record can't be written as JSON.
+    /// If the record can't be serialised as JSON.
     pub fn letter(&self) -> Result<DeadLetter, SendError> {
         let body = serde_json::to_string(self).map_err(|error| SendError(Box::new(error)))?;
         let redrives = REDRIVES.try_with(|it| *it).unwrap_or(0);
@@ -104,7 +104,7 @@ pub(crate) async fn redriven<T>(redrives: u32, handle: impl Future<Output = T>) 
     REDRIVES.scope(redrives, handle).await
 }
 
-/// An error with all its causes.
+/// The message of an error, followed by the messages of all its causes.
 pub(crate) fn error_chain(error: &dyn StdError) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
