@@ -104,3 +104,19 @@ pub(crate) fn problem(answer: &ProxyAnswer) -> (u16, String) {
     let slug = document["type"].as_str().expect("a type").rsplit('/').next().expect("a slug");
     (answer.status_code, slug.to_owned())
 }
+
+/// A response as text: status, headers by name, body. What the clock decides is left out.
+pub(crate) fn recorded(answer: &ProxyAnswer) -> String {
+    let mut headers: Vec<String> = answer
+        .headers
+        .iter()
+        .map(|(name, value)| match name.to_lowercase().as_str() {
+            "server-timing" => "server-timing: …".to_owned(),
+            "x-correlation-id" if value != CORRELATION => "x-correlation-id: (new)".to_owned(),
+            lower => format!("{lower}: {value}"),
+        })
+        .collect();
+    headers.sort();
+    let body = if answer.body.is_empty() { String::new() } else { format!("\n{}\n", answer.body) };
+    format!("{}\n{}\n{body}", answer.status_code, headers.join("\n"))
+}

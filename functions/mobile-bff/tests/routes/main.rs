@@ -1,5 +1,6 @@
 //! Every route, and every error of the contract, with events as the gateway sends them.
 
+mod responses;
 mod support;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -549,7 +550,7 @@ async fn a_route_that_does_not_exist_is_404() {
 
 #[tokio::test]
 async fn every_operation_of_the_document_is_routed() {
-    let document = include_str!("../../../contracts/openapi.yaml");
+    let document = include_str!("../../../../contracts/openapi.yaml");
     let document: Value = serde_yaml_ng::from_str(document).expect("YAML");
     let nobody = Memory::new(|_, _| down());
     let mut routed = 0;
