@@ -1,7 +1,15 @@
 //! `gateway-docs`: the document of all routes, as it is and as a page.
 
-use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
-use bff::{Answer, Edge, Origins, Problem, Request};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bff::Origins;
+use bff::web::{HttpAdapter, NoParameters, StrictQuery, conditional};
 use uuid::Uuid;
 
 use crate::document::Document;
@@ -9,23 +17,30 @@ use crate::document::Document;
 /// Where the slugs of problems are explained.
 const PROBLEMS: &str = "https://parkade.dev/problems/";
 
-/// Answers one event of the gateway, whatever it holds. Whoever asks may know, from whichever page they ask.
-pub async fn handle(document: &Document, event: ProxyEvent, fresh: Uuid) -> ProxyAnswer {
-    let edge = Edge { problems: PROBLEMS, origins: Origins::Any };
-    edge.serve(event, fresh, async |request| answer(document, &request)).await
+/// The routes. They need no token, and the pages of every origin may read what they respond.
+pub fn router(document: Document, new_id: impl Fn() -> Uuid + Send + Sync + 'static) -> Router {
+    let routes = Router::new()
+        .route("/openapi.json", get(json))
+        .route("/docs", get(page))
+        .route_layer(from_fn(conditional))
+        .with_state(Arc::new(document));
+    HttpAdapter::new(PROBLEMS, Origins::Any, new_id).wrap(routes)
 }
 
-fn answer(document: &Document, request: &Request) -> Result<Answer, Problem> {
-    let answer = match request.route() {
-        ("GET", "/openapi.json") => Answer::text("application/json", document.json()),
-        ("GET", "/docs") => Answer::text("text/html; charset=utf-8", document.page())
-            .with("Content-Security-Policy", document.policy())
-            .with("Referrer-Policy", "no-referrer")
-            .with("X-Frame-Options", "DENY"),
-        _ => return Err(Problem::not_found("there is no such route")),
-    };
-    request.query(&[])?;
-    Ok(answer.unless_known(request))
+/// `GET /openapi.json`.
+async fn json(State(document): State<Arc<Document>>, _: StrictQuery<NoParameters>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document.json().to_owned()).into_response()
+}
+
+/// `GET /docs`.
+async fn page(State(document): State<Arc<Document>>, _: StrictQuery<NoParameters>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, document.policy()),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    (headers, document.page().to_owned()).into_response()
 }
 
 #[cfg(test)]
@@ -36,13 +51,26 @@ mod tests {
 
     const EXAMPLE: &str = include_str!("../../events/gateway-docs.json");
 
-    async fn asked(resource: &str, headers: &Value) -> ProxyAnswer {
+    struct Answer {
+        status_code: u64,
+        headers: Value,
+        body: String,
+    }
+
+    async fn asked(path: &str, headers: &Value) -> Answer {
         let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
-        event["resource"] = json!(resource);
+        event["path"] = json!(path);
         event["headers"] = headers.clone();
         event["multiValueHeaders"] = Value::Null;
-        let document = Document::of_the_platform().unwrap();
-        handle(&document, serde_json::from_value(event).unwrap(), Uuid::nil()).await
+        let routes = router(Document::of_the_platform().unwrap(), Uuid::nil);
+        let Ok(answer) =
+            api_gateway::lambda::respond(routes, serde_json::from_value(event).unwrap()).await;
+        let answer = serde_json::to_value(answer).unwrap();
+        Answer {
+            status_code: answer["statusCode"].as_u64().unwrap(),
+            headers: answer["multiValueHeaders"].clone(),
+            body: answer["body"].as_str().unwrap_or_default().to_owned(),
+        }
     }
 
     #[tokio::test]
@@ -56,7 +84,8 @@ mod tests {
             |it: &Value| it["paths"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(paths(&document), paths(&source));
         assert!(!answer.body.contains("x-amazon") && !answer.body.contains("arn:"));
-        let again = asked("/openapi.json", &json!({"If-None-Match": answer.headers["ETag"]})).await;
+        let again =
+            asked("/openapi.json", &json!({"If-None-Match": answer.headers["etag"][0]})).await;
         assert_eq!((again.status_code, again.body.as_str()), (304, ""));
     }
 
@@ -77,7 +106,7 @@ mod tests {
             assert!(answer.body.contains(&format!("id=\"schema-{schema}\"")), "{schema}");
         }
         assert!(!answer.body.contains("<script") && !answer.body.contains("src="));
-        let policy = &answer.headers["Content-Security-Policy"];
+        let policy = answer.headers["content-security-policy"][0].as_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
         assert!(!policy.contains("unsafe"));
     }

@@ -1,13 +1,14 @@
 //! Events of the gateway, and the configuration they meet.
 
+use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Index;
 
-use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use bff::Origins;
 use bff::invoke::Invoke;
-use circuit_breaker::settings::Settings;
-use mobile_bff::config::{Config, Services};
-use mobile_bff::handlers::bff::handle;
+use bff::web::HttpAdapter;
+use mobile_bff::config::Services;
+use mobile_bff::{App, PROBLEMS, router};
 use serde_json::{Value, json};
 
 pub(crate) const SLOT: &str = "0191f7a4-0000-7000-8000-000000000001";
@@ -43,6 +44,22 @@ impl Sent {
         self
     }
 
+    /// A header that comes in several lines.
+    pub(crate) fn lines(mut self, name: &str, values: &[&str]) -> Self {
+        self.0["headers"][name] = json!(values.last());
+        self.0["multiValueHeaders"][name] = json!(values);
+        self
+    }
+
+    /// With a slash at the end of the path.
+    pub(crate) fn slash(mut self) -> Self {
+        for path in [&["path"][..], &["requestContext", "path"]] {
+            let found = path.iter().fold(&mut self.0, |it, name| &mut it[*name]);
+            *found = json!(format!("{}/", found.as_str().expect("a path")));
+        }
+        self
+    }
+
     pub(crate) fn key(self, key: &str) -> Self {
         self.header("Idempotency-Key", key)
     }
@@ -68,34 +85,78 @@ impl Sent {
         self
     }
 
-    pub(crate) fn to(self, services: &impl Invoke) -> impl Future<Output = ProxyAnswer> {
-        let event: ProxyEvent = serde_json::from_value(self.0).expect("an event");
-        async move { handle(services, &config(), event, function::new_id).await }
+    pub(crate) fn to(
+        self,
+        services: &(impl Invoke + Clone + Send + 'static),
+    ) -> impl Future<Output = Answer> {
+        let event = serde_json::from_value(self.0).expect("an event");
+        let adapter = HttpAdapter::new(PROBLEMS, Origins::Any, function::new_id);
+        let routes = adapter.wrap(router(App::new(services.clone(), self::services())));
+        async move {
+            let Ok(answer) = api_gateway::lambda::respond(routes, event).await;
+            Answer::from(&serde_json::to_value(answer).expect("JSON"))
+        }
     }
 }
 
-pub(crate) fn config() -> Config {
-    Config {
-        services: Services {
-            booking_command: "booking-command".to_owned(),
-            booking_query: "booking-query".to_owned(),
-            parking_command: "parking-command".to_owned(),
-            parking_query: "parking-query".to_owned(),
-            billing_command: "billing-command".to_owned(),
-            billing_query: "billing-query".to_owned(),
-        },
-        origins: Origins::Any,
-        breakers_table: "breakers".to_owned(),
-        breaker: Settings::default(),
+/// What API Gateway gets.
+pub(crate) struct Answer {
+    pub(crate) status_code: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: String,
+}
+
+/// One value of each header, whose names have no case.
+pub(crate) struct Headers(BTreeMap<String, String>);
+
+impl Headers {
+    pub(crate) fn contains_key(&self, name: &str) -> bool {
+        self.0.contains_key(&name.to_lowercase())
     }
 }
 
-pub(crate) fn json_of(answer: &ProxyAnswer) -> Value {
+impl Index<&str> for Headers {
+    type Output = String;
+
+    fn index(&self, name: &str) -> &String {
+        &self.0[&name.to_lowercase()]
+    }
+}
+
+impl From<&Value> for Answer {
+    fn from(answer: &Value) -> Self {
+        let headers = answer["multiValueHeaders"].as_object().expect("headers").iter();
+        let headers = headers.map(|(name, values)| {
+            let [value] = &values.as_array().expect("values")[..] else {
+                unreachable!("{name} comes more than once: {values}")
+            };
+            (name.clone(), value.as_str().expect("a text").to_owned())
+        });
+        Self {
+            status_code: answer["statusCode"].as_u64().expect("a status").try_into().expect("HTTP"),
+            headers: Headers(headers.collect()),
+            body: answer["body"].as_str().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+fn services() -> Services {
+    Services {
+        booking_command: "booking-command".to_owned(),
+        booking_query: "booking-query".to_owned(),
+        parking_command: "parking-command".to_owned(),
+        parking_query: "parking-query".to_owned(),
+        billing_command: "billing-command".to_owned(),
+        billing_query: "billing-query".to_owned(),
+    }
+}
+
+pub(crate) fn json_of(answer: &Answer) -> Value {
     serde_json::from_str(&answer.body).expect("JSON")
 }
 
 /// Status and slug of a problem document, whose form is checked.
-pub(crate) fn problem(answer: &ProxyAnswer) -> (u16, String) {
+pub(crate) fn problem(answer: &Answer) -> (u16, String) {
     assert_eq!(answer.headers["Content-Type"], "application/problem+json", "{}", answer.body);
     assert_eq!(answer.headers["X-Correlation-Id"], CORRELATION);
     let document = json_of(answer);
@@ -106,9 +167,10 @@ pub(crate) fn problem(answer: &ProxyAnswer) -> (u16, String) {
 }
 
 /// A response as text: status, headers by name, body. What the clock decides is left out.
-pub(crate) fn recorded(answer: &ProxyAnswer) -> String {
+pub(crate) fn recorded(answer: &Answer) -> String {
     let mut headers: Vec<String> = answer
         .headers
+        .0
         .iter()
         .map(|(name, value)| match name.to_lowercase().as_str() {
             "server-timing" => "server-timing: …".to_owned(),
