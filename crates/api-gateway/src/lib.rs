@@ -10,3 +10,5 @@ pub mod verifier;
 pub mod https;
 #[cfg(feature = "issuer")]
 pub mod issuer;
+#[cfg(feature = "lambda")]
+pub mod lambda;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::token::Principal;
@@ -24,7 +23,7 @@ pub struct Grant<'a> {
 /// The answer of a Lambda authorizer of a REST API.
 ///
 /// The gateway keeps it for the token, whatever is called next: so it holds all that the token opens, not only the
-/// call that was asked about, and ends when the token does.
+/// call that was asked about, and says when the token expires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
@@ -49,20 +48,12 @@ struct Statement {
     effect: Effect,
     action: &'static str,
     resource: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    condition: Option<Condition>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 enum Effect {
     Allow,
     Deny,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Condition {
-    date_less_than: BTreeMap<&'static str, String>,
 }
 
 /// A text that does not name a method of a REST API.
@@ -75,7 +66,9 @@ pub struct InvalidMethodArn {
 impl Answer {
     /// Opens what the roles of the caller open, in the API and stage that were called.
     ///
-    /// The services behind the gateway find `sub` and `role` in the request's context.
+    /// The services behind the gateway find `sub`, `role` and `exp` in the request's context. The gateway may keep the answer
+    /// for longer than the token lasts, so they compare `exp` (seconds since 1970) with the time of the request: a token that
+    /// has expired is then 401. A condition in the policy would make it 403.
     ///
     /// # Errors
     ///
@@ -94,16 +87,9 @@ impl Answer {
         let context = BTreeMap::from([
             ("sub", principal.subject.clone()),
             ("role", principal.roles.join(" ")),
+            ("exp", principal.expires_at.as_second().to_string()),
         ]);
-        Ok(Self {
-            context,
-            ..Self::new(
-                &principal.subject,
-                Effect::Allow,
-                resources,
-                Some(until(principal.expires_at)),
-            )
-        })
+        Ok(Self { context, ..Self::new(&principal.subject, Effect::Allow, resources) })
     }
 
     /// Opens nothing: the caller is known, and has no business here.
@@ -112,7 +98,7 @@ impl Answer {
     ///
     /// Refuses an ARN that is not of a REST API's method.
     pub fn deny(method_arn: &str) -> Result<Self, InvalidMethodArn> {
-        Ok(Self::new("nobody", Effect::Deny, vec![format!("{}/*", stage_of(method_arn)?)], None))
+        Ok(Self::new("nobody", Effect::Deny, vec![format!("{}/*", stage_of(method_arn)?)]))
     }
 
     /// Counts the caller's requests under the API key of a usage plan.
@@ -132,13 +118,8 @@ impl Answer {
         named && statement.effect == Effect::Allow
     }
 
-    fn new(
-        principal_id: &str,
-        effect: Effect,
-        resource: Vec<String>,
-        condition: Option<Condition>,
-    ) -> Self {
-        let statement = Statement { effect, action: "execute-api:Invoke", resource, condition };
+    fn new(principal_id: &str, effect: Effect, resource: Vec<String>) -> Self {
+        let statement = Statement { effect, action: "execute-api:Invoke", resource };
         Self {
             principal_id: principal_id.to_owned(),
             policy_document: Document { version: "2012-10-17", statement: [statement] },
@@ -146,13 +127,6 @@ impl Answer {
             usage_identifier_key: None,
         }
     }
-}
-
-/// The gateway may keep an answer for longer than the token has left.
-fn until(expires_at: Timestamp) -> Condition {
-    // IAM reads dates without fractions, and one that is cut off ends sooner.
-    let end = Timestamp::from_second(expires_at.as_second()).unwrap_or(expires_at);
-    Condition { date_less_than: BTreeMap::from([("aws:CurrentTime", end.to_string())]) }
 }
 
 /// `arn:aws:execute-api:region:account:api/stage/METHOD/path`, up to and with the stage.
@@ -244,10 +218,9 @@ mod tests {
                         "Effect": "Allow",
                         "Action": "execute-api:Invoke",
                         "Resource": METHODS.map(|method| format!("{STAGE}/{method}/operator/*")),
-                        "Condition": { "DateLessThan": { "aws:CurrentTime": "2026-01-01T12:00:00Z" } },
                     }],
                 },
-                "context": { "sub": "ada", "role": "operator" },
+                "context": { "sub": "ada", "role": "operator", "exp": "1767268800" },
                 "usageIdentifierKey": "operators",
             })
         );

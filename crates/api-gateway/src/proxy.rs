@@ -49,6 +49,8 @@ pub struct ProxyContext {
     pub domain_name: Option<String>,
     /// The whole path that was asked for, with what stands before the routes.
     pub path: Option<String>,
+    /// When the gateway received the request, in milliseconds since 1970.
+    pub request_time_epoch: Option<i64>,
 }
 
 /// Why a body is not for reading.

@@ -1,6 +1,9 @@
 //! The port to other services: one question, one answer, one deadline.
 
+use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -51,6 +54,69 @@ impl<I: Invoke> Invoke for &I {
     }
 }
 
+impl<I: Invoke + Send> Invoke for Arc<I> {
+    fn invoke(
+        &self,
+        function: &str,
+        request: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, ServiceError>> + Send {
+        (**self).invoke(function, request)
+    }
+
+    fn start(
+        &self,
+        function: &str,
+        request: Vec<u8>,
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send {
+        (**self).start(function, request)
+    }
+}
+
+/// Any implementation of [`Invoke`], shared by the handlers of a backend, which need not know which one it is.
+#[derive(Clone)]
+pub struct Invoker(Arc<dyn Erased>);
+
+impl Invoker {
+    /// Shares an implementation.
+    pub fn new(services: impl Invoke + Send + 'static) -> Self {
+        Self(Arc::new(services))
+    }
+}
+
+impl fmt::Debug for Invoker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Invoker")
+    }
+}
+
+impl Invoke for Invoker {
+    async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, ServiceError> {
+        self.0.invoke_boxed(function, request).await
+    }
+
+    async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), ServiceError> {
+        self.0.start_boxed(function, request).await
+    }
+}
+
+/// [`Invoke`] with futures in boxes: the form that a trait object needs.
+trait Erased: Send + Sync {
+    fn invoke_boxed<'a>(&'a self, function: &'a str, request: Vec<u8>) -> Boxed<'a, Vec<u8>>;
+    fn start_boxed<'a>(&'a self, function: &'a str, request: Vec<u8>) -> Boxed<'a, ()>;
+}
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;
+
+impl<I: Invoke + Send> Erased for I {
+    fn invoke_boxed<'a>(&'a self, function: &'a str, request: Vec<u8>) -> Boxed<'a, Vec<u8>> {
+        Box::pin(self.invoke(function, request))
+    }
+
+    fn start_boxed<'a>(&'a self, function: &'a str, request: Vec<u8>) -> Boxed<'a, ()> {
+        Box::pin(self.start(function, request))
+    }
+}
+
 /// When an answer is of no use any more.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
@@ -79,12 +145,15 @@ impl Deadline {
     }
 }
 
-/// Asks a function, and reads its answer.
+/// The name of [`invoke`] before the backends are ported to axum.
+pub use self::invoke as ask;
+
+/// Invokes a function, and reads its response.
 ///
 /// # Errors
 ///
 /// The function's own failure; `Transient` after the deadline; `Broken` for an answer of another shape.
-pub async fn ask<A, R>(
+pub async fn invoke<A, R>(
     services: &impl Invoke,
     function: &str,
     request: &A,
@@ -152,14 +221,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_service_that_does_not_answer_in_time_is_given_up() {
         let services = Memory::new(|_, _| Reply::Late(Duration::from_secs(2), json!(1)));
-        let failure = ask::<_, Value>(&services, "slow", &1, deadline()).await.unwrap_err();
+        let failure = invoke::<_, Value>(&services, "slow", &1, deadline()).await.unwrap_err();
         assert_eq!(failure.kind(), ErrorKind::Transient);
     }
 
     #[tokio::test]
     async fn an_answer_of_another_shape_is_broken() {
         let services = Memory::new(|_, _| Reply::Answer(json!("text")));
-        let failure = ask::<_, u64>(&services, "odd", &1, deadline()).await.unwrap_err();
+        let failure = invoke::<_, u64>(&services, "odd", &1, deadline()).await.unwrap_err();
         assert_eq!(failure.kind(), ErrorKind::Permanent);
     }
 

@@ -7,6 +7,7 @@ pub mod kept;
 pub mod memory;
 #[cfg(feature = "pages")]
 pub mod pages;
+pub mod web;
 
 mod answer;
 mod correlation;

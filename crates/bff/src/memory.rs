@@ -1,6 +1,6 @@
 //! Services in memory: for tests and examples.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,17 +19,17 @@ pub enum Reply {
     Late(Duration, Value),
 }
 
-/// Answers by a function of the function's name and the request, and remembers what it was asked.
-#[derive(Debug)]
+/// Answers by a function of the function's name and the request, and remembers what it was asked. Clones share what they remember.
+#[derive(Clone, Debug)]
 pub struct Memory<F> {
     reply: F,
-    asked: Mutex<Vec<(String, Value)>>,
+    asked: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl<F: Fn(&str, &Value) -> Reply + Sync> Memory<F> {
     /// Services that reply like this.
     pub fn new(reply: F) -> Self {
-        Self { reply, asked: Mutex::default() }
+        Self { reply, asked: Arc::default() }
     }
 
     /// Every call up to now.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::idempotency::{self, IdempotencyKey};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::{Query, short};
+use crate::web::is_expired;
 
 /// More than any request of ours needs, and little enough to be read on the smallest function.
 const BODY_MAX: usize = 64 * 1024;
@@ -83,7 +84,11 @@ impl Request {
     ///
     /// 401 if no authorizer has said so.
     pub fn caller(&self) -> Result<Caller, Problem> {
+        let received = self.event.request_context.as_ref().and_then(|it| it.request_time_epoch);
         let context = self.event.request_context.as_ref().and_then(|it| it.authorizer.as_ref());
+        if is_expired(context.and_then(|it| it.get("exp")), received.unwrap_or_default()) {
+            return Err(Problem::new(ProblemKind::Unauthenticated, "the token has run out"));
+        }
         let text = |name| context.and_then(|it| it.get(name)).and_then(|it| it.as_str());
         match text("sub").filter(|it| !it.is_empty()) {
             Some(subject) => Ok(Caller {
@@ -363,6 +368,16 @@ mod tests {
         ] {
             let problem = request(event).caller().unwrap_err();
             assert_eq!(problem.kind(), ProblemKind::Unauthenticated);
+        }
+    }
+
+    #[test]
+    fn a_token_opens_nothing_from_the_second_it_expires() {
+        for (expiry, is_good) in [("1001", true), ("1000", false)] {
+            let authorizer = json!({"sub": "alice", "exp": expiry});
+            let context = json!({"authorizer": authorizer, "requestTimeEpoch": 1_000_500});
+            let caller = request(json!({"requestContext": context})).caller();
+            assert_eq!(caller.is_ok(), is_good, "{expiry}");
         }
     }
 

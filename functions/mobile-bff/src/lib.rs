@@ -4,5 +4,7 @@
 //! again. It knows the contracts of the services behind it, and none of their rules.
 
 pub mod config;
+pub mod dto;
 pub mod handlers;
-pub mod shape;
+
+pub use handlers::{App, PROBLEMS, router};

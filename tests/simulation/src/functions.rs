@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use api_gateway::token::Expectations;
 use api_gateway::verifier::{Inline, Verifier};
+use axum::Router;
 use bff::Origins;
 use bff::pages::provider::OneToken;
 use bff::pages::sign_in::{Door, SignIn};
 use bff::pages::{Fresh, Front, Site};
+use bff::web::HttpAdapter;
 use billing::desk::Desk;
 use billing::domain::Bill;
 use billing::guarded::Guarded;
@@ -30,9 +32,10 @@ use web_bff::handlers::bff::{PROBLEMS, Web};
 use web_bff::recollection::Recollection;
 
 use crate::lambda::{Environment, Failed};
+use crate::line::Line;
 use crate::ports::breakers::{self, Breakers, Told};
 use crate::ports::events::Events;
-use crate::ports::far::{Far, Ledger};
+use crate::ports::far::{Far, Ledger, Services};
 use crate::ports::messages::{Bus, DeadLetters, Reminders, RepublishQueue};
 use crate::ports::states::{Committed, States};
 use crate::ports::views::BillView;
@@ -175,18 +178,10 @@ pub(crate) async fn handle(
             let (letters, trigger) = (DeadLetters(line), read(payload)?);
             answer(react::handle(&desk, &far, &reminders, &letters, due_after, trigger).await)
         }
-        "payment-provider" => {
-            let roles = Vec::new();
-            let (issuer, audience) = ("nobody".to_owned(), "nobody".to_owned());
-            let expectations = Expectations { issuer, audience, roles };
-            let operators = Verifier::new(Inline("{}".to_owned()), expectations);
-            let key = PROVIDER_KEY.to_owned();
-            let provider = Provider::new(Ledger::new(line), key, operators, Delays::default());
-            write(&provider.handle(&read(payload)?, now()).await)
-        }
-        "mobile-bff" => {
-            let (services, event) = (&environment.services, read(payload)?);
-            write(&mobile_bff::handlers::bff::handle(services, &mobile(), event, new_id).await)
+        "payment-provider" | "mobile-bff" => {
+            let routes = environment.routes.clone().expect("it serves HTTP");
+            let Ok(answer) = api_gateway::lambda::respond(routes, read(payload)?).await;
+            write(&answer)
         }
         "web-bff" => {
             let secret = || line.new_id().to_string();
@@ -207,19 +202,40 @@ pub(crate) async fn handle(
     }
 }
 
-fn mobile() -> mobile_bff::config::Config {
-    mobile_bff::config::Config {
-        services: mobile_bff::config::Services {
-            booking_command: "booking-command".to_owned(),
-            booking_query: "booking-query".to_owned(),
-            parking_command: "parking-command".to_owned(),
-            parking_query: "parking-query".to_owned(),
-            billing_command: "billing-command".to_owned(),
-            billing_query: "billing-query".to_owned(),
-        },
-        origins: Origins::Any,
-        breakers_table: String::new(),
-        breaker: breakers::settings(5_000),
+/// What a function serves over HTTP, as its binary puts it together; nothing for one that takes other events.
+pub(crate) fn routes(
+    function: &str,
+    line: &Arc<Line>,
+    services: &Arc<bff::guarded::Guarded<Services, Breakers, Told>>,
+) -> Option<Router> {
+    let (of_now, of_ids) = (Arc::clone(line), Arc::clone(line));
+    let (now, new_id) = (move || of_now.now(), move || of_ids.new_id());
+    match function {
+        "payment-provider" => {
+            let roles = Vec::new();
+            let (issuer, audience) = ("nobody".to_owned(), "nobody".to_owned());
+            let expectations = Expectations { issuer, audience, roles };
+            let operators = Verifier::new(Inline("{}".to_owned()), expectations);
+            let (ledger, key) = (Ledger::new(line), PROVIDER_KEY.to_owned());
+            Some(Provider::new(ledger, key, operators, Delays::default(), now).router())
+        }
+        "mobile-bff" => {
+            let app = mobile_bff::App::new(Arc::clone(services), mobile_services());
+            let adapter = HttpAdapter::new(mobile_bff::PROBLEMS, Origins::Any, new_id);
+            Some(adapter.without_catching_panics().wrap(mobile_bff::router(app)))
+        }
+        _ => None,
+    }
+}
+
+fn mobile_services() -> mobile_bff::config::Services {
+    mobile_bff::config::Services {
+        booking_command: "booking-command".to_owned(),
+        booking_query: "booking-query".to_owned(),
+        parking_command: "parking-command".to_owned(),
+        parking_query: "parking-query".to_owned(),
+        billing_command: "billing-command".to_owned(),
+        billing_query: "billing-query".to_owned(),
     }
 }
 
@@ -227,7 +243,7 @@ fn mobile() -> mobile_bff::config::Config {
 pub(crate) fn guarded(function: &str) -> Vec<(&'static str, String)> {
     let owned = |(name, at): (&'static str, &str)| (name, at.to_owned());
     match function {
-        "mobile-bff" => mobile().services.guarded().map(owned).into(),
+        "mobile-bff" => mobile_services().guarded().map(owned).into(),
         "web-bff" => web_services().guarded().map(owned).into(),
         "operator-bff" => operator_services().guarded().map(owned).into(),
         _ => Vec::new(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::bff::guarded::Guarded;
+use axum::Router;
 use billing::guarded::BREAKER;
 use booking::view::BookingRow;
 use circuit_breaker::call::Breaker;
@@ -39,7 +40,9 @@ pub(crate) struct Environment {
     /// Around the payment provider.
     pub(crate) breaker: Arc<Breaker<Breakers, Told>>,
     /// The functions that it calls, of which a backend leaves some alone.
-    pub(crate) services: Guarded<Services, Breakers, Told>,
+    pub(crate) services: Arc<Guarded<Services, Breakers, Told>>,
+    /// What it serves over HTTP, if it does.
+    pub(crate) routes: Option<Router>,
 }
 
 /// The clock of one process.
@@ -99,6 +102,13 @@ impl Environment {
             let line = Arc::clone(line);
             Box::new(move || line.now())
         };
+        let services = Arc::new(Guarded::new(
+            Services(Arc::clone(&line)),
+            functions::guarded(function).iter().map(|(name, at)| (*name, at.as_str())),
+            &breakers::settings(5_000),
+            &Breakers(Arc::clone(&line)),
+            &Told(Arc::clone(&line)),
+        ));
         Self {
             bookings: Live::new(Views::new(&line), clock(&line)),
             slots: Live::new(Views::new(&line), clock(&line)),
@@ -109,13 +119,8 @@ impl Environment {
                 Breakers(Arc::clone(&line)),
                 Told(Arc::clone(&line)),
             )),
-            services: Guarded::new(
-                Services(Arc::clone(&line)),
-                functions::guarded(function).iter().map(|(name, at)| (*name, at.as_str())),
-                &breakers::settings(5_000),
-                &Breakers(Arc::clone(&line)),
-                &Told(Arc::clone(&line)),
-            ),
+            routes: functions::routes(function, &line, &services),
+            services,
             line,
         }
     }

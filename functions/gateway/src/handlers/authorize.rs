@@ -114,6 +114,8 @@ mod tests {
     use api_gateway::issuer::Issuer;
     use api_gateway::token::Expectations;
     use api_gateway::verifier::Inline;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
 
     use super::*;
@@ -151,6 +153,12 @@ mod tests {
         serde_json::from_value(event).unwrap()
     }
 
+    /// A part of a token, decoded.
+    fn part(token: &str, place: usize) -> Value {
+        let part = token.split('.').nth(place).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    }
+
     /// What the gateway is told: an answer, or an error's message.
     async fn ask(issuer: &Issuer, question: Question) -> Result<Value, String> {
         let answer = handle(&verifier(&issuer.jwks()), "local", question).await;
@@ -165,7 +173,9 @@ mod tests {
         let token = token(&issuer, "customer", 60);
         let answer = ask(&issuer, question(&format!("Bearer {token}"))).await.unwrap();
         assert_eq!(answer["principalId"], "ada");
-        assert_eq!(answer["context"], json!({ "sub": "ada", "role": "customer" }));
+        let expiry = &part(&token, 1)["exp"];
+        let context = json!({ "sub": "ada", "role": "customer", "exp": expiry.to_string() });
+        assert_eq!(answer["context"], context);
         assert_eq!(answer["usageIdentifierKey"], "parkade-local-customers");
         let statement = &answer["policyDocument"]["Statement"][0];
         assert_eq!(statement["Effect"], "Allow");
@@ -173,6 +183,16 @@ mod tests {
         assert!(resources.contains(&json!(format!("{STAGE}/GET/mobile/*"))));
         assert!(resources.contains(&json!(format!("{STAGE}/POST/mobile/*"))));
         assert!(resources.iter().all(|it| !it.as_str().unwrap().contains("operator")));
+    }
+
+    #[tokio::test]
+    async fn the_scheme_has_no_case() {
+        let issuer = issuer();
+        let token = token(&issuer, "customer", 60);
+        for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
+            let answer = ask(&issuer, question(&format!("{scheme} {token}"))).await;
+            assert!(answer.is_ok(), "{scheme}");
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,16 @@
-//! `gateway-docs`: the document of all routes, as it is and as a page.
+//! `gateway-docs`: the OpenAPI document, as JSON and as a page; and the pages for addresses that no other route takes.
 
-use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
-use bff::{Answer, Edge, Origins, Problem, ProblemKind, Request};
+use std::sync::Arc;
+
+use api_gateway::lambda::RequestContext;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bff::web::{Accept, HttpAdapter, NoParameters, StrictQuery, conditional};
+use bff::{Origins, Problem, ProblemKind};
 use uuid::Uuid;
 
 use crate::document::Document;
@@ -9,50 +18,72 @@ use crate::document::Document;
 /// Where the slugs of problems are explained.
 const PROBLEMS: &str = "https://parkade.dev/problems/";
 
-/// Answers one event of the gateway, whatever it holds. Everybody may read the document, from any origin.
+/// The routes. They need no token, and pages of every origin may read the responses.
 ///
-/// The gateway also sends here what no route takes: a browser gets a page, a program a problem document.
-pub async fn handle(document: &Document, event: ProxyEvent, fresh: Uuid) -> ProxyAnswer {
-    let edge = Edge { problems: PROBLEMS, origins: Origins::Any };
-    let wants_page = Request::from(event.clone()).accepts("text/html");
-    let root = root(&event);
-    let show = |problem: &Problem, id: &str| {
-        let is_page = wants_page && problem.kind() == ProblemKind::NotFound;
-        is_page.then(|| page(document, document.not_found(&root, id), 404))
+/// The gateway also sends requests here that no other route takes: a browser gets a page, a program a problem document.
+pub fn router(document: Document, new_id: impl Fn() -> Uuid + Send + Sync + 'static) -> Router {
+    let document = Arc::new(document);
+    let routes = Router::new()
+        .route("/openapi.json", get(json))
+        .route("/docs", get(page))
+        .route("/", get(start_page))
+        .route_layer(from_fn(conditional))
+        .with_state(Arc::clone(&document));
+    HttpAdapter::new(PROBLEMS, Origins::Any, new_id)
+        .with_problem_page(move |problem, id, request| {
+            let is_page = problem.kind() == ProblemKind::NotFound && wants_page(request);
+            let page = || document.not_found(&root(request), id);
+            is_page.then(|| html(&document, StatusCode::NOT_FOUND, page()))
+        })
+        .wrap(routes)
+}
+
+/// `GET /openapi.json`.
+async fn json(State(document): State<Arc<Document>>, _: StrictQuery<NoParameters>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document.json().to_owned()).into_response()
+}
+
+/// `GET /docs`.
+async fn page(State(document): State<Arc<Document>>, _: StrictQuery<NoParameters>) -> Response {
+    html(&document, StatusCode::OK, document.page().to_owned())
+}
+
+/// `GET /`: a browser gets links to all pages; for a program this is no route.
+async fn start_page(
+    State(document): State<Arc<Document>>,
+    _: StrictQuery<NoParameters>,
+    request: Request,
+) -> Result<Response, Problem> {
+    if !wants_page(&request) {
+        return Err(Problem::not_found("there is no such route"));
+    }
+    Ok(html(&document, StatusCode::OK, document.start_page(&root(&request))))
+}
+
+fn html(document: &Document, status: StatusCode, page: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, document.policy()),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    (status, headers, page).into_response()
+}
+
+fn wants_page<B>(request: &Request<B>) -> bool {
+    Accept::from(request.headers()).names("text/html")
+}
+
+/// The relative link from the requested page to the API's own address.
+fn root<B>(request: &Request<B>) -> String {
+    let path = request.uri().path();
+    let address = match request.extensions().get() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.path.as_deref(),
+        _ => None,
     };
-    let answer = async |request| answer(document, &root, &request);
-    edge.serve_shown(event, fresh, answer, show).await
-}
-
-fn answer(document: &Document, root: &str, request: &Request) -> Result<Answer, Problem> {
-    let answer = match request.route() {
-        ("GET", "/openapi.json") => Answer::text("application/json", document.json()),
-        ("GET", "/docs") => page(document, document.page(), 200),
-        ("GET", "/") if request.accepts("text/html") => {
-            page(document, document.start_page(root), 200)
-        }
-        _ => return Err(Problem::not_found("there is no such route")),
-    };
-    request.query(&[])?;
-    Ok(answer.unless_known(request))
-}
-
-fn page(document: &Document, page: impl Into<String>, status: u16) -> Answer {
-    Answer::html(status, page)
-        .with("Content-Security-Policy", document.policy())
-        .with("Referrer-Policy", "no-referrer")
-        .with("X-Frame-Options", "DENY")
-}
-
-/// The way from the page that was asked for to the API's own address.
-fn root(event: &ProxyEvent) -> String {
-    let depth = event.path.matches('/').count();
-    let stage = event.request_context.as_ref().and_then(|it| it.path.as_deref());
-    match (depth, stage.and_then(|it| it.rsplit_once('/'))) {
-        // The stage without a slash lies beside the folder that it stands for.
-        (0 | 1, Some((_, stage)))
-            if event.path.trim_matches('/').is_empty() && !stage.is_empty() =>
-        {
+    match (path.matches('/').count(), address.and_then(|it| it.rsplit_once('/'))) {
+        // The stage without a slash at its end: a link relative to it must name the stage.
+        (0 | 1, Some((_, stage))) if path.trim_matches('/').is_empty() && !stage.is_empty() => {
             format!("{stage}/")
         }
         (0 | 1, _) => "./".to_owned(),
@@ -68,13 +99,30 @@ mod tests {
 
     const EXAMPLE: &str = include_str!("../../events/gateway-docs.json");
 
-    async fn asked(resource: &str, headers: &Value) -> ProxyAnswer {
+    struct Answer {
+        status_code: u64,
+        headers: Value,
+        body: String,
+    }
+
+    async fn asked(path: &str, headers: &Value) -> Answer {
         let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
-        event["resource"] = json!(resource);
+        event["path"] = json!(path);
+        sent(event, headers).await
+    }
+
+    async fn sent(mut event: Value, headers: &Value) -> Answer {
         event["headers"] = headers.clone();
         event["multiValueHeaders"] = Value::Null;
-        let document = Document::of_the_platform().unwrap();
-        handle(&document, serde_json::from_value(event).unwrap(), Uuid::nil()).await
+        let routes = router(Document::of_the_platform().unwrap(), Uuid::nil);
+        let Ok(answer) =
+            api_gateway::lambda::respond(routes, serde_json::from_value(event).unwrap()).await;
+        let answer = serde_json::to_value(answer).unwrap();
+        Answer {
+            status_code: answer["statusCode"].as_u64().unwrap(),
+            headers: answer["multiValueHeaders"].clone(),
+            body: answer["body"].as_str().unwrap_or_default().to_owned(),
+        }
     }
 
     #[tokio::test]
@@ -92,7 +140,8 @@ mod tests {
             paths(&source).into_iter().filter(is_route).collect::<Vec<_>>()
         );
         assert!(!answer.body.contains("x-amazon") && !answer.body.contains("arn:"));
-        let again = asked("/openapi.json", &json!({"If-None-Match": answer.headers["ETag"]})).await;
+        let again =
+            asked("/openapi.json", &json!({"If-None-Match": answer.headers["etag"][0]})).await;
         assert_eq!((again.status_code, again.body.as_str()), (304, ""));
     }
 
@@ -113,7 +162,7 @@ mod tests {
             assert!(answer.body.contains(&format!("id=\"schema-{schema}\"")), "{schema}");
         }
         assert!(!answer.body.contains("<script") && !answer.body.contains("src="));
-        let policy = &answer.headers["Content-Security-Policy"];
+        let policy = answer.headers["content-security-policy"][0].as_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
         assert!(!policy.contains("unsafe"));
     }
@@ -122,14 +171,14 @@ mod tests {
 
     #[tokio::test]
     async fn where_there_is_no_route_a_browser_gets_a_page_and_a_program_a_problem_document() {
-        for resource in ["/docs/x", "/{proxy+}", "/"] {
+        for resource in ["/docs/x", "/nope", "/"] {
             let answer = asked(resource, &json!({"Accept": "application/json"})).await;
             assert_eq!(answer.status_code, 404);
-            assert_eq!(answer.headers["Content-Type"], "application/problem+json");
+            assert_eq!(answer.headers["content-type"][0], "application/problem+json");
         }
-        let answer = asked("/{proxy+}", &json!({"Accept": HTML})).await;
+        let answer = asked("/nope", &json!({"Accept": HTML})).await;
         assert_eq!(answer.status_code, 404);
-        assert_eq!(answer.headers["Content-Type"], "text/html; charset=utf-8");
+        assert_eq!(answer.headers["content-type"][0], "text/html; charset=utf-8");
         assert!(answer.body.contains("Page not found") && answer.body.contains("./web/"));
     }
 
@@ -150,17 +199,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn links_lead_from_any_depth_to_the_apis_own_address() {
-        for (path, address, expected) in [
-            ("/", "/v1", "v1/"),
-            ("/", "/v1/", "./"),
-            ("/nope", "/v1/nope", "./"),
-            ("/a/b/c", "/v1/a/b/c", "../../"),
+    #[tokio::test]
+    async fn links_lead_from_any_depth_to_the_apis_own_address() {
+        for (path, address, link) in [
+            ("/", "/v1", "href=\"v1/docs\""),
+            ("/", "/v1/", "href=\"./docs\""),
+            ("/nope", "/v1/nope", "href=\"./docs\""),
+            ("/a/b/c", "/v1/a/b/c", "href=\"../../docs\""),
         ] {
-            let event =
-                json!({"httpMethod": "GET", "path": path, "requestContext": {"path": address}});
-            assert_eq!(root(&serde_json::from_value(event).unwrap()), expected, "{address}");
+            let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
+            event["path"] = json!(path);
+            event["requestContext"]["path"] = json!(address);
+            let body = sent(event, &json!({"Accept": HTML})).await.body;
+            assert!(body.contains(link), "{address}: {body}");
         }
     }
 }

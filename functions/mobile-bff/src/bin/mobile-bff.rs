@@ -1,12 +1,12 @@
 //! Lambda `mobile-bff`: wiring only.
 
-use ::bff::{guarded::Guarded, lambda::Functions};
-use api_gateway::proxy::ProxyEvent;
+use bff::web::HttpAdapter;
+use bff::{guarded::Guarded, lambda::Functions};
 use circuit_breaker::{dynamodb::DynamoStore, store::Store as _};
 use function::breaker::BreakerTelemetry;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::Error;
 use mobile_bff::config::Config;
-use mobile_bff::handlers::bff;
+use mobile_bff::{App, PROBLEMS, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -20,8 +20,6 @@ async fn main() -> Result<(), Error> {
     let opening = async { breakers.load("booking-query").await.map(drop) };
     let dry_run = services.services().warm_up(&config.services.booking_query);
     tokio::join!(function::warm(dry_run), function::warm(opening));
-    run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
-        Ok::<_, Error>(bff::handle(&services, &config, event.payload, function::new_id).await)
-    }))
-    .await
+    let adapter = HttpAdapter::new(PROBLEMS, config.origins, function::new_id);
+    api_gateway::lambda::serve(adapter.wrap(router(App::new(services, config.services)))).await
 }

@@ -2,68 +2,90 @@
 
 use std::time::Duration;
 
+use axum::extract::OriginalUri;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::middleware::from_fn;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use bff::compose::Composition;
-use bff::invoke::{Invoke, ask, is_not_found, or_none};
-use bff::{Answer, Problem, ProblemKind};
+use bff::invoke::{is_not_found, or_none};
+use bff::web::{
+    Cursor, Limit, NoBody, NoParameters, PathParameter, StrictJson, StrictQuery, WholeNumber,
+    conditional, location,
+};
+use bff::{IdempotencyKey, Problem, ProblemKind};
 use contracts::billing::{Bill, Query as BillingQuery};
 use contracts::booking::{Accepted, Booking, Command, ConsistentQuery, History, Payment, Query};
-use contracts::id::{BillReference, BookingId, CustomerId, SlotId};
+use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::message::{Page, Request};
 use contracts::parking::{ConsistentQuery as SlotQuery, Query as ParkingQuery, Slot};
+use serde::Deserialize;
 use service_error::ServiceError;
 
-use super::{Errand, page_request};
-use crate::shape::{BookingShown, NewBooking, is_token, page};
+use super::{App, RequestContext, page_request};
+use crate::dto::{BookingResponse, NewBooking, is_token, page};
 
-/// Parking waits a second for a slot that it does not see yet, before it says that there is none.
-const SLOT_LIMIT: Duration = Duration::from_millis(2_000);
-/// A booking without its bill is better than one that is late.
-const BILL_LIMIT: Duration = Duration::from_millis(1_500);
+/// Parking waits a second for a slot that its view does not show yet, before it responds that there is none.
+const SLOT_TIMEOUT: Duration = Duration::from_millis(2_000);
+/// A booking without its bill is better than a late response.
+const BILL_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+pub(super) fn routes() -> Router<App> {
+    let conditional = || from_fn(conditional);
+    Router::new()
+        .route("/mobile/bookings", get(list).layer(conditional()).post(create))
+        .route("/mobile/bookings/{bookingId}", get(read).layer(conditional()))
+        .route("/mobile/bookings/{bookingId}/cancel", post(cancel))
+        .route("/mobile/bookings/{bookingId}/check-out", post(check_out))
+}
 
 /// `POST /mobile/bookings`.
-pub(super) async fn create(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    errand.request.query(&[])?;
-    let key = errand.request.idempotency_key()?;
-    let NewBooking { slot_id, payment } = errand.request.body()?;
+async fn create(
+    context: RequestContext,
+    OriginalUri(requested): OriginalUri,
+    _: StrictQuery<NoParameters>,
+    key: IdempotencyKey,
+    StrictJson(NewBooking { slot_id, payment }): StrictJson<NewBooking>,
+) -> Result<impl IntoResponse, Problem> {
     if let Payment::Instant { token } = &payment
         && !is_token(token)
     {
         return Err(Problem::validation("token must be 1 to 200 visible ASCII characters"));
     }
-    let booking_id = BookingId(key.id("booking", &errand.caller.subject));
-    if is_unknown(errand, slot_id).await {
-        return Err(refused(errand, booking_id).await);
+    let customer = context.customer.clone();
+    let booking_id = BookingId(key.id("booking", &customer.0));
+    if is_missing(&context, slot_id).await {
+        return Err(why_not_booked(&context, booking_id).await);
     }
-    let customer = CustomerId(errand.caller.subject.clone());
-    let accepted =
-        command(errand, Command::CreateBooking { booking_id, customer, slot_id, payment }).await?;
-    // Relative to the request, and so right behind whatever stands before the path. It goes up first to spell all of it.
-    Ok(Answer::json(202, &accepted).with("Location", format!("../mobile/bookings/{booking_id}")))
+    let command = Command::CreateBooking { booking_id, customer, slot_id, payment };
+    let accepted = send(&context, command).await?;
+    let location = location(&requested, &format!("/mobile/bookings/{booking_id}"));
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(accepted)))
 }
 
-/// Whether parking says that there is no such slot. If parking says nothing, the saga will find out.
+/// Whether parking responds that there is no such slot. If parking does not respond, the saga will find out.
 ///
-/// The view may only be behind, and to say no for that would be a lie; so then the slot itself is asked for.
-async fn is_unknown(errand: &Errand<'_, impl Invoke>, slot_id: SlotId) -> bool {
-    let (services, at) = (errand.services, errand.at);
-    let question = Request::from(ParkingQuery::Slot { slot_id, min_version: None });
-    let deadline = errand.deadline.within(SLOT_LIMIT);
-    let shown = ask::<_, Slot>(services, &at.parking_query, &question, deadline).await;
-    if !shown.is_err_and(|failure| is_not_found(&failure)) {
+/// The view may be behind, so its "not found" could be wrong: then the slot itself is read.
+async fn is_missing(context: &RequestContext, slot_id: SlotId) -> bool {
+    let functions = context.functions();
+    let query = Request::from(ParkingQuery::Slot { slot_id, min_version: None });
+    let deadline = context.deadline.within(SLOT_TIMEOUT);
+    let viewed = context.invoke::<Slot>(&functions.parking_query, &query, deadline).await;
+    if !viewed.is_err_and(|failure| is_not_found(&failure)) {
         return false;
     }
-    let question = Request::from(SlotQuery::ReadSlot { slot_id });
-    let deadline = errand.deadline.within(SLOT_LIMIT);
-    let found = ask::<_, Slot>(services, &at.parking_command, &question, deadline).await;
-    found.is_err_and(|failure| is_not_found(&failure))
+    let query = Request::from(SlotQuery::ReadSlot { slot_id });
+    let deadline = context.deadline.within(SLOT_TIMEOUT);
+    let read = context.invoke::<Slot>(&functions.parking_command, &query, deadline).await;
+    read.is_err_and(|failure| is_not_found(&failure))
 }
 
-/// Why a slot that is not there is not booked: a key that has booked another one is told so.
-async fn refused(errand: &Errand<'_, impl Invoke>, booking_id: BookingId) -> Problem {
-    let question =
-        Request::from(ConsistentQuery::ReadHistory { booking_id, version: None, at: None });
-    let at = &errand.at.booking_command;
-    match ask::<_, History>(errand.services, at, &question, errand.deadline).await {
+/// Why a slot that does not exist is not booked: the key may have booked another one before.
+async fn why_not_booked(context: &RequestContext, booking_id: BookingId) -> Problem {
+    let query = Request::from(ConsistentQuery::ReadHistory { booking_id, version: None, at: None });
+    let function = &context.functions().booking_command;
+    match context.invoke::<History>(function, &query, context.deadline).await {
         Ok(_) => Problem::new(
             ProblemKind::IdempotencyKeyReused,
             "the key has been used for a booking of another slot",
@@ -73,80 +95,96 @@ async fn refused(errand: &Errand<'_, impl Invoke>, booking_id: BookingId) -> Pro
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    limit: Option<Limit>,
+    cursor: Option<Cursor>,
+}
+
 /// `GET /mobile/bookings`.
-pub(super) async fn list(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let query = errand.request.query(&["limit", "cursor"])?;
-    let customer = CustomerId(errand.caller.subject.clone());
-    let question =
-        Request::from(Query::CustomerBookings { customer, page: page_request(query.page()?) });
-    let found: Page<Booking> =
-        ask(errand.services, &errand.at.booking_query, &question, errand.deadline).await?;
-    Ok(Answer::json(200, &page::<_, BookingShown>(found)).unless_known(errand.request))
+async fn list(
+    context: RequestContext,
+    StrictQuery(ListQuery { limit, cursor }): StrictQuery<ListQuery>,
+) -> Result<Json<Page<BookingResponse>>, Problem> {
+    let customer = context.customer.clone();
+    let page_request = page_request(limit, cursor);
+    let query = Request::from(Query::CustomerBookings { customer, page: page_request });
+    let function = &context.functions().booking_query;
+    let found: Page<Booking> = context.invoke(function, &query, context.deadline).await?;
+    Ok(Json(page(found)))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ReadQuery {
+    min_version: Option<WholeNumber<1, { u64::MAX }>>,
 }
 
 /// `GET /mobile/bookings/{bookingId}`.
-pub(super) async fn read(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let booking_id = errand.request.path("bookingId")?;
-    let query = errand.request.query(&["minVersion"])?;
-    let min_version = query.number("minVersion", 1..=u64::MAX)?;
-    let composition = Composition::partial(errand.deadline);
-    let found = find(errand, booking_id, min_version);
+async fn read(
+    context: RequestContext,
+    PathParameter(booking_id): PathParameter<BookingId>,
+    StrictQuery(ReadQuery { min_version }): StrictQuery<ReadQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let composition = Composition::partial(context.deadline);
+    let found = find(&context, booking_id, min_version.map(|it| it.0));
     let booking = composition.required("booking", found).await?;
-    // After the booking and not beside it: a bill is named after the slot, too.
-    let bill = bill_of(errand, &booking);
-    let bill = composition.optional_within("billing", BILL_LIMIT, bill).await?;
-    let shown = BookingShown::from(booking).with_bill(bill).reported(composition.report());
-    Ok(Answer::json(200, &shown).unless_known(errand.request).timed(&composition))
+    // After the booking, not concurrently: the bill's reference contains the slot.
+    let bill = bill_of(&context, &booking);
+    let bill = composition.optional_within("billing", BILL_TIMEOUT, bill).await?;
+    let response = BookingResponse::from(booking).with_bill(bill).reported(composition.report());
+    let timing = HeaderName::from_static("server-timing");
+    Ok(([(timing, composition.server_timing())], Json(response)))
 }
 
-/// The caller's booking; another's is not found.
+/// The caller's booking; another customer's is not found.
 pub(super) async fn find(
-    errand: &Errand<'_, impl Invoke>,
+    context: &RequestContext,
     booking_id: BookingId,
     min_version: Option<u64>,
 ) -> Result<Booking, ServiceError> {
-    let customer = Some(CustomerId(errand.caller.subject.clone()));
-    let question = Request::from(Query::Booking { booking_id, customer, min_version });
-    ask(errand.services, &errand.at.booking_query, &question, errand.deadline).await
+    let customer = Some(context.customer.clone());
+    let query = Request::from(Query::Booking { booking_id, customer, min_version });
+    context.invoke(&context.functions().booking_query, &query, context.deadline).await
 }
 
-/// A booking's bill, or billing's word that there is none.
+/// A booking's bill; `None` if billing responds that there is none.
 async fn bill_of(
-    errand: &Errand<'_, impl Invoke>,
+    context: &RequestContext,
     booking: &Booking,
 ) -> Result<Option<Bill>, ServiceError> {
     let reference = BillReference { slot_id: booking.slot_id, booking_id: booking.booking_id };
-    let question = Request::from(BillingQuery::Bill { reference });
-    let deadline = errand.deadline;
-    or_none(ask(errand.services, &errand.at.billing_query, &question, deadline).await)
+    let query = Request::from(BillingQuery::Bill { reference });
+    or_none(context.invoke(&context.functions().billing_query, &query, context.deadline).await)
 }
 
 /// `POST /mobile/bookings/{bookingId}/cancel`.
-pub(super) async fn cancel(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let (booking_id, customer) = mine(errand)?;
-    let accepted = command(errand, Command::CancelBooking { booking_id, customer }).await?;
-    Ok(Answer::json(202, &accepted))
+async fn cancel(
+    context: RequestContext,
+    PathParameter(booking_id): PathParameter<BookingId>,
+    _: StrictQuery<NoParameters>,
+    _: NoBody,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let customer = context.customer.clone();
+    let accepted = send(&context, Command::CancelBooking { booking_id, customer }).await?;
+    Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
 
 /// `POST /mobile/bookings/{bookingId}/check-out`.
-pub(super) async fn check_out(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let (booking_id, customer) = mine(errand)?;
-    let accepted = command(errand, Command::CheckOutBooking { booking_id, customer }).await?;
-    Ok(Answer::json(202, &accepted))
+async fn check_out(
+    context: RequestContext,
+    PathParameter(booking_id): PathParameter<BookingId>,
+    _: StrictQuery<NoParameters>,
+    _: NoBody,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let customer = context.customer.clone();
+    let accepted = send(&context, Command::CheckOutBooking { booking_id, customer }).await?;
+    Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
 
-fn mine(errand: &Errand<'_, impl Invoke>) -> Result<(BookingId, CustomerId), Problem> {
-    let booking_id = errand.request.path("bookingId")?;
-    errand.request.query(&[])?;
-    errand.request.no_body()?;
-    Ok((booking_id, CustomerId(errand.caller.subject.clone())))
-}
-
-async fn command(
-    errand: &Errand<'_, impl Invoke>,
-    command: Command,
-) -> Result<Accepted, ServiceError> {
-    let cause = Some(errand.request.correlation_id());
-    let at = &errand.at.booking_command;
-    ask(errand.services, at, &Request { cause, ..command.into() }, errand.deadline).await
+async fn send(context: &RequestContext, command: Command) -> Result<Accepted, ServiceError> {
+    let cause = Some(context.correlation_id);
+    let command = Request { cause, ..command.into() };
+    context.invoke(&context.functions().booking_command, &command, context.deadline).await
 }

@@ -1,21 +1,36 @@
 //! Slots to choose from.
 
-use bff::invoke::{Invoke, ask};
-use bff::{Answer, Problem};
+use axum::middleware::from_fn;
+use axum::routing::get;
+use axum::{Json, Router};
+use bff::Problem;
+use bff::web::{Cursor, Limit, StrictQuery, conditional};
 use contracts::message::{Page, Request};
-use contracts::parking::{Query, Slot};
+use contracts::parking::{Query, Slot, SlotStatus};
+use serde::Deserialize;
 
-use super::{Errand, page_request};
-use crate::shape::{SlotShown, page};
+use super::{App, RequestContext, page_request};
+use crate::dto::{SlotResponse, page};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/mobile/slots", get(list).layer(from_fn(conditional)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    status: Option<SlotStatus>,
+    limit: Option<Limit>,
+    cursor: Option<Cursor>,
+}
 
 /// `GET /mobile/slots`.
-pub(super) async fn list(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let query = errand.request.query(&["status", "limit", "cursor"])?;
-    let question = Request::from(Query::Slots {
-        status: query.one_of("status")?,
-        page: page_request(query.page()?),
-    });
-    let found: Page<Slot> =
-        ask(errand.services, &errand.at.parking_query, &question, errand.deadline).await?;
-    Ok(Answer::json(200, &page::<_, SlotShown>(found)).unless_known(errand.request))
+async fn list(
+    context: RequestContext,
+    StrictQuery(ListQuery { status, limit, cursor }): StrictQuery<ListQuery>,
+) -> Result<Json<Page<SlotResponse>>, Problem> {
+    let query = Request::from(Query::Slots { status, page: page_request(limit, cursor) });
+    let function = &context.functions().parking_query;
+    let found: Page<Slot> = context.invoke(function, &query, context.deadline).await?;
+    Ok(Json(page(found)))
 }

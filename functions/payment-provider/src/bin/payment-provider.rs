@@ -1,8 +1,8 @@
 //! Lambda `payment-provider`: wiring only.
 
-use api_gateway::proxy::ProxyEvent;
 use api_gateway::verifier::Verifier;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use function::now;
+use lambda_runtime::Error;
 use payment_provider::adapters::dynamodb::DynamoLedger;
 use payment_provider::config::ProviderConfig;
 use payment_provider::handlers::provider::{Delays, Provider};
@@ -16,10 +16,7 @@ async fn main() -> Result<(), Error> {
     let ledger = DynamoLedger::new(tables, config.ledger_table);
     function::warm(ledger.warm_up()).await;
     let operators = Verifier::new(config.keys, config.expectations);
-    function::warm(operators.warm(function::now())).await;
-    let provider = Provider::new(ledger, config.client_key, operators, Delays::default());
-    run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
-        Ok::<_, Error>(provider.handle(&event.payload, function::now()).await)
-    }))
-    .await
+    function::warm(operators.warm(now())).await;
+    let provider = Provider::new(ledger, config.client_key, operators, Delays::default(), now);
+    api_gateway::lambda::serve(provider.router()).await
 }

@@ -1,16 +1,17 @@
-//! What a caller is told who does not get what they asked for: problem documents of RFC 9457.
+//! Problems as responses: documents of RFC 9457.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use api_gateway::proxy::ProxyAnswer;
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::domain::Refusal;
 use crate::ledger::LedgerError;
 
 /// Long enough for a lost race to be over, short enough to be waited for.
-const RETRY_AFTER_SECONDS: &str = "1";
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Why a request comes to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +91,10 @@ impl Problem {
             Self::Internal => "Something is broken",
         }
     }
+}
 
-    pub(crate) fn into_answer(self) -> ProxyAnswer {
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
         let document = Document {
             r#type: format!("/problems/{}", self.slug()),
             title: self.title(),
@@ -116,19 +119,19 @@ impl Problem {
                 | Self::Internal => None,
             },
         };
-        let mut headers = BTreeMap::from([("Content-Type", "application/problem+json".to_owned())]);
+        let status =
+            StatusCode::from_u16(self.status()).expect("each problem has a status of HTTP");
+        let mut response = (status, Json(document)).into_response();
+        let headers = response.headers_mut();
+        let media_type = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, media_type);
         if self == Self::UNAVAILABLE {
-            headers.insert("Retry-After", RETRY_AFTER_SECONDS.to_owned());
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         if self == Self::Unauthenticated {
-            headers.insert("WWW-Authenticate", "Bearer".to_owned());
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        ProxyAnswer {
-            status_code: self.status(),
-            headers,
-            body: serde_json::to_string(&document).expect("texts and a number are always JSON"),
-            is_base64_encoded: false,
-        }
+        response
     }
 }
 

@@ -1,12 +1,21 @@
 //! Charges, refunds, and shows the ledger.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use api_gateway::proxy::{BodyError, ProxyAnswer, ProxyEvent};
 use api_gateway::token::{Refusal as TokenRefusal, bearer};
 use api_gateway::verifier::{KeySource, Verifier, VerifyError};
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{
+    DefaultBodyLimit, FromRequest, FromRequestParts, Query, Request as Sent, State,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use contracts::money::{CURRENCY, Money};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -20,7 +29,7 @@ use crate::domain::{
 use crate::ledger::{Ledger, carry_out};
 
 /// A charge has a few hundred bytes.
-const BODY_BYTES_MAX: usize = 16 * 1024;
+const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// How long the answers take that do not come at once.
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +48,19 @@ impl Default for Delays {
 }
 
 /// What the provider works with.
-#[derive(Debug)]
 pub struct Provider<L, S> {
     ledger: L,
     client_key: String,
     operators: Verifier<S>,
     delays: Delays,
+    now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+// By hand, since the client's key is a secret.
+impl<L, S> fmt::Debug for Provider<L, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider").field("delays", &self.delays).finish_non_exhaustive()
+    }
 }
 
 #[derive(Deserialize)]
@@ -60,6 +76,11 @@ struct ChargeBody {
 #[serde(deny_unknown_fields)]
 struct RefundBody {
     reference: Reference,
+}
+
+#[derive(Deserialize)]
+struct LedgerQuery {
+    reference: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -86,43 +107,30 @@ struct ListedMovement {
     at: Timestamp,
 }
 
-impl<L: Ledger, S: KeySource> Provider<L, S> {
+impl<L: Ledger + 'static, S: KeySource + 'static> Provider<L, S> {
     /// Puts together what the provider works with.
     #[must_use]
-    pub fn new(ledger: L, client_key: String, operators: Verifier<S>, delays: Delays) -> Self {
-        Self { ledger, client_key, operators, delays }
+    pub fn new(
+        ledger: L,
+        client_key: String,
+        operators: Verifier<S>,
+        delays: Delays,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        Self { ledger, client_key, operators, delays, now: Box::new(now) }
     }
 
-    /// Answers a request; whatever goes wrong is an answer too.
-    pub async fn handle(&self, request: &ProxyEvent, now: Timestamp) -> ProxyAnswer {
-        let answer = match (request.http_method.as_str(), request.path.as_str()) {
-            ("POST", "/charges") => self.charge(request, now).await,
-            ("POST", "/refunds") => self.refund(request, now).await,
-            ("GET", "/ledger") => self.list(request, now).await,
-            _ => Err(Problem::NotFound),
-        };
-        answer.unwrap_or_else(Problem::into_answer)
-    }
-
-    async fn charge(&self, request: &ProxyEvent, now: Timestamp) -> Result<ProxyAnswer, Problem> {
-        self.let_in(request)?;
-        let key = idempotency_key(request)?;
-        let body: ChargeBody = read(request)?;
-        if body.currency != CURRENCY {
-            return Err(Problem::validation(format_args!("currency is not {CURRENCY}")));
-        }
-        if body.amount.is_zero() {
-            return Err(Problem::validation("amount is nothing"));
-        }
-        let charge = Request::Charge(Charge { amount: body.amount, token: body.token });
-        self.carry_out(&body.reference, &key, charge, now).await
-    }
-
-    async fn refund(&self, request: &ProxyEvent, now: Timestamp) -> Result<ProxyAnswer, Problem> {
-        self.let_in(request)?;
-        let key = idempotency_key(request)?;
-        let body: RefundBody = read(request)?;
-        self.carry_out(&body.reference, &key, Request::Refund, now).await
+    /// The routes. Whatever goes wrong is a problem document.
+    pub fn router(self) -> Router {
+        let not_found = async || Problem::NotFound;
+        Router::new()
+            .route("/charges", post(charge::<L, S>))
+            .route("/refunds", post(refund::<L, S>))
+            .route("/ledger", get(list::<L, S>))
+            .fallback(not_found)
+            .method_not_allowed_fallback(not_found)
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .with_state(Arc::new(self))
     }
 
     async fn carry_out(
@@ -130,11 +138,10 @@ impl<L: Ledger, S: KeySource> Provider<L, S> {
         reference: &Reference,
         key: &Key,
         request: Request,
-        now: Timestamp,
-    ) -> Result<ProxyAnswer, Problem> {
+    ) -> Result<Receipt, Problem> {
         let kind = request.name();
         let Decision { write, answer, pace } =
-            carry_out(&self.ledger, reference, key, request, now).await?;
+            carry_out(&self.ledger, reference, key, request, (self.now)()).await?;
         let outcome = answer.as_ref().map_or_else(|it| it.slug(), |_| "done");
         tracing::info!(%reference, %key, kind, outcome, repeated = write.is_none(), "carried out");
         match pace {
@@ -142,42 +149,11 @@ impl<L: Ledger, S: KeySource> Provider<L, S> {
             Pace::Slow => tokio::time::sleep(self.delays.slow).await,
             Pace::Silent => tokio::time::sleep(self.delays.silent).await,
         }
-        match answer.map_err(Problem::Refused)? {
-            Receipt::Charged => Ok(json(201, &Charged { status: "charged" })),
-            Receipt::Refunded(refunded) => Ok(json(200, &Refunded { refunded })),
-        }
+        answer.map_err(Problem::Refused)
     }
 
-    async fn list(&self, request: &ProxyEvent, now: Timestamp) -> Result<ProxyAnswer, Problem> {
-        self.let_operator_in(request, now).await?;
-        let mut query = request.query().filter(|(name, _)| *name == "reference");
-        let (_, reference) = query.next().ok_or_else(|| missing("reference"))?;
-        let reference = Reference::from_str(reference).map_err(Problem::validation)?;
-        let entries = self.ledger.entries(&reference).await?;
-        let mut entries: Vec<ListedMovement> = entries
-            .into_iter()
-            .flat_map(|(key, entry)| {
-                entry.movements().into_iter().map(move |Movement { kind, amount, at }| {
-                    ListedMovement { kind, amount, currency: CURRENCY, key: key.clone(), at }
-                })
-            })
-            .collect();
-        // Stable, so that a refund in the instant of its charge still follows it.
-        entries.sort_by_key(|it| it.at);
-        Ok(json(200, &Listed { entries }))
-    }
-
-    /// A client shows the one key there is.
-    fn let_in(&self, request: &ProxyEvent) -> Result<(), Problem> {
-        let shown = authorization(request).unwrap_or_default();
-        // The time it takes must not tell how much of a guess was right.
-        let known = shown.as_bytes().ct_eq(self.client_key.as_bytes());
-        if bool::from(known) { Ok(()) } else { Err(Problem::Unauthenticated) }
-    }
-
-    async fn let_operator_in(&self, request: &ProxyEvent, now: Timestamp) -> Result<(), Problem> {
-        let token = authorization(request).ok_or(Problem::Unauthenticated)?;
-        match self.operators.verify(token, now).await {
+    async fn verify(&self, token: &str) -> Result<(), Problem> {
+        match self.operators.verify(token, (self.now)()).await {
             Ok(_) => Ok(()),
             Err(VerifyError::Refused(TokenRefusal::RoleUnknown)) => Err(Problem::Forbidden),
             Err(VerifyError::Refused(refusal)) => {
@@ -192,34 +168,134 @@ impl<L: Ledger, S: KeySource> Provider<L, S> {
     }
 }
 
+/// `POST /charges`.
+async fn charge<L: Ledger + 'static, S: KeySource + 'static>(
+    _: Client,
+    State(provider): State<Arc<Provider<L, S>>>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(ChargeBody { reference, amount, currency, token }): Body<ChargeBody>,
+) -> Result<(StatusCode, Json<Charged>), Problem> {
+    if currency != CURRENCY {
+        return Err(Problem::validation(format_args!("currency is not {CURRENCY}")));
+    }
+    if amount.is_zero() {
+        return Err(Problem::validation("amount is nothing"));
+    }
+    let charge = Request::Charge(Charge { amount, token });
+    provider.carry_out(&reference, &key, charge).await?;
+    Ok((StatusCode::CREATED, Json(Charged { status: "charged" })))
+}
+
+/// `POST /refunds`.
+async fn refund<L: Ledger + 'static, S: KeySource + 'static>(
+    _: Client,
+    State(provider): State<Arc<Provider<L, S>>>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(RefundBody { reference }): Body<RefundBody>,
+) -> Result<Json<Refunded>, Problem> {
+    match provider.carry_out(&reference, &key, Request::Refund).await? {
+        Receipt::Refunded(refunded) => Ok(Json(Refunded { refunded })),
+        Receipt::Charged => unreachable!("a refund is no charge"),
+    }
+}
+
+/// `GET /ledger`.
+async fn list<L: Ledger + 'static, S: KeySource + 'static>(
+    _: Operator,
+    State(provider): State<Arc<Provider<L, S>>>,
+    query: Result<Query<LedgerQuery>, QueryRejection>,
+) -> Result<Json<Listed>, Problem> {
+    let reference = query.ok().and_then(|it| it.0.reference).ok_or_else(|| missing("reference"))?;
+    let reference = Reference::from_str(&reference).map_err(Problem::validation)?;
+    let entries = provider.ledger.entries(&reference).await?;
+    let mut entries: Vec<ListedMovement> =
+        entries
+            .into_iter()
+            .flat_map(|(key, entry)| {
+                entry.movements().into_iter().map(move |Movement { kind, amount, at }| {
+                    ListedMovement { kind, amount, currency: CURRENCY, key: key.clone(), at }
+                })
+            })
+            .collect();
+    // Stable, so that a refund in the instant of its charge still follows it.
+    entries.sort_by_key(|it| it.at);
+    Ok(Json(Listed { entries }))
+}
+
+/// A client, who has shown the one key there is.
+struct Client;
+
+impl<L: Ledger + 'static, S: KeySource + 'static> FromRequestParts<Arc<Provider<L, S>>> for Client {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        provider: &Arc<Provider<L, S>>,
+    ) -> Result<Self, Problem> {
+        let shown = authorization(&parts.headers).unwrap_or_default();
+        // The time it takes must not tell how much of a guess was right.
+        let is_known = shown.as_bytes().ct_eq(provider.client_key.as_bytes());
+        if bool::from(is_known) { Ok(Self) } else { Err(Problem::Unauthenticated) }
+    }
+}
+
+/// An operator, who has shown a token.
+struct Operator;
+
+impl<L: Ledger + 'static, S: KeySource + 'static> FromRequestParts<Arc<Provider<L, S>>>
+    for Operator
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        provider: &Arc<Provider<L, S>>,
+    ) -> Result<Self, Problem> {
+        let token = authorization(&parts.headers).ok_or(Problem::Unauthenticated)?;
+        provider.verify(token).await.map(|()| Self)
+    }
+}
+
+struct IdempotencyKey(Key);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let key = only(&parts.headers, &HeaderName::from_static("idempotency-key"));
+        let key = key.ok_or_else(|| missing("header Idempotency-Key"))?;
+        key.parse().map(Self).map_err(Problem::validation)
+    }
+}
+
+/// A body in JSON, whatever its media type says.
+struct Body<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Sent, state: &S) -> Result<Self, Problem> {
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::PayloadTooLarge,
+            _ => Problem::validation(rejection),
+        })?;
+        serde_json::from_slice(&body).map(Self).map_err(Problem::validation)
+    }
+}
+
 /// What follows `Bearer`.
-fn authorization(request: &ProxyEvent) -> Option<&str> {
-    bearer(request.only_header("Authorization")?)
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    bearer(only(headers, &header::AUTHORIZATION)?)
 }
 
-fn idempotency_key(request: &ProxyEvent) -> Result<Key, Problem> {
-    let key = request.only_header("Idempotency-Key");
-    let key = key.ok_or_else(|| missing("header Idempotency-Key"))?;
-    key.parse().map_err(Problem::validation)
-}
-
-fn read<T: DeserializeOwned>(request: &ProxyEvent) -> Result<T, Problem> {
-    let body = request.bytes(BODY_BYTES_MAX).map_err(|error| match error {
-        BodyError::TooLarge => Problem::PayloadTooLarge,
-        BodyError::Unreadable => Problem::validation(error),
-    })?;
-    serde_json::from_slice(&body).map_err(Problem::validation)
+/// The one value of a header; of two nobody can say which one counts.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).into_iter();
+    let value = values.next().filter(|_| values.next().is_none());
+    value.and_then(|it| it.to_str().ok())
 }
 
 fn missing(what: &str) -> Problem {
     Problem::validation(format_args!("{what} is missing"))
-}
-
-fn json(status_code: u16, body: &impl Serialize) -> ProxyAnswer {
-    ProxyAnswer {
-        status_code,
-        headers: BTreeMap::from([("Content-Type", "application/json".to_owned())]),
-        body: serde_json::to_string(body).expect("texts and lists of them are always JSON"),
-        is_base64_encoded: false,
-    }
 }

@@ -1,10 +1,11 @@
-//! Real events of API Gateway in, answers out, against the ledger in memory.
+//! Real events of API Gateway in, responses out, against the ledger in memory.
 
 use std::time::{Duration, Instant};
 
 use api_gateway::issuer::Issuer;
 use api_gateway::token::Expectations;
 use api_gateway::verifier::{Inline, Verifier};
+use axum::Router;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ const DELAYS: Delays =
     Delays { slow: Duration::from_millis(30), silent: Duration::from_millis(60) };
 
 struct World {
-    provider: Provider<MemoryLedger, Inline>,
+    routes: Router,
     issuer: Issuer,
 }
 
@@ -32,8 +33,9 @@ impl World {
         };
         let operators = Verifier::new(Inline(issuer.jwks()), expectations);
         let ledger = MemoryLedger::default();
-        let provider = Provider::new(ledger, CLIENT_KEY.to_owned(), operators, DELAYS);
-        Self { provider, issuer }
+        let key = CLIENT_KEY.to_owned();
+        let routes = Provider::new(ledger, key, operators, DELAYS, function::now).router();
+        Self { routes, issuer }
     }
 
     fn token(&self, scope: &str, ttl_seconds: i64) -> String {
@@ -45,18 +47,21 @@ impl World {
     }
 
     async fn send(&self, event: &Value) -> (u16, Value) {
-        let request = serde_json::from_value(event.clone()).unwrap();
-        let answer = self.provider.handle(&request, function::now()).await;
-        let body: Value = serde_json::from_str(&answer.body).unwrap();
-        let content_type = &answer.headers["Content-Type"];
-        if answer.status_code < 400 {
-            assert_eq!(content_type, "application/json");
+        let event = serde_json::from_value(event.clone()).unwrap();
+        let Ok(answer) = api_gateway::lambda::respond(self.routes.clone(), event).await;
+        let answer = serde_json::to_value(answer).unwrap();
+        let status = u16::try_from(answer["statusCode"].as_u64().unwrap()).unwrap();
+        let headers = &answer["multiValueHeaders"];
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        let content_type = &headers["content-type"];
+        if status < 400 {
+            assert_eq!(content_type, &json!(["application/json"]));
         } else {
-            assert_eq!(content_type, "application/problem+json");
-            assert_eq!(body["status"], answer.status_code);
+            assert_eq!(content_type, &json!(["application/problem+json"]));
+            assert_eq!(body["status"], status);
         }
-        assert_eq!(answer.headers.contains_key("Retry-After"), answer.status_code == 503);
-        (answer.status_code, body)
+        assert_eq!(headers.get("retry-after").is_some(), status == 503);
+        (status, body)
     }
 
     async fn charge(&self, key: &str, token: &str) -> (u16, Value) {

@@ -123,6 +123,81 @@ async fn a_token_that_has_run_out_opens_nothing() {
 }
 
 #[tokio::test]
+async fn the_scheme_of_a_token_has_no_case() {
+    let platform = Platform::up();
+    let token = platform.customer().await.token;
+    for scheme in ["Bearer", "bearer", "BEARER", "bEARER"] {
+        let authorization = format!("{scheme} {token}");
+        let sent = [("authorization", authorization.as_str())];
+        platform.send(Method::GET, "/mobile/slots", &sent, None).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_expires_is_401_at_once_though_its_policy_is_cached() {
+    let platform = Platform::up();
+    for (role, path) in [("customer", "/mobile/slots"), ("operator", "/operator/slots")] {
+        let caller = platform.caller(role, "brief", &["--ttl=6"]).await;
+        caller.get(path).await.expect(200);
+        let expired = eventually("the token has expired", async || {
+            let reply = caller.get(path).await;
+            (reply.status != 200).then_some(reply)
+        })
+        .await;
+        expired.expect_problem(401, "unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn a_path_is_the_same_with_a_slash_at_its_end_and_so_is_a_location() {
+    let platform = Platform::up();
+    let customer = platform.customer().await;
+    let slot = platform.slot().await;
+    let wish = json!({ "slotId": slot, "payment": { "mode": "invoice" } });
+    let booked = customer.post_once("/mobile/bookings/", &wish).await;
+    let location = booked.header("location").unwrap();
+    let id = booked.expect(202)["bookingId"].clone();
+    let requested = reqwest::Url::parse(&format!("{}/mobile/bookings/", platform.api())).unwrap();
+    let resolved = requested.join(&location).unwrap();
+    let found = eventually("the booking is at its location", async || {
+        let reply = customer.get(resolved.as_str()).await;
+        (reply.status != 404).then(|| reply.expect(200))
+    })
+    .await;
+    assert_eq!(found["bookingId"], id);
+    customer.get("/mobile/slots/").await.expect(200);
+}
+
+#[tokio::test]
+async fn what_a_client_has_may_be_told_in_several_lines() {
+    let platform = Platform::up();
+    let told = platform.send(Method::GET, "/openapi.json", &[], None).await;
+    let tag = told.header("etag").unwrap();
+    for lines in [["\"x\"", tag.as_str()], [tag.as_str(), "\"x\""]] {
+        let sent = lines.map(|it| ("if-none-match", it));
+        let again = platform.send(Method::GET, "/openapi.json", &sent, None).await;
+        assert_eq!(again.status, 304, "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn headers_that_no_program_sends_break_nothing() {
+    let platform = Platform::up();
+    for (name, value) in [
+        ("host", "a b"),
+        ("host", "[::"),
+        ("host", "https://evil.example"),
+        ("x-forwarded-proto", "no scheme"),
+        ("x-forwarded-host", "a b"),
+        ("x-anything", "\u{fc}"),
+    ] {
+        let reply = platform.send(Method::GET, "/health", &[(name, value)], None).await;
+        // The server in front may refuse what is no host; no function fails because of it.
+        assert!(reply.status < 500, "{name}: {value} → {} {}", reply.status, reply.text);
+    }
+}
+
+#[tokio::test]
 async fn customers_and_operators_have_their_own_doors() {
     let platform = Platform::up();
     let (customer, operator) = (platform.customer().await, platform.operator().await);

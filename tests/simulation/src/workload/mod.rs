@@ -153,15 +153,20 @@ impl<'a> Client<'a> {
 
     /// Whatever goes wrong behind it, the front door keeps its contract.
     fn check(&self, ask: &Ask, status: u16, answer: &Value, body: &Value) {
-        let is_problem = answer["headers"]["Content-Type"] == "application/problem+json";
+        let is_problem = header(answer, "Content-Type") == "application/problem+json";
         let known = [200, 201, 202, 304, 400, 402, 403, 404, 409, 422, 503];
         self.world.laws.hold(known.contains(&status), || {
             format!("{} {} is answered {status}: {body}", ask.method, ask.resource)
         });
         self.world.laws.hold(is_problem == (status >= 400), || {
-            format!("{} {} is answered {status} as {}", ask.method, ask.resource, answer["headers"])
+            format!(
+                "{} {} is answered {status} as {}",
+                ask.method,
+                ask.resource,
+                header(answer, "Content-Type")
+            )
         });
-        let may_retry = !answer["headers"]["Retry-After"].is_null();
+        let may_retry = !header(answer, "Retry-After").is_null();
         self.world.laws.hold(may_retry == (status == 503), || {
             format!(
                 "{} {} is answered {status}, Retry-After: {may_retry}",
@@ -175,6 +180,14 @@ impl<'a> Client<'a> {
         let Heard { status, body } = heard;
         let what = format!("{} {} {:?}", ask.method, ask.resource, ask.parameters);
         self.world.laws.broken(format!("{what} is answered {status}: {body}"));
+    }
+}
+
+/// A header of an answer, in either of the forms that API Gateway takes.
+fn header<'a>(answer: &'a Value, name: &str) -> &'a Value {
+    match &answer["headers"][name] {
+        Value::Null => &answer["multiValueHeaders"][name.to_lowercase()][0],
+        found => found,
     }
 }
 

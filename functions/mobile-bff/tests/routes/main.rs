@@ -1,7 +1,9 @@
 //! Every route, and every error of the contract, with events as the gateway sends them.
 
+mod responses;
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -189,7 +191,7 @@ async fn a_slot_that_does_not_exist_is_404_and_a_key_that_booked_another_is_422(
         (|| Reply::Answer(json!({"events": []})), (422, "idempotency-key-reused")),
         (down, (503, "service-unavailable")),
     ] {
-        let services = Memory::new(|function: &str, request: &Value| match function {
+        let services = Memory::new(move |function: &str, request: &Value| match function {
             "parking-query" => not_found(),
             "parking-command" => {
                 assert_eq!(request["command"], "readSlot");
@@ -208,7 +210,7 @@ async fn a_slot_that_does_not_exist_is_404_and_a_key_that_booked_another_is_422(
 #[tokio::test]
 async fn a_slot_that_the_view_does_not_show_yet_is_booked() {
     for parking in [(|| Reply::Answer(slot())) as fn() -> Reply, down] {
-        let services = Memory::new(|function: &str, request: &Value| match function {
+        let services = Memory::new(move |function: &str, request: &Value| match function {
             "parking-query" => not_found(),
             "parking-command" => parking(),
             _ => well(function, request),
@@ -224,7 +226,7 @@ async fn a_booking_does_not_wait_for_parking() {
             Reply::Failure(ServiceError::permanent("no table"))
         }]
     {
-        let services = Memory::new(|function: &str, request: &Value| match function {
+        let services = Memory::new(move |function: &str, request: &Value| match function {
             "parking-query" => parking(),
             _ => well(function, request),
         });
@@ -297,7 +299,7 @@ async fn a_booking_comes_with_its_bill() {
 
 #[tokio::test]
 async fn a_failed_booking_says_why_and_one_without_a_bill_has_none() {
-    let services = Memory::new(|function: &str, _: &Value| match function {
+    let services = Memory::new(move |function: &str, _: &Value| match function {
         "booking-query" => {
             let mut failed = booking();
             failed["status"] = json!("failed");
@@ -320,7 +322,7 @@ async fn without_billing_a_booking_is_shown_as_far_as_it_is_known() {
         || Reply::Failure(ServiceError::rejected("odd", "odd")),
         || Reply::Answer(json!("odd")),
     ] {
-        let services = Memory::new(|function: &str, request: &Value| match function {
+        let services = Memory::new(move |function: &str, request: &Value| match function {
             "billing-query" => billing(),
             _ => well(function, request),
         });
@@ -341,12 +343,62 @@ async fn what_a_client_has_already_is_not_sent_again() {
     assert_eq!((again.status_code, again.body.as_str()), (304, ""));
     assert_eq!(again.headers["ETag"], tag);
     assert_eq!(again.headers["X-Correlation-Id"], CORRELATION);
-    let degraded = Memory::new(|function: &str, request: &Value| match function {
+    let degraded = Memory::new(move |function: &str, request: &Value| match function {
         "billing-query" => down(),
         _ => well(function, request),
     });
     let other = read().header("If-None-Match", &tag).to(&degraded).await;
     assert_eq!(other.status_code, 200);
+}
+
+#[tokio::test]
+async fn a_client_may_name_what_it_has_in_several_lines() {
+    let services = Memory::new(well);
+    let tag = read().to(&services).await.headers["ETag"].clone();
+    for lines in [["\"x\"", tag.as_str()], [tag.as_str(), "\"x\""]] {
+        let again = read().lines("If-None-Match", &lines).to(&services).await;
+        assert_eq!((again.status_code, again.body.as_str()), (304, ""), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_keys_none_counts() {
+    let nobody = Memory::new(|_, _| down());
+    let answer = book().lines("Idempotency-Key", &["k1", "k2"]).to(&nobody).await;
+    assert_eq!(problem(&answer), (400, "validation".to_owned()));
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_changes_nothing_but_the_location_which_still_resolves() {
+    let services = Memory::new(well);
+    let answer = book().slash().to(&services).await;
+    assert_eq!(answer.status_code, 202, "{}", answer.body);
+    let id = json_of(&answer)["bookingId"].as_str().unwrap().to_owned();
+    // Relative to /v1/mobile/bookings/.
+    assert_eq!(answer.headers["Location"], format!("../../mobile/bookings/{id}"));
+    assert_eq!(read().slash().to(&services).await.status_code, 200);
+    assert_eq!(read_then("cancel").slash().to(&services).await.status_code, 202);
+}
+
+#[tokio::test]
+async fn a_token_that_has_run_out_opens_nothing_though_its_policy_is_cached() {
+    let services = Memory::new(well);
+    // The event was received at 1741808785.
+    for (expiry, status) in [("1741808786", 200), ("1741808785", 401), ("1741808784", 401)] {
+        let caller = json!({"sub": "alice", "role": "customer", "exp": expiry});
+        assert_eq!(read().caller(caller).to(&services).await.status_code, status, "{expiry}");
+    }
+}
+
+#[tokio::test]
+async fn headers_that_are_no_http_are_answered_too() {
+    let services = Memory::new(well);
+    for (name, value) in
+        [("Host", "a b\u{7f}"), ("X-Anything", "\u{0}\n\u{fc}"), ("\u{fc} :", "x"), ("", "")]
+    {
+        let answer = read().header(name, value).to(&services).await;
+        assert_eq!(answer.status_code, 200, "{name:?}: {value:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -358,7 +410,7 @@ async fn booking_is_not_optional() {
         (|| Reply::Late(Duration::from_secs(60), booking()), (503, "service-unavailable")),
         (|| Reply::Answer(json!("odd")), (503, "service-unavailable")),
     ] {
-        let services = Memory::new(|_: &str, _: &Value| reply());
+        let services = Memory::new(move |_: &str, _: &Value| reply());
         let (status, slug) = problem(&read().query("minVersion", "9").to(&services).await);
         assert_eq!((status, slug.as_str()), expected);
     }
@@ -481,16 +533,17 @@ async fn what_billing_refuses_reaches_the_client_under_its_slug() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_payment_is_waited_for_but_not_for_ever() {
     for (seconds, status) in [(9, 201), (13, 503)] {
-        let services =
-            Memory::new(|_: &str, _: &Value| Reply::Late(Duration::from_secs(seconds), bill()));
+        let services = Memory::new(move |_: &str, _: &Value| {
+            Reply::Late(Duration::from_secs(seconds), bill())
+        });
         assert_eq!(pay().to(&services).await.status_code, status);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bill_that_is_still_to_come_is_waited_for() {
-    let tries = AtomicU32::new(0);
-    let services = Memory::new(|function: &str, request: &Value| match function {
+    let tries = Arc::new(AtomicU32::new(0));
+    let services = Memory::new(move |function: &str, request: &Value| match function {
         "billing-command" if tries.fetch_add(1, Ordering::Relaxed) < 3 => not_found(),
         _ => well(function, request),
     });
@@ -526,7 +579,7 @@ async fn a_bill_that_does_not_come_is_404() {
             1,
         ),
     ] {
-        let services = Memory::new(|function: &str, _: &Value| match function {
+        let services = Memory::new(move |function: &str, _: &Value| match function {
             "billing-command" => not_found(),
             _ => booking(self::booking()),
         });
@@ -550,7 +603,7 @@ async fn a_route_that_does_not_exist_is_404() {
 
 #[tokio::test]
 async fn every_operation_of_the_document_is_routed() {
-    let document = include_str!("../../../contracts/openapi.yaml");
+    let document = include_str!("../../../../contracts/openapi.yaml");
     let document: Value = serde_yaml_ng::from_str(document).expect("YAML");
     let nobody = Memory::new(|_, _| down());
     let mut routed = 0;

@@ -1,4 +1,4 @@
-//! What clients send and see: small, and of their own shape, so that services may change theirs.
+//! What clients send and receive: small, and of their own shape, so that services may change theirs.
 
 use bff::compose::{Part, Report};
 use contracts::billing::{Bill, BillStatus};
@@ -11,31 +11,31 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A token names a means of payment; it is no document.
-const TOKEN_LENGTH_MAX: usize = 200;
+const MAX_TOKEN_LENGTH: usize = 200;
 
-/// A wish to book.
+/// A request to book a slot.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewBooking {
-    /// What.
-    #[serde(deserialize_with = "spelt_out")]
+    /// The slot to book.
+    #[serde(deserialize_with = "strict_id")]
     pub slot_id: SlotId,
-    /// How it is paid.
+    /// How the booking is paid.
     pub payment: Payment,
 }
 
-/// A wish to pay.
+/// A request to pay a bill, or a part of it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewPayment {
-    /// How much.
+    /// How much to pay.
     pub amount: Money,
-    /// What to charge.
+    /// The means of payment to charge.
     pub token: String,
 }
 
 /// Each id has one spelling, in a body as in a path.
-fn spelt_out<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SlotId, D::Error> {
+fn strict_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SlotId, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
 }
@@ -43,22 +43,22 @@ fn spelt_out<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SlotId
 /// Whether a text can be a token: 1 to 200 visible ASCII characters.
 #[must_use]
 pub fn is_token(text: &str) -> bool {
-    (1..=TOKEN_LENGTH_MAX).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic())
+    (1..=MAX_TOKEN_LENGTH).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic())
 }
 
-/// Whether the front door is open.
+/// Whether the backend runs.
 #[derive(Debug, Serialize)]
-pub struct HealthShown {
+pub struct HealthResponse {
     /// `ok`.
     pub status: &'static str,
-    /// Of this software.
+    /// The version of this software.
     pub version: &'static str,
 }
 
 /// A slot in a list.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SlotShown {
+pub struct SlotResponse {
     slot_id: SlotId,
     name: String,
     status: SlotStatus,
@@ -67,51 +67,51 @@ pub struct SlotShown {
 /// A booking.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BookingShown {
+pub struct BookingResponse {
     booking_id: BookingId,
     slot_id: SlotId,
     status: BookingStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<FailureReason>,
-    payment: PaymentShown,
+    payment: PaymentResponse,
     #[serde(skip_serializing_if = "Option::is_none")]
-    bill: Option<BillShown>,
+    bill: Option<BillResponse>,
     version: u64,
     updated_at: Timestamp,
-    /// The services whose part is missing, and why.
+    /// The parts that are missing, and why.
     #[serde(flatten)]
-    troubles: Report,
+    degraded: Report,
 }
 
 #[derive(Debug, Serialize)]
-struct PaymentShown {
+struct PaymentResponse {
     mode: PaymentMode,
 }
 
-/// A bill, and what a payment answers.
+/// A bill: a part of a booking, and the response to a payment.
 #[derive(Debug, Serialize)]
-pub struct BillShown {
+pub struct BillResponse {
     reference: BillReference,
     total: Money,
     paid: Money,
     status: BillStatus,
 }
 
-impl From<Slot> for SlotShown {
+impl From<Slot> for SlotResponse {
     fn from(slot: Slot) -> Self {
         let Slot { slot_id, name, status, holder: _, version: _ } = slot;
         Self { slot_id, name, status }
     }
 }
 
-impl From<Bill> for BillShown {
+impl From<Bill> for BillResponse {
     fn from(bill: Bill) -> Self {
         let Bill { reference, total, paid, status, .. } = bill;
         Self { reference, total, paid, status }
     }
 }
 
-impl From<Booking> for BookingShown {
+impl From<Booking> for BookingResponse {
     fn from(booking: Booking) -> Self {
         let Booking { booking_id, slot_id, status, reason, mode, version, updated_at, .. } =
             booking;
@@ -120,26 +120,26 @@ impl From<Booking> for BookingShown {
             slot_id,
             status,
             reason,
-            payment: PaymentShown { mode },
+            payment: PaymentResponse { mode },
             bill: None,
             version,
             updated_at,
-            troubles: Report::default(),
+            degraded: Report::default(),
         }
     }
 }
 
-impl BookingShown {
+impl BookingResponse {
     /// The booking with what is known of its bill, if it has one.
     #[must_use]
     pub fn with_bill(self, bill: Part<Option<Bill>>) -> Self {
-        Self { bill: bill.into_value().flatten().map(BillShown::from), ..self }
+        Self { bill: bill.into_value().flatten().map(BillResponse::from), ..self }
     }
 
-    /// The booking with what is missing of it.
+    /// The booking with a report of the parts that are missing.
     #[must_use]
     pub fn reported(self, report: Report) -> Self {
-        Self { troubles: report.troubles(), ..self }
+        Self { degraded: report.troubles(), ..self }
     }
 }
 
