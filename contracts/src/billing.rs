@@ -241,7 +241,10 @@ mod tests {
     #[test]
     fn a_row_of_before_there_were_amounts_in_progress_is_still_read_and_written_as_it_was() {
         let bill = bill(&json!({}));
-        assert_eq!((bill.in_progress, bill.remaining().to_string().as_str()), (Money::ZERO, "60.00"));
+        assert_eq!(
+            (bill.in_progress, bill.remaining().to_string().as_str()),
+            (Money::ZERO, "60.00")
+        );
         assert_eq!(serde_json::to_value(&bill).unwrap().get("inProgress"), None);
     }
 }

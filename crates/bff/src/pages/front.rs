@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::https::Https;
 use super::kept_form::KeptForm;
-use super::provider::Provider;
 use super::kept_form::{KEEP, RESUME, RESUME_FORM, SigningIn};
+use super::provider::Provider;
 use super::session::{Proof, is_foreign};
 use super::sign_in::{Door, Entrance};
 use super::{Place, Site, Who, encoded, problem};
@@ -231,7 +231,8 @@ impl<K: KeySource, P: Provider> Front<K, P> {
         let to = self.site.below(request.raw_path());
         if request.route().0 == "POST" && (self.site.refillable)(to).is_some() {
             // The cookie that keeps the form must be set from beside the sign-in page, so the browser sends the form there.
-            let keep = format!("{}sign-in?{KEEP}={}", self.site.root_of(request.raw_path()), encoded(to));
+            let keep =
+                format!("{}sign-in?{KEEP}={}", self.site.root_of(request.raw_path()), encoded(to));
             return Ok(Answer::empty(307).with("Location", keep).with("Cache-Control", "no-store"));
         }
         let back = self.site.wanted(request.raw_path());

@@ -384,8 +384,14 @@ mod tests {
     fn the_navigation_marks_the_current_page_or_its_section() {
         for (here, marked) in [
             ("", r#"<a href="./" aria-current="page">Books</a><a href="./orders">Orders</a>"#),
-            ("orders", r#"<a href="./">Books</a><a href="./orders" aria-current="page">Orders</a>"#),
-            ("orders/7", r#"<a href="./">Books</a><a href="./orders" aria-current="true">Orders</a>"#),
+            (
+                "orders",
+                r#"<a href="./">Books</a><a href="./orders" aria-current="page">Orders</a>"#,
+            ),
+            (
+                "orders/7",
+                r#"<a href="./">Books</a><a href="./orders" aria-current="true">Orders</a>"#,
+            ),
             ("ordersx", r#"<a href="./">Books</a><a href="./orders">Orders</a>"#),
         ] {
             let page = page(here, None, html! {});

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::front::{Front, from_here, not_ours};
-use super::provider::Provider;
 use super::kept_form::{RESUME, RESUME_FORM, SigningIn};
+use super::provider::Provider;
 use super::session::{Cookies, Proof};
 use super::{Page, Place, Who, encoded, hidden, notice, troubled};
 use crate::answer::Answer;

@@ -50,7 +50,9 @@ fn root(event: &ProxyEvent) -> String {
     let stage = event.request_context.as_ref().and_then(|it| it.path.as_deref());
     match (depth, stage.and_then(|it| it.rsplit_once('/'))) {
         // The stage without a slash lies beside the folder that it stands for.
-        (0 | 1, Some((_, stage))) if event.path.trim_matches('/').is_empty() && !stage.is_empty() => {
+        (0 | 1, Some((_, stage)))
+            if event.path.trim_matches('/').is_empty() && !stage.is_empty() =>
+        {
             format!("{stage}/")
         }
         (0 | 1, _) => "./".to_owned(),
@@ -85,7 +87,10 @@ mod tests {
         let paths =
             |it: &Value| it["paths"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         let is_route = |path: &String| path != "/" && !path.contains("{proxy+}");
-        assert_eq!(paths(&document), paths(&source).into_iter().filter(is_route).collect::<Vec<_>>());
+        assert_eq!(
+            paths(&document),
+            paths(&source).into_iter().filter(is_route).collect::<Vec<_>>()
+        );
         assert!(!answer.body.contains("x-amazon") && !answer.body.contains("arn:"));
         let again = asked("/openapi.json", &json!({"If-None-Match": answer.headers["ETag"]})).await;
         assert_eq!((again.status_code, again.body.as_str()), (304, ""));
@@ -153,7 +158,8 @@ mod tests {
             ("/nope", "/v1/nope", "./"),
             ("/a/b/c", "/v1/a/b/c", "../../"),
         ] {
-            let event = json!({"httpMethod": "GET", "path": path, "requestContext": {"path": address}});
+            let event =
+                json!({"httpMethod": "GET", "path": path, "requestContext": {"path": address}});
             assert_eq!(root(&serde_json::from_value(event).unwrap()), expected, "{address}");
         }
     }

@@ -314,7 +314,6 @@ mod queries {
 
     use super::*;
 
-
     #[tokio::test]
     async fn slots_are_found_by_their_ids_and_unknown_ones_are_left_out() {
         let view = MemoryView::default();

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{
-    Confirmation, Page, Place, bookings, confirmation, hidden, labels, notice, slots, troubles,
+    Confirmation, Page, Place, bookings, confirmation, degraded_notice, hidden, labels, notice,
+    slots,
 };
-use crate::shape::Whole;
+use crate::dto::BookingDetails;
 use crate::progress::{self, Step, StepState};
 
 /// How soon a page looks again that something is happening on: soon enough to watch it.
@@ -79,7 +80,7 @@ enum Payable {
 #[must_use]
 pub fn render(
     place: &Place,
-    whole: &Whole,
+    whole: &BookingDetails,
     key: &str,
     error: Option<FormError<'_>>,
     now: Timestamp,
@@ -93,7 +94,7 @@ pub fn render(
             h1 { (name) }
             (labels::badge(labels::booking(booking.status)))
         }
-        (troubles(&whole.report))
+        (degraded_notice(&whole.report))
         @if let Some(reason) = booking.reason {
             (notice(if booking.status == BookingStatus::Failed { "error" } else { "info" }, &html! { (progress::outcome(whole, reason)) }))
         }
@@ -122,7 +123,7 @@ pub fn render(
 }
 
 /// A page with an error on it stays as it is until the form is sent again.
-fn again_after(whole: &Whole, error: Option<FormError<'_>>) -> Option<u32> {
+fn again_after(whole: &BookingDetails, error: Option<FormError<'_>>) -> Option<u32> {
     let waits_for_customer = whole.booking.mode == PaymentMode::Invoice
         && matches!(whole.bill.value(), Some(Some(bill)) if bill.status == BillStatus::Pending);
     let soon = if waits_for_customer { AGAIN_AFTER_A_WHILE } else { AGAIN_AFTER };
@@ -163,7 +164,7 @@ fn state(state: StepState) -> (&'static str, &'static str) {
 
 fn bill(
     place: &Place,
-    whole: &Whole,
+    whole: &BookingDetails,
     key: &str,
     error: Option<FormError<'_>>,
     now: Timestamp,
@@ -199,7 +200,7 @@ fn error_notice(error: Option<FormError<'_>>) -> Markup {
     html! { @if let Some(error) = error { (notice("error", &html! { (error.text) })) } }
 }
 
-fn no_bill(whole: &Whole) -> &'static str {
+fn no_bill(whole: &BookingDetails) -> &'static str {
     match whole.booking.status {
         BookingStatus::Pending => "Your bill is being created and will appear here shortly.",
         BookingStatus::Completed | BookingStatus::CheckedOut => "The bill is not available yet.",
@@ -246,7 +247,7 @@ fn payments(payments: &[BillPayment]) -> Markup {
     }
 }
 
-fn payable(whole: &Whole, bill: &Bill, now: Timestamp) -> Payable {
+fn payable(whole: &BookingDetails, bill: &Bill, now: Timestamp) -> Payable {
     let is_open = whole.booking.mode == PaymentMode::Invoice
         && whole.booking.status == BookingStatus::Pending
         && bill.status == BillStatus::Pending;
@@ -277,14 +278,18 @@ fn not_payable(place: &Place, why: Payable) -> Markup {
     let lost = "What you have paid is refunded when the bill is due, or as soon as you cancel this booking.";
     let (text, has_lost_slot) = match why {
         Payable::UpTo(_) | Payable::No => return html! {},
-        Payable::InProgress => {
-            ("The outcome of your payment is being checked. It appears here; you need not pay again.", false)
+        Payable::InProgress => (
+            "The outcome of your payment is being checked. It appears here; you need not pay again.",
+            false,
+        ),
+        Payable::SlotTaken => {
+            ("Another customer got this slot first, so this bill can’t be paid any more.", true)
         }
-        Payable::SlotTaken => ("Another customer got this slot first, so this bill can’t be paid any more.", true),
         Payable::SlotClosed => ("This slot was closed, so this bill can’t be paid now.", true),
-        Payable::SlotOnHold => {
-            ("Another customer is booking this slot. You can pay here if it becomes free again.", false)
-        }
+        Payable::SlotOnHold => (
+            "Another customer is booking this slot. You can pay here if it becomes free again.",
+            false,
+        ),
         Payable::Overdue => ("This bill is overdue and can’t be paid any more.", false),
     };
     let text = html! {
@@ -299,7 +304,7 @@ fn not_payable(place: &Place, why: Payable) -> Markup {
 
 fn pay(
     place: &Place,
-    whole: &Whole,
+    whole: &BookingDetails,
     most: Money,
     key: &str,
     error: Option<FormError<'_>>,
@@ -330,7 +335,7 @@ fn pay(
     }
 }
 
-fn actions(place: &Place, whole: &Whole, error: Option<FormError<'_>>) -> Markup {
+fn actions(place: &Place, whole: &BookingDetails, error: Option<FormError<'_>>) -> Markup {
     let (may_cancel, may_check_out) = match whole.booking.status {
         BookingStatus::Pending => (true, false),
         BookingStatus::Completed => (true, true),

@@ -61,10 +61,9 @@ fn refillable(it: &str) -> Option<&str> {
 
 fn problem(kind: ProblemKind) -> (&'static str, &'static str) {
     match kind {
-        ProblemKind::NotFound => (
-            "Page not found",
-            "This page does not exist, or it belongs to another customer.",
-        ),
+        ProblemKind::NotFound => {
+            ("Page not found", "This page does not exist, or it belongs to another customer.")
+        }
         ProblemKind::Unauthenticated => {
             ("Please sign in", "This page is for people who are signed in.")
         }
@@ -79,10 +78,9 @@ fn problem(kind: ProblemKind) -> (&'static str, &'static str) {
         ProblemKind::PaymentDeclined => {
             ("The card was declined", "Nothing was charged; try another card.")
         }
-        ProblemKind::Conflict => (
-            "No longer possible",
-            "Something has changed in the meantime. Go back and look again.",
-        ),
+        ProblemKind::Conflict => {
+            ("No longer possible", "Something has changed in the meantime. Go back and look again.")
+        }
         ProblemKind::IdempotencyKeyReused => (
             "This form was already sent",
             "It was sent once before, with other entries. Go back, and start again.",
@@ -95,7 +93,7 @@ fn problem(kind: ProblemKind) -> (&'static str, &'static str) {
 }
 
 /// Which parts of this page are missing or old.
-pub(crate) fn troubles(report: &Report) -> Markup {
+pub(crate) fn degraded_notice(report: &Report) -> Markup {
     let sentence = |name: &str| match report.status(name) {
         Some(Status::Stale { age_seconds, .. }) => html! {
             (labels::part(name)) " is currently unavailable. You see its data as of "

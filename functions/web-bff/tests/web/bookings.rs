@@ -387,7 +387,7 @@ async fn why_a_payment_came_to_nothing_stands_beside_it() {
             false,
             "aria-describedby=\"pay-error amount-hint\" aria-invalid",
         ),
-        (not_found, 404, "The bill is not there yet", false, ""),
+        (not_found, 404, "The bill is not available yet", false, ""),
         (down, 503, "charged once only", true, ""),
     ] {
         let services = Memory::new(move |function: &str, request: &Value| match function {
@@ -521,7 +521,8 @@ fn bill_in_progress(payment_id: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_payment_without_an_outcome_is_shown_as_being_checked_and_the_next_form_is_a_new_attempt() {
+async fn a_payment_without_an_outcome_is_shown_as_being_checked_and_the_next_form_is_a_new_attempt()
+{
     let payment = std::sync::Mutex::new(Value::Null);
     let services = Memory::new(|function: &str, request: &Value| match function {
         "billing-command" => {

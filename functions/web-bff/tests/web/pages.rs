@@ -157,7 +157,7 @@ async fn operators_have_a_door_of_their_own() {
     let sent = || Sent::get("/web").cookie(&world.session(), &operator);
     let page = world.send(sent()).await;
     assert_eq!(page.status_code, 403);
-    assert!(page.body.contains("This is not for you"));
+    assert!(page.body.contains("Not allowed"));
     assert_eq!(problem(&world.send(sent().json()).await), (403, "forbidden".to_owned()));
 }
 
@@ -324,7 +324,9 @@ async fn what_no_route_takes_is_a_page_for_a_browser_and_a_problem_document_for_
     for answer in [world.send(sent()).await, world.by_ada(sent()).await] {
         assert_eq!(answer.status_code, 404);
         assert_eq!(answer.headers["Content-Type"], "text/html; charset=utf-8");
-        assert!(answer.body.contains("Page not found") && answer.body.contains("href=\"../bookings\""));
+        assert!(
+            answer.body.contains("Page not found") && answer.body.contains("href=\"../bookings\"")
+        );
     }
     let answer = world.send(sent().json()).await;
     assert_eq!(problem(&answer), (404, "not-found".to_owned()));

@@ -1,6 +1,8 @@
 //! Signing in and out, on the local cloud and elsewhere.
 
-use crate::support::{BOOKING, Entrance, SECRET, SLOT, Sent, World, down, hidden_fields, sent_to, well};
+use crate::support::{
+    BOOKING, Entrance, SECRET, SLOT, Sent, World, down, hidden_fields, sent_to, well,
+};
 use bff::memory::{Memory, Reply};
 use bff::pages::provider::OneToken;
 use bff::pages::session::Proof;
@@ -176,7 +178,8 @@ async fn sign_in_after<S: bff::invoke::Invoke>(
     assert!(shown.body.contains("what you entered is kept"), "{}", shown.body);
     let proof = hidden_fields(&shown.body, "./sign-in")["proof"].clone();
     let form = [("proof", proof.as_str()), ("back", back.as_str()), ("name", "ada")];
-    let form = Sent::new("POST", "/web/sign-in", &[]).cookie(&world.signing_in(), &value).fields(&form);
+    let form =
+        Sent::new("POST", "/web/sign-in", &[]).cookie(&world.signing_in(), &value).fields(&form);
     (sent_to(&world.send(form).await).to_owned(), value)
 }
 
@@ -191,7 +194,8 @@ async fn resumed<S: bff::invoke::Invoke>(world: &World<S>, sent: Sent, kept: &st
 #[tokio::test]
 async fn a_booking_that_is_sent_after_the_session_expired_is_filled_in_again_after_signing_in() {
     let world = World::new(Memory::new(well));
-    let fields = [("proof", "old"), ("key", "mine"), ("slot", SLOT), ("pay", "card"), ("token", "tok_slow")];
+    let fields =
+        [("proof", "old"), ("key", "mine"), ("slot", SLOT), ("pay", "card"), ("token", "tok_slow")];
     let sent = (Sent::new("POST", "/web/bookings", &[]), "bookings");
     let (to, kept) = sign_in_after(&world, sent, &fields).await;
     assert_eq!(to, "./?resume=form");
@@ -213,7 +217,10 @@ async fn a_payment_that_is_sent_after_the_session_expired_is_filled_in_again_aft
     let (to, kept) = sign_in_after(&world, sent, &fields).await;
     assert_eq!(to, format!("./bookings/{BOOKING}?resume=form"));
     let page = resumed(&world, Sent::booking("GET", ""), &kept).await;
-    assert!(page.contains("value=\"12.34\"") && page.contains("value=\"tok_slow\" selected"), "{page}");
+    assert!(
+        page.contains("value=\"12.34\"") && page.contains("value=\"tok_slow\" selected"),
+        "{page}"
+    );
     assert!(page.contains("Your session had expired"), "{page}");
     let form = hidden_fields(&page, &format!("../bookings/{BOOKING}/payments"));
     assert_eq!(form["key"], "mine");
@@ -226,7 +233,8 @@ async fn a_payment_that_is_sent_after_the_session_expired_is_filled_in_again_aft
 async fn a_form_of_another_site_or_one_that_no_page_fills_in_again_is_not_kept() {
     let world = World::new(Memory::new(|_: &str, _: &serde_json::Value| -> Reply { down() }));
     let fields = [("key", "k"), ("slot", SLOT), ("pay", "invoice")];
-    let post = |keep: &str| Sent::new("POST", "/web/sign-in", &[]).query("keep", keep).fields(&fields);
+    let post =
+        |keep: &str| Sent::new("POST", "/web/sign-in", &[]).query("keep", keep).fields(&fields);
     let answer = world.send(post("bookings").header("Origin", "https://evil.example")).await;
     assert_eq!(answer.status_code, 403);
     let answer = world.send(post("//evil.example")).await;
