@@ -5,8 +5,8 @@
 //! token, is verified by `bff::pages`, with the same code and the same settings as the authoriser's.
 
 pub mod config;
+pub mod dto;
 pub mod handlers;
 pub mod pages;
 pub mod progress;
-pub mod recollection;
-pub mod shape;
+pub mod response_cache;

@@ -17,7 +17,7 @@ use contracts::booking::{BookingStatus, FailureReason, PaymentMode};
 use contracts::money::Money;
 use jiff::Timestamp;
 
-use crate::shape::Whole;
+use crate::dto::BookingDetails;
 
 /// One step of a booking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub enum Charge {
 }
 
 /// Whether nothing more happens by itself.
-fn is_final(whole: &Whole) -> bool {
+fn is_final(whole: &BookingDetails) -> bool {
     match whole.booking.status {
         BookingStatus::Pending => false,
         BookingStatus::Completed | BookingStatus::CheckedOut => {
@@ -84,13 +84,13 @@ fn is_final(whole: &Whole) -> bool {
 
 /// Whether the page is to be refreshed by itself.
 #[must_use]
-pub fn is_live(whole: &Whole) -> bool {
+pub fn is_live(whole: &BookingDetails) -> bool {
     !is_final(whole)
 }
 
 /// The steps, in order.
 #[must_use]
-pub fn steps(whole: &Whole) -> Vec<Step> {
+pub fn steps(whole: &BookingDetails) -> Vec<Step> {
     let booking = &whole.booking;
     let mut steps = vec![Step {
         title: "Booking received",
@@ -106,19 +106,19 @@ pub fn steps(whole: &Whole) -> Vec<Step> {
 }
 
 /// Hold the slot, charge the card, hand the slot over.
-fn instant(whole: &Whole) -> Vec<Step> {
+fn instant(whole: &BookingDetails) -> Vec<Step> {
     let steps = [("Slot held for you", was_held(whole)), ("Card charged", was_charged(whole))];
     row(whole, steps, StepState::Now)
 }
 
 /// Issue a bill, wait for the customer, hand the slot over to the first who pays.
-fn invoice(whole: &Whole) -> Vec<Step> {
+fn invoice(whole: &BookingDetails) -> Vec<Step> {
     let steps = [("Bill issued", was_issued(whole)), ("Bill paid", was_billed_and_paid(whole))];
     row(whole, steps, StepState::Yours)
 }
 
 /// Whether the saga held the slot.
-fn was_held(whole: &Whole) -> Option<bool> {
+fn was_held(whole: &BookingDetails) -> Option<bool> {
     let booking = &whole.booking;
     let is_holder = whole.slot.value().and_then(|it| it.holder) == Some(booking.booking_id);
     if is_holder || failed_at_payment(booking.reason) {
@@ -134,7 +134,7 @@ fn was_held(whole: &Whole) -> Option<bool> {
     }
 }
 
-fn was_charged(whole: &Whole) -> Option<bool> {
+fn was_charged(whole: &BookingDetails) -> Option<bool> {
     if failed_at_payment(whole.booking.reason) { Some(false) } else { was_paid(whole) }
 }
 
@@ -143,7 +143,7 @@ fn failed_at_payment(reason: Option<FailureReason>) -> bool {
     matches!(reason, Some(FailureReason::PaymentDeclined | FailureReason::PaymentUnavailable))
 }
 
-fn was_issued(whole: &Whole) -> Option<bool> {
+fn was_issued(whole: &BookingDetails) -> Option<bool> {
     // Only a bill falls due, and only a paid one asks for the slot.
     let had_bill = matches!(
         whole.booking.reason,
@@ -159,7 +159,7 @@ fn was_issued(whole: &Whole) -> Option<bool> {
     }
 }
 
-fn was_billed_and_paid(whole: &Whole) -> Option<bool> {
+fn was_billed_and_paid(whole: &BookingDetails) -> Option<bool> {
     match whole.booking.reason {
         Some(FailureReason::SlotUnavailable) => Some(true),
         Some(FailureReason::PaymentOverdue) => Some(false),
@@ -168,7 +168,7 @@ fn was_billed_and_paid(whole: &Whole) -> Option<bool> {
 }
 
 /// Whether all of the bill was paid at some time, in parts or at once.
-fn was_paid(whole: &Whole) -> Option<bool> {
+fn was_paid(whole: &BookingDetails) -> Option<bool> {
     match &whole.bill {
         Part::Fresh(Some(bill)) => Some(is_paid_in_full(bill)),
         // An earlier answer says what was paid by then, not what was not.
@@ -187,7 +187,7 @@ fn is_paid_in_full(bill: &Bill) -> bool {
 
 /// Three steps in a row, the last of which is the slot; `second` is how the second one is while it is in progress.
 fn row(
-    whole: &Whole,
+    whole: &BookingDetails,
     [(first, first_done), (last, last_done)]: [(&'static str, Option<bool>); 2],
     second: StepState,
 ) -> Vec<Step> {
@@ -239,7 +239,7 @@ fn state_of_undone(
 }
 
 /// What comes after: the end, and the refund.
-fn ending(whole: &Whole) -> Vec<Step> {
+fn ending(whole: &BookingDetails) -> Vec<Step> {
     let booking = &whole.booking;
     let (title, kind, state) = match booking.status {
         BookingStatus::Pending => return Vec::new(),
@@ -266,7 +266,7 @@ fn ending(whole: &Whole) -> Vec<Step> {
 }
 
 /// Whether the booking ever had its slot: it is complete, or was before it ended. A cancelled one does not say by itself.
-fn had_slot(whole: &Whole) -> Option<bool> {
+fn had_slot(whole: &BookingDetails) -> Option<bool> {
     match whole.booking.status {
         BookingStatus::Completed | BookingStatus::CheckedOut => Some(true),
         BookingStatus::Pending | BookingStatus::Failed => Some(false),
@@ -279,7 +279,7 @@ fn had_slot(whole: &Whole) -> Option<bool> {
 
 /// Where the money of a booking is that has failed or was cancelled.
 #[must_use]
-pub fn charge(whole: &Whole) -> Charge {
+pub fn charge(whole: &BookingDetails) -> Charge {
     let bill = match &whole.bill {
         Part::Missing | Part::Stale(None) => return Charge::Unknown,
         Part::Fresh(None) => return Charge::None,
@@ -306,7 +306,7 @@ fn is_closed(bill: &Bill) -> bool {
     }
 }
 
-fn at(whole: &Whole, kind: &str) -> Option<Timestamp> {
+fn at(whole: &BookingDetails, kind: &str) -> Option<Timestamp> {
     let timeline = whole.timeline.value()?;
     timeline.iter().find(|it| it.kind == kind).map(|it| it.occurred_at)
 }
@@ -314,7 +314,7 @@ fn at(whole: &Whole, kind: &str) -> Option<Timestamp> {
 /// Why a booking failed, where its money is, and what to do now. It is the only text of a page that speaks of the money of
 /// such a booking, so that no two can contradict each other.
 #[must_use]
-pub fn outcome(whole: &Whole, reason: FailureReason) -> String {
+pub fn outcome(whole: &BookingDetails, reason: FailureReason) -> String {
     let (why, advice) = match reason {
         FailureReason::SlotUnavailable => {
             ("Another customer got this slot first, or it is closed.", "Choose another slot.")

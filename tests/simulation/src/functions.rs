@@ -29,7 +29,7 @@ use payment_provider::handlers::provider::{Delays, Provider};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use web_bff::handlers::bff::{PROBLEMS, Web};
-use web_bff::recollection::Recollection;
+use web_bff::response_cache::ResponseCache;
 
 use crate::lambda::{Environment, Failed};
 use crate::line::Line;
@@ -253,7 +253,7 @@ pub(crate) fn guarded(function: &str) -> Vec<(&'static str, String)> {
 /// Without a provider, as on a stage that nobody has told of one: bearer tokens are all that opens it.
 fn web<S>(services: S) -> Web<S, Inline, OneToken> {
     let front = front(&web_bff::pages::SITE);
-    Web { services, at: web_services(), front, remembered: Recollection::default() }
+    Web { services, at: web_services(), front, cache: ResponseCache::default() }
 }
 
 fn front(site: &'static Site) -> Front<Inline, OneToken> {

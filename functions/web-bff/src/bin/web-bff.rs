@@ -7,7 +7,7 @@ use circuit_breaker::dynamodb::DynamoStore;
 use function::breaker::BreakerTelemetry;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use web_bff::handlers::bff::{PROBLEMS, Web};
-use web_bff::{config::Config, pages::SITE, recollection::Recollection};
+use web_bff::{config::Config, pages::SITE, response_cache::ResponseCache};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
     let front = Front::new(&SITE, PROBLEMS, entrance)?;
     function::warm(services.services().warm_up(&at.booking_query)).await;
     function::warm(front.verifier.warm(function::now())).await;
-    let web = Web { services, at, front, remembered: Recollection::default() };
+    let web = Web { services, at, front, cache: ResponseCache::default() };
     run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
         let (now, id, secret) = (function::now(), function::new_id, function::new_secret);
         Ok::<_, Error>(web.handle(event.payload, Fresh { now, id, secret }).await)

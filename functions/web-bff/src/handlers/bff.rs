@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Errand, LIMIT, bookings, forms, slots};
 use crate::config::Services;
-use crate::recollection::Recollection;
+use crate::response_cache::ResponseCache;
 
 /// Where the slugs of problems are explained.
 pub const PROBLEMS: &str = "https://parkade.dev/problems/";
@@ -27,7 +27,7 @@ pub struct Web<S, K, P> {
     /// Who sees the pages.
     pub front: Front<K, P>,
     /// Answers that were seen.
-    pub remembered: Recollection,
+    pub cache: ResponseCache,
 }
 
 impl<S: Invoke, K: KeySource, P: Provider> Web<S, K, P> {
@@ -53,7 +53,7 @@ impl<S: Invoke, K: KeySource, P: Provider> Web<S, K, P> {
         let errand = Errand {
             services: &self.services,
             at: &self.at,
-            remembered: &self.remembered,
+            cache: &self.cache,
             request: &request,
             customer: CustomerId(visitor.subject),
             place: visitor.place,

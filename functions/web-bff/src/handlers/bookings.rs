@@ -15,10 +15,10 @@ use service_error::ServiceError;
 use tokio::sync::watch;
 
 use super::{Errand, SIGNED_IN_AGAIN};
+use crate::dto::{BookingDetails, BookingDetailsDto, timeline};
 use crate::pages::booking::{Field, Form, FormError, render};
 use crate::pages::bookings::SlotNames;
 use crate::pages::{Place, bookings};
-use crate::shape::{Whole, WholeShown, timeline};
 
 /// `GET /web/bookings`.
 pub(super) async fn list(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
@@ -43,11 +43,11 @@ pub(super) async fn slot_names(
     bookings: &[Booking],
     until: Deadline,
 ) -> Result<SlotNames, ServiceError> {
-    let remembered = &errand.remembered.slots;
+    let cache = &errand.cache.slots;
     let mut names = SlotNames::new();
     let mut unknown = BTreeSet::new();
     for slot_id in bookings.iter().map(|it| it.slot_id) {
-        match remembered.last(&slot_id, errand.now) {
+        match cache.last(&slot_id, errand.now) {
             Some(slot) => drop(names.insert(slot_id, slot.value.name)),
             None => drop(unknown.insert(slot_id)),
         }
@@ -69,7 +69,7 @@ pub(super) async fn show(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
     let whole = whole(errand, &composition, booking_id, min_version).await?;
     // A page has a fresh key in it, so it is never the same; JSON may be.
     let answer = if wants_json(errand) {
-        Answer::json(200, &WholeShown::from(&whole)).unless_known(errand.request)
+        Answer::json(200, &BookingDetailsDto::from(&whole)).unless_known(errand.request)
     } else {
         let kept = errand.kept_form.as_ref();
         let error = kept.map(|form| FormError {
@@ -100,7 +100,7 @@ pub(super) async fn not_done(
 /// Likewise, of a booking that has been read already.
 pub(super) fn not_done_of(
     errand: &Errand<'_, impl Invoke>,
-    whole: &Whole,
+    whole: &BookingDetails,
     problem: &Problem,
     error: FormError<'_>,
     key: &str,
@@ -115,7 +115,7 @@ pub(super) fn not_done_of(
 pub(super) async fn around(
     errand: &Errand<'_, impl Invoke>,
     booking_id: BookingId,
-) -> Result<Whole, ServiceError> {
+) -> Result<BookingDetails, ServiceError> {
     whole(errand, &Composition::partial(errand.deadline), booking_id, None).await
 }
 
@@ -132,15 +132,15 @@ async fn whole(
     composition: &Composition,
     booking_id: BookingId,
     min_version: Option<u64>,
-) -> Result<Whole, ServiceError> {
-    let remembered = errand.remembered;
-    let known = remembered.slot_of.last(&booking_id, errand.now).map(|it| it.value);
+) -> Result<BookingDetails, ServiceError> {
+    let cache = errand.cache;
+    let known = cache.slot_of.last(&booking_id, errand.now).map(|it| it.value);
     let (tell, told) = watch::channel(known);
     let (tell_state, told_state) = watch::channel(None);
 
     let booking = async {
         let booking = find(errand, booking_id, min_version).await?;
-        remembered.slot_of.keep(booking_id, booking.slot_id, errand.now);
+        cache.slot_of.keep(booking_id, booking.slot_id, errand.now);
         tell.send_replace(Some(booking.slot_id));
         tell_state.send_replace(Some((booking.version, booking.status)));
         Ok(booking)
@@ -157,7 +157,7 @@ async fn whole(
             None => Ok(None),
         }
     };
-    let last_history = || remembered.histories.last(&booking_id, errand.now);
+    let last_history = || cache.histories.last(&booking_id, errand.now);
     let history = async {
         let (version, _) = known_of(told_state.clone()).await?;
         let is_whole = |it: &History| it.events.iter().any(|event| event.version >= version);
@@ -167,10 +167,10 @@ async fn whole(
         }
     };
 
-    let last_slot = || remembered.slots.last(&known_now(&told)?, errand.now);
+    let last_slot = || cache.slots.last(&known_now(&told)?, errand.now);
     let last_bill = || {
         let reference = BillReference { slot_id: known_now(&told)?, booking_id };
-        remembered.bills.last(&reference, errand.now)
+        cache.bills.last(&reference, errand.now)
     };
     let (booking, slot, bill, history) = tokio::try_join!(
         composition.required("booking", booking),
@@ -180,17 +180,17 @@ async fn whole(
     )?;
     // Whoever is not the booking's customer has come to nothing above: now what was found is for them.
     if let Part::Fresh(slot) = &slot {
-        remembered.slots.keep(slot.slot_id, slot.clone(), errand.now);
+        cache.slots.keep(slot.slot_id, slot.clone(), errand.now);
     }
     if let Part::Fresh(bill) = &bill {
         let reference = BillReference { slot_id: booking.slot_id, booking_id };
-        remembered.bills.keep(reference, bill.clone(), errand.now);
+        cache.bills.keep(reference, bill.clone(), errand.now);
     }
     if let Part::Fresh(history) = &history {
-        remembered.histories.keep(booking_id, history.clone(), errand.now);
+        cache.histories.keep(booking_id, history.clone(), errand.now);
     }
     let timeline = history.map(|it| timeline(it, &booking));
-    Ok(Whole { booking, slot, bill, timeline, report: composition.report() })
+    Ok(BookingDetails { booking, slot, bill, timeline, report: composition.report() })
 }
 
 /// What the booking tells, as soon as it does.

@@ -28,7 +28,7 @@ const TOKEN_LENGTH_MAX: usize = 200;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Book {
+struct BookForm {
     #[serde(default, rename = "proof")]
     _proof: String,
     key: String,
@@ -40,7 +40,7 @@ struct Book {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Pay {
+struct PayForm {
     #[serde(default, rename = "proof")]
     _proof: String,
     key: String,
@@ -51,7 +51,7 @@ struct Pay {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {
+struct EmptyForm {
     #[serde(default, rename = "proof")]
     _proof: String,
 }
@@ -59,14 +59,14 @@ struct Nothing {
 /// `POST /web/bookings`.
 pub(super) async fn book(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
-    let Book { key, slot, pay, token, .. } = errand.request.form()?;
-    let slot_id: SlotId = slot.parse().ok().ok_or_else(|| odd("slot"))?;
-    let named: IdempotencyKey = key.parse().ok().ok_or_else(|| odd("key"))?;
+    let BookForm { key, slot, pay, token, .. } = errand.request.form()?;
+    let slot_id: SlotId = slot.parse().ok().ok_or_else(|| tampered("slot"))?;
+    let named: IdempotencyKey = key.parse().ok().ok_or_else(|| tampered("key"))?;
     let payment = match pay.as_str() {
         "card" if is_token(&token) => Payment::Instant { token: token.clone() },
-        "card" => return Err(odd("token")),
+        "card" => return Err(tampered("token")),
         "invoice" => Payment::Invoice {},
-        _ => return Err(odd("pay")),
+        _ => return Err(tampered("pay")),
     };
     let booking_id = BookingId(named.id("booking", &errand.customer.0));
     let customer = errand.customer.clone();
@@ -104,11 +104,11 @@ pub(super) async fn book(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
 pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
     let booking_id: BookingId = errand.request.path("bookingId")?;
     errand.request.query(&[])?;
-    let Pay { key, slot, amount: written, token, .. } = errand.request.form()?;
-    let slot_id: SlotId = slot.parse().ok().ok_or_else(|| odd("slot"))?;
-    let named: IdempotencyKey = key.parse().ok().ok_or_else(|| odd("key"))?;
+    let PayForm { key, slot, amount: written, token, .. } = errand.request.form()?;
+    let slot_id: SlotId = slot.parse().ok().ok_or_else(|| tampered("slot"))?;
+    let named: IdempotencyKey = key.parse().ok().ok_or_else(|| tampered("key"))?;
     if !is_token(&token) {
-        return Err(odd("token"));
+        return Err(tampered("token"));
     }
     let reference = BillReference { slot_id, booking_id };
     let error =
@@ -255,7 +255,7 @@ async fn change(
     no: &str,
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
-    let _nothing: Nothing = errand.request.form()?;
+    let _empty: EmptyForm = errand.request.form()?;
     match done(errand, command).await {
         Ok(accepted) => {
             let Accepted { booking_id, version, .. } = accepted;
@@ -317,7 +317,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// Our own forms hold nothing of the kind.
-fn odd(field: &'static str) -> Problem {
+fn tampered(field: &'static str) -> Problem {
     Problem::validation(format!("form: {field} is not what our pages send"))
 }
 

@@ -19,7 +19,7 @@ use service_error::ServiceError;
 
 use crate::config::Services;
 use crate::pages::Place;
-use crate::recollection::Recollection;
+use crate::response_cache::ResponseCache;
 
 /// What a form says that was sent after the session had expired, and is shown again as it was filled in.
 const SIGNED_IN_AGAIN: &str = "Your session had expired, so nothing was sent. You are signed in again: check the form, and send it.";
@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 struct Errand<'a, S> {
     services: &'a S,
     at: &'a Services,
-    remembered: &'a Recollection,
+    cache: &'a ResponseCache,
     request: &'a Request,
     customer: CustomerId,
     place: Place,
@@ -48,7 +48,7 @@ impl<'a, S: Invoke> Errand<'a, S> {
         Errand {
             services: self.services,
             at: self.at,
-            remembered: self.remembered,
+            cache: self.cache,
             request: self.request,
             customer: self.customer.clone(),
             place: self.place.clone(),

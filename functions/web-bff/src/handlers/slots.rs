@@ -71,7 +71,7 @@ async fn page(
     asked: Asked,
     error: Option<FormError<'_>>,
 ) -> Result<String, Problem> {
-    let remembered = &errand.remembered.lists;
+    let cache = &errand.cache.lists;
     let key = (asked.all, asked.cursor.clone());
     let slots = async {
         let found = match list(errand, &asked).await {
@@ -79,11 +79,11 @@ async fn page(
             Err(failure) if failure.kind() == ErrorKind::Rejected => return Ok(Err(failure)),
             found => found?,
         };
-        remembered.keep(key.clone(), found.clone(), errand.now);
+        cache.keep(key.clone(), found.clone(), errand.now);
         Ok(Ok(found))
     };
     let earlier = || {
-        let Aged { value, age } = remembered.last(&key, errand.now)?;
+        let Aged { value, age } = cache.last(&key, errand.now)?;
         Some(Aged { value: Ok(value), age })
     };
     let latest = async {

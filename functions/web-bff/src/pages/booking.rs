@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{
-    Confirmation, Page, Place, bookings, confirmation, hidden, labels, notice, slots, troubles,
+    Confirmation, Page, Place, bookings, confirmation, degraded_notice, hidden, labels, notice,
+    slots,
 };
+use crate::dto::BookingDetails;
 use crate::progress::{self, Step, StepState};
-use crate::shape::Whole;
 
 /// How soon a page looks again that something is happening on: soon enough to watch it.
 const AGAIN_AFTER: u32 = 1;
@@ -79,7 +80,7 @@ enum Payable {
 #[must_use]
 pub fn render(
     place: &Place,
-    whole: &Whole,
+    whole: &BookingDetails,
     key: &str,
     error: Option<FormError<'_>>,
     now: Timestamp,
@@ -93,7 +94,7 @@ pub fn render(
             h1 { (name) }
             (labels::badge(labels::booking(booking.status)))
         }
-        (troubles(&whole.report))
+        (degraded_notice(&whole.report))
         @if let Some(reason) = booking.reason {
             (notice(if booking.status == BookingStatus::Failed { "error" } else { "info" }, &html! { (progress::outcome(whole, reason)) }))
         }
@@ -122,7 +123,7 @@ pub fn render(
 }
 
 /// A page with an error on it stays as it is until the form is sent again.
-fn again_after(whole: &Whole, error: Option<FormError<'_>>) -> Option<u32> {
+fn again_after(whole: &BookingDetails, error: Option<FormError<'_>>) -> Option<u32> {
     let waits_for_customer = whole.booking.mode == PaymentMode::Invoice
         && matches!(whole.bill.value(), Some(Some(bill)) if bill.status == BillStatus::Pending);
     let soon = if waits_for_customer { AGAIN_AFTER_A_WHILE } else { AGAIN_AFTER };
@@ -163,7 +164,7 @@ fn state(state: StepState) -> (&'static str, &'static str) {
 
 fn bill(
     place: &Place,
-    whole: &Whole,
+    whole: &BookingDetails,
     key: &str,
     error: Option<FormError<'_>>,
     now: Timestamp,
@@ -199,7 +200,7 @@ fn error_notice(error: Option<FormError<'_>>) -> Markup {
     html! { @if let Some(error) = error { (notice("error", &html! { (error.text) })) } }
 }
 
-fn no_bill(whole: &Whole) -> &'static str {
+fn no_bill(whole: &BookingDetails) -> &'static str {
     match whole.booking.status {
         BookingStatus::Pending => "Your bill is being created and will appear here shortly.",
         BookingStatus::Completed | BookingStatus::CheckedOut => "The bill is not available yet.",
@@ -246,7 +247,7 @@ fn payments(payments: &[BillPayment]) -> Markup {
     }
 }
 
-fn payable(whole: &Whole, bill: &Bill, now: Timestamp) -> Payable {
+fn payable(whole: &BookingDetails, bill: &Bill, now: Timestamp) -> Payable {
     let is_open = whole.booking.mode == PaymentMode::Invoice
         && whole.booking.status == BookingStatus::Pending
         && bill.status == BillStatus::Pending;
@@ -303,7 +304,7 @@ fn not_payable(place: &Place, why: Payable) -> Markup {
 
 fn pay(
     place: &Place,
-    whole: &Whole,
+    whole: &BookingDetails,
     most: Money,
     key: &str,
     error: Option<FormError<'_>>,
@@ -334,7 +335,7 @@ fn pay(
     }
 }
 
-fn actions(place: &Place, whole: &Whole, error: Option<FormError<'_>>) -> Markup {
+fn actions(place: &Place, whole: &BookingDetails, error: Option<FormError<'_>>) -> Markup {
     let (may_cancel, may_check_out) = match whole.booking.status {
         BookingStatus::Pending => (true, false),
         BookingStatus::Completed => (true, true),

@@ -8,7 +8,7 @@ use contracts::id::SlotId;
 use contracts::message::Page as PageOf;
 use maud::{Markup, html};
 
-use super::{Page, Place, encoded, labels, troubles};
+use super::{Page, Place, degraded_notice, encoded, labels};
 
 /// Names of slots, as far as they are known.
 pub type SlotNames = BTreeMap<SlotId, String>;
@@ -26,7 +26,7 @@ pub fn render(
     let names = names.value().unwrap_or(&no_names);
     let main = html! {
         h1 { "My bookings" }
-        (troubles(report))
+        (degraded_notice(report))
         @if list.items.is_empty() {
             div .empty {
                 @if further {

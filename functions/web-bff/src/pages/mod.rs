@@ -93,7 +93,7 @@ fn problem(kind: ProblemKind) -> (&'static str, &'static str) {
 }
 
 /// Which parts of this page are missing or old.
-pub(crate) fn troubles(report: &Report) -> Markup {
+pub(crate) fn degraded_notice(report: &Report) -> Markup {
     let sentence = |name: &str| match report.status(name) {
         Some(Status::Stale { age_seconds, .. }) => html! {
             (labels::part(name)) " is currently unavailable. You see its data as of "

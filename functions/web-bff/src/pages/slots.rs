@@ -8,7 +8,7 @@ use contracts::parking::{Slot, SlotStatus};
 use maud::{Markup, html};
 
 use super::bookings::{self, SlotNames};
-use super::{Page, Place, encoded, hidden, labels, notice, troubles};
+use super::{Page, Place, degraded_notice, encoded, hidden, labels, notice};
 
 /// The cards of the sandbox: what is charged, and what it does.
 pub const CARDS: [(&str, &str); 7] = [
@@ -74,7 +74,7 @@ pub fn render(place: &Place, shown: &Slots<'_>) -> String {
                 a href=(place.link("?show=all")) aria-current=[shown.all.then_some("page")] { "All" }
             }
         }
-        (troubles(shown.report))
+        (degraded_notice(shown.report))
         @match shown.slots.value() {
             Some(list) if list.items.is_empty() => (nothing(place, shown)),
             Some(list) => {

@@ -387,7 +387,7 @@ async fn why_a_payment_came_to_nothing_stands_beside_it() {
             false,
             "aria-describedby=\"pay-error amount-hint\" aria-invalid",
         ),
-        (not_found, 404, "The bill is not there yet", false, ""),
+        (not_found, 404, "The bill is not available yet", false, ""),
         (down, 503, "charged once only", true, ""),
     ] {
         let services = Memory::new(move |function: &str, request: &Value| match function {

@@ -157,7 +157,7 @@ async fn operators_have_a_door_of_their_own() {
     let sent = || Sent::get("/web").cookie(&world.session(), &operator);
     let page = world.send(sent()).await;
     assert_eq!(page.status_code, 403);
-    assert!(page.body.contains("This is not for you"));
+    assert!(page.body.contains("Not allowed"));
     assert_eq!(problem(&world.send(sent().json()).await), (403, "forbidden".to_owned()));
 }
 

@@ -2,8 +2,8 @@
 
 use bff::compose::{Part, Report};
 use serde_json::{Value, json};
+use web_bff::dto::{BookingDetails, timeline};
 use web_bff::progress::{StepState, is_live, outcome, steps};
-use web_bff::shape::{Whole, timeline};
 
 use crate::support::{BOOKING, bill, booking, event, slot};
 
@@ -12,7 +12,7 @@ const COMPLETED: &[&str] = &["BookingCreated", "BookingReserved", "BookingComple
 const FAILED: &[&str] = &["BookingCreated", "BookingFailed"];
 
 /// What is known of a booking with these events and this bill.
-fn whole(mode: &str, status: &str, events: &[&str], bill: Part<Option<Value>>) -> Whole {
+fn whole(mode: &str, status: &str, events: &[&str], bill: Part<Option<Value>>) -> BookingDetails {
     let mut shown = booking();
     shown["mode"] = json!(mode);
     let (status, reason) = status.split_once(':').unwrap_or((status, ""));
@@ -28,11 +28,11 @@ fn whole(mode: &str, status: &str, events: &[&str], bill: Part<Option<Value>>) -
     let timeline = Part::Fresh(timeline(history, &booking));
     let slot = Part::Fresh(serde_json::from_value(slot()).expect("a slot"));
     let read = |it: Option<Value>| it.map(|it| serde_json::from_value(it).expect("a bill"));
-    Whole { booking, slot, bill: bill.map(read), timeline, report: Report::default() }
+    BookingDetails { booking, slot, bill: bill.map(read), timeline, report: Report::default() }
 }
 
 /// The same, while the slot is held by this booking.
-fn holding(mut whole: Whole) -> Whole {
+fn holding(mut whole: BookingDetails) -> BookingDetails {
     let mut slot = slot();
     slot["status"] = json!("blocked");
     slot["holder"] = json!(BOOKING);
@@ -55,7 +55,7 @@ fn bill_that_is(status: &str, payments: &[(&str, &str)]) -> Part<Option<Value>> 
     Part::Fresh(Some(bill))
 }
 
-fn states(whole: &Whole) -> Vec<StepState> {
+fn states(whole: &BookingDetails) -> Vec<StepState> {
     steps(whole).into_iter().map(|it| it.state).collect()
 }
 

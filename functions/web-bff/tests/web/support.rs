@@ -19,7 +19,7 @@ use uuid::Uuid;
 use web_bff::config::Services;
 use web_bff::handlers::bff::{PROBLEMS, Web};
 use web_bff::pages::SITE;
-use web_bff::recollection::Recollection;
+use web_bff::response_cache::ResponseCache;
 
 pub(crate) const SLOT: &str = "0191f7a4-0000-7000-8000-000000000001";
 pub(crate) const BOOKING: &str = "0191f7a4-0000-8000-8000-000000000002";
@@ -80,7 +80,7 @@ impl<S: Invoke> World<S> {
         };
         let door = Door::new(&SITE, stage, expectations, sign_in);
         let front = Front { site: &SITE, problems: PROBLEMS, verifier, provider, door };
-        let web = Web { services, at, front, remembered: Recollection::default() };
+        let web = Web { services, at, front, cache: ResponseCache::default() };
         let ada = token(&issuer(), "ada", "customer", 600);
         Self { issuer: issuer(), ada, web }
     }

@@ -1,4 +1,4 @@
-//! What the pages show: a booking with everything around it, as far as it is known; and the same as JSON.
+//! What the pages show: a booking with its slot, bill and timeline, as far as they are known; and the same as JSON.
 
 use bff::compose::{Part, Report};
 use contracts::billing::{Bill, BillPayment, BillStatus, PaymentStatus};
@@ -9,26 +9,26 @@ use contracts::parking::{Slot, SlotStatus};
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// A booking and what surrounds it.
+/// A booking with its slot, its bill and its timeline.
 #[derive(Debug)]
-pub struct Whole {
+pub struct BookingDetails {
     /// The booking.
     pub booking: Booking,
     /// Its slot.
     pub slot: Part<Slot>,
     /// Its bill. Of a booking that is over, `None` is what billing's write model says: nothing was ever charged.
     pub bill: Part<Option<Bill>>,
-    /// What has happened to it, up to the version of the booking that is shown.
-    pub timeline: Part<Vec<Happening>>,
-    /// How each of these has come.
+    /// Its events, up to the version of the booking that is shown.
+    pub timeline: Part<Vec<TimelineEntry>>,
+    /// Which of these parts are fresh, stale or missing.
     pub report: Report,
 }
 
-/// One thing that has happened to a booking.
+/// One event of a booking.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Happening {
-    /// Its place, from 1.
+pub struct TimelineEntry {
+    /// Its version, from 1.
     pub version: u64,
     /// Its name.
     #[serde(rename = "type")]
@@ -37,56 +37,56 @@ pub struct Happening {
     pub occurred_at: Timestamp,
 }
 
-/// What has happened until the booking was as it is shown: the parts of a page tell of one moment.
+/// The events up to the version of the booking that is shown: the parts of a page belong to one moment.
 #[must_use]
-pub fn timeline(history: History, booking: &Booking) -> Vec<Happening> {
+pub fn timeline(history: History, booking: &Booking) -> Vec<TimelineEntry> {
     let until = history.events.into_iter().filter(|it| it.version <= booking.version);
-    let happening = |event: contracts::booking::HistoryEvent| Happening {
+    let entry = |event: contracts::booking::HistoryEvent| TimelineEntry {
         version: event.version,
         kind: event.kind,
         occurred_at: event.occurred_at,
     };
-    until.map(happening).collect()
+    until.map(entry).collect()
 }
 
-/// The whole as JSON.
+/// The booking details as JSON.
 #[derive(Debug, Serialize)]
-pub struct WholeShown<'a> {
-    booking: BookingShown<'a>,
+pub struct BookingDetailsDto<'a> {
+    booking: BookingDto<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    slot: Option<SlotShown<'a>>,
+    slot: Option<SlotDto<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    bill: Option<BillShown>,
+    bill: Option<BillDto>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payments: Option<Vec<PaymentShown<'a>>>,
+    payments: Option<Vec<PaymentDto<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    timeline: Option<&'a [Happening]>,
+    timeline: Option<&'a [TimelineEntry]>,
     #[serde(flatten)]
     report: &'a Report,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct BookingShown<'a> {
+struct BookingDto<'a> {
     booking_id: BookingId,
     slot_id: SlotId,
     status: BookingStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<FailureReason>,
-    payment: ModeShown,
+    payment: PaymentModeDto,
     version: u64,
     created_at: &'a Timestamp,
     updated_at: &'a Timestamp,
 }
 
 #[derive(Debug, Serialize)]
-struct ModeShown {
+struct PaymentModeDto {
     mode: PaymentMode,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SlotShown<'a> {
+struct SlotDto<'a> {
     slot_id: SlotId,
     name: &'a str,
     status: SlotStatus,
@@ -94,7 +94,7 @@ struct SlotShown<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct BillShown {
+struct BillDto {
     reference: BillReference,
     total: Money,
     paid: Money,
@@ -107,7 +107,7 @@ struct BillShown {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PaymentShown<'a> {
+struct PaymentDto<'a> {
     payment_id: PaymentId,
     amount: Money,
     status: PaymentStatus,
@@ -116,29 +116,29 @@ struct PaymentShown<'a> {
     requested_at: Timestamp,
 }
 
-impl<'a> From<&'a Whole> for WholeShown<'a> {
-    fn from(whole: &'a Whole) -> Self {
-        let Whole { booking, slot, bill, timeline, report } = whole;
+impl<'a> From<&'a BookingDetails> for BookingDetailsDto<'a> {
+    fn from(whole: &'a BookingDetails) -> Self {
+        let BookingDetails { booking, slot, bill, timeline, report } = whole;
         let bill = bill.value();
-        // No bill has no payments; of a bill that is not known, nobody knows them.
+        // Without a bill there are no payments; of an unknown bill, they are unknown too.
         let payments = bill.map(|it| it.as_ref().map_or(&[][..], |it| &it.payments));
         Self {
-            booking: BookingShown {
+            booking: BookingDto {
                 booking_id: booking.booking_id,
                 slot_id: booking.slot_id,
                 status: booking.status,
                 reason: booking.reason,
-                payment: ModeShown { mode: booking.mode },
+                payment: PaymentModeDto { mode: booking.mode },
                 version: booking.version,
                 created_at: &booking.created_at,
                 updated_at: &booking.updated_at,
             },
-            slot: slot.value().map(|it| SlotShown {
+            slot: slot.value().map(|it| SlotDto {
                 slot_id: it.slot_id,
                 name: &it.name,
                 status: it.status,
             }),
-            bill: bill.and_then(Option::as_ref).map(|it| BillShown {
+            bill: bill.and_then(Option::as_ref).map(|it| BillDto {
                 reference: it.reference,
                 total: it.total,
                 paid: it.paid,
@@ -146,14 +146,14 @@ impl<'a> From<&'a Whole> for WholeShown<'a> {
                 status: it.status,
                 due_at: it.due_at,
             }),
-            payments: payments.map(|it| it.iter().map(PaymentShown::from).collect()),
+            payments: payments.map(|it| it.iter().map(PaymentDto::from).collect()),
             timeline: timeline.value().map(Vec::as_slice),
             report,
         }
     }
 }
 
-impl<'a> From<&'a BillPayment> for PaymentShown<'a> {
+impl<'a> From<&'a BillPayment> for PaymentDto<'a> {
     fn from(payment: &'a BillPayment) -> Self {
         Self {
             payment_id: payment.payment_id,
