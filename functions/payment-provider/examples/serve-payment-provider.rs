@@ -1,4 +1,4 @@
-//! Serves the payment provider on a local port, with a ledger in memory: `cargo run -p payment-provider --example serve`,
+//! Serves the payment provider on a local port, with a ledger in memory: `cargo run --profile local --example serve-payment-provider`,
 //! then send charges with the key that it prints.
 
 use api_gateway::token::Expectations;

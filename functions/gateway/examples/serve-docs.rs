@@ -1,4 +1,4 @@
-//! Serves the document of all routes on a local port: `cargo run -p gateway --example serve`, then open
+//! Serves the document of all routes on a local port: `cargo run --profile local --example serve-docs`, then open
 //! <http://127.0.0.1:8080/docs>.
 
 use gateway::document::Document;

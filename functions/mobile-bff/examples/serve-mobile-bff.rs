@@ -1,4 +1,4 @@
-//! Serves the backend on a local port, with services in memory: `cargo run -p mobile-bff --example serve`, then
+//! Serves the backend on a local port, with services in memory: `cargo run --profile local --example serve-mobile-bff`, then
 //! `curl http://127.0.0.1:8080/mobile/slots`.
 
 use axum::Extension;
