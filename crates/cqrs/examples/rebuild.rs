@@ -1,4 +1,4 @@
-//! A view that has gone wrong is made anew while somebody reads it: `cargo run -p parkade-cqrs --example rebuild`.
+//! A wrong view is rebuilt while a reader uses it: `cargo run -p parkade-cqrs --example rebuild`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use cqrs::view::{Reader as _, Row, Versioned, View as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How often a lamp was switched.
+/// How many times a lamp was switched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Lamp {
     switched: u64,
@@ -18,7 +18,7 @@ struct Lamp {
 
 impl Row for Lamp {}
 
-/// Forty lamps; the view was told something else of some.
+/// Forty lamps; the view has wrong rows of some.
 struct House;
 
 const LAMPS: u64 = 40;
@@ -27,15 +27,15 @@ const PAGE: u64 = 8;
 impl RebuildSource<Lamp> for House {
     async fn page(&self, after: Option<&str>) -> Result<SourcePage<Lamp>, SourceError> {
         let begin = after.and_then(|it| it.parse().ok()).map_or(0, |last: u64| last + 1);
-        // As long as a read takes.
+        // The duration of a read.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let mut told = Vec::new();
+        let mut rows = Vec::new();
         for number in begin..LAMPS.min(begin + PAGE) {
             let id = number.to_string();
-            told.push((id.clone(), self.load(&id).await?));
+            rows.push((id.clone(), self.load(&id).await?));
         }
-        let next = told.last().filter(|_| begin + PAGE < LAMPS).map(|(id, _)| id.clone());
-        Ok(SourcePage { rows: told, next })
+        let next = rows.last().filter(|_| begin + PAGE < LAMPS).map(|(id, _)| id.clone());
+        Ok(SourcePage { rows, next })
     }
 
     async fn load(&self, id: &str) -> Result<SourceRow<Lamp>, SourceError> {
@@ -65,9 +65,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let watch = async {
         loop {
             tokio::time::sleep(Duration::from_millis(30)).await;
-            let told = rebuild::progress(&views, now()).await?;
-            println!("{:?}: {:?}", told.status, told.counts);
-            if told.rebuild.is_none() {
+            let progress = rebuild::progress(&views, now()).await?;
+            println!("{:?}: {:?}", progress.status, progress.counts);
+            if progress.rebuild.is_none() {
                 return Ok::<_, cqrs::view::ViewError>(());
             }
         }
@@ -76,8 +76,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     worked?;
     watched?;
 
-    // A reader looks once a second which generation is live.
+    // A reader looks up the live generation once a second.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    println!("lamp 10 made anew: {:?}", query.get("10").await?);
+    println!("lamp 10 after the rebuild: {:?}", query.get("10").await?);
     Ok(())
 }

@@ -84,7 +84,7 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_cursor_is_refused(position in "[a-z0-9#:-]{1,60}", at in 0_usize..100, letter in "[A-Za-z0-9_-]") {
+        fn a_changed_cursor_is_rejected(position in "[a-z0-9#:-]{1,60}", at in 0_usize..100, letter in "[A-Za-z0-9_-]") {
             let cursors = Cursors::new("secret");
             let cursor = cursors.seal("list", &position);
             let at = at % cursor.len();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_of_another_list_or_another_secret_is_refused() {
+    fn a_cursor_of_another_list_or_another_secret_is_rejected() {
         let cursor = Cursors::new("secret").seal("mine", "7");
         assert_eq!(Cursors::new("secret").open("yours", &cursor), Err(InvalidCursor));
         assert_eq!(Cursors::new("other").open("mine", &cursor), Err(InvalidCursor));

@@ -138,7 +138,7 @@ pub enum Lease {
 pub enum RollbackRejection {
     /// The generation is not the one that was live before.
     #[error("this generation is not retained")]
-    NotKept,
+    NotRetained,
     /// Some reader may not use the promoted generation yet; retry after [`PROPAGATED_AFTER`].
     #[error("the last promotion is not propagated yet")]
     NotPropagated,
@@ -300,7 +300,7 @@ impl ProjectionState {
             return Ok(None);
         }
         if self.previous != Some(to) {
-            return Err(RollbackRejection::NotKept);
+            return Err(RollbackRejection::NotRetained);
         }
         if !self.is_propagated(now) {
             return Err(RollbackRejection::NotPropagated);
@@ -329,7 +329,7 @@ impl ProjectionState {
 /// - return everything that was written before a read began;
 /// - update the state only if its revision is the next one, and recognise its own update if the response was lost;
 /// - never let a lag report and an update overwrite each other;
-/// - delete only rows of the generations that it is told to delete, and end.
+/// - delete only rows of the generations that it was given, and end.
 ///
 /// `conformance` checks all of these.
 pub trait ProjectionStateStore {
@@ -355,7 +355,7 @@ pub trait ProjectionStateStore {
     /// # Errors
     ///
     /// If the table can't be written; the next report replaces this one.
-    fn report_lag(&self, mark: &LagReport) -> impl Future<Output = Result<(), ViewError>> + Send;
+    fn report_lag(&self, report: &LagReport) -> impl Future<Output = Result<(), ViewError>> + Send;
 
     /// Deletes, on one page of the table, the rows of generations up to `newest` that are not in `kept`. Returns the token of
     /// the next page.

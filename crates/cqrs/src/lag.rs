@@ -50,13 +50,13 @@ impl Lag {
     }
 
     /// Applies a report.
-    pub fn merge(&mut self, mark: &LagReport) {
-        if let Some((at, behind_seconds)) = mark.measured {
+    pub fn merge(&mut self, report: &LagReport) {
+        if let Some((at, behind_seconds)) = report.measured {
             self.measured_at = Some(at);
             self.behind_seconds = behind_seconds;
         }
-        self.blocked.retain(|record, _| !mark.unblocked.contains(record));
-        self.blocked.extend(mark.blocked.clone());
+        self.blocked.retain(|record, _| !report.unblocked.contains(record));
+        self.blocked.extend(report.blocked.clone());
     }
 }
 
@@ -104,14 +104,14 @@ mod tests {
         LagReport { measured: Some((at(seconds), behind_seconds)), ..LagReport::default() }
     }
 
-    fn stuck() -> LagReport {
+    fn blocked() -> LagReport {
         LagReport { blocked: Some(("a".to_owned(), at(0))), ..LagReport::default() }
     }
 
     #[test]
-    fn lag_grows_while_a_record_is_blocked_though_others_move() {
+    fn lag_grows_while_a_record_is_blocked_although_others_are_applied() {
         let mut lag = Lag::default();
-        lag.merge(&stuck());
+        lag.merge(&blocked());
         for now in [10, 20, 3_600] {
             lag.merge(&moving(now, 0));
             assert_eq!(lag.seconds(at(now)), u64::try_from(now).unwrap());
@@ -121,17 +121,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_at_rest_is_not_behind_and_a_record_that_is_gone_not_stuck() {
+    fn an_idle_stream_is_not_behind_and_an_expired_record_not_blocked() {
         let mut lag = Lag::default();
         lag.merge(&moving(0, 30));
         assert_eq!(lag.seconds(at(10)), 30);
         assert_eq!(lag.seconds(at(100)), 0);
-        lag.merge(&stuck());
+        lag.merge(&blocked());
         assert_eq!(lag.seconds(at(24 * 3_600)), 0);
     }
 
     #[test]
-    fn a_projector_that_is_well_says_so_now_and_then() {
+    fn a_healthy_projector_reports_at_an_interval() {
         let throttle = ReportThrottle::default();
         let worth = |now, behind| throttle.should_report(at(now), behind);
         assert!(worth(0, 0));

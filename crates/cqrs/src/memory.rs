@@ -147,8 +147,8 @@ impl<R: Row> ProjectionStateStore for MemoryGenerations<R> {
         Ok(inner.state == *next)
     }
 
-    async fn report_lag(&self, mark: &LagReport) -> Result<(), ViewError> {
-        self.lock().lag.merge(mark);
+    async fn report_lag(&self, report: &LagReport) -> Result<(), ViewError> {
+        self.lock().lag.merge(report);
         Ok(())
     }
 

@@ -147,7 +147,7 @@ pub enum RebuildError {
 pub enum RollbackError {
     /// A rule rejects the rollback.
     #[error(transparent)]
-    Refused(#[from] RollbackRejection),
+    Rejected(#[from] RollbackRejection),
     /// The view's table did not respond.
     #[error(transparent)]
     View(#[from] ViewError),
@@ -170,10 +170,10 @@ impl From<RebuildError> for ServiceError {
 impl From<RollbackError> for ServiceError {
     fn from(error: RollbackError) -> Self {
         match error {
-            RollbackError::Refused(reason @ RollbackRejection::NotKept) => {
+            RollbackError::Rejected(reason @ RollbackRejection::NotRetained) => {
                 Self::rejected("conflict", reason.to_string())
             }
-            RollbackError::Refused(reason @ RollbackRejection::NotPropagated) => {
+            RollbackError::Rejected(reason @ RollbackRejection::NotPropagated) => {
                 Self::transient("the last promotion is not propagated yet", reason)
             }
             RollbackError::View(error) => error.into(),
@@ -358,12 +358,12 @@ async fn compare<R: Row>(
             Some(found) if found.version >= live.version => found,
             // The row is missing or behind: the source has the aggregate, or the live row is wrong.
             Some(_) | None => match source.load(&live.id).await? {
-                SourceRow::Row(told) => {
-                    view.upsert_if_newer(&live.id, told.version, &told.row).await?;
-                    if told.version >= live.version {
+                SourceRow::Row(update) => {
+                    view.upsert_if_newer(&live.id, update.version, &update.row).await?;
+                    if update.version >= live.version {
                         return Ok::<_, RebuildError>((1, 0));
                     }
-                    told
+                    update
                 }
                 SourceRow::Absent => {
                     tracing::warn!(id = live.id, "live row has no aggregate in the source");

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_wait_ends_with_what_there_is() {
+    async fn the_wait_ends_with_the_version_that_exists() {
         let view = MemoryView::default();
         view.upsert_if_newer("hall", 2, &Lamp).await.unwrap();
         let began = Instant::now();

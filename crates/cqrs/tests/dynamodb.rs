@@ -1,4 +1,4 @@
-//! The DynamoDB view does what every view must, whatever the network does.
+//! The DynamoDB view passes the conformance suite, also under network faults.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::conformance::{self, Car, INDEX};
@@ -69,7 +69,7 @@ async fn rows_in_parts_conform() {
 }
 
 #[tokio::test]
-async fn a_change_whose_answer_is_lost_is_recognised() {
+async fn an_update_whose_response_is_lost_is_recognised() {
     let dynamodb = dynamodb();
     let views = DynamoGenerations::new(dynamodb.client(), TABLE.to_owned());
     dynamodb.order("UpdateItem", Fault::AnswerLost);
@@ -80,17 +80,17 @@ async fn a_change_whose_answer_is_lost_is_recognised() {
 }
 
 #[tokio::test]
-async fn a_put_whose_answer_is_lost_leaves_the_row_where_it_should_be() {
+async fn a_put_whose_response_is_lost_leaves_the_right_row() {
     let dynamodb = dynamodb();
     dynamodb.order("PutItem", Fault::AnswerLost);
-    // Whether it says that it has written the row matters to nobody: the row is there.
+    // Whether the response says that the row was written does not matter: the row exists.
     view(&dynamodb).upsert_if_newer("a", 3, &red()).await.unwrap();
     let found = Reader::<Car>::get(&view(&dynamodb), "a").await.unwrap().unwrap();
     assert_eq!((found.version, found.row), (3, red()));
 }
 
 #[tokio::test]
-async fn what_a_fault_leaves_unknown_is_never_taken_for_an_old_version() {
+async fn an_unknown_outcome_is_never_reported_as_an_old_version() {
     for fault in [Fault::Throttled, Fault::RequestLost, Fault::AnswerLost] {
         let dynamodb = dynamodb();
         let view = view(&dynamodb.without_retries());
@@ -118,7 +118,7 @@ async fn a_row_that_cannot_be_read_is_corrupt_and_not_absent() {
     assert!(matches!(read, Err(ViewError::Corrupt(_))), "{read:?}");
     let read = Reader::<Car>::list(&view, REDS).await;
     assert!(matches!(read, Err(ViewError::Corrupt(_))), "{read:?}");
-    // A new version mends it.
+    // A new version replaces it.
     assert!(view.upsert_if_newer("a", 2, &red()).await.unwrap());
     assert_eq!(Reader::<Car>::list(&view, REDS).await.unwrap().len(), 1);
 }
@@ -136,6 +136,6 @@ async fn what_is_stored_still_reads() {
 }
 
 #[tokio::test]
-async fn warming_up_needs_no_row() {
+async fn a_warm_up_needs_no_row() {
     view(&dynamodb()).warm_up().await.unwrap();
 }

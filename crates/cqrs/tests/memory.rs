@@ -1,4 +1,4 @@
-//! The memory view does what every view must.
+//! The in-memory view passes the conformance suite.
 
 use cqrs::conformance;
 use cqrs::memory::{MemoryGenerations, MemoryParts, MemoryView};

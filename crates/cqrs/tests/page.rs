@@ -1,4 +1,4 @@
-//! One list over several partitions: complete, in order, and nothing twice.
+//! One list over several partitions: complete, in order, and without duplicates.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
@@ -55,7 +55,7 @@ proptest! {
                 let listing = Listing { after: after.as_deref(), ..listing(order, limit) };
                 let page = read(&view, listing).await.unwrap();
                 prop_assert!(page.rows.len() <= limit);
-                // There is another page exactly if there is another row.
+                // Another page follows exactly if another row exists.
                 prop_assert_eq!(page.next.is_some(), found.len() + page.rows.len() < rows.len());
                 found.extend(page.rows.into_iter().map(|it| it.row));
                 match page.next {
@@ -74,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn rows_that_change_meanwhile_hide_none_that_does_not_and_none_comes_twice(
+    fn rows_that_change_during_paging_hide_no_other_row_and_repeat_none(
         rows in any_rows(),
         limit in 1..10_usize,
         order in any_order(),
@@ -112,7 +112,7 @@ proptest! {
     }
 }
 
-/// A row that is moved while the partitions are read: each shows it as it was.
+/// A row that moves while the partitions are read: each partition shows it as it was.
 struct Torn;
 
 impl Reader<Car> for Torn {
@@ -136,7 +136,7 @@ impl Reader<Car> for Torn {
 }
 
 #[test]
-fn of_a_row_that_is_seen_twice_the_newer_is_shown() {
+fn of_a_row_that_is_read_twice_the_newer_version_is_returned() {
     for order in [Order::Ascending, Order::Descending] {
         let Page { rows, next } = run(read(&Torn, listing(order, 10))).unwrap();
         let shown: Vec<_> = rows.iter().map(|it| (it.version, it.row.colour.as_str())).collect();

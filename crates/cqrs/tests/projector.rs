@@ -139,7 +139,7 @@ async fn a_blocked_record_is_reported_at_once_and_its_lag_grows_until_it_is_appl
     assert_eq!(projected.failed, Some(1));
     assert!(projected.measured.unwrap().is_blocked);
     assert_eq!(projector.lag(101).await, 100);
-    // Another shard is well.
+    // Another shard is healthy.
     projector.project(&["z"], 200).await;
     assert_eq!(projector.lag(301).await, 300);
     projector.down.borrow_mut().clear();

@@ -1,4 +1,4 @@
-//! An account with snapshots, a command sent twice, and a look into its past; no AWS.
+//! An account with snapshots, a command that is sent twice, and past states; without AWS.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 

@@ -1,4 +1,4 @@
-//! The DynamoDB adapter does what every store must, against a strict DynamoDB in process, and costs what it says.
+//! The DynamoDB adapter passes the conformance suite against a strict in-process DynamoDB, and costs what its docs say.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynoxide_client::{DynamoDb, Fault};
@@ -59,10 +59,10 @@ mod faults {
     use super::*;
 
     #[tokio::test]
-    async fn an_append_whose_answer_is_lost_recognises_itself() {
+    async fn an_append_whose_response_is_lost_is_recognised() {
         let database = database();
         let store = store(&database);
-        // The SDK sends the put again; the second time its condition fails, against the first.
+        // The SDK retries the put; the condition of the retry fails because of the first attempt.
         database.order("PutItem", Fault::AnswerLost);
         let commit = commit(1, [Noted("made".to_owned())]);
         store.append("s", commit.clone()).await.expect("it is our own");
@@ -70,7 +70,7 @@ mod faults {
     }
 
     #[tokio::test]
-    async fn what_went_wrong_with_an_append_is_told_apart() {
+    async fn the_errors_of_an_append_are_distinguished() {
         let database = database().without_retries();
         let store = store(&database);
         let append = async |version, fault| {
@@ -92,7 +92,7 @@ mod faults {
     }
 
     #[tokio::test]
-    async fn what_went_wrong_with_a_reading_is_told_apart() {
+    async fn the_errors_of_a_read_are_distinguished() {
         let database = database().without_retries();
         let store = store(&database);
         database.order("Query", Fault::Throttled);
@@ -104,7 +104,7 @@ mod faults {
     }
 
     #[tokio::test]
-    async fn only_a_conflict_is_decided_anew() {
+    async fn only_a_conflict_is_decided_again() {
         let database = database().without_retries();
         let store = store(&database);
         for fault in [Fault::TransactionConflict, Fault::Throttled, Fault::RequestLost] {
@@ -126,7 +126,7 @@ mod faults {
     }
 }
 
-/// A sum of what was added.
+/// A sum of the added numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Sum(u64);
 
@@ -161,7 +161,7 @@ impl Upcast for Added {
 
     fn upcast(version: u32, mut document: Value) -> Option<Value> {
         match version {
-            // The first was a bare number of euros, the second named them.
+            // Version 1 was a bare number of euros, version 2 named them.
             1 => Some(json!({ "euros": document.as_u64()? })),
             2 => {
                 let euros = document.as_object_mut()?.remove("euros")?.as_u64()?;
@@ -199,7 +199,7 @@ mod cost {
     }
 
     #[tokio::test]
-    async fn a_command_is_one_reading_and_one_write_and_its_repeat_only_a_reading() {
+    async fn a_command_is_one_read_and_one_write_and_its_repetition_one_read() {
         let database = database();
         let store = store(&database);
         let command = Uuid::now_v7();
@@ -228,7 +228,7 @@ mod cost {
             assert_eq!(spent.calls("Query"), 1);
             assert!(spent.items("Query") <= 100, "{} items", spent.items("Query"));
             assert!(spent.units("Query") <= 25.0, "{} units", spent.units("Query"));
-            // A snapshot of this state is 60 bytes, and the commands that it knows are 2.2 KB.
+            // A snapshot of this state has 60 bytes, and its command ids have 2.2 KB.
             let units_max = if version == 10_091 { 3.0 } else { 1.0 };
             assert!(spent.units("PutItem") <= units_max, "{version}: {}", spent.units("PutItem"));
         }
@@ -262,7 +262,7 @@ mod upcasting {
     }
 
     #[tokio::test]
-    async fn every_version_ever_written_is_read_in_todays_words() {
+    async fn every_schema_version_is_upcast_to_the_current_one() {
         let database = database();
         let store = store(&database);
         put(&database, 1, None, &[json!(5), json!(6)]).await;
@@ -274,7 +274,7 @@ mod upcasting {
         assert_eq!(cents, [500, 600, 700, 8]);
         let told = add(&store, "s", Uuid::now_v7(), 1).await.expect("taken");
         assert_eq!((told.version, told.state), (5, Sum(1809)));
-        // What is stored stays as it was written, and what is new says its version.
+        // Stored events stay as they are, and new ones have the new version.
         let written = store.as_written("s").await.expect("readable");
         let schemas: Vec<_> = written.iter().map(|it| it.schema).collect();
         assert_eq!(schemas, [1, 2, 3, 3]);
@@ -282,7 +282,7 @@ mod upcasting {
     }
 
     #[tokio::test]
-    async fn what_a_later_release_wrote_and_what_nobody_can_read_is_not_guessed() {
+    async fn a_newer_schema_version_and_an_unreadable_event_are_errors() {
         for (schema, event) in [(4, json!({ "cents": 1 })), (2, json!(5)), (0, json!(5))] {
             let database = database();
             put(&database, 1, Some(schema), &[event]).await;
@@ -292,7 +292,7 @@ mod upcasting {
     }
 
     #[tokio::test]
-    async fn a_gap_is_not_passed_over() {
+    async fn a_gap_in_a_stream_is_an_error() {
         let database = database();
         put(&database, 1, Some(3), &[json!({ "cents": 1 })]).await;
         put(&database, 3, Some(3), &[json!({ "cents": 1 })]).await;

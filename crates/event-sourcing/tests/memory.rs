@@ -1,4 +1,4 @@
-//! The memory store does what every store must, and exactly what a simple model of it does.
+//! The in-memory store passes the conformance suite, and behaves exactly like a simple model of it.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ async fn the_memory_store_conforms() {
     conformance::all(&MemoryStore::default()).await;
 }
 
-/// What is asked of a store, of one of three streams.
+/// An operation of a store, on one of three streams.
 #[derive(Clone, Debug)]
 enum Asked {
-    /// So many events, at so many versions past the right one.
+    /// An append of this many events, this many versions past the right one.
     Append {
         stream: usize,
         off: i64,
         events: usize,
     },
-    /// The commit of this number, if there have been so many, once more.
+    /// The same commit again, if there were that many.
     AppendAgain {
         number: usize,
     },
@@ -52,10 +52,10 @@ fn asked() -> impl Strategy<Value = Asked> {
     ]
 }
 
-/// A store as one would explain it: events in rows, and where each commit begins.
+/// The model of a store: events in rows, and where each commit begins.
 #[derive(Default)]
 struct Model {
-    /// Of each stream, every event's id and the version at which its commit begins.
+    /// For each event of each stream, its id and the version at which its commit begins.
     rows: BTreeMap<usize, Vec<(Uuid, u64)>>,
 }
 
@@ -84,7 +84,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn the_memory_store_does_what_its_model_does(asked in prop::collection::vec(asked(), 0..60)) {
+    fn the_memory_store_behaves_like_its_model(asked in prop::collection::vec(asked(), 0..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             let (store, mut model) = (MemoryStore::default(), Model::default());

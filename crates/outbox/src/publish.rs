@@ -74,8 +74,8 @@ async fn put_all<B: Bus>(bus: &B, mut pending: Vec<(usize, Entry)>) -> Option<us
                 Ok(accepted) => {
                     // A response that is too short leaves entries without a result: they count as rejected.
                     let mut accepted = accepted.into_iter();
-                    rejected
-                        .extend(chunk.into_iter().filter(|_| !accepted.next().unwrap_or(false)));
+                    let is_rejected = |_: &(usize, Entry)| !accepted.next().unwrap_or(false);
+                    rejected.extend(chunk.into_iter().filter(is_rejected));
                 }
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn StdError, "bus did not respond");

@@ -1,4 +1,4 @@
-//! From the queue to the command: each message for itself.
+//! Queue to command: each message on its own.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
@@ -24,7 +24,7 @@ fn message(id: &str, body: &str) -> Value {
     })
 }
 
-/// An event as a rule of the bus puts it into a queue.
+/// An event as an EventBridge rule delivers it to a queue.
 fn delivery(kind: &str) -> String {
     json!({
         "version": "0",
@@ -55,7 +55,7 @@ fn batch(messages: &[Value]) -> SqsEvent {
     serde_json::from_value(json!({ "Records": messages })).unwrap()
 }
 
-/// Nobody takes anything.
+/// A dead-letter queue that is unreachable.
 struct Unreachable;
 
 impl DeadLetters for Unreachable {
@@ -64,7 +64,7 @@ impl DeadLetters for Unreachable {
     }
 }
 
-/// Handles a batch in which nothing is to be put aside; answers what was handled and what comes back.
+/// Handles a batch in which nothing may be dead-lettered; returns the handled messages and those to redeliver.
 async fn run(messages: &[Value]) -> (Vec<String>, Vec<String>) {
     run_with(messages, &Unreachable).await
 }
@@ -94,7 +94,7 @@ async fn run_with(
 }
 
 #[tokio::test]
-async fn what_was_handled_does_not_come_back() {
+async fn a_handled_message_is_not_redelivered() {
     let (handled, failed) =
         run(&[message("1", &delivery("A")), message("2", &delivery("B"))]).await;
     assert_eq!(handled, ["A", "B"]);
@@ -102,7 +102,7 @@ async fn what_was_handled_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn what_fails_comes_back_alone() {
+async fn only_a_failed_message_is_redelivered() {
     let messages = [
         message("1", &delivery("A")),
         message("2", &delivery("Fails")),
@@ -115,7 +115,7 @@ async fn what_fails_comes_back_alone() {
 }
 
 #[tokio::test]
-async fn what_is_of_no_concern_is_left_alone() {
+async fn an_irrelevant_message_is_ignored() {
     let (_, failed) = run(&[message("1", &delivery("Unknown"))]).await;
     assert_eq!(failed, [""; 0]);
 }
@@ -127,7 +127,7 @@ fn received(times: u32, id: &str, body: &str) -> Value {
 }
 
 #[tokio::test]
-async fn poison_is_put_aside_at_once_with_its_reason_and_the_others_go_on() {
+async fn a_poison_message_is_dead_lettered_at_once_with_its_reason_and_the_others_are_handled() {
     let poison = delivery("Poisons");
     for (body, reason) in [
         ("{", "EOF"),
@@ -166,7 +166,7 @@ async fn a_message_that_was_redriven_and_comes_back_says_how_often() {
 }
 
 #[tokio::test]
-async fn what_has_failed_too_often_is_put_aside_with_its_last_reason() {
+async fn a_message_that_failed_too_many_times_is_dead_lettered_with_its_last_reason() {
     for times in 1..=MAX_RECEIVES + 1 {
         let letters = MemoryDeadLetters::default();
         let (_, failed) = run_with(&[received(times, "1", &delivery("Fails"))], &letters).await;
@@ -178,7 +178,7 @@ async fn what_has_failed_too_often_is_put_aside_with_its_last_reason() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_put_aside_comes_back() {
+async fn a_message_that_cannot_be_dead_lettered_is_redelivered() {
     let messages = [
         message("1", "{"),
         received(MAX_RECEIVES, "2", &delivery("Fails")),

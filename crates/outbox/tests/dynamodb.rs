@@ -1,4 +1,4 @@
-//! The DynamoDB store does what every store must, whatever the network does, and costs what it says.
+//! The DynamoDB store passes the conformance suite, also under network faults, and costs what its docs say.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
@@ -40,11 +40,11 @@ async fn the_dynamodb_store_conforms() {
 }
 
 #[tokio::test]
-async fn a_put_whose_answer_is_lost_recognises_its_own_commit() {
+async fn a_put_whose_response_is_lost_is_recognised() {
     let network = Network::default();
     let store = store(network.client());
     for expected in [0, 1] {
-        network.dynamodb.order("PutItem", Fault::AnswerLost);
+        network.dynamodb.order("PutItem", Fault::ResponseLost);
         store.save("it", change(expected, "mine")).await.unwrap();
         assert_eq!(load(&store, None).await.unwrap().version, expected + 1);
     }
@@ -52,8 +52,8 @@ async fn a_put_whose_answer_is_lost_recognises_its_own_commit() {
 }
 
 #[tokio::test]
-async fn what_a_fault_leaves_unknown_is_never_called_a_conflict() {
-    for fault in [Fault::Throttled, Fault::RequestLost, Fault::AnswerLost] {
+async fn an_unknown_outcome_is_never_reported_as_a_conflict() {
+    for fault in [Fault::Throttled, Fault::RequestLost, Fault::ResponseLost] {
         let network = Network::default();
         let store = store(network.without_retries());
         network.dynamodb.order("PutItem", fault);
@@ -66,8 +66,8 @@ async fn what_a_fault_leaves_unknown_is_never_called_a_conflict() {
 }
 
 #[tokio::test]
-async fn whatever_fault_the_sdk_rides_out_leaves_one_tombstone_and_one_change() {
-    for fault in [Fault::Throttled, Fault::RequestLost, Fault::AnswerLost] {
+async fn a_fault_that_the_sdk_retries_leaves_one_tombstone_and_one_change() {
+    for fault in [Fault::Throttled, Fault::RequestLost, Fault::ResponseLost] {
         for operation in ["GetItem", "PutItem", "UpdateItem"] {
             let network = Network::default();
             let store = store(network.client());
@@ -105,7 +105,7 @@ async fn a_tombstone_is_three_writes_and_none_when_it_is_set_again() {
 }
 
 #[tokio::test]
-async fn a_tombstone_expires_when_nothing_late_can_come_any_more() {
+async fn a_tombstone_expires_after_every_queue_has_dropped_its_messages() {
     let network = Network::default();
     tombstone(&store(network.client())).await.unwrap();
     let tombstone = network.item("it", "bar#ann").await.unwrap();
@@ -113,20 +113,20 @@ async fn a_tombstone_expires_when_nothing_late_can_come_any_more() {
     assert_eq!(tombstone["expires_at"], AttributeValue::N((now().as_second() + days).to_string()));
 }
 
-/// Requests to the table, one by one, in every order: no luck involved.
+/// Requests to the table, one by one, in every order.
 #[tokio::test]
-async fn in_every_order_of_their_requests_an_undo_leaves_nothing_to_a_do() {
-    let orders = every_order_of_a_do_and(async |_, store, id| give_up(store, id).await).await;
+async fn in_every_order_of_their_requests_a_step_has_no_effect_after_its_compensation() {
+    let orders = every_order_of_a_step_and(async |_, store, id| give_up(store, id).await).await;
     assert!(orders > 100, "{orders} orders");
 }
 
-/// An undo that dies between any two of its requests has not promised anything; the one that follows it has.
+/// A compensation that crashed between two of its requests promises nothing; its repetition does.
 #[tokio::test]
-async fn an_undo_that_follows_one_that_died_leaves_nothing_to_a_do_in_flight() {
-    for dies_before in 0..5 {
-        every_order_of_a_do_and(async |network, store, id| {
-            let dead = DynamoStore::new(network.dying(dies_before), TABLE.to_owned(), now);
-            // It dies or fails: whatever the answer, nobody has heard it.
+async fn a_compensation_that_is_repeated_after_a_crash_rejects_a_step_in_flight() {
+    for crashes_before in 0..5 {
+        every_order_of_a_step_and(async |network, store, id| {
+            let dead = DynamoStore::new(network.crashing(crashes_before), TABLE.to_owned(), now);
+            // It crashes or fails; in either case no response arrives.
             drop(StateStore::<Thing>::set_tombstone(&dead, id, ANN).await);
             give_up(store, id).await;
         })
@@ -134,7 +134,7 @@ async fn an_undo_that_follows_one_that_died_leaves_nothing_to_a_do_in_flight() {
     }
 }
 
-async fn every_order_of_a_do_and(undo: impl AsyncFn(&Network, &DynamoStore, &str)) -> usize {
+async fn every_order_of_a_step_and(undo: impl AsyncFn(&Network, &DynamoStore, &str)) -> usize {
     let network = Network::default();
     let store = store(network.client());
     every_order(

@@ -1,4 +1,4 @@
-//! The memory store does what every store must.
+//! The in-memory store passes the conformance suite.
 
 use jiff::Timestamp;
 use outbox::conformance::{self, change};
@@ -13,7 +13,7 @@ async fn the_memory_store_conforms() {
 }
 
 #[tokio::test]
-async fn what_was_stored_with_a_change_is_to_be_published_once() {
+async fn the_events_of_a_change_are_published_once() {
     let store = MemoryStore::default();
     let event = Envelope {
         id: Uuid::now_v7(),

@@ -1,4 +1,4 @@
-//! From the stream to the bus: nothing lost, nothing invented, whatever the bus refuses.
+//! Stream to bus: no event is lost and none is invented, whatever the bus rejects.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
@@ -17,10 +17,10 @@ use outbox::stream::Poison;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// What `PutEvents` takes at once.
+/// The limit of one `PutEvents` call.
 const MAX_AWS_BYTES: usize = 256 * 1024;
 
-/// A bus that answers as it is told, call by call, and holds its caller to the limits of AWS.
+/// A bus with a script of responses, which checks the limits of AWS.
 #[derive(Default)]
 struct Strict {
     answers: Mutex<Vec<Answer>>,
@@ -87,7 +87,7 @@ impl Bus for Strict {
     }
 }
 
-/// Dead letters that can't be reached.
+/// A dead-letter queue that is unreachable.
 struct Unreachable;
 
 impl DeadLetters for Unreachable {
@@ -126,7 +126,7 @@ fn envelope(name: &str, data: Value) -> Envelope<RawEvent> {
     }
 }
 
-/// A record of events with these names and data of so many bytes.
+/// A record of events with these names, and with data of this many bytes.
 fn changed(number: usize, events: &[(&str, usize)]) -> EventRecord {
     let envelopes: Vec<_> =
         events.iter().map(|(name, bytes)| envelope(name, json!("x".repeat(*bytes)))).collect();
@@ -148,7 +148,7 @@ fn named(names: &[&str]) -> Event {
     batch(records.collect())
 }
 
-/// Publishes; answers the sequence number from which the stream is to deliver again.
+/// Publishes; returns the sequence number from which the stream must deliver again.
 async fn run(bus: &impl Bus, dead_letters: &impl DeadLetters, batch: Event) -> Option<usize> {
     let events_of = |record: &EventRecord| events_of_change("somewhere", record);
     let answer = publish(batch.records, events_of, bus, dead_letters).await;
@@ -167,7 +167,7 @@ async fn events_are_published_in_the_order_of_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_to_publish_is_no_call() {
+async fn a_record_without_events_makes_no_call() {
     let bus = Strict::default();
     assert_eq!(run(&bus, &Unreachable, batch(vec![])).await, None);
     assert_eq!(run(&bus, &Unreachable, batch(vec![changed(0, &[])])).await, None);
@@ -191,7 +191,7 @@ async fn a_call_takes_256_kilobytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_entry_alone_is_sent_again() {
+async fn only_a_rejected_entry_is_sent_again() {
     let bus = Strict::answering(vec![Answer::Refuses(1)]);
     assert_eq!(run(&bus, &Unreachable, named(&["a", "b", "c"])).await, None);
     assert_eq!(bus.names(), ["a", "c", "b"]);
@@ -199,21 +199,21 @@ async fn a_refused_entry_alone_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_entry_without_an_answer_counts_as_refused() {
+async fn an_entry_without_a_result_counts_as_rejected() {
     let bus = Strict::answering(vec![Answer::IsShort]);
     assert_eq!(run(&bus, &Unreachable, named(&["a", "b", "c"])).await, None);
     assert_eq!(bus.names(), ["a", "b", "c"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_bus_is_asked_again_and_may_get_things_twice() {
+async fn a_bus_that_does_not_respond_is_retried_and_may_receive_duplicates() {
     let bus = Strict::answering(vec![Answer::IsSilent, Answer::IsSilentAfterTakingAll]);
     assert_eq!(run(&bus, &Unreachable, named(&["a", "b"])).await, None);
     assert_eq!(bus.names(), ["a", "b", "a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stays_refused_comes_back_from_the_first_such_record_on() {
+async fn the_batch_is_redelivered_from_the_first_record_whose_entries_stay_rejected() {
     let bus = Strict::answering(vec![Answer::Refuses(2), Answer::Refuses(0), Answer::Refuses(0)]);
     assert_eq!(run(&bus, &Unreachable, named(&["a", "b", "c", "d"])).await, Some(2));
     assert_eq!(bus.names(), ["a", "b", "d"]);
@@ -227,20 +227,20 @@ async fn a_record_is_only_done_when_all_its_events_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bus_that_stays_silent_brings_all_back() {
+async fn a_bus_that_never_responds_fails_the_whole_batch() {
     let bus = Strict::answering(vec![Answer::IsSilent; 3]);
     assert_eq!(run(&bus, &Unreachable, named(&["a", "b"])).await, Some(0));
     assert_eq!(bus.sizes(), [2, 2, 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn poison_is_parked_with_its_cause_and_the_others_go_on() {
-    let (bus, parked) = (MemoryBus::default(), MemoryDeadLetters::default());
+async fn a_poison_record_is_dead_lettered_with_its_cause_and_the_others_are_published() {
+    let (bus, dead_letters) = (MemoryBus::default(), MemoryDeadLetters::default());
     let batch = batch(vec![changed(0, &[("a", 1)]), poison(1), changed(2, &[("b", 1)])]);
-    assert_eq!(run(&bus, &parked, batch).await, None);
+    assert_eq!(run(&bus, &dead_letters, batch).await, None);
     assert_eq!(bus.published().len(), 2);
-    let parked = parked.records();
-    let [letter] = parked.as_slice() else { panic!("one poison, one letter") };
+    let dead_letters = dead_letters.records();
+    let [letter] = dead_letters.as_slice() else { panic!("one poison, one letter") };
     assert_eq!(letter.sequence_number, "1");
     assert!(letter.reason.contains("unreadable"), "{}", letter.reason);
     assert!(letter.key.contains(r#""id":"it""#), "{}", letter.key);
@@ -249,7 +249,8 @@ async fn poison_is_parked_with_its_cause_and_the_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn poison_that_cannot_be_parked_comes_back_and_what_was_before_it_goes_on() {
+async fn a_poison_record_that_cannot_be_dead_lettered_is_redelivered_and_those_before_it_are_published()
+ {
     let bus = MemoryBus::default();
     let batch = batch(vec![changed(0, &[("a", 1)]), poison(1), changed(2, &[("b", 1)])]);
     assert_eq!(run(&bus, &Unreachable, batch).await, Some(1));
@@ -264,29 +265,29 @@ async fn the_earliest_of_several_failures_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_bus_would_ever_take_is_poison() {
+async fn an_entry_over_the_limits_of_the_bus_is_poison() {
     let long = "x".repeat(129);
     for events in [[("large", 260_000)], [("", 1)], [(long.as_str(), 1)]] {
-        let (bus, parked) = (Strict::default(), MemoryDeadLetters::default());
+        let (bus, dead_letters) = (Strict::default(), MemoryDeadLetters::default());
         let batch = batch(vec![changed(0, &events), changed(1, &[("b", 1)])]);
-        assert_eq!(run(&bus, &parked, batch).await, None);
+        assert_eq!(run(&bus, &dead_letters, batch).await, None);
         assert_eq!(bus.names(), ["b"]);
-        assert_eq!(parked.records().len(), 1);
+        assert_eq!(dead_letters.records().len(), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_queue_would_take_is_parked_without_its_record() {
-    let (bus, parked) = (MemoryBus::default(), MemoryDeadLetters::default());
-    run(&bus, &parked, batch(vec![changed(0, &[("large", 260_000)])])).await;
-    let letter = parked.records().remove(0);
+async fn a_record_over_the_limits_of_the_queue_is_dead_lettered_without_its_content() {
+    let (bus, dead_letters) = (MemoryBus::default(), MemoryDeadLetters::default());
+    run(&bus, &dead_letters, batch(vec![changed(0, &[("large", 260_000)])])).await;
+    let letter = dead_letters.records().remove(0);
     assert!(serde_json::to_string(&letter).unwrap().len() < MAX_AWS_BYTES);
     assert_eq!(letter.record, None);
     assert!(letter.key.contains("it"), "{}", letter.key);
 }
 
 #[test]
-fn what_has_expired_and_what_has_no_events_publishes_nothing() {
+fn an_expired_item_and_one_without_events_publish_nothing() {
     let mut expired = changed(0, &[("a", 1)]);
     expired.event_name = "REMOVE".to_owned();
     assert_eq!(events_of_change("somewhere", &expired).unwrap(), []);
@@ -296,7 +297,7 @@ fn what_has_expired_and_what_has_no_events_publishes_nothing() {
 }
 
 #[test]
-fn a_version_that_moved_without_a_change_publishes_nothing_again() {
+fn a_version_that_moved_without_a_change_publishes_nothing() {
     let mut moved = changed(0, &[("a", 1)]);
     let image = |changed: u64, version: u64, record: &EventRecord| {
         let mut image = serde_json::to_value(&record.change.new_image).unwrap();
@@ -311,7 +312,7 @@ fn a_version_that_moved_without_a_change_publishes_nothing_again() {
 }
 
 #[test]
-fn events_that_are_no_events_are_poison() {
+fn invalid_events_are_poison() {
     for events in
         [json!({ "N": "1" }), json!({ "S": "" }), json!({ "S": "{}" }), json!({ "S": "[{}]" })]
     {
@@ -332,9 +333,9 @@ fn any_answer() -> impl Strategy<Value = Answer> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
-    /// The stream delivers again from what is reported, until all is done.
+    /// The stream delivers again from the reported record, until everything is published.
     #[test]
-    fn whatever_the_bus_answers_every_event_is_published_and_none_is_invented(
+    fn whatever_the_bus_returns_every_event_is_published_and_no_other(
         sizes in prop::collection::vec(prop::collection::vec(1..120_000_usize, 0..4), 1..12),
         answers in prop::collection::vec(any_answer(), 0..40),
     ) {

@@ -1,4 +1,4 @@
-//! Dead letters come back to those who read no queue otherwise, and what was committed is published once more.
+//! Dead letters are redriven to functions without a queue of their own, and committed events are republished.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
@@ -65,7 +65,7 @@ fn letter(number: u64) -> String {
     DeadLetterRecord::new(&record, &Poison("no JSON".to_owned())).letter().unwrap().body
 }
 
-/// Handles records, except the one of this number.
+/// Handles records, except the one with this number.
 async fn follow(trigger: Trigger, fails: u64) -> (Vec<String>, TriggerResponse) {
     let handled = std::sync::Mutex::new(Vec::new());
     let handle = async |records: Vec<EventRecord>| {
@@ -119,18 +119,18 @@ async fn a_record_that_is_dead_lettered_again_by_its_handler_says_how_often_it_w
 }
 
 #[tokio::test]
-async fn a_letter_without_its_record_is_put_aside_again_and_says_what_to_do() {
-    let mut parked: Value = serde_json::from_str(&letter(1)).unwrap();
-    parked["record"] = Value::Null;
+async fn a_dead_letter_without_its_record_is_dead_lettered_again_with_advice() {
+    let mut dead_letters: Value = serde_json::from_str(&letter(1)).unwrap();
+    dead_letters["record"] = Value::Null;
     let letters = MemoryDeadLetters::default();
     let handle = async |_| unreachable!("there is nothing to handle");
-    let answer = handle_records(queue(&[parked.to_string()]), &letters, handle).await;
+    let answer = handle_records(queue(&[dead_letters.to_string()]), &letters, handle).await;
     assert_eq!(failed(answer), [""; 0]);
     assert!(letters.messages()[0].reason.contains("rebuild the view"));
 }
 
 #[tokio::test]
-async fn a_call_that_has_failed_for_good_is_made_again() {
+async fn a_failed_asynchronous_invocation_can_be_redriven() {
     let given_up = |command: &str| {
         json!({
             "version": "1.0",
@@ -151,7 +151,7 @@ async fn a_call_that_has_failed_for_good_is_made_again() {
     };
     let letters = MemoryDeadLetters::default();
     let call: Invocation<Value> = serde_json::from_value(json!({ "command": "work" })).unwrap();
-    // Anything is JSON, so a batch would be a call as well: a command has a type of its own.
+    // Any JSON is a `Value`, so a batch would match as well; a real command has a type of its own.
     let Invocation::Direct(_) = call.clone() else { unreachable!("a command is a call") };
     let reply = handle_invocation(call, &letters, &carry_out).await.unwrap();
     assert_eq!(reply, InvocationResponse::Direct("work".to_owned()));
@@ -164,7 +164,7 @@ async fn a_call_that_has_failed_for_good_is_made_again() {
     assert_eq!(*done.lock().unwrap(), ["work", "first", "second"]);
 }
 
-// ---- Once more from the source
+// ---- Republishing
 
 fn at(minutes: i64) -> Timestamp {
     Timestamp::from_second(1_767_268_800).unwrap() + SignedDuration::from_mins(minutes)
@@ -183,7 +183,7 @@ fn event(kind: &str, at: Timestamp) -> Envelope<RawEvent> {
     }
 }
 
-/// A store of 25 things, more than a page, of which each changed at a minute of its own.
+/// A store of 25 things, more than a page, each changed at a minute of its own.
 async fn things() -> MemoryStore<Thing> {
     let store = MemoryStore::default();
     for minute in 0..25 {
@@ -191,13 +191,13 @@ async fn things() -> MemoryStore<Thing> {
         let events = vec![event(&format!("Changed{minute}"), at(minute))];
         let change = Change { expected: 0, id: Uuid::now_v7(), state, events };
         store.save(&format!("{minute:02}"), change).await.unwrap();
-        // Whoever is barred moves the version, and takes no event away.
+        // A tombstone increments the version, and removes no event.
         StateStore::<Thing>::set_tombstone(&store, &format!("{minute:02}"), "ann").await.unwrap();
     }
     store
 }
 
-/// Publishes what a message asks for, and all that the publisher then asks of itself.
+/// Handles a message, and all that the publisher then sends to its own queue.
 async fn again(
     store: &MemoryStore<Thing>,
     bus: &MemoryBus,
@@ -232,7 +232,7 @@ fn names(bus: &MemoryBus) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_events_of_one_aggregate_are_published_once_more() {
+async fn the_events_of_one_aggregate_can_be_republished() {
     let (store, bus) = (things().await, MemoryBus::default());
     let letters = MemoryDeadLetters::default();
     again(&store, &bus, &json!({ "republish": { "aggregate": "07" } }), &letters).await;
@@ -242,7 +242,7 @@ async fn the_events_of_one_aggregate_are_published_once_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_events_of_a_time_are_published_once_more_page_by_page() {
+async fn the_events_of_a_time_range_can_be_republished_page_by_page() {
     let (store, bus) = (things().await, MemoryBus::default());
     let wish = json!({ "republish": { "from": at(5), "until": at(20) } });
     let calls = again(&store, &bus, &wish, &MemoryDeadLetters::default()).await;
@@ -252,7 +252,7 @@ async fn the_events_of_a_time_are_published_once_more_page_by_page() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bus_that_refuses_brings_the_wish_back() {
+async fn a_request_to_republish_is_redelivered_if_the_bus_rejects_entries() {
     let store = things().await;
     let bus = MemoryBus::rejecting((0..100).collect());
     let wish = json!({ "republish": { "aggregate": "07" } }).to_string();
@@ -272,7 +272,7 @@ async fn a_bus_that_refuses_brings_the_wish_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lambda_has_given_up_is_published_from_the_time_that_it_tells() {
+async fn a_batch_that_lambda_abandoned_is_republished_by_its_time_range() {
     let (store, bus) = (things().await, MemoryBus::default());
     let lost = json!({
         "requestContext": { "condition": "RetryAttemptsExhausted" },
@@ -288,12 +288,12 @@ async fn what_lambda_has_given_up_is_published_from_the_time_that_it_tells() {
         },
     });
     again(&store, &bus, &lost, &MemoryDeadLetters::default()).await;
-    // Whatever happened within a minute of it, since clocks differ.
+    // The range is a minute wider on each side, because clocks differ.
     assert_eq!(names(&bus), ["Changed9", "Changed10", "Changed11", "Changed12"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_wish_is_put_aside() {
+async fn an_invalid_request_to_republish_is_dead_lettered() {
     let (store, bus) = (things().await, MemoryBus::default());
     for message in [json!({}), json!({ "republish": {} }), json!({ "republish": "all" })] {
         let letters = MemoryDeadLetters::default();

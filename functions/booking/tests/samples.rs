@@ -1,4 +1,4 @@
-//! Every commit that was ever stored can be read, and still means what it meant.
+//! Every commit that was ever stored can be read, and has the same meaning.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
@@ -32,7 +32,7 @@ fn commit(item: &CommitItem) -> Commit<BookingEvent> {
     item.commit().unwrap()
 }
 
-/// What these samples, one after the other, make of a booking.
+/// The booking that these samples lead to, one after the other.
 fn after(names: [&str; 2]) -> (BookingStatus, Option<FailureReason>) {
     let samples = samples();
     let commits = names.map(|name| commit(&samples[name]));
@@ -63,7 +63,7 @@ fn a_booking_of_the_first_version_is_what_it_was() {
 }
 
 #[test]
-fn what_happened_in_the_first_version_leads_where_it_led() {
+fn events_of_the_first_version_lead_to_the_same_state() {
     let after = |name: &str| after(["v1/created-instant", &format!("v1/{name}")]);
     assert_eq!(after("completed"), (BookingStatus::Completed, None));
     assert_eq!(after("cancelled"), (BookingStatus::Cancelled, None));
@@ -81,8 +81,8 @@ fn what_happened_in_the_first_version_leads_where_it_led() {
 }
 
 #[test]
-fn every_event_has_a_sample_in_todays_version() {
-    // What may stand there is told by who refuses anything else: no list to forget an event in.
+fn every_event_has_a_sample_in_the_current_version() {
+    // The error of an unknown event lists every known one, so this list is complete.
     let refusal = serde_json::from_str::<BookingEvent>(r#"{"type":"?"}"#).unwrap_err().to_string();
     let (_, names) = refusal.split_once("expected one of").unwrap();
     let expected: BTreeSet<_> = names.split('`').skip(1).step_by(2).map(str::to_owned).collect();
@@ -96,8 +96,8 @@ fn every_event_has_a_sample_in_todays_version() {
 }
 
 #[test]
-fn what_is_written_today_is_what_the_samples_of_today_show() {
-    // Whoever changes what is written raises its version, and adds samples of it.
+fn events_are_written_as_the_samples_of_the_current_version() {
+    // A change of the stored form needs a new version, with samples of it.
     for (name, item) in samples().into_iter().filter(|(_, it)| it.schema == BookingEvent::VERSION) {
         let written = CommitItem::new(&item.stream, &commit(&item)).unwrap();
         assert_eq!(written, item, "{name}");

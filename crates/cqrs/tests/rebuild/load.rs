@@ -1,4 +1,4 @@
-//! Under load, in many interleavings.
+//! Rebuilds under load, in many interleavings.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,14 +21,14 @@ fn id(number: u64) -> String {
     format!("lamp-{number:02}")
 }
 
-/// One day: writers, a projector that is late and repeats itself, readers, and a rebuild; then all is as the source says.
+/// One run: writers, a projector that is late and repeats batches, readers, and a rebuild; then the view equals the source.
 async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usize {
     let (world, dice) = (World::default(), Dice::new(seed));
     let far = |number: u64| Far { near: views.clone(), line: Line::new(seed * 100 + number) };
     for number in 0..IDS - 4 {
         world.commit(&id(number));
     }
-    // Some of it is in the view already, some is still on its way.
+    // Some changes are in the view already, some are still in the stream.
     if dice.below(2) == 0 {
         world.project(views, &dice, || true).await;
     }
@@ -47,7 +47,7 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
                 tokio::task::yield_now().await;
             }
             if dice.below(20) == 0 {
-                // The others' time goes on, too.
+                // Time passes for the other tasks too.
                 tokio::time::sleep(CACHE / 2).await;
             }
         }
@@ -89,7 +89,7 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
                     assert!(list.len() >= seen.len(), "a row is missing from the list");
                 }
                 if dice.below(4) == 0 {
-                    // What was committed comes, or is known not to have come.
+                    // The committed version arrives, or the query reports that it has not arrived.
                     let id = self::id(dice.below(IDS - 4));
                     let min_version = world.source.lock().unwrap()[&id];
                     let policy = WaitPolicy { min_version, timeout: CACHE * 2 };
@@ -114,7 +114,7 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
             (Status::Live, 2, 0)
         );
         if seed.is_multiple_of(3) {
-            // Once more, and back: readers must not notice that, either.
+            // Another rebuild, and a rollback: readers must not notice them either.
             begin(&views, now()).await.unwrap();
             work(&views, &source, "worker", now).await.unwrap();
             loop {
@@ -123,14 +123,14 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
                     Err(_) => tokio::time::sleep(CACHE).await,
                 }
             }
-            // And on with it, until everybody has heard.
+            // Continue until the promotion is propagated.
             tokio::time::sleep(CACHE * 2).await;
         }
         rebuilding.store(false, Ordering::SeqCst);
     };
     tokio::join!(writer, project(3), reader(4), reader(5), rebuild);
 
-    // One late batch may have come after the readers' end: all of it is in the views.
+    // One late batch may have arrived after the readers ended; the views contain it.
     world.project(views, &dice, || true).await;
     let (state, _) = views.state().await.unwrap();
     let source = world.source.lock().unwrap().clone();
@@ -164,7 +164,7 @@ const ALL: Range<'_> = Range {
 };
 
 #[test]
-fn a_rebuild_under_load_is_noticed_by_nobody() {
+fn a_rebuild_under_load_is_invisible_to_readers() {
     let days = 1..=200;
     let reads: usize =
         days.map(|seed| day(live_through(&MemoryGenerations::default(), seed))).sum();
@@ -181,9 +181,9 @@ fn nor_is_one_in_dynamodb() {
     }
 }
 
-/// A batch that has read the control before the rebuild began, and writes after it has ended.
+/// A batch that read the state before the rebuild started, and writes after it has ended.
 #[test]
-fn a_batch_that_is_late_by_a_whole_rebuild_loses_nothing() {
+fn a_batch_that_is_delayed_by_a_whole_rebuild_loses_nothing() {
     day(async {
         let views: MemoryGenerations<Lamp> = MemoryGenerations::default();
         let world = World::default();
@@ -206,13 +206,13 @@ fn a_batch_that_is_late_by_a_whole_rebuild_loses_nothing() {
 }
 
 #[test]
-fn a_reader_that_was_frozen_does_not_go_by_what_it_knew() {
+fn a_reader_that_was_frozen_does_not_use_its_cache() {
     day(async {
         let views: MemoryGenerations<Lamp> = MemoryGenerations::default();
         let world = World::default();
         world.commit("a");
         world.project(&views, &Dice::new(1), || true).await;
-        // The clock on the wall, which goes on; the process's own stands still, for nobody sleeps.
+        // The wall clock continues; the clock of the runtime is paused.
         let wall = std::sync::Mutex::new(now());
         let live = Live::new(views.clone(), || *wall.lock().unwrap());
         assert!(Reader::<Lamp>::get(&live, "a").await.unwrap().is_some());

@@ -1,4 +1,4 @@
-//! What may be begun, switched and put back, and when.
+//! The rules of starting a rebuild, promoting a generation, and rolling back.
 
 use cqrs::generation::{
     Generations as _, LEASE_DURATION, ProjectionState, ProjectionStateStore as _,
@@ -34,7 +34,7 @@ async fn settle() {
 }
 
 #[test]
-fn of_32_that_are_asked_for_at_once_one_begins() {
+fn of_32_concurrent_requests_one_rebuild_starts() {
     day(async {
         let (views, _) = a_view(&["a"]).await;
         let far: Vec<_> =
@@ -68,7 +68,7 @@ fn of_two_workers_one_works() {
 }
 
 #[test]
-fn one_message_delivered_twice_does_no_harm() {
+fn a_message_that_is_delivered_twice_has_one_effect() {
     day(async {
         let (views, world) = a_view(&["a", "b", "c", "d", "e"]).await;
         begin(&views, now()).await.unwrap();
@@ -84,7 +84,7 @@ fn one_message_delivered_twice_does_no_harm() {
 }
 
 #[test]
-fn a_lease_that_nobody_renews_ends_and_the_status_says_so() {
+fn a_lease_that_is_not_renewed_expires_and_the_status_is_failed() {
     day(async {
         let (views, _) = a_view(&["a"]).await;
         begin(&views, now()).await.unwrap();
@@ -97,10 +97,10 @@ fn a_lease_that_nobody_renews_ends_and_the_status_says_so() {
 }
 
 #[test]
-fn what_the_live_rows_had_wrong_is_right_afterwards_and_told() {
+fn wrong_live_rows_are_corrected_and_counted() {
     day(async {
         let (views, world) = a_view(&["a", "b", "c"]).await;
-        // Another text, nothing at all, and something of nothing.
+        // Another text, no row, and a row without an aggregate.
         let live = views.generation(1);
         world.source.lock().unwrap().insert("a".to_owned(), 2);
         live.upsert_if_newer("a", 2, &lamp("x", 2)).await.unwrap();
@@ -117,7 +117,7 @@ fn what_the_live_rows_had_wrong_is_right_afterwards_and_told() {
 }
 
 #[test]
-fn a_row_that_would_be_lost_bars_the_switch_and_one_that_was_never_shown_does_not() {
+fn a_row_that_would_be_lost_prevents_the_promotion_and_one_without_a_live_row_does_not() {
     day(async {
         let (views, world) = a_view(&["a", "b"]).await;
         world.source.lock().unwrap().insert("never-shown".to_owned(), 1);
@@ -127,7 +127,7 @@ fn a_row_that_would_be_lost_bars_the_switch_and_one_that_was_never_shown_does_no
         let told = progress(&views, now()).await.unwrap();
         assert_eq!((told.status, told.live), (Status::Failed, 1));
         assert!(told.rebuild.unwrap().failure.unwrap().contains("gibberish"));
-        // Once it can be read, the same rebuild goes on.
+        // Once the aggregate is readable, the same rebuild continues.
         world.unreadable.lock().unwrap().retain(|it| it != "b");
         assert_eq!(rebuild(&views, &world).await.unwrap(), WorkOutcome::Done);
         let told = progress(&views, now()).await.unwrap();
@@ -137,18 +137,18 @@ fn a_row_that_would_be_lost_bars_the_switch_and_one_that_was_never_shown_does_no
 }
 
 #[test]
-fn the_generation_before_can_be_gone_back_to_and_is_as_fresh() {
+fn the_previous_generation_can_be_restored_and_is_up_to_date() {
     day(async {
         let (views, world) = a_view(&["a"]).await;
         let refused = roll_back(&views, 7, now()).await;
-        assert!(matches!(refused, Err(RollbackError::Refused(RollbackRejection::NotKept))));
+        assert!(matches!(refused, Err(RollbackError::Rejected(RollbackRejection::NotRetained))));
         rebuild(&views, &world).await.unwrap();
         let early = roll_back(&views, 1, now()).await;
-        assert!(matches!(early, Err(RollbackError::Refused(RollbackRejection::NotPropagated))));
+        assert!(matches!(early, Err(RollbackError::Rejected(RollbackRejection::NotPropagated))));
         world.commit("a");
         world.project(&views, &Dice::new(1), || true).await;
         settle().await;
-        // Asked twice, it is done once.
+        // Idempotent.
         for _ in 0..2 {
             let back = roll_back(&views, 1, now()).await.unwrap();
             assert_eq!((back.live, back.previous), (1, Some(2)));
@@ -159,7 +159,7 @@ fn the_generation_before_can_be_gone_back_to_and_is_as_fresh() {
 }
 
 #[test]
-fn two_generations_are_kept_and_numbers_are_never_given_twice() {
+fn two_generations_are_retained_and_no_number_is_assigned_twice() {
     day(async {
         let (views, world) = a_view(&["a"]).await;
         for number in 2..6 {
@@ -176,7 +176,7 @@ fn two_generations_are_kept_and_numbers_are_never_given_twice() {
 }
 
 #[test]
-fn a_row_is_written_first_where_readers_come_to_and_last_where_they_come_from() {
+fn a_row_is_written_last_to_the_generation_that_readers_come_from() {
     let begun = ProjectionState::default().start_rebuild(now()).unwrap();
     assert_eq!(begun.write_targets(now()), [2, 1], "they will come from 1 to 2");
     let switched = begun.promote(begun.counts, now()).unwrap();

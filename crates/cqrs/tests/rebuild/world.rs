@@ -1,4 +1,4 @@
-//! A source, the stream of its changes, views in generations, and a line to each that can be slow or cut.
+//! A source, the stream of its changes, a view in generations, and connections to them that can be slow or fail.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
 
-/// A row: what the aggregate's version says, so that a wrong one shows.
+/// A row that contains the version of its aggregate, so that a wrong row is recognised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lamp {
     pub(crate) text: String,
@@ -33,7 +33,7 @@ pub(crate) fn lamp(id: &str, version: u64) -> Lamp {
     Lamp { text: format!("{id} at {version}") }
 }
 
-/// A small generator of numbers: the same seed, the same day.
+/// A small seeded random number generator.
 #[derive(Debug)]
 pub(crate) struct Dice(Mutex<u64>);
 
@@ -51,27 +51,27 @@ impl Dice {
     }
 }
 
-/// What stands before each call: others may come first, and the caller may die.
+/// A connection: before each call, other tasks may run, or the caller may crash.
 #[derive(Debug)]
 pub(crate) struct Line {
     dice: Dice,
     calls: AtomicUsize,
-    dies_at: Option<usize>,
-    dies_after: bool,
+    crashes_at: Option<usize>,
+    crashes_after: bool,
 }
 
 impl Line {
     pub(crate) fn new(seed: u64) -> Arc<Self> {
-        Self::dying(seed, None, false)
+        Self::crashing(seed, None, false)
     }
 
-    pub(crate) fn dying(seed: u64, dies_at: Option<usize>, dies_after: bool) -> Arc<Self> {
+    pub(crate) fn crashing(seed: u64, crashes_at: Option<usize>, crashes_after: bool) -> Arc<Self> {
         let calls = AtomicUsize::new(0);
-        Arc::new(Self { dice: Dice::new(seed), calls, dies_at, dies_after })
+        Arc::new(Self { dice: Dice::new(seed), calls, crashes_at, crashes_after })
     }
 
-    pub(crate) fn is_dead(&self) -> bool {
-        self.dies_at.is_some_and(|at| self.calls.load(Ordering::SeqCst) > at)
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.crashes_at.is_some_and(|at| self.calls.load(Ordering::SeqCst) > at)
     }
 
     async fn carry<T>(&self, call: impl Future<Output = T>) -> T {
@@ -79,12 +79,12 @@ impl Line {
             tokio::task::yield_now().await;
         }
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
-        let dies = self.dies_at.is_some_and(|at| number >= at);
-        if dies && !(self.dies_after && Some(number) == self.dies_at) {
+        let crashes = self.crashes_at.is_some_and(|at| number >= at);
+        if crashes && !(self.crashes_after && Some(number) == self.crashes_at) {
             return pending().await;
         }
         let answer = call.await;
-        if dies {
+        if crashes {
             return pending().await;
         }
         for _ in 0..self.dice.below(3) {
@@ -94,7 +94,7 @@ impl Line {
     }
 }
 
-/// Something at the other end of a line.
+/// Something at the other end of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Far<T> {
     pub(crate) near: T,
@@ -160,7 +160,7 @@ impl<G: Generations<Lamp>> Generations<Lamp> for Far<G> {
     }
 }
 
-/// Versions of aggregates, and what the stream has yet to deliver.
+/// The versions of the aggregates, and the records that the stream has not delivered yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct World {
     pub(crate) source: Arc<Mutex<BTreeMap<String, u64>>>,
@@ -168,7 +168,7 @@ pub(crate) struct World {
     pub(crate) unreadable: Arc<Mutex<Vec<String>>>,
 }
 
-/// Few, so that a handful of aggregates makes several pages.
+/// A small page, so that a few aggregates fill several pages.
 const PAGE: usize = 3;
 
 impl RebuildSource<Lamp> for Far<World> {
@@ -203,7 +203,7 @@ impl World {
         }
     }
 
-    /// Commits a change: the source and its stream are one.
+    /// Commits a change to the source and its stream, atomically.
     pub(crate) fn commit(&self, id: &str) -> u64 {
         let mut source = self.source.lock().unwrap();
         let version = source.entry(id.to_owned()).or_default();
@@ -212,7 +212,7 @@ impl World {
         *version
     }
 
-    /// Delivers batches until the stream is at its end and nobody commits any more.
+    /// Delivers batches until the stream is empty and all writers have ended.
     pub(crate) async fn project<G: Generations<Lamp>>(
         &self,
         views: &G,
@@ -234,7 +234,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
             }
-            // Now and then twice, the second time late.
+            // Sometimes twice, the second time late.
             if dice.below(5) == 0 {
                 self.stream.lock().unwrap().extend(batch.clone());
             }
@@ -280,7 +280,7 @@ pub(crate) fn record(id: &str, version: u64) -> EventRecord {
     .unwrap()
 }
 
-/// The runtime's own time, so that a test need not wait for it.
+/// The time of the runtime, so that a test need not wait.
 pub(crate) fn now() -> Timestamp {
     thread_local!(static BEGAN: Instant = Instant::now());
     let began = BEGAN.with(|it| *it);
@@ -288,7 +288,7 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_millisecond(1_767_268_800_000 + passed).unwrap()
 }
 
-/// A day whose clock stands still unless somebody sleeps.
+/// Runs a test with a paused clock.
 pub(crate) fn day<T>(work: impl Future<Output = T>) -> T {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();

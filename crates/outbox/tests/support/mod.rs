@@ -1,4 +1,4 @@
-//! A table in process, and a network to it that counts requests, lets others go first, and cuts off who is to die.
+//! An in-process table, and a network to it that counts requests, lets other tasks run first, and simulates crashes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,7 +62,7 @@ impl Default for Network {
 }
 
 impl Network {
-    /// A client that tries three times, as the functions' do.
+    /// A client with three attempts, like the functions'.
     pub(crate) fn client(&self) -> Client {
         self.client_with(3, self.line.clone())
     }
@@ -71,8 +71,8 @@ impl Network {
         self.client_with(1, self.line.clone())
     }
 
-    /// A client that reaches nothing any more after so many requests.
-    pub(crate) fn dying(&self, after: usize) -> Client {
+    /// A client whose requests are all lost after this many.
+    pub(crate) fn crashing(&self, after: usize) -> Client {
         let left = Some(Arc::new(AtomicUsize::new(after)));
         self.client_with(1, Line { left, ..self.line.clone() })
     }
@@ -104,7 +104,7 @@ impl Network {
         self.line.counts.lock().unwrap().get(operation).copied().unwrap_or(0)
     }
 
-    /// What was called since it was last counted.
+    /// The calls since the last count.
     pub(crate) fn counted(&self) -> Vec<(&'static str, usize)> {
         let counts = std::mem::take(&mut *self.line.counts.lock().unwrap());
         let names = ["BatchGetItem", "GetItem", "PutItem", "TransactWriteItems", "UpdateItem"];
@@ -130,7 +130,7 @@ impl Network {
         put.set_item(Some(item.into())).send().await.unwrap();
     }
 
-    /// The state's record, as a table's stream with new images shows it.
+    /// The record of the state, as a table's stream with new images shows it.
     pub(crate) async fn record(&self, id: &str) -> EventRecord {
         let item: serde_dynamo::Item = self.item(id, "state").await.unwrap().into();
         serde_json::from_value(serde_json::json!({

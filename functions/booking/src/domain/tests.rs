@@ -1,4 +1,4 @@
-//! Given these events, when this is asked, then that happens.
+//! Given these events, when this command arrives, then these events or this rejection follow.
 
 use contracts::booking::{FailureReason, Payment, PaymentMode};
 use contracts::id::{CustomerId, SlotId};
@@ -60,20 +60,20 @@ fn a_booking_is_made() {
 }
 
 #[test]
-fn the_same_wish_twice_changes_nothing() {
+fn the_same_creation_twice_changes_nothing() {
     check(&[created(card())], &create(card()), Ok(&[]));
     check(&[created(card()), FAILED], &create(card()), Ok(&[]));
 }
 
 #[test]
-fn another_wish_under_the_same_key_is_refused() {
+fn another_creation_under_the_same_key_is_rejected() {
     check(&[created(card())], &create(Payment::Invoice {}), Err(Rejection::KeyReused));
     let other = Payment::Instant { token: "tok_declined".to_owned() };
     check(&[created(card())], &create(other), Err(Rejection::KeyReused));
 }
 
 #[test]
-fn slot_and_money_complete_it_in_one_commit() {
+fn a_paid_booking_with_its_slot_completes_in_one_commit() {
     check(&[created(card())], &COMPLETE, Ok(&[RESERVED, COMPLETED]));
 }
 
@@ -91,7 +91,7 @@ fn completing_twice_changes_nothing() {
 }
 
 #[test]
-fn what_is_over_is_not_completed() {
+fn a_booking_that_has_ended_cannot_be_completed() {
     check(&[created(card()), CANCELLED], &COMPLETE, Err(Rejection::IsOver));
     check(&[created(card()), FAILED], &COMPLETE, Err(Rejection::IsOver));
 }
@@ -102,7 +102,7 @@ fn a_pending_booking_fails_with_its_reason() {
 }
 
 #[test]
-fn what_is_over_stays_as_it_is() {
+fn a_booking_that_has_ended_cannot_fail() {
     check(&[created(card()), FAILED], &FAIL, Ok(&[]));
     check(&[created(card()), CANCELLED], &FAIL, Ok(&[]));
 }
@@ -134,7 +134,7 @@ fn cancelling_twice_changes_nothing() {
 }
 
 #[test]
-fn what_has_failed_or_ended_is_not_cancelled() {
+fn a_failed_or_checked_out_booking_cannot_be_cancelled() {
     check(&[created(card()), FAILED], &cancel(), Err(Rejection::IsOver));
     check(&[created(card()), RESERVED, COMPLETED, CHECKED_OUT], &cancel(), Err(Rejection::IsOver));
 }
@@ -154,7 +154,7 @@ fn only_a_completed_booking_is_checked_out() {
 }
 
 #[test]
-fn anothers_booking_does_not_exist() {
+fn the_booking_of_another_customer_does_not_exist() {
     for given in [vec![created(card())], vec![created(card()), RESERVED, COMPLETED]] {
         check(&given, &BookingCommand::Cancel { customer: bob() }, Err(Rejection::NotFound));
         check(&given, &BookingCommand::CheckOut { customer: bob() }, Err(Rejection::NotFound));
@@ -162,7 +162,7 @@ fn anothers_booking_does_not_exist() {
 }
 
 #[test]
-fn nothing_can_be_asked_of_a_booking_that_was_never_made() {
+fn every_command_but_creation_needs_an_existing_booking() {
     for when in [COMPLETE, FAIL, cancel(), check_out()] {
         check(&[], &when, Err(Rejection::NotFound));
     }
@@ -182,7 +182,7 @@ fn any_command() -> impl Strategy<Value = BookingCommand> {
 
 proptest! {
     #[test]
-    fn whatever_is_asked_twice_has_one_effect(commands in prop::collection::vec(any_command(), 0..12), last in any_command()) {
+    fn a_repeated_command_has_one_effect(commands in prop::collection::vec(any_command(), 0..12), last in any_command()) {
         let mut booking = Booking::default();
         for command in commands.iter().chain([&last]) {
             for event in booking.decide(command).unwrap_or_default() {

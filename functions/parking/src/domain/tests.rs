@@ -1,4 +1,4 @@
-//! Given these events, when this is asked, then that happens.
+//! Given these events, when this command arrives, then this event or rejection follows.
 
 use contracts::id::BookingId;
 use proptest::prelude::*;
@@ -41,18 +41,22 @@ fn fold(given: &[SlotEvent]) -> Slot {
     given.iter().fold(Slot::default(), evolve)
 }
 
-/// `bar` tells whether Ann has given the slot up for good.
+/// `tombstone` tells whether Ann has given the slot up.
 #[track_caller]
 fn check(
     given: &[SlotEvent],
-    bar: bool,
+    tombstone: bool,
     when: &SlotCommand,
     then: Result<Option<SlotEvent>, Rejection>,
 ) {
-    assert_eq!(decide(&fold(given), bar, when), then, "given {given:?}, has_tombstone: {bar}");
+    assert_eq!(
+        decide(&fold(given), tombstone, when),
+        then,
+        "given {given:?}, tombstone: {tombstone}"
+    );
 }
 
-/// Every state in which Ann has no hold, and nobody else has one that she could get.
+/// Every state in which Ann has no hold, and no other booking has one that she could get.
 fn out_of_reach() -> [Vec<SlotEvent>; 4] {
     [
         vec![],
@@ -84,7 +88,7 @@ fn a_name_has_1_to_100_characters_whatever_their_size() {
 }
 
 #[test]
-fn a_slot_that_nobody_has_for_good_can_be_closed() {
+fn a_slot_that_is_not_reserved_can_be_closed() {
     let closed = Ok(Some(SlotEvent::Closed));
     check(&[created()], FREE, &SlotCommand::Close, closed.clone());
     check(&[created(), blocked(ANN)], FREE, &SlotCommand::Close, closed);
@@ -94,7 +98,7 @@ fn a_slot_that_nobody_has_for_good_can_be_closed() {
 }
 
 #[test]
-fn a_closed_slot_can_be_reopened_and_is_free() {
+fn a_closed_slot_can_be_reopened_and_is_available() {
     let closed = [created(), blocked(ANN), SlotEvent::Closed];
     check(&closed, FREE, &SlotCommand::Reopen, Ok(Some(SlotEvent::Reopened)));
     let reopened = [closed.as_slice(), &[SlotEvent::Reopened]].concat();
@@ -106,19 +110,19 @@ fn a_closed_slot_can_be_reopened_and_is_free() {
 }
 
 #[test]
-fn a_free_slot_is_blocked_unless_the_booking_has_given_it_up() {
+fn an_available_slot_is_blocked_unless_the_booking_has_a_tombstone() {
     check(&[created()], FREE, &BLOCK, Ok(Some(blocked(ANN))));
     check(&[created()], TOMBSTONED, &BLOCK, Err(Rejection::Unavailable));
 }
 
 #[test]
-fn blocking_what_one_holds_changes_nothing() {
+fn blocking_a_held_slot_again_changes_nothing() {
     check(&[created(), blocked(ANN)], FREE, &BLOCK, Ok(None));
     check(&[created(), reserved(ANN)], FREE, &BLOCK, Ok(None));
 }
 
 #[test]
-fn what_another_holds_or_nobody_can_have_is_not_blocked() {
+fn a_slot_that_is_held_or_closed_cannot_be_blocked() {
     for given in out_of_reach() {
         check(&given, FREE, &BLOCK, Err(Rejection::Unavailable));
         check(&given, TOMBSTONED, &BLOCK, Err(Rejection::Unavailable));
@@ -126,7 +130,7 @@ fn what_another_holds_or_nobody_can_have_is_not_blocked() {
 }
 
 #[test]
-fn only_who_has_blocked_a_slot_can_reserve_it() {
+fn only_the_booking_that_blocked_a_slot_can_reserve_it() {
     check(&[created(), blocked(ANN)], FREE, &RESERVE, Ok(Some(reserved(ANN))));
     check(&[created(), blocked(ANN), reserved(ANN)], FREE, &RESERVE, Ok(None));
     check(&[created()], FREE, &RESERVE, Err(Rejection::Unavailable));
@@ -144,12 +148,12 @@ fn a_slot_that_was_closed_under_its_saga_is_not_reserved() {
 }
 
 #[test]
-fn whatever_one_holds_can_be_given_up() {
+fn every_hold_can_be_released() {
     let unblocked = SlotEvent::Unblocked { booking_id: ANN };
     let released = SlotEvent::Released { booking_id: ANN };
-    for bar in [FREE, TOMBSTONED] {
-        check(&[created(), blocked(ANN)], bar, &UNBLOCK, Ok(Some(unblocked.clone())));
-        check(&[created(), reserved(ANN)], bar, &UNBLOCK, Ok(Some(released.clone())));
+    for tombstone in [FREE, TOMBSTONED] {
+        check(&[created(), blocked(ANN)], tombstone, &UNBLOCK, Ok(Some(unblocked.clone())));
+        check(&[created(), reserved(ANN)], tombstone, &UNBLOCK, Ok(Some(released.clone())));
     }
     for over in [unblocked, released] {
         check(
@@ -162,7 +166,7 @@ fn whatever_one_holds_can_be_given_up() {
 }
 
 #[test]
-fn giving_up_what_one_does_not_hold_changes_nothing() {
+fn releasing_a_slot_of_another_booking_changes_nothing() {
     for given in out_of_reach().into_iter().chain([vec![created()]]) {
         check(&given, FREE, &UNBLOCK, Ok(None));
         check(&given, TOMBSTONED, &UNBLOCK, Ok(None));
@@ -170,14 +174,14 @@ fn giving_up_what_one_does_not_hold_changes_nothing() {
 }
 
 #[test]
-fn the_first_to_pay_gets_a_free_slot() {
+fn the_first_paid_booking_gets_an_available_slot() {
     check(&[created()], FREE, &RESERVE_PAID, Ok(Some(reserved(ANN))));
     check(&[created(), reserved(ANN)], FREE, &RESERVE_PAID, Ok(None));
     check(&[created(), blocked(ANN)], FREE, &RESERVE_PAID, Ok(Some(reserved(ANN))));
 }
 
 #[test]
-fn who_has_paid_in_vain_is_told() {
+fn a_paid_booking_that_cannot_have_the_slot_is_refused_by_an_event() {
     for given in out_of_reach() {
         check(&given, FREE, &RESERVE_PAID, Ok(Some(unavailable(ANN))));
     }
@@ -185,7 +189,7 @@ fn who_has_paid_in_vain_is_told() {
 }
 
 #[test]
-fn who_was_told_once_is_not_told_again_nor_gets_the_slot_after_all() {
+fn a_refused_booking_is_refused_once_and_never_gets_the_slot() {
     for given in out_of_reach() {
         let told = [given, vec![unavailable(ANN)]].concat();
         check(&told, FREE, &RESERVE_PAID, Ok(None));
@@ -240,7 +244,7 @@ fn holder(slot: &Slot) -> Option<BookingId> {
 
 proptest! {
     #[test]
-    fn a_hold_passes_to_nobody_else_before_it_is_given_up(
+    fn a_hold_is_released_before_another_booking_gets_the_slot(
         commands in prop::collection::vec((any_command(), any::<bool>()), 1..40),
     ) {
         let mut slot = Slot::default();
@@ -261,7 +265,7 @@ proptest! {
     }
 
     #[test]
-    fn a_command_that_took_effect_takes_none_when_it_is_repeated(
+    fn a_repeated_command_changes_nothing(
         commands in prop::collection::vec((any_command(), any::<bool>()), 1..40),
     ) {
         let mut slot = Slot::default();

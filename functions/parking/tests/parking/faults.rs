@@ -1,4 +1,4 @@
-//! Each deed with a fault at each of its calls, and repeated: the same end as if nothing had happened.
+//! Each command with a fault at each of its calls, and retried: the end is the same as without faults.
 
 use proptest::prelude::*;
 
@@ -35,7 +35,7 @@ const SCENES: [(&[Deed], Deed); 21] = {
 async fn repeat_after(given: &[Deed], deed: Deed, faults: &[(usize, Fault)]) -> (World, Outcome) {
     let world = World::after(given).await;
     let mut answer = world.try_to(deed, &Line::with(faults.iter().copied())).await;
-    // Whoever has heard nothing asks again, and so does, now and then, who has heard.
+    // A caller without a response retries, and now and then one with a response retries too.
     for _ in 0..2 {
         if answer != Some(Outcome::Unknown) && answer.is_some() {
             let again = world.calmly(deed).await;
@@ -47,12 +47,12 @@ async fn repeat_after(given: &[Deed], deed: Deed, faults: &[(usize, Fault)]) -> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_happens_to_any_call_the_repeat_ends_it_well() {
+async fn a_retry_succeeds_after_any_fault_of_any_call() {
     for (given, deed) in SCENES {
         let calm = World::after(given).await;
         let line = Line::default();
         let expected = calm.try_to(deed, &line).await.unwrap();
-        // Some faults make for further calls.
+        // Some faults cause further calls.
         for call in 0..line.calls() + 2 {
             for fault in FAULTS {
                 let (world, answer) = repeat_after(given, deed, &[(call, fault)]).await;
@@ -69,10 +69,10 @@ async fn whatever_happens_to_any_call_the_repeat_ends_it_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_is_unknown_is_never_called_a_refusal() {
+async fn an_unknown_outcome_is_never_reported_as_a_rejection() {
     for (given, deed) in SCENES {
         for call in 0..4 {
-            for fault in [Fault::Lost, Fault::AnswerLost] {
+            for fault in [Fault::Lost, Fault::ResponseLost] {
                 let world = World::after(given).await;
                 let line = Line::with([(call, fault)]);
                 let answer = world.try_to(deed, &line).await.unwrap();
@@ -85,7 +85,7 @@ async fn whatever_is_unknown_is_never_called_a_refusal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_loses_every_race_is_told_to_come_back() {
+async fn a_command_that_loses_every_race_is_transient() {
     let world = World::after(&[Deed::Create]).await;
     let line = Line::with((0..100).map(|call| (2 * call + 1, Fault::Conflict)));
     assert_eq!(world.try_to(Deed::Block(ANN), &line).await, Some(Outcome::Unknown));
@@ -112,9 +112,9 @@ fn any_faults() -> impl Strategy<Value = Vec<(usize, Fault)>> {
 }
 
 proptest! {
-    /// Each deed is repeated until it is answered, under faults; the end is that of a day without any.
+    /// Each command is retried under faults until it succeeds; the end is that of a run without faults.
     #[test]
-    fn a_day_with_faults_ends_like_one_without(
+    fn a_run_with_faults_ends_like_one_without(
         deeds in prop::collection::vec((any_deed(), prop::collection::vec(any_faults(), 0..3)), 1..12),
     ) {
         let runtime =

@@ -1,4 +1,4 @@
-//! Each command and each event, with nothing in its way.
+//! Each command and each event, without faults.
 
 use serde_json::{Value, json};
 use service_error::ErrorKind;
@@ -22,7 +22,7 @@ async fn the_example_command_adds_a_slot() {
 }
 
 #[tokio::test]
-async fn the_example_message_reserves_the_slot_for_who_has_paid() {
+async fn the_example_message_reserves_the_slot_of_a_paid_booking() {
     let world = World::after(&[Deed::Create]).await;
     let example = serde_json::from_str(include_str!("../../events/parking-react.json")).unwrap();
     assert_eq!(world.deliver(example, &Line::default()).await, [""; 0]);
@@ -31,12 +31,12 @@ async fn the_example_message_reserves_the_slot_for_who_has_paid() {
 }
 
 #[tokio::test]
-async fn a_slot_is_read_as_it_stands_and_one_that_is_not_there_is_not_found() {
+async fn a_consistent_query_returns_the_slot_or_not_found() {
     let read = json!({ "command": "readSlot", "slotId": SLOT });
     let world = World::default();
     let missing = world.ask(read.clone(), &Line::default()).await.unwrap_err();
     assert_eq!((missing.kind(), missing.slug()), (ErrorKind::Rejected, "not-found"));
-    // A bar is no slot.
+    // A tombstone is no slot.
     world.calmly(Deed::Unblock(ANN)).await;
     assert!(world.ask(read.clone(), &Line::default()).await.is_err());
     world.calmly(Deed::Create).await;
@@ -47,7 +47,7 @@ async fn a_slot_is_read_as_it_stands_and_one_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn who_was_refused_gets_the_slot_no_more_however_late_a_repeat_comes() {
+async fn a_refused_booking_never_gets_the_slot_however_late_a_repetition_arrives() {
     let others = [Deed::Paid(BOB), Deed::Paid(ANN), Deed::Paid(CAY)];
     let world = World::after(&[Deed::Create]).await;
     for deed in others.into_iter().chain([Deed::Over("BookingCancelled", BOB), Deed::Paid(ANN)]) {
@@ -59,7 +59,7 @@ async fn who_was_refused_gets_the_slot_no_more_however_late_a_repeat_comes() {
 }
 
 #[tokio::test]
-async fn each_command_answers_with_the_slot_after_it() {
+async fn each_command_returns_the_slot_after_it() {
     let world = World::default();
     for (deed, status, version) in [
         (Deed::Create, "available", 1),
@@ -68,7 +68,7 @@ async fn each_command_answers_with_the_slot_after_it() {
         (Deed::Block(ANN), "blocked", 2),
         (Deed::Reserve(ANN), "reserved", 3),
         (Deed::Reserve(ANN), "reserved", 3),
-        // A bar counts as a change.
+        // A tombstone counts as a change.
         (Deed::Unblock(ANN), "available", 5),
         (Deed::Unblock(ANN), "available", 5),
         (Deed::Close, "closed", 6),
@@ -86,7 +86,7 @@ async fn each_command_answers_with_the_slot_after_it() {
 }
 
 #[tokio::test]
-async fn an_undo_of_a_slot_that_is_not_there_is_done() {
+async fn a_compensation_for_a_missing_slot_succeeds() {
     let world = World::default();
     let answer = world.ask(request(Deed::Unblock(ANN)), &Line::default()).await.unwrap();
     assert_eq!(answer, Value::Null);
@@ -96,7 +96,7 @@ async fn an_undo_of_a_slot_that_is_not_there_is_done() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_why_and_stores_nothing() {
+async fn a_rejection_has_a_reason_and_stores_nothing() {
     let taken = [Deed::Create, Deed::Block(BOB), Deed::Reserve(BOB)];
     for (given, when, slug) in [
         (&[][..], Deed::Close, "not-found"),
@@ -117,7 +117,7 @@ async fn a_refusal_says_why_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn a_name_is_checked_here_too() {
+async fn the_handler_checks_the_name_too() {
     let create = |name: String| json!({ "command": "createSlot", "slotId": SLOT, "name": name });
     let world = World::default();
     for name in [String::new(), "x".repeat(101)] {
@@ -138,7 +138,7 @@ async fn closing_a_blocked_slot_makes_its_saga_fail_at_reserve() {
 }
 
 #[tokio::test]
-async fn the_first_to_pay_gets_the_slot_and_the_second_is_told() {
+async fn the_first_paid_booking_gets_the_slot_and_the_second_is_refused() {
     let world = World::after(&[Deed::Create, Deed::Paid(ANN), Deed::Paid(BOB)]).await;
     assert_eq!(world.holder(), Some(ANN));
     let told = world.store.outbox().pop().unwrap();
@@ -147,16 +147,16 @@ async fn the_first_to_pay_gets_the_slot_and_the_second_is_told() {
 }
 
 #[tokio::test]
-async fn who_has_paid_for_what_is_not_there_is_told() {
+async fn a_paid_booking_of_a_missing_slot_is_refused() {
     let world = World::after(&[Deed::Paid(ANN)]).await;
     assert_eq!(world.events(), ["SlotUnavailable"]);
-    // The slot can still be added.
+    // The slot can still be created.
     assert_eq!(world.calmly(Deed::Create).await, Outcome::Done);
     assert_eq!(world.calmly(Deed::Block(BOB)).await, Outcome::Done);
 }
 
 #[tokio::test]
-async fn who_has_paid_after_giving_up_is_told() {
+async fn a_booking_that_is_paid_after_its_release_is_refused() {
     let world =
         World::after(&[Deed::Create, Deed::Over("BookingCancelled", ANN), Deed::Paid(ANN)]).await;
     assert_eq!(world.events(), ["SlotCreated", "SlotUnavailable"]);
@@ -164,7 +164,7 @@ async fn who_has_paid_after_giving_up_is_told() {
 }
 
 #[tokio::test]
-async fn a_booking_that_is_over_gives_the_slot_back() {
+async fn a_booking_that_has_ended_releases_its_slot() {
     for kind in ["BookingFailed", "BookingCancelled", "BookingCheckedOut"] {
         for (given, event) in [
             (&[Deed::Create, Deed::Block(ANN)][..], "SlotUnblocked"),
@@ -180,7 +180,7 @@ async fn a_booking_that_is_over_gives_the_slot_back() {
 }
 
 #[tokio::test]
-async fn a_booking_that_is_over_takes_nothing_from_others() {
+async fn a_booking_that_has_ended_releases_no_other_hold() {
     let world =
         World::after(&[Deed::Create, Deed::Block(BOB), Deed::Over("BookingFailed", ANN)]).await;
     assert_eq!(world.holder(), Some(BOB));
@@ -188,7 +188,7 @@ async fn a_booking_that_is_over_takes_nothing_from_others() {
 }
 
 #[tokio::test]
-async fn an_instant_bookings_bill_and_events_of_others_are_left_alone() {
+async fn the_bill_of_an_instant_booking_and_irrelevant_events_are_ignored() {
     let world = World::after(&[Deed::Create]).await;
     let line = Line::default();
     let batch = messages(&[
@@ -203,7 +203,7 @@ async fn an_instant_bookings_bill_and_events_of_others_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_be_understood_is_put_aside_alone() {
+async fn only_an_unreadable_message_is_dead_lettered() {
     let world = World::after(&[Deed::Create]).await;
     let broken = event("parkade.billing", "BillPaid", BOB, json!({ "slotId": SLOT }));
     let batch = messages(&[json!("what?"), broken, paid(ANN, "invoice")]);
@@ -216,7 +216,7 @@ async fn a_message_that_cannot_be_understood_is_put_aside_alone() {
 }
 
 #[tokio::test]
-async fn an_event_says_what_it_belongs_to_and_what_set_it_off() {
+async fn an_event_carries_its_correlation_and_causation_ids() {
     let cause = Uuid::from_u128(7);
     let world = World::default();
     let with_cause = |deed| {
@@ -242,7 +242,7 @@ async fn an_event_says_what_it_belongs_to_and_what_set_it_off() {
 }
 
 #[tokio::test]
-async fn a_change_is_one_write_and_an_undo_of_nothing_none_but_its_bar() {
+async fn a_change_is_one_write_and_an_idle_compensation_only_its_tombstone() {
     let world = World::default();
     for (deed, calls, writes) in [
         (Deed::Create, 2, 1),

@@ -1,4 +1,4 @@
-//! Parking's handlers against stores in memory: real AWS events in, answers out, whatever fails, in whatever order.
+//! Parking's handlers against in-memory stores: AWS event in, response out, under faults and in any order.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 

@@ -1,4 +1,4 @@
-//! Do and undo at once, in every order of their calls: after an undo no do has the slot, and never have two.
+//! A step and its compensation run concurrently, in every order of their calls.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use outbox::conformance::schedule::every_order;
 
 use crate::world::{ANN, BOB, Deed, Fault, Line, Outcome, World};
 
-/// A deed, and what goes wrong with it.
+/// A command, with the faults of its calls.
 type Task = (Deed, &'static [(usize, Fault)]);
 
 const fn well(deed: Deed) -> Task {
     (deed, &[])
 }
 
-/// Runs tasks in every order; those that died or heard nothing are repeated afterwards, as a queue or a saga would.
+/// Runs tasks in every order; those that crashed or got no response are retried, as a queue or a saga would.
 async fn in_every_order(
     given: &[Deed],
     tasks: &[Task],
@@ -45,7 +45,7 @@ async fn in_every_order(
     .await
 }
 
-/// Ann has given up: she has nothing, and gets nothing.
+/// Ann has given up: she holds nothing, and gets nothing.
 async fn ann_is_out(world: &World, story: &str) {
     assert_ne!(world.holder(), Some(ANN), "{story}");
     for deed in [Deed::Block(ANN), Deed::Reserve(ANN), Deed::Paid(ANN)] {
@@ -58,7 +58,7 @@ const UNDO: Task = well(Deed::Unblock(ANN));
 const OVER: Task = well(Deed::Over("BookingCancelled", ANN));
 
 #[tokio::test(start_paused = true)]
-async fn after_an_undo_no_do_has_the_slot() {
+async fn after_a_compensation_no_step_has_the_slot() {
     use Deed::{Block, Close, Create, Paid, Reopen, Reserve};
     const BLOCK: Task = well(Block(ANN));
     const RESERVE: Task = well(Reserve(ANN));
@@ -90,11 +90,11 @@ async fn after_an_undo_no_do_has_the_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_if_either_dies_at_any_of_its_calls() {
-    use Fault::{Dies, DiesAfter};
-    // None is without an end: each makes two or three calls.
+async fn after_a_compensation_no_step_has_the_slot_if_either_crashes_at_any_call() {
+    use Fault::{Crash, CrashAfter};
+    // No task runs for ever: each makes two or three calls.
     const CUTS: [&[(usize, Fault)]; 4] =
-        [&[(0, DiesAfter)], &[(1, Dies)], &[(1, DiesAfter)], &[(2, DiesAfter)]];
+        [&[(0, CrashAfter)], &[(1, Crash)], &[(1, CrashAfter)], &[(2, CrashAfter)]];
     let check = async |world: &World, _: &[_], story: &str| ann_is_out(world, story).await;
     for cut in CUTS {
         for deed in [Deed::Block(ANN), Deed::Paid(ANN)] {
@@ -105,7 +105,7 @@ async fn nor_if_either_dies_at_any_of_its_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_those_who_want_a_slot_one_gets_it_and_the_others_are_told() {
+async fn of_several_bookings_one_gets_the_slot_and_the_others_are_refused() {
     for tasks in [
         [well(Deed::Block(ANN)), well(Deed::Block(BOB))],
         [well(Deed::Block(ANN)), well(Deed::Paid(BOB))],
@@ -138,7 +138,7 @@ async fn of_those_who_want_a_slot_one_gets_it_and_the_others_are_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_eight_at_once_one_gets_the_slot_and_nobody_is_sent_away() {
+async fn of_eight_concurrent_bookings_one_gets_the_slot_and_none_must_retry() {
     let world = World::after(&[Deed::Create]).await;
     let wanted = (10..18_u128).map(|number| {
         let booking_id = contracts::id::BookingId(uuid::Uuid::from_u128(number));
@@ -146,7 +146,7 @@ async fn of_eight_at_once_one_gets_the_slot_and_nobody_is_sent_away() {
         async move {
             let deed =
                 if number % 2 == 0 { Deed::Block(booking_id) } else { Deed::Paid(booking_id) };
-            // The others come in between at every call.
+            // Other tasks run between any two calls.
             let line = Line::yielding();
             world.try_to(deed, &line).await.unwrap()
         }

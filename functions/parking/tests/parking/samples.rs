@@ -1,4 +1,4 @@
-//! Every slot that was ever stored can be read, and still means what it meant.
+//! Every slot that was ever stored can be read, and has the same meaning.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ fn a_slot_of_the_first_version_is_what_it_was() {
     ] {
         let expected = Slot { name: "P1".to_owned(), state, refused };
         assert_eq!(sample(&format!("v1/{name}")), expected, "{name}");
-        // Whoever stores a standing that has none finds the word here.
+        // A new state without a sample stops the build here.
         match state {
             SlotState::Absent
             | SlotState::Available

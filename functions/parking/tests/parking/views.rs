@@ -1,4 +1,4 @@
-//! What the stream leads to, and what is read of it.
+//! The stream's effects on the view and the bus, and the queries of the view.
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use contracts::id::SlotId;
@@ -59,21 +59,22 @@ mod streams {
 
     async fn project(
         views: &Views,
-        parked: &MemoryDeadLetters,
+        dead_letters: &MemoryDeadLetters,
         batch: Event,
     ) -> aws_lambda_events::streams::DynamoDbEventResponse {
         let throttle = ReportThrottle::default();
-        project::handle(views, parked, &throttle, now, batch.records).await
+        project::handle(views, dead_letters, &throttle, now, batch.records).await
     }
 
     async fn publish(
         bus: &MemoryBus,
-        parked: &MemoryDeadLetters,
+        dead_letters: &MemoryDeadLetters,
         batch: Event,
     ) -> aws_lambda_events::streams::DynamoDbEventResponse {
         let (store, republish_queue) =
             (MemoryStore::<parking::domain::Slot>::default(), MemoryRepublishQueue::default());
-        let answer = publish::handle(&store, bus, &republish_queue, parked, batch.into()).await;
+        let answer =
+            publish::handle(&store, bus, &republish_queue, dead_letters, batch.into()).await;
         answer.into_stream().unwrap()
     }
 
@@ -83,10 +84,10 @@ mod streams {
 
     #[tokio::test]
     async fn the_example_record_becomes_a_row_and_an_event() {
-        let (view, bus, parked) =
+        let (view, bus, dead_letters) =
             (Views::default(), MemoryBus::default(), MemoryDeadLetters::default());
         let example = include_str!("../../events/parking-project.json");
-        let answer = project(&view, &parked, serde_json::from_str(example).unwrap()).await;
+        let answer = project(&view, &dead_letters, serde_json::from_str(example).unwrap()).await;
         assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [] }));
         let slot =
             ask(&view.generation(1), json!({ "query": "slot", "slotId": SLOT })).await.unwrap();
@@ -94,18 +95,18 @@ mod streams {
         assert_eq!(slot, expected);
 
         let example = include_str!("../../events/parking-publish.json");
-        let answer = publish(&bus, &parked, serde_json::from_str(example).unwrap()).await;
+        let answer = publish(&bus, &dead_letters, serde_json::from_str(example).unwrap()).await;
         assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [] }));
         let [entry] = bus.published().try_into().unwrap();
         assert_eq!((entry.source, entry.detail_type.as_str()), ("parkade.parking", "SlotCreated"));
         let detail: Value = serde_json::from_str(&entry.detail).unwrap();
         assert_eq!(detail["data"], json!({ "slotId": SLOT, "name": "A1" }));
-        assert_eq!(parked.records(), []);
+        assert_eq!(dead_letters.records(), []);
     }
 
     #[tokio::test]
-    async fn the_view_reaches_the_version_of_every_answer() {
-        // The last one is a bar: nothing has happened, and the version has moved.
+    async fn the_view_reaches_the_version_of_every_response() {
+        // The last record is a tombstone's: no event, and a higher version.
         let deeds = [Deed::Create, Deed::Block(ANN), Deed::Unblock(BOB)];
         let world = World::after(&deeds).await;
         let view = Views::default();
@@ -116,16 +117,16 @@ mod streams {
     }
 
     #[tokio::test]
-    async fn what_nobody_has_added_has_no_row_but_its_refusals_are_published() {
+    async fn a_slot_that_was_never_created_has_no_row_but_its_refusals_are_published() {
         let world = World::after(&[Deed::Unblock(ANN), Deed::Paid(BOB)]).await;
-        let (view, bus, parked) =
+        let (view, bus, dead_letters) =
             (Views::default(), MemoryBus::default(), MemoryDeadLetters::default());
         let records = world.stream.lock().unwrap().clone();
-        project(&view, &parked, batch(&records)).await;
-        publish(&bus, &parked, batch(&records)).await;
+        project(&view, &dead_letters, batch(&records)).await;
+        publish(&bus, &dead_letters, batch(&records)).await;
         assert!(rows(&view).is_empty());
         assert_eq!(bus.published().len(), 1);
-        assert_eq!(parked.records(), []);
+        assert_eq!(dead_letters.records(), []);
     }
 
     #[tokio::test]
@@ -140,7 +141,7 @@ mod streams {
     }
 
     #[tokio::test]
-    async fn a_record_that_is_no_slot_is_parked_and_the_others_go_on() {
+    async fn a_record_that_is_no_slot_is_dead_lettered_and_the_others_are_applied() {
         let world = World::after(&[Deed::Create, Deed::Block(ANN)]).await;
         let mut records = world.stream.lock().unwrap().clone();
         let image = |state: &str, id: &str| {
@@ -161,10 +162,10 @@ mod streams {
         };
         records.insert(0, image("{}", &SLOT.to_string()));
         records.insert(1, image(r#"{"name":"A1","status":"available"}"#, "no-slot"));
-        let (view, parked) = (Views::default(), MemoryDeadLetters::default());
-        let answer = project(&view, &parked, batch(&records)).await;
+        let (view, dead_letters) = (Views::default(), MemoryDeadLetters::default());
+        let answer = project(&view, &dead_letters, batch(&records)).await;
         assert!(answer.batch_item_failures.is_empty());
-        let told: Vec<_> = parked.records();
+        let told: Vec<_> = dead_letters.records();
         assert_eq!(told.len(), 2);
         assert!(told[0].reason.contains("missing field"), "{}", told[0].reason);
         assert!(told[1].reason.contains("no-slot") && told[1].key.contains("no-slot"));
@@ -249,9 +250,9 @@ mod rebuilding {
     }
 
     #[tokio::test]
-    async fn the_view_is_made_anew_from_every_slot_that_was_added() {
+    async fn the_view_is_rebuilt_from_every_created_slot() {
         let (store, views) = (Store::default(), Views::default());
-        // More than a page of them, one that has only been refused, and one that has nothing but a bar.
+        // More than a page of slots, one that only refused a booking, and one that has only a tombstone.
         for number in 0..25 {
             save(&store, &slot_id(number).to_string(), SlotState::Available).await;
         }
@@ -270,7 +271,7 @@ mod rebuilding {
     }
 
     #[tokio::test]
-    async fn a_view_tells_how_it_fares_and_what_it_holds() {
+    async fn a_view_reports_its_status_and_its_counts() {
         let views = Views::default();
         let slot_id = slot_id(1);
         let slot = Slot { name: "A1".to_owned(), state: SlotState::Closed, ..Slot::default() };
@@ -291,7 +292,7 @@ mod rebuilding {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_version_is_waited_for_across_a_switch() {
+    async fn a_query_waits_for_a_version_across_a_promotion() {
         let (store, views) = (Store::default(), Views::default());
         let began = tokio::time::Instant::now();
         let clock = || now() + jiff::SignedDuration::try_from(began.elapsed()).unwrap();
@@ -308,7 +309,7 @@ mod rebuilding {
             tell(&store, &views, json!({ "command": "beginRebuild" })).await.unwrap();
             tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
             tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
-            // The reader has looked at generation 1, and hears of generation 2 while it waits.
+            // The reader has cached generation 1, and finds out about generation 2 while it waits.
             views.generation(2).upsert_if_newer(&SLOT.to_string(), 2, &slot(2)).await.unwrap();
         });
         assert_eq!(answer.unwrap()["version"], 2);
@@ -370,7 +371,7 @@ mod queries {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slot_that_is_not_there_is_not_found_after_a_second() {
+    async fn a_missing_slot_is_not_found_after_a_second() {
         let view = MemoryView::default();
         let began = Instant::now();
         let request = json!({ "query": "slot", "slotId": slot_id(1) });
@@ -380,7 +381,7 @@ mod queries {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_version_is_waited_for_and_never_answered_with_an_older_one() {
+    async fn a_query_waits_for_a_version_and_never_returns_an_older_one() {
         let view = MemoryView::default();
         put(&view, 1, SlotStatus::Available).await;
         let request = |number, version: u64| json!({ "query": "slot", "slotId": slot_id(number), "minVersion": version });
@@ -406,7 +407,7 @@ mod queries {
     }
 
     #[tokio::test]
-    async fn the_example_query_lists_free_slots() {
+    async fn the_example_query_lists_available_slots() {
         let view = MemoryView::default();
         put(&view, 1, SlotStatus::Available).await;
         put(&view, 2, SlotStatus::Closed).await;
@@ -419,7 +420,7 @@ mod queries {
     }
 
     #[tokio::test]
-    async fn slots_of_all_states_come_in_the_order_of_their_creation_page_by_page() {
+    async fn slots_of_all_states_are_listed_in_the_order_of_their_creation_page_by_page() {
         let view = MemoryView::default();
         let states = [
             SlotStatus::Reserved,

@@ -1,4 +1,4 @@
-//! A world to test in: a table with its stream, and a line to it that can be cut at any call.
+//! A test world: a table with its stream, and a connection to it that can fail at any call.
 
 use std::collections::BTreeMap;
 use std::future::{pending, poll_fn};
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use service_error::{ErrorKind, ServiceError};
 use uuid::Uuid;
 
-/// The one slot of most tests.
+/// The slot of most tests.
 pub(crate) const SLOT: SlotId = SlotId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0001));
 pub(crate) const ANN: BookingId =
     BookingId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0002));
@@ -29,7 +29,7 @@ pub(crate) const BOB: BookingId =
     BookingId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0003));
 pub(crate) const CAY: BookingId =
     BookingId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0004));
-/// The event that is delivered.
+/// The id of the delivered event.
 pub(crate) const EVENT: Uuid = Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0009);
 
 pub(crate) fn now() -> Timestamp {
@@ -39,20 +39,20 @@ pub(crate) fn now() -> Timestamp {
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) store: MemoryStore<Slot>,
-    /// What the table's stream shows, in order.
+    /// The records of the table's stream, in order.
     pub(crate) stream: Mutex<Vec<EventRecord>>,
     pub(crate) letters: MemoryDeadLetters,
     ids: AtomicU64,
 }
 
-/// What is left of a world when all is quiet, but for ids and versions.
+/// The final state of a world, without ids and versions.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Remains {
     pub(crate) slot: Option<Slot>,
     pub(crate) events: Vec<(String, Value)>,
 }
 
-/// What can be asked of parking.
+/// The commands and events that parking receives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Deed {
     Create,
@@ -61,13 +61,13 @@ pub(crate) enum Deed {
     Block(BookingId),
     Reserve(BookingId),
     Unblock(BookingId),
-    /// An event of billing's.
+    /// An event of billing.
     Paid(BookingId),
-    /// An event of booking's.
+    /// An event of booking.
     Over(&'static str, BookingId),
 }
 
-/// What came of it, as far as the one who asked knows.
+/// The result of a command, as far as its caller knows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
     Done,
@@ -109,7 +109,7 @@ impl World {
         Ok(serde_json::to_value(answer).expect("an answer is JSON"))
     }
 
-    /// Delivers a batch of the queue; answers the messages that come back.
+    /// Delivers a batch of the queue; returns the messages to redeliver.
     pub(crate) async fn deliver(&self, batch: SqsEvent, line: &Line) -> Vec<String> {
         let answer =
             react::handle(&self.wired(line), &self.letters, batch, now, || self.new_id()).await;
@@ -120,7 +120,7 @@ impl World {
         Wired { world: self, line }
     }
 
-    /// Carries out one deed; nothing if the function died over it.
+    /// Executes one command; nothing if the function crashed.
     pub(crate) async fn try_to(&self, deed: Deed, line: &Line) -> Option<Outcome> {
         line.until_death(async {
             let event = match deed {
@@ -149,12 +149,12 @@ impl World {
         .await
     }
 
-    /// Carries out one deed with nothing in its way.
+    /// Executes one command without faults.
     pub(crate) async fn calmly(&self, deed: Deed) -> Outcome {
-        self.try_to(deed, &Line::default()).await.expect("nobody dies on a calm day")
+        self.try_to(deed, &Line::default()).await.expect("a run without faults does not crash")
     }
 
-    /// A world in which this has been done.
+    /// A world in which these commands were executed.
     pub(crate) async fn after(deeds: &[Deed]) -> Self {
         let world = Self::default();
         for deed in deeds {
@@ -163,7 +163,7 @@ impl World {
         world
     }
 
-    /// What must be true of what was published, whoever has done what: a hold goes from nobody to one and back.
+    /// Checks the published events: a hold passes from no booking to one and back.
     #[track_caller]
     pub(crate) fn check_holds(&self) {
         let mut holder: Option<Value> = None;
@@ -203,7 +203,7 @@ pub(crate) fn request(deed: Deed) -> Value {
     }
 }
 
-/// An event as the bus puts it into a queue.
+/// An event as the bus delivers it to a queue.
 pub(crate) fn event(source: &str, kind: &str, booking_id: BookingId, data: Value) -> Value {
     json!({
         "version": "0",
@@ -247,7 +247,7 @@ pub(crate) fn over(kind: &str, booking_id: BookingId) -> Value {
     event("parkade.booking", kind, booking_id, data)
 }
 
-/// A batch of the queue; messages are named by their place.
+/// A batch of the queue; messages are named by their index.
 pub(crate) fn messages(bodies: &[Value]) -> SqsEvent {
     let records = bodies.iter().enumerate().map(|(place, body)| {
         json!({
@@ -265,25 +265,25 @@ pub(crate) fn messages(bodies: &[Value]) -> SqsEvent {
     serde_json::from_value(json!({ "Records": records.collect::<Vec<_>>() })).expect("a batch")
 }
 
-/// What happens to a call.
+/// A fault of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It does not arrive.
+    /// The request is lost.
     Lost,
-    /// Its answer does not arrive.
-    AnswerLost,
-    /// The function dies before it.
-    Dies,
-    /// The function dies after it.
-    DiesAfter,
-    /// The store says that another was first, though none was.
+    /// The response is lost.
+    ResponseLost,
+    /// The function crashes before the call.
+    Crash,
+    /// The function crashes after the call.
+    CrashAfter,
+    /// The store reports a conflict that does not exist.
     Conflict,
 }
 
 pub(crate) const FAULTS: [Fault; 5] =
-    [Fault::Lost, Fault::AnswerLost, Fault::Dies, Fault::DiesAfter, Fault::Conflict];
+    [Fault::Lost, Fault::ResponseLost, Fault::Crash, Fault::CrashAfter, Fault::Conflict];
 
-/// Everything that a function reaches it reaches over its line, call by call.
+/// The connection over which a function makes every call.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     faults: BTreeMap<usize, Fault>,
@@ -295,17 +295,17 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// A line on which the calls with these numbers, from 0, go wrong.
+    /// A connection on which the calls with these numbers, from 0, fail.
     pub(crate) fn with(faults: impl IntoIterator<Item = (usize, Fault)>) -> Self {
         Self { faults: faults.into_iter().collect(), ..Self::default() }
     }
 
-    /// The same line, on which others may come before each call.
+    /// The same connection, on which other tasks may run before each call.
     pub(crate) fn behind(self, gate: Gate) -> Self {
         Self { gate: Some(gate), ..self }
     }
 
-    /// A line on which others come before each call, as a network lets them.
+    /// A connection on which other tasks run before each call, as on a network.
     pub(crate) fn yielding() -> Self {
         Self { yields: true, ..Self::default() }
     }
@@ -334,19 +334,19 @@ impl Line {
             None => call.await,
             Some(Fault::Lost) => Err(cut()),
             Some(Fault::Conflict) => Err(StoreError::Conflict),
-            Some(Fault::AnswerLost) => {
+            Some(Fault::ResponseLost) => {
                 call.await?;
                 Err(cut())
             }
-            Some(Fault::Dies) => self.die().await,
-            Some(Fault::DiesAfter) => {
+            Some(Fault::Crash) => self.crash().await,
+            Some(Fault::CrashAfter) => {
                 drop(call.await);
-                self.die().await
+                self.crash().await
             }
         }
     }
 
-    async fn die<T>(&self) -> T {
+    async fn crash<T>(&self) -> T {
         self.dead.store(true, Ordering::SeqCst);
         pending().await
     }
@@ -362,7 +362,7 @@ impl Line {
     }
 }
 
-/// The world's table at the other end of a line.
+/// The world's table at the other end of a connection.
 #[derive(Debug)]
 struct Wired<'a> {
     world: &'a World,
@@ -370,9 +370,9 @@ struct Wired<'a> {
 }
 
 impl Wired<'_> {
-    /// What the stream shows of a write that has moved the version.
+    /// Adds the stream record of a write that incremented the version.
     async fn show(&self, id: &str, events: Option<String>) {
-        let loaded = self.world.store.load(id, None).await.expect("memory is at hand");
+        let loaded = self.world.store.load(id, None).await.expect("memory can be read");
         let mut image = json!({
             "id": { "S": id },
             "part": { "S": "state" },
@@ -381,13 +381,13 @@ impl Wired<'_> {
         if let Some(state) = loaded.state {
             image["state"] = json!({ "S": serde_json::to_string(&state).expect("state is JSON") });
         }
-        // Those of the last change stay, and are of this record only if it shows that change.
+        // The events of the last change stay in the item, and belong to this record only if it shows that change.
         let changed = if events.is_some() { loaded.version } else { 0 };
-        let last = self.world.store.events_of(id).await.expect("memory is at hand");
+        let last = self.world.store.events_of(id).await.expect("memory can be read");
         let last = serde_json::to_string(&last).expect("events are JSON");
         image["events"] = json!({ "S": events.unwrap_or(last) });
         image["changed"] = json!({ "N": changed.to_string() });
-        let mut stream = self.world.stream.lock().expect("nobody has panicked");
+        let mut stream = self.world.stream.lock().expect("no thread has panicked");
         let record = json!({
             "eventID": stream.len().to_string(),
             "eventName": "MODIFY",

@@ -1,4 +1,4 @@
-//! What a command is answered with.
+//! The results of commands.
 
 use super::*;
 
@@ -10,7 +10,7 @@ async fn a_booking_is_accepted_as_pending() {
 }
 
 #[tokio::test]
-async fn a_repeat_gets_the_first_answer_whatever_has_happened_since() {
+async fn a_repeated_creation_returns_its_original_result() {
     let store = Store::default();
     ask(&store, create(card())).await.unwrap();
     ask(&store, complete()).await.unwrap();
@@ -44,7 +44,7 @@ async fn an_unknown_booking_is_not_found() {
 }
 
 #[tokio::test]
-async fn events_belong_to_the_booking_and_to_what_set_them_off() {
+async fn an_event_carries_its_correlation_and_causation_ids() {
     let store = Store::default();
     let mut request = create(card());
     request["cause"] = json!("0191f7a4-0000-7000-8000-000000000009");
@@ -55,7 +55,7 @@ async fn events_belong_to_the_booking_and_to_what_set_them_off() {
 }
 
 #[tokio::test]
-async fn history_tells_what_has_happened_and_keeps_the_token_to_itself() {
+async fn the_history_contains_every_event_but_no_payment_token() {
     let store = Store::default();
     ask(&store, create(card())).await.unwrap();
     ask(&store, complete()).await.unwrap();
@@ -70,7 +70,7 @@ async fn history_tells_what_has_happened_and_keeps_the_token_to_itself() {
 }
 
 #[tokio::test]
-async fn a_booking_can_be_seen_as_it_stood() {
+async fn a_booking_can_be_read_at_an_earlier_version_or_time() {
     let store = Store::default();
     ask(&store, create(card())).await.unwrap();
     ask(&store, complete()).await.unwrap();

@@ -1,4 +1,4 @@
-//! A store that fails before, after and between.
+//! A store that fails before, during and after a command.
 
 use std::sync::Mutex;
 
@@ -6,7 +6,7 @@ use crate::domain::BookingEvent;
 
 use super::*;
 
-/// Loses the answers of some calls, before or after their effect.
+/// Loses the responses of some calls, before or after their effect.
 struct Faulty {
     store: Store,
     faults: Mutex<Vec<Fault>>,
@@ -67,7 +67,7 @@ impl EventStore<BookingEvent> for Faulty {
 
 proptest! {
     #[test]
-    fn a_command_that_is_repeated_until_it_is_answered_has_one_effect(
+    fn a_command_that_is_retried_until_it_succeeds_has_one_effect(
         faults in prop::collection::vec(
             prop_oneof![Just(Fault::None), Just(Fault::BeforeEffect), Just(Fault::AfterEffect)],
             0..12,
@@ -80,7 +80,7 @@ proptest! {
                 loop {
                     match ask(&store, request.clone()).await {
                         Ok(_) => break,
-                        // Never taken for a refusal: it may have had its effect.
+                        // Never a rejection, because the command may have had its effect.
                         Err(failure) => prop_assert_eq!(failure.kind(), ErrorKind::Transient),
                     }
                 }

@@ -1,4 +1,4 @@
-//! Real AWS events in, answers out, against stores in memory.
+//! AWS event in, response out, against in-memory stores.
 
 mod commands;
 mod faults;

@@ -7,11 +7,11 @@ type Views = MemoryGenerations<BookingRow>;
 async fn project(
     store: &Store,
     views: &Views,
-    parked: &MemoryDeadLetters,
+    dead_letters: &MemoryDeadLetters,
     batch: aws_lambda_events::dynamodb::Event,
 ) -> aws_lambda_events::streams::DynamoDbEventResponse {
     let throttle = ReportThrottle::default();
-    project::handle(store, views, parked, &throttle, now, batch.records).await
+    project::handle(store, views, dead_letters, &throttle, now, batch.records).await
 }
 
 fn rows(views: &Views) -> std::collections::BTreeMap<String, Versioned<BookingRow>> {
@@ -28,10 +28,10 @@ async fn history() -> (Store, Vec<Commit<crate::domain::BookingEvent>>) {
 }
 
 #[tokio::test]
-async fn the_view_shows_what_the_stream_tells() {
+async fn the_view_is_projected_from_the_stream() {
     let (store, commits) = history().await;
-    let (view, parked) = (Views::default(), MemoryDeadLetters::default());
-    let answer = project(&store, &view, &parked, stream_batch(&commits)).await;
+    let (view, dead_letters) = (Views::default(), MemoryDeadLetters::default());
+    let answer = project(&store, &view, &dead_letters, stream_batch(&commits)).await;
     assert!(answer.batch_item_failures.is_empty());
     let row = &rows(&view)[&BOOKING.to_string()];
     assert_eq!(row.version, 4);
@@ -39,26 +39,26 @@ async fn the_view_shows_what_the_stream_tells() {
 }
 
 #[tokio::test]
-async fn a_gap_is_healed_from_the_source() {
+async fn a_gap_is_backfilled_from_the_source() {
     let (store, commits) = history().await;
-    let (view, parked) = (Views::default(), MemoryDeadLetters::default());
-    project(&store, &view, &parked, stream_batch(&commits[2..])).await;
+    let (view, dead_letters) = (Views::default(), MemoryDeadLetters::default());
+    project(&store, &view, &dead_letters, stream_batch(&commits[2..])).await;
     assert_eq!(rows(&view)[&BOOKING.to_string()].version, 4);
 }
 
 #[tokio::test]
-async fn a_poison_record_is_parked_and_the_others_go_on() {
+async fn a_poison_record_is_dead_lettered_and_the_others_are_applied() {
     let (store, commits) = history().await;
-    let (view, parked) = (Views::default(), MemoryDeadLetters::default());
+    let (view, dead_letters) = (Views::default(), MemoryDeadLetters::default());
     let poison = record("INSERT", 9, json!({ "stream": { "S": "no uuid" } }));
     let mut batch = stream_batch(&commits);
     batch.records.insert(0, serde_json::from_value(poison).unwrap());
-    let answer = project(&store, &view, &parked, batch).await;
+    let answer = project(&store, &view, &dead_letters, batch).await;
     assert!(answer.batch_item_failures.is_empty());
-    let [parked] = parked.records().try_into().unwrap();
-    assert_eq!(parked.sequence_number, "9");
-    assert!(parked.key.contains(&BOOKING.to_string()), "{}", parked.key);
-    assert!(parked.reason.contains("missing field"), "{}", parked.reason);
+    let [dead_letters] = dead_letters.records().try_into().unwrap();
+    assert_eq!(dead_letters.sequence_number, "9");
+    assert!(dead_letters.key.contains(&BOOKING.to_string()), "{}", dead_letters.key);
+    assert!(dead_letters.reason.contains("missing field"), "{}", dead_letters.reason);
     assert_eq!(rows(&view)[&BOOKING.to_string()].version, 4);
 }
 

@@ -1,4 +1,4 @@
-//! What a query is answered with.
+//! The results of queries.
 
 use super::*;
 
@@ -32,7 +32,7 @@ async fn ask(view: &MemoryView<BookingRow>, query: Value) -> Result<Value, Servi
 }
 
 #[tokio::test]
-async fn anothers_booking_is_not_found() {
+async fn the_booking_of_another_customer_is_not_found() {
     let view = view_of(1).await;
     let id = uuid::Uuid::from_u128(0);
     let mine = json!({ "query": "booking", "bookingId": id, "customer": "ann" });
@@ -42,7 +42,7 @@ async fn anothers_booking_is_not_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_that_is_not_reached_is_not_answered_with_an_older_one() {
+async fn an_older_version_than_required_is_never_returned() {
     let view = view_of(1).await;
     let id = uuid::Uuid::from_u128(0);
     let query = json!({ "query": "booking", "bookingId": id, "minVersion": 2 });
@@ -83,7 +83,7 @@ async fn a_cursor_serves_only_the_list_that_it_came_from() {
 }
 
 #[tokio::test]
-async fn a_limit_out_of_range_is_refused() {
+async fn a_limit_out_of_range_is_rejected() {
     let view = view_of(1).await;
     for limit in [0, 101] {
         let query = json!({ "query": "bookings", "limit": limit });

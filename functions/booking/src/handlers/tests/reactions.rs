@@ -25,7 +25,7 @@ async fn deliver(store: &Store, sagas: &CountedSagas, events: &[(&str, Value)]) 
 }
 
 #[tokio::test]
-async fn an_instant_booking_starts_one_saga_however_often_it_is_told() {
+async fn an_instant_booking_starts_one_saga_however_often_its_event_arrives() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
     ask(&store, create(card())).await.unwrap();
     let failed = deliver(&store, &sagas, &[created("instant"), created("instant")]).await;
@@ -46,7 +46,7 @@ async fn a_saga_that_may_not_have_been_started_is_started_again() {
 }
 
 #[tokio::test]
-async fn a_booking_that_is_over_needs_no_saga() {
+async fn a_booking_that_has_ended_starts_no_saga() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
     ask(&store, create(card())).await.unwrap();
     ask(&store, cancel()).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_reserved_slot_completes_an_invoice_booking_once() {
 }
 
 #[tokio::test]
-async fn a_reserved_slot_leaves_an_instant_booking_to_its_saga() {
+async fn a_reserved_slot_does_not_complete_an_instant_booking() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
     ask(&store, create(card())).await.unwrap();
     assert!(deliver(&store, &sagas, &[slot_event("SlotReserved")]).await.is_empty());
@@ -83,7 +83,7 @@ async fn a_reserved_slot_leaves_an_instant_booking_to_its_saga() {
 }
 
 #[tokio::test]
-async fn late_news_does_not_take_a_booking_back() {
+async fn a_late_event_does_not_change_a_completed_booking() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
     ask(&store, create(invoice())).await.unwrap();
     deliver(&store, &sagas, &[slot_event("SlotReserved")]).await;
@@ -93,7 +93,7 @@ async fn late_news_does_not_take_a_booking_back() {
 }
 
 #[tokio::test]
-async fn each_refusal_has_its_reason() {
+async fn each_failing_event_has_its_reason() {
     for (news, reason) in [
         (slot_event("SlotUnavailable"), FailureReason::SlotUnavailable),
         (expired(), FailureReason::PaymentOverdue),
@@ -110,7 +110,7 @@ async fn each_refusal_has_its_reason() {
 }
 
 #[tokio::test]
-async fn a_poison_message_is_put_aside_and_the_others_go_on() {
+async fn a_poison_message_is_dead_lettered_and_the_others_are_handled() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
     ask(&store, create(invoice())).await.unwrap();
     let mut batch = queue_batch(&[slot_event("SlotUnavailable"), slot_event("SlotReserved")]);
@@ -125,7 +125,7 @@ async fn a_poison_message_is_put_aside_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn an_unknown_kind_of_event_is_left_alone() {
+async fn an_event_of_an_unknown_kind_is_ignored() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
     let unknown =
         ("parkade.parking", json!({ "type": "SlotRepainted", "data": { "colour": "red" } }));

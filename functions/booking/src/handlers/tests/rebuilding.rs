@@ -1,4 +1,4 @@
-//! The view made anew, and how it fares.
+//! Rebuilding the view, and its status.
 
 use contracts::projection::{Command, Projection, ProjectionStatus};
 
@@ -18,7 +18,7 @@ async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection
 }
 
 #[tokio::test]
-async fn the_view_is_made_anew_from_every_stream() {
+async fn the_view_is_rebuilt_from_every_stream() {
     let (store, views) = (Store::default(), Views::default());
     // More than a page of streams.
     let ids: Vec<_> =
@@ -44,7 +44,8 @@ async fn the_view_is_made_anew_from_every_stream() {
 }
 
 #[tokio::test]
-async fn a_generation_that_is_not_kept_is_a_conflict_and_a_fresh_switch_comes_back() {
+async fn a_rollback_to_an_unknown_generation_is_a_conflict_and_one_after_a_fresh_promotion_transient()
+ {
     let (store, views) = (Store::default(), Views::default());
     let back = |generation: u64| json!({ "command": "rollBack", "generation": generation });
     assert_eq!(tell(&store, &views, back(7)).await.unwrap_err().slug(), "conflict");
@@ -55,13 +56,13 @@ async fn a_generation_that_is_not_kept_is_a_conflict_and_a_fresh_switch_comes_ba
 }
 
 #[tokio::test]
-async fn a_view_tells_how_it_fares_and_what_it_holds() {
+async fn a_view_reports_its_status_and_its_counts() {
     let (store, views) = (Store::default(), Views::default());
     ask(&store, create(card())).await.unwrap();
     let batch = stream_batch(&commits(&store).await);
-    let (parked, throttle) = (MemoryDeadLetters::default(), ReportThrottle::default());
+    let (dead_letters, throttle) = (MemoryDeadLetters::default(), ReportThrottle::default());
     let later = || now() + jiff::SignedDuration::from_secs(7);
-    project::handle(&store, &views, &parked, &throttle, later, batch.records).await;
+    project::handle(&store, &views, &dead_letters, &throttle, later, batch.records).await;
     let query = async |query: Value| {
         let live = cqrs::live::Live::new(views.clone(), later);
         let request: Request<Query> = serde_json::from_value(query).unwrap();

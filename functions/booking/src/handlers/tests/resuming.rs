@@ -1,4 +1,4 @@
-//! Sagas that were left half done.
+//! Recovery of sagas that ended incomplete.
 
 use std::sync::Mutex;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::handlers::resume;
 use crate::ports::{CompensationInput, CompensationStarter, WorkflowError};
 
-/// Executions of compensations, by name; one that is not to be reached at all.
+/// The started executions of compensations, by name; and whether the workflow service is unreachable.
 #[derive(Default)]
 struct Started(Mutex<Vec<(String, CompensationInput)>>, bool);
 
@@ -65,13 +65,13 @@ async fn deliver(compensations: &Started, bodies: &[String]) -> (Vec<String>, Ve
 const NOTHING: (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
 
 #[tokio::test]
-async fn each_execution_is_taken_up_once_however_often_one_asks() {
+async fn each_execution_is_recovered_once_however_often_its_message_arrives() {
     let compensations = Started::default();
     let booking = BOOKING.to_string();
     let first = letter(&booking, "payment_declined");
     assert_eq!(deliver(&compensations, &[first.clone(), first.clone()]).await, NOTHING);
     assert_eq!(deliver(&compensations, &[first]).await, NOTHING);
-    // It has failed again, and leaves a letter of its own.
+    // It failed again, and sent a dead letter of its own.
     let second = letter(&format!("{booking}-1"), "payment_declined");
     assert_eq!(deliver(&compensations, &[second]).await, NOTHING);
     let started = compensations.0.into_inner().unwrap();
@@ -81,14 +81,14 @@ async fn each_execution_is_taken_up_once_however_often_one_asks() {
 }
 
 #[tokio::test]
-async fn an_execution_that_ended_where_it_stood_is_out_of_time() {
+async fn a_stopped_execution_is_compensated_as_a_timeout() {
     let compensations = Started::default();
     let name = BOOKING.to_string();
     let input = json!({
         "bookingId": BOOKING, "slotId": SLOT, "customer": "ann", "token": "tok_visa", "correlationId": BOOKING,
     });
     assert_eq!(deliver(&compensations, &[ended(&name, &input)]).await, NOTHING);
-    // One of compensations knows the reason.
+    // The execution of a compensation knows the reason.
     let input = json!({
         "bookingId": BOOKING, "slotId": SLOT, "correlationId": BOOKING, "reason": "slot_unavailable",
     });
@@ -100,15 +100,18 @@ async fn an_execution_that_ended_where_it_stood_is_out_of_time() {
 }
 
 #[tokio::test]
-async fn a_workflow_service_that_does_not_answer_is_asked_again() {
+async fn a_workflow_service_that_does_not_respond_is_retried() {
     let compensations = Started(Mutex::default(), true);
-    let (failed, parked) =
+    let (failed, dead_letters) =
         deliver(&compensations, &[letter(&BOOKING.to_string(), "cancelled")]).await;
-    assert_eq!((failed.as_slice(), parked.as_slice()), (&["message-0".to_owned()][..], &[][..]));
+    assert_eq!(
+        (failed.as_slice(), dead_letters.as_slice()),
+        (&["message-0".to_owned()][..], &[][..])
+    );
 }
 
 #[tokio::test]
-async fn what_is_no_letter_is_put_aside() {
+async fn an_invalid_message_is_dead_lettered() {
     let compensations = Started::default();
     let other = "0191f7a4-0000-7000-8000-00000000dead";
     for body in [
@@ -119,14 +122,14 @@ async fn what_is_no_letter_is_put_aside() {
         letter(&BOOKING.to_string(), "bad_luck"),
         ended(&BOOKING.to_string(), &json!("no object")),
     ] {
-        let (failed, parked) = deliver(&compensations, std::slice::from_ref(&body)).await;
-        assert_eq!((failed.len(), parked.len()), (0, 1), "{body}");
+        let (failed, dead_letters) = deliver(&compensations, std::slice::from_ref(&body)).await;
+        assert_eq!((failed.len(), dead_letters.len()), (0, 1), "{body}");
     }
     assert_eq!(compensations.0.into_inner().unwrap(), []);
 }
 
 #[test]
-fn the_example_is_a_letter() {
+fn the_example_is_a_dead_letter_of_a_saga() {
     let example = include_str!("../../../events/booking-resume.json");
     let batch: aws_lambda_events::sqs::SqsEvent = serde_json::from_str(example).unwrap();
     let body = batch.records[0].body.as_deref().unwrap();

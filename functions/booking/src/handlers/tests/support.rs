@@ -1,4 +1,4 @@
-//! What the handler tests share: a fixed clock, real AWS events, and a stream as DynamoDB shows it.
+//! Support for the handler tests: a fixed clock, AWS events, and a stream as DynamoDB shows it.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +28,7 @@ pub(super) fn ann() -> CustomerId {
     CustomerId("ann".to_owned())
 }
 
-/// Ids that are never the same within a test run.
+/// Ids that are unique within a test run.
 pub(super) fn new_id() -> Uuid {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     Uuid::from_u128(0x1d << 64 | u128::from(NEXT.fetch_add(1, Ordering::Relaxed)))
@@ -83,7 +83,7 @@ pub(super) fn stream_batch(commits: &[Commit<BookingEvent>]) -> dynamodb::Event 
     batch
 }
 
-/// What the table's stream shows of these commits.
+/// The stream records of these commits.
 pub(super) fn records(
     booking_id: BookingId,
     commits: &[Commit<BookingEvent>],
@@ -97,7 +97,7 @@ pub(super) fn records(
     records.collect()
 }
 
-/// One record, in the words of the Lambda documentation.
+/// One record, in the format of the Lambda documentation.
 pub(super) fn record(name: &str, sequence: u64, image: Value) -> Value {
     json!({
         "eventID": format!("event-{sequence}"),
@@ -117,7 +117,7 @@ pub(super) fn record(name: &str, sequence: u64, image: Value) -> Value {
     })
 }
 
-/// A batch of the queue that a rule of the bus feeds.
+/// A batch of a queue that an EventBridge rule fills.
 pub(super) fn queue_batch(events: &[(&str, Value)]) -> SqsEvent {
     let records: Vec<Value> = events
         .iter()
@@ -166,7 +166,7 @@ pub(super) fn message(number: usize, body: &str) -> Value {
     })
 }
 
-/// Sagas that are only counted; the first calls fail as often as told, after their effect.
+/// A saga starter that counts; the first calls fail after their effect.
 #[derive(Default)]
 pub(super) struct CountedSagas {
     pub(super) started: Mutex<Vec<SagaInput>>,

@@ -1,4 +1,4 @@
-//! The worker dies at each of its calls, before or after the call's effect.
+//! The worker crashes at each of its calls, before or after the call's effect.
 
 use cqrs::generation::{Generations as _, LEASE_DURATION, ProjectionStateStore as _, Status};
 use cqrs::memory::MemoryGenerations;
@@ -10,7 +10,7 @@ use crate::world::{Dice, Far, Lamp, Line, World, day, lamp, now};
 
 type Views = MemoryGenerations<Lamp>;
 
-/// Works until the worker dies, or is done.
+/// Works until the worker crashes, or is done.
 async fn until_death(
     views: &Views,
     world: &World,
@@ -20,7 +20,7 @@ async fn until_death(
     let far = Far { near: views.clone(), line: line.clone() };
     let source = Far { near: world.clone(), line: line.clone() };
     let death = async {
-        while !line.is_dead() {
+        while !line.has_crashed() {
             sleep(std::time::Duration::from_millis(10)).await;
         }
     };
@@ -30,23 +30,23 @@ async fn until_death(
     }
 }
 
-async fn lived_through(dies_at: usize, dies_after: bool, comes_back_as: &str) -> bool {
+async fn lived_through(crashes_at: usize, crashes_after: bool, comes_back_as: &str) -> bool {
     let (views, world, dice) = (Views::default(), World::default(), Dice::new(7));
     for number in 0..8 {
         world.commit(&format!("lamp-{number}"));
     }
     world.project(&views, &dice, || true).await;
     begin(&views, now()).await.unwrap();
-    let line = Line::dying(3, Some(dies_at), dies_after);
+    let line = Line::crashing(3, Some(crashes_at), crashes_after);
     let is_done = until_death(&views, &world, "first", line).await;
-    // The world goes on.
+    // Writers continue.
     for number in 6..11 {
         world.commit(&format!("lamp-{number}"));
     }
     world.project(&views, &dice, || true).await;
     if !is_done {
         if comes_back_as != "first" {
-            // Somebody else must wait for the lease to end, and is then let in.
+            // Another worker must wait until the lease expires.
             let before = progress(&views, now()).await.unwrap();
             if before.status == Status::Rebuilding && before.rebuild.unwrap().worker.is_some() {
                 let line = Line::new(9);
@@ -79,11 +79,11 @@ async fn lived_through(dies_at: usize, dies_after: bool, comes_back_as: &str) ->
 }
 
 #[test]
-fn a_rebuild_that_dies_anywhere_goes_on_from_there() {
+fn a_rebuild_continues_after_a_crash_at_any_call() {
     for comes_back_as in ["first", "second"] {
-        for dies_after in [false, true] {
+        for crashes_after in [false, true] {
             let mut died = 0;
-            while !day(lived_through(died, dies_after, comes_back_as)) {
+            while !day(lived_through(died, crashes_after, comes_back_as)) {
                 died += 1;
             }
             assert!(died > 20, "{died} calls have been tried");
