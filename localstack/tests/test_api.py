@@ -25,7 +25,7 @@ def bearer(word):
     return {"Authorization": f"Bearer {word}"}
 
 
-def test_an_event_has_what_aws_puts_into_it(api, alarm):
+def test_an_event_has_the_members_that_aws_sends(api, alarm):
     event = http(api["Url"] + "/open?a=1&a=2", X_Custom="yes").json
     context = event["requestContext"]
     assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"]}
@@ -73,12 +73,12 @@ def test_a_token_authorizer_fails_closed(api, cloud, headers, status):
 
 
 @pytest.mark.guards("apigateway.authorizers")
-def test_a_token_is_asked_for_once_while_it_is_cached(api, cloud):
+def test_the_authorizer_is_called_once_while_its_result_is_cached(api, cloud):
     for path in ("/token/1", "/token/2", "/token/1"):
         assert http(api["Url"] + path, **bearer("cached")).status == 200
-    asked = [s for s in cloud.seen(api["Authorizer"]) if s["event"].get("authorizationToken") == "Bearer cached"]
-    assert len(asked) == 1
-    assert asked[0]["event"]["methodArn"].endswith(f":{api['ApiId']}/v1/GET/token/1")
+    calls = [s for s in cloud.seen(api["Authorizer"]) if s["event"].get("authorizationToken") == "Bearer cached"]
+    assert len(calls) == 1
+    assert calls[0]["event"]["methodArn"].endswith(f":{api['ApiId']}/v1/GET/token/1")
 
 
 @pytest.mark.guards("apigateway.authorizers")
@@ -86,9 +86,9 @@ def test_a_request_authorizer_sees_the_request(api, cloud):
     assert http(api["Url"] + "/request?q=1", **bearer("bob")).status == 200
     assert http(api["Url"] + "/request?q=2", **bearer("bob")).status == 200  # a TTL of 0: not cached
     assert http(api["Url"] + "/request").status == 401
-    asked = [s["event"] for s in cloud.seen(api["Authorizer"]) if s["event"].get("type") == "REQUEST"]
-    assert [event["queryStringParameters"] for event in asked] == [{"q": "1"}, {"q": "2"}]
-    assert asked[0]["requestContext"]["stage"] == "v1" and asked[0]["resource"] == "/request"
+    calls = [s["event"] for s in cloud.seen(api["Authorizer"]) if s["event"].get("type") == "REQUEST"]
+    assert [event["queryStringParameters"] for event in calls] == [{"q": "1"}, {"q": "2"}]
+    assert calls[0]["requestContext"]["stage"] == "v1" and calls[0]["resource"] == "/request"
 
 
 # -- gateway responses -----------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def test_a_gateway_response_is_rendered_with_its_variables(api):
 
 
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")
-def test_a_body_that_is_not_json_is_refused(api):
+def test_a_body_that_is_not_json_is_rejected(api):
     answer = http(api["Url"] + "/things", "POST", b"{nope", **bearer("carol"), Idempotency_Key="k")
     assert answer.status == 422 and answer.json["detail"] == "[the body is not JSON]"
 
@@ -126,7 +126,7 @@ def test_a_body_that_is_not_json_is_refused(api):
     ],
     ids=["nested", "nested-objects", "not-utf-8", "digits", "not-gzip"],
 )
-def test_a_body_that_cannot_be_read_is_the_callers_fault(api, body, encoding, detail):
+def test_an_unreadable_body_is_a_client_error(api, body, encoding, detail):
     headers = {"Idempotency_Key": "k", "Content_Encoding": encoding}
     answer = http(api["Url"] + "/things", "POST", body, **bearer("carol"), **headers)
     assert answer.status == 422 and answer.json["detail"] == detail
@@ -144,7 +144,7 @@ def test_a_large_body_is_not_sent_back(api, body):
 
 
 def raw(api, request: bytes) -> bytes:
-    """The first line of what is answered."""
+    """The status line of the response."""
     url = urlsplit(api["Url"])
     with socket.create_connection((url.hostname, url.port), 10) as connection:
         connection.sendall(request.replace(b"PATH", url.path.encode() + b"/open"))
@@ -152,17 +152,17 @@ def raw(api, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("length", [b"-1", b"x", b"+1", b"1_0", b"1, 2", b"9" * 99])
-def test_a_length_that_is_none_is_refused(api, length):
+def test_an_invalid_content_length_is_rejected(api, length):
     request = b"POST PATH HTTP/1.1\r\nHost: x\r\nContent-Length: %s\r\n\r\n{}" % length
     assert raw(api, request).startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_chunk_without_a_length_is_refused(api):
+def test_a_chunk_without_a_length_is_rejected(api):
     request = b"POST PATH HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}"
     assert raw(api, request).startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_request_line_that_is_too_long_is_refused(api):
+def test_a_request_line_that_is_too_long_is_rejected(api):
     request = b"GET PATH/%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 200_000)
     assert raw(api, request).startswith(b"HTTP/1.1 414 ")
 
@@ -175,7 +175,7 @@ def test_a_route_that_does_not_exist_can_be_404(api, method, path):
 
 
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")
-def test_a_default_response_serves_what_has_none_of_its_own(api):
+def test_a_default_response_is_used_for_errors_without_their_own(api):
     answer = http(api["Url"] + "/token/1", **bearer("deny"))
     assert answer.status == 403 and answer.headers["X-Default"] == "4"
     assert answer.json == {"Message": "User is not authorized to access this resource with an explicit deny"}
@@ -187,7 +187,7 @@ def test_a_required_header_may_come_in_lower_case(api):
         return http(api["Url"] + "/things", "POST", {"name": "ok"}, **bearer("dave"), **headers).status
 
     url = urlsplit(api["Url"] + "/things")
-    connection = HTTPConnection(url.netloc)  # urllib would spell the names with capitals
+    connection = HTTPConnection(url.netloc)  # urllib would capitalize the names
     headers = {"authorization": "Bearer dave", "idempotency-key": "k", "content-type": "application/json"}
     connection.request("POST", url.path, json.dumps({"name": "ok"}), headers)
     assert connection.getresponse().status == 200
@@ -231,9 +231,11 @@ def test_a_quota_ends(api):
 
 
 @pytest.mark.guards("apigateway.compression")
-@pytest.mark.parametrize(("asked", "coding"), [("gzip", "gzip"), ("br, deflate", "deflate"), ("deflate, gzip", "gzip")])
-def test_a_long_answer_is_compressed_for_who_asks_for_it(api, asked, coding):
-    long = http(api["Url"] + "/open", "POST", b"x" * 20_000, Accept_Encoding=asked)
+@pytest.mark.parametrize(
+    ("accepted", "coding"), [("gzip", "gzip"), ("br, deflate", "deflate"), ("deflate, gzip", "gzip")]
+)
+def test_a_long_response_is_compressed_if_the_client_accepts_it(api, accepted, coding):
+    long = http(api["Url"] + "/open", "POST", b"x" * 20_000, Accept_Encoding=accepted)
     assert long.headers["Content-Encoding"] == coding
     assert len(long.body) < 5_000 and int(long.headers["Content-Length"]) == len(long.body)
     text = gzip.decompress(long.body) if coding == "gzip" else zlib.decompress(long.body)
@@ -249,7 +251,7 @@ def test_a_long_answer_is_compressed_for_who_asks_for_it(api, asked, coding):
         (20_000, {"Accept_Encoding": "br, gzip;q=0"}),
     ],
 )
-def test_what_is_short_or_not_asked_for_is_not_compressed(api, length, headers):
+def test_a_short_or_unaccepted_response_is_not_compressed(api, length, headers):
     plain = http(api["Url"] + "/open", "POST", b"x" * length, **headers)
     assert plain.headers["Content-Encoding"] is None and plain.json["body"] == "x" * length
 
@@ -276,7 +278,7 @@ def test_each_request_is_a_line_in_the_access_log(api, cloud):
     assert bad["error"] == "Missing Authentication Token"
 
 
-def test_many_clients_at_once_each_get_their_own_answer(api):
+def test_concurrent_clients_each_get_their_own_response(api):
     wrong = []
 
     def client(number):
