@@ -27,8 +27,8 @@ def log_only_if_enabled() -> None:
 
 
 def make_ids_without_the_kernel() -> None:
-    """Each request creates half a dozen random ids.  Each asks the kernel, which releases the interpreter lock; under
-    load it takes long to reacquire it.  Here the kernel is asked once, for the seed."""
+    """Each request creates half a dozen random ids.  Each calls the kernel, which releases the interpreter lock; under
+    load it takes long to reacquire it.  Here the kernel is called once, for the seed."""
     from localstack.utils.xray import trace_header, traceid
 
     bits = random.Random(random.SystemRandom().getrandbits(512)).getrandbits  # one call, so safe among threads

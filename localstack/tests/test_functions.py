@@ -132,10 +132,10 @@ def test_updated_code_runs_at_the_next_call(cloud):
     assert cloud.invoke(name, {})[1]["version"] == "1"
     bootstrap = cloud.code(name) / "bootstrap"
     replaced = bootstrap.read_text().replace('"VERSION_MARK", "1"', '"VERSION_MARK", "2"')
-    beside = bootstrap.with_name("bootstrap.new")
-    beside.write_text(replaced)
-    beside.chmod(0o755)
-    beside.rename(bootstrap)
+    replacement = bootstrap.with_name("bootstrap.new")
+    replacement.write_text(replaced)
+    replacement.chmod(0o755)
+    replacement.rename(bootstrap)
     cloud.client("lambda").update_function_code(FunctionName=name, S3Bucket="hot-reload", S3Key=str(bootstrap.parent))
     cloud.wait_until_active(name)
     assert cloud.invoke(name, {})[1]["version"] == "2"

@@ -94,7 +94,7 @@ def test_a_new_environment_belongs_to_the_invocation_that_started_it():
         ExecutionEnvironment.release = ExecutionEnvironment.stop = lambda self: None
         service = assignment.AssignmentService()
 
-        class Thief(dict):
+        class Competitor(dict):
             # Takes a new environment at the moment it is listed.
             def __setitem__(self, key, environment):
                 super().__setitem__(key, environment)
@@ -106,10 +106,10 @@ def test_a_new_environment_belongs_to_the_invocation_that_started_it():
                     self.stolen = True
                 except Exception:
                     self.stolen = False
-        service.environments["version"] = thief = Thief()
+        service.environments["version"] = competitor = Competitor()
         try:
             with service.get_environment("version", None, "on-demand"):
-                print("stolen" if thief.stolen else "kept")
+                print("stolen" if competitor.stolen else "kept")
         except Exception as error:
             print(type(error).__name__)
         """,
@@ -576,7 +576,7 @@ def test_counted_items_are_not_copied():
         response = query()
         print(response["Count"], len(response["Items"]), all(copies))
 
-        # A change works on a copy of the item, even if the request asks for a count, which a write cannot have.
+        # A change works on a copy of the item, even if the request wants a count, which a write cannot have.
         from parkade_localstack.dynamodb import reads
         handler = DynamoHandler.__new__(DynamoHandler)
         handler.body = {"Select": "COUNT"}
