@@ -1,28 +1,28 @@
-//! What happened, line by line, for whoever wants to read how it came to that.
+//! The event log of a run, for debugging.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Takes notes, if anybody wants to read them: ten thousand days are faster without.
+/// Records events if logging is enabled; ten thousand runs are faster without.
 #[derive(Debug)]
-pub(crate) struct Story(Option<Mutex<String>>);
+pub(crate) struct EventLog(Option<Mutex<String>>);
 
-impl Story {
-    pub(crate) fn told() -> Self {
+impl EventLog {
+    pub(crate) fn recording() -> Self {
         Self(Some(Mutex::default()))
     }
 
-    pub(crate) fn untold() -> Self {
+    pub(crate) fn disabled() -> Self {
         Self(None)
     }
 
-    /// Notes what somebody has done; `what` is only asked for if it will be read.
-    pub(crate) fn tell(&self, at: Duration, who: &str, what: impl FnOnce() -> String) {
+    /// Records an event of `source`; `event` is only called if logging is enabled.
+    pub(crate) fn record(&self, at: Duration, source: &str, event: impl FnOnce() -> String) {
         if let Some(lines) = &self.0 {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-            writeln!(lines, "{:>9.3} {who:<24} {}", at.as_secs_f64(), what())
-                .expect("a text takes every line");
+            writeln!(lines, "{:>9.3} {source:<24} {}", at.as_secs_f64(), event())
+                .expect("writing to a string cannot fail");
         }
     }
 

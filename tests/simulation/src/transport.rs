@@ -1,4 +1,4 @@
-//! The line from a function to the rest of the world: every call goes over it, and any call can go wrong.
+//! The fault-injecting transport: all calls of a process go through it, and any of them can fail.
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
@@ -12,98 +12,98 @@ use uuid::Uuid;
 
 use crate::world::World;
 
-/// What it does is another company's business.
+/// The provider is external, so its calls are not counted as our cost.
 pub(crate) const PROVIDER: &str = "payment-provider";
-/// Thousandths of the calls of a sick function that it does not live to make.
-const DIES_OF_SICKNESS: u64 = 600;
+/// Of the calls of a failing function, the share (per mille) before which its process crashes.
+const FAILING_CRASH_RATE: u64 = 600;
 
-/// Everything that one process reaches, it reaches over its line.
+/// The transport of one process.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct FaultyTransport {
     pub(crate) world: Arc<World>,
     /// The function, and the number of its process.
     pub(crate) name: String,
     function: String,
-    /// Whether it runs a later release, which says and stores more than this one knows of.
-    pub(crate) is_later: bool,
-    /// By how much its clock is wrong.
+    /// Whether the process runs a later release, which sends and stores more members than this one knows.
+    pub(crate) is_later_release: bool,
+    /// The error of the process's clock.
     skew: SignedDuration,
-    dead: AtomicBool,
+    crashed: AtomicBool,
     faults: AtomicU64,
 }
 
-/// What a call is to the one who is called.
+/// How a call affects its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
     Write,
-    /// A write that another may forestall.
+    /// A write that another writer can make fail.
     Conditional,
 }
 
-/// What becomes of a call.
+/// The fault injected into a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Done,
-    /// It does not arrive.
-    Lost,
-    /// Its answer does not arrive.
-    AnswerLost,
-    /// Its caller hears nothing, and it takes effect after all, when nobody expects it any more.
-    Late,
-    /// Its caller dies before it.
-    Dies,
-    /// Its caller dies after it.
-    DiesAfter,
-    /// It is one too many.
+pub(crate) enum Fault {
+    None,
+    /// The request does not arrive.
+    RequestLost,
+    /// The response does not arrive.
+    ResponseLost,
+    /// The caller gets no response, and the call takes effect later.
+    AppliedLate,
+    /// The caller crashes before the call.
+    CrashBefore,
+    /// The caller crashes after the call.
+    CrashAfter,
+    /// The target throttles the call.
     Throttled,
-    /// A transaction is in its way, or so it is told.
+    /// The call fails as if it conflicted with a transaction.
     Conflict,
 }
 
-/// Why a call has no answer.
+/// Why a call has no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Cut {
-    /// Nobody knows whether it took effect.
-    #[error("no answer came")]
-    NoAnswer,
-    /// It took none.
-    #[error("too many calls")]
+pub(crate) enum CallError {
+    /// It is unknown whether the call took effect.
+    #[error("no response")]
+    NoResponse,
+    /// It had no effect.
+    #[error("throttled")]
     Throttled,
-    /// It took none.
-    #[error("something is in the way")]
+    /// It had no effect.
+    #[error("conflict")]
     Conflict,
 }
 
-/// A call that is under way when its caller is killed may arrive all the same.
-struct UnderWay<'a, E: Fn(&World) -> T, T> {
-    line: &'a Line,
+/// Applies the effect of a call that was in flight when its caller was cancelled, half of the time.
+struct InFlight<'a, E: Fn(&World) -> T, T> {
+    transport: &'a FaultyTransport,
     effect: &'a E,
     is_sent: bool,
 }
 
-impl<E: Fn(&World) -> T, T> Drop for UnderWay<'_, E, T> {
+impl<E: Fn(&World) -> T, T> Drop for InFlight<'_, E, T> {
     fn drop(&mut self) {
-        let world = &self.line.world;
-        if self.is_sent && !world.is_over() && world.dice.below(2) == 0 {
+        let world = &self.transport.world;
+        if self.is_sent && !world.is_over() && world.rng.below(2) == 0 {
             drop((self.effect)(world));
         }
     }
 }
 
-impl Line {
-    /// The line of a process that has just started.
+impl FaultyTransport {
+    /// The transport of a process that has just started.
     pub(crate) fn new(world: Arc<World>, function: &str, number: u64) -> Self {
         let most = world.plan.skew_ms;
-        let skew = i64::try_from(world.dice.below(2 * most + 1)).unwrap_or(0)
+        let skew = i64::try_from(world.rng.below(2 * most + 1)).unwrap_or(0)
             - i64::try_from(most).unwrap_or(0);
         Self {
-            is_later: world.befalls(world.plan.later),
+            is_later_release: world.injects(world.plan.later_release),
             world,
             name: format!("{function}/{number}"),
             function: function.to_owned(),
             skew: SignedDuration::from_millis(skew),
-            dead: AtomicBool::new(false),
+            crashed: AtomicBool::new(false),
             faults: AtomicU64::new(0),
         }
     }
@@ -112,10 +112,10 @@ impl Line {
     pub(crate) fn queue(&self) -> String {
         let sources = &self.world.platform.wiring.queue_sources;
         let source = sources.iter().find(|it| it.function == self.function);
-        source.expect("who has dead letters reads a queue").queue.clone()
+        source.expect("a function with dead letters reads a queue").queue.clone()
     }
 
-    /// What this process takes for the time.
+    /// The time according to the clock of this process.
     pub(crate) fn now(&self) -> Timestamp {
         self.world.now() + self.skew
     }
@@ -124,111 +124,111 @@ impl Line {
         self.world.new_id()
     }
 
-    pub(crate) fn tell(&self, what: impl FnOnce() -> String) {
-        self.world.story.tell(self.world.elapsed(), &self.name, what);
+    pub(crate) fn log(&self, event: impl FnOnce() -> String) {
+        self.world.log.record(self.world.elapsed(), &self.name, event);
     }
 
-    /// How many of its calls have gone wrong.
+    /// The number of faults injected into its calls.
     pub(crate) fn faults(&self) -> u64 {
         self.faults.load(Ordering::Relaxed)
     }
 
-    /// Throws for the next call.
-    pub(crate) fn fate(&self, access: Access, what: &str) -> Fate {
+    /// Draws the fault of the next call.
+    pub(crate) fn next_fault(&self, access: Access, what: &str) -> Fault {
         let (world, plan) = (&self.world, &self.world.plan);
         world.count_call();
         if self.function != PROVIDER {
             world.count(what);
         }
-        let is_sick = plan.sick.iter().any(|it| {
+        let is_failing = plan.failing.iter().any(|it| {
             it.function == self.function && (it.from..it.until).contains(&world.elapsed())
         });
-        let fates = [
-            (if is_sick { DIES_OF_SICKNESS } else { 0 }, Fate::Dies),
-            (plan.lost, Fate::Lost),
-            (plan.answer_lost, Fate::AnswerLost),
-            (plan.dies, Fate::Dies),
-            (plan.dies_after, Fate::DiesAfter),
-            (plan.throttled, Fate::Throttled),
-            (if access == Access::Read { 0 } else { plan.late }, Fate::Late),
-            (if access == Access::Conditional { plan.conflict } else { 0 }, Fate::Conflict),
+        let rates = [
+            (if is_failing { FAILING_CRASH_RATE } else { 0 }, Fault::CrashBefore),
+            (plan.request_lost, Fault::RequestLost),
+            (plan.response_lost, Fault::ResponseLost),
+            (plan.crash_before, Fault::CrashBefore),
+            (plan.crash_after, Fault::CrashAfter),
+            (plan.throttled, Fault::Throttled),
+            (if access == Access::Read { 0 } else { plan.applied_late }, Fault::AppliedLate),
+            (if access == Access::Conditional { plan.conflict } else { 0 }, Fault::Conflict),
         ];
-        let fate =
-            fates.iter().find(|(rate, _)| world.befalls(*rate)).map_or(Fate::Done, |it| it.1);
-        if fate != Fate::Done {
+        let fault =
+            rates.iter().find(|(rate, _)| world.injects(*rate)).map_or(Fault::None, |it| it.1);
+        if fault != Fault::None {
             self.faults.fetch_add(1, Ordering::Relaxed);
-            world.laws.count_fault(fate);
-            self.tell(|| format!("  {what}: {fate:?}"));
+            world.invariants.count_fault(fault);
+            self.log(|| format!("  {what}: {fault:?}"));
         }
-        fate
+        fault
     }
 
     /// Makes one call, whose effect is one step of the world.
     ///
-    /// An SDK asks again if it hears nothing, so the effect may be had twice.
+    /// An SDK retries if it gets no response, so the effect may happen twice.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         access: Access,
         what: &'static str,
         effect: impl Fn(&World) -> T + Send + Sync + 'static,
-    ) -> Result<T, Cut> {
+    ) -> Result<T, CallError> {
         let world = &self.world;
         let mut is_repeated = false;
         loop {
-            let fate = self.fate(access, what);
-            if fate == Fate::Dies {
-                return self.die().await;
+            let fault = self.next_fault(access, what);
+            if fault == Fault::CrashBefore {
+                return self.crash().await;
             }
-            let mut under_way = UnderWay { line: self, effect: &effect, is_sent: true };
+            let mut in_flight = InFlight { transport: self, effect: &effect, is_sent: true };
             sleep(world.latency()).await;
-            under_way.is_sent = false;
-            drop(under_way);
-            match fate {
-                Fate::Done => {
-                    let answer = effect(world);
+            in_flight.is_sent = false;
+            drop(in_flight);
+            match fault {
+                Fault::None => {
+                    let response = effect(world);
                     sleep(world.latency()).await;
-                    return Ok(answer);
+                    return Ok(response);
                 }
-                Fate::DiesAfter => {
+                Fault::CrashAfter => {
                     drop(effect(world));
-                    return self.die().await;
+                    return self.crash().await;
                 }
-                Fate::AnswerLost => drop(effect(world)),
-                Fate::Late => {
-                    let (world, wait) = (world.arc(), world.dice.millis(10..=8_000));
+                Fault::ResponseLost => drop(effect(world)),
+                Fault::AppliedLate => {
+                    let (world, wait) = (world.arc(), world.rng.millis(10..=8_000));
                     self.world.spawn(async move {
                         sleep(wait).await;
                         drop(effect(&world));
                     });
-                    return Err(Cut::NoAnswer);
+                    return Err(CallError::NoResponse);
                 }
-                Fate::Throttled => return Err(Cut::Throttled),
-                Fate::Conflict => return Err(Cut::Conflict),
-                Fate::Lost | Fate::Dies => {}
+                Fault::Throttled => return Err(CallError::Throttled),
+                Fault::Conflict => return Err(CallError::Conflict),
+                Fault::RequestLost | Fault::CrashBefore => {}
             }
-            if is_repeated || world.dice.below(2) == 0 {
-                return Err(Cut::NoAnswer);
+            if is_repeated || world.rng.below(2) == 0 {
+                return Err(CallError::NoResponse);
             }
             is_repeated = true;
         }
     }
 
-    /// This process ends here and now.
-    pub(crate) async fn die<T>(&self) -> T {
-        self.dead.store(true, Ordering::Relaxed);
+    /// Crashes this process.
+    pub(crate) async fn crash<T>(&self) -> T {
+        self.crashed.store(true, Ordering::Relaxed);
         pending().await
     }
 
-    pub(crate) fn is_dead(&self) -> bool {
-        self.dead.load(Ordering::Relaxed)
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.crashed.load(Ordering::Relaxed)
     }
 
-    /// Works until the work is done, or the process has died over it.
-    pub(crate) async fn until_death<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Runs the work until it is done, or the process has crashed.
+    pub(crate) async fn until_crash<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         poll_fn(|context| match work.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if self.is_dead() => Poll::Ready(None),
+            Poll::Pending if self.has_crashed() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         })
         .await
