@@ -1,4 +1,4 @@
-//! Waits until all that was set off has come to its end.
+//! Waits until the platform is quiescent.
 
 use std::time::Duration;
 
@@ -6,53 +6,55 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use platform::Platform;
 use tokio::time::{Instant, sleep};
 
-use crate::catcher::Catcher;
-use crate::mischief::lying;
+use crate::fault_injection::waiting_messages;
 use crate::progress::Progress;
-use crate::truth::Truth;
+use crate::recorder::Recorder;
+use crate::verifier::StoredState;
 
 const MACHINES: [&str; 2] = ["booking-saga", "booking-saga-undo"];
-/// What was left half done is looked at after a minute, by a sweep that comes once a minute and does it within another.
+/// Incomplete work is found after a minute by the reconciliation, which runs once a minute and takes less than another.
 const WITHIN: Duration = Duration::from_secs(200);
-const LOOK_EVERY: Duration = Duration::from_millis(700);
-/// So many looks in a row that show the same and nothing to be done.
-const LOOKS: usize = 3;
+const PAUSE: Duration = Duration::from_millis(700);
+/// The number of consecutive equal observations without open work.
+const STABLE_OBSERVATIONS: usize = 3;
 
-/// The truth, once nothing moves any more.
-pub(crate) async fn comes(
+/// Waits for quiescence, and returns the stored state.
+pub(crate) async fn reached(
     platform: &Platform,
     slots: &[String],
-    catcher: &Catcher,
+    recorder: &Recorder,
     progress: &Progress,
-) -> Truth {
+) -> StoredState {
     let deadline = Instant::now() + WITHIN;
-    let (mut last, mut quiet) = (None, 0);
+    let (mut last, mut stable) = (None, 0);
     loop {
-        let heard = catcher.count();
-        let truth = Truth::read(platform, slots).await;
-        let mut left = truth.unfinished();
-        left.extend(lying(platform).await.iter().map(|(name, it)| format!("queue {name}: {it}")));
-        left.extend(running(platform, &truth).await);
-        let now = Some((heard, truth));
-        quiet = if left.is_empty() && now == last { quiet + 1 } else { 0 };
-        last = now;
-        if let Some((_, truth)) = last.take_if(|_| quiet >= LOOKS) {
-            return truth;
+        let recorded = recorder.count();
+        let state = StoredState::read(platform, slots).await;
+        let mut open = state.unfinished();
+        open.extend(
+            waiting_messages(platform).await.iter().map(|(name, it)| format!("queue {name}: {it}")),
+        );
+        open.extend(running(platform, &state).await);
+        let current = Some((recorded, state));
+        stable = if open.is_empty() && current == last { stable + 1 } else { 0 };
+        last = current;
+        if let Some((_, state)) = last.take_if(|_| stable >= STABLE_OBSERVATIONS) {
+            return state;
         }
-        let first = left.first().map_or("that nothing changes", String::as_str);
-        progress.stage(format!("rest is awaited: {}, {first}", left.len()));
+        let first = open.first().map_or("further changes", String::as_str);
+        progress.stage(format!("waiting for quiescence: {}, {first}", open.len()));
         assert!(
             Instant::now() < deadline,
-            "no rest within {WITHIN:?}; left are\n{}\n{}",
-            left.join("\n"),
-            progress.whole()
+            "not quiescent within {WITHIN:?}; open work:\n{}\n{}",
+            open.join("\n"),
+            progress.details()
         );
-        sleep(LOOK_EVERY).await;
+        sleep(PAUSE).await;
     }
 }
 
-/// Sagas of these bookings that have not ended.
-async fn running(platform: &Platform, truth: &Truth) -> Vec<String> {
+/// Running executions of these bookings.
+async fn running(platform: &Platform, state: &StoredState) -> Vec<String> {
     let mut running = Vec::new();
     for machine in MACHINES {
         let arn =
@@ -62,8 +64,8 @@ async fn running(platform: &Platform, truth: &Truth) -> Vec<String> {
         let mut pages = list.into_paginator().items().send();
         while let Some(execution) = pages.next().await {
             let name = execution.unwrap().name;
-            // An execution of undos has a number behind the booking.
-            if name.get(..36).is_some_and(|it| truth.bookings.contains_key(it)) {
+            // The name of a recovery execution has a number after the booking's id.
+            if name.get(..36).is_some_and(|it| state.bookings.contains_key(it)) {
                 running.push(format!("{machine} {name} is running"));
             }
         }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-/// The functions are built already, so cargo has only to see that.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+/// The functions are built already, so cargo only has to check that.
+const RESPONSE_WITHIN: Duration = Duration::from_secs(60);
 
 /// `cargo xtask watch`, until it is dropped.
 struct Watch {
@@ -24,7 +24,7 @@ impl Watch {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let port = port.to_string();
         let mut watch = xtask();
-        // A test's own would make cargo build anew what asks for them.
+        // The variables of a test run would make cargo rebuild crates that read them.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|it| {
                 it.starts_with("CARGO_") && !["CARGO_HOME", "CARGO_TARGET_DIR"].contains(&it)
@@ -38,7 +38,7 @@ impl Watch {
             .spawn()
             .unwrap();
         let watch = Self { child, port };
-        // It may have to fetch cargo-lambda.
+        // It may have to download cargo-lambda.
         within(Duration::from_secs(120), "cargo-lambda listens", async || {
             watch.connect().await.ok()
         })
@@ -50,7 +50,7 @@ impl Watch {
         TcpStream::connect(format!("127.0.0.1:{}", self.port)).await.map(drop)
     }
 
-    /// What a function answers to the example beside it.
+    /// The response of a function to its example.
     async fn invoke(&self, package: &str, function: &str) -> Value {
         let output = self.output(package, function).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -68,13 +68,13 @@ impl Watch {
             .args(["--invoke-address", "127.0.0.1", "--invoke-port", &self.port, "--data-file"])
             .arg(example)
             .output();
-        tokio::time::timeout(ANSWERED_WITHIN, invoke).await.unwrap().unwrap()
+        tokio::time::timeout(RESPONSE_WITHIN, invoke).await.unwrap().unwrap()
     }
 
-    /// Ctrl-C; it is up to the command to end what it has started.
+    /// Ctrl-C; the command must stop the processes that it has started.
     fn interrupt(&self) {
         if let Some(pid) = self.child.id() {
-            // If there is nobody to be interrupted, that is as well.
+            // The process may have exited already.
             drop(std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status());
         }
     }
@@ -82,14 +82,14 @@ impl Watch {
     async fn stop(mut self) {
         self.interrupt();
         self.child.wait().await.unwrap();
-        within(Duration::from_secs(10), "cargo-lambda is gone", async || {
+        within(Duration::from_secs(10), "cargo-lambda has exited", async || {
             self.connect().await.err().map(drop)
         })
         .await;
     }
 }
 
-/// So that a test that fails leaves nothing either: a kill would leave what the command has started.
+/// A failed test leaves no processes either: a kill would leave those that the command has started.
 impl Drop for Watch {
     fn drop(&mut self) {
         self.interrupt();
@@ -98,19 +98,19 @@ impl Drop for Watch {
 
 /// One test for all, so that there is one watch: each would serve every function.
 #[tokio::test]
-async fn cargo_lambda_serves_a_function_of_each_role_and_answers_its_example() {
+async fn cargo_lambda_serves_a_function_of_each_role_with_its_example() {
     let watch = Watch::start().await;
 
-    let refused = watch.output("gateway", "gateway-authorize").await;
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success(), "the example's token has run out");
-    assert!(said.contains("Unauthorized"), "{said}");
+    let rejected = watch.output("gateway", "gateway-authorize").await;
+    let output = String::from_utf8_lossy(&rejected.stderr).into_owned();
+    assert!(!rejected.status.success(), "the example's token has expired");
+    assert!(output.contains("Unauthorized"), "{output}");
 
     let health = watch.invoke("mobile-bff", "mobile-bff").await;
     assert_eq!(health["statusCode"], 200, "{health}");
 
-    let refused = watch.invoke("payment-provider", "payment-provider").await;
-    assert_eq!(refused["statusCode"], 401, "the example's key is nobody's");
+    let rejected = watch.invoke("payment-provider", "payment-provider").await;
+    assert_eq!(rejected["statusCode"], 401, "the example's key is invalid");
 
     let slot = watch.invoke("parking", "parking-command").await;
     assert_eq!(slot["name"], "A1", "{slot}");
@@ -120,8 +120,8 @@ async fn cargo_lambda_serves_a_function_of_each_role_and_answers_its_example() {
 
     let nothing_failed = json!({ "batchItemFailures": [] });
     for role in ["project", "publish", "react"] {
-        let answer = watch.invoke("billing", &format!("billing-{role}")).await;
-        assert_eq!(answer, nothing_failed, "{role}");
+        let response = watch.invoke("billing", &format!("billing-{role}")).await;
+        assert_eq!(response, nothing_failed, "{role}");
     }
     watch.stop().await;
 }

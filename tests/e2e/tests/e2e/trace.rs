@@ -1,4 +1,4 @@
-//! `cargo xtask trace` and `cargo xtask logs --booking`: what was done for one booking, and why.
+//! `cargo xtask trace` and `cargo xtask logs --booking`: the trace of one booking.
 
 use std::process::Output;
 
@@ -10,18 +10,18 @@ async fn run(arguments: &[&str]) -> Output {
     xtask().args(arguments).output().await.unwrap()
 }
 
-async fn told(arguments: &[&str]) -> String {
+async fn output(arguments: &[&str]) -> String {
     let output = run(arguments).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told = String::from_utf8(output.stdout).unwrap();
-    // Neither a payment's token nor, where nobody sits before a terminal, a colour.
-    assert!(!told.contains("tok_") && !told.contains('\x1b'), "{told}");
-    told
+    let output = String::from_utf8(output.stdout).unwrap();
+    // Neither a payment token nor, without a terminal, a colour.
+    assert!(!output.contains("tok_") && !output.contains('\x1b'), "{output}");
+    output
 }
 
-/// Whether the lines come one after the other; others may stand between them.
-fn in_order(told: &str, lines: &[&[&str]]) -> bool {
-    let mut rest = told.lines();
+/// Whether the lines occur in this order; others may be between them.
+fn in_order(output: &str, lines: &[&[&str]]) -> bool {
+    let mut rest = output.lines();
     lines.iter().all(|wanted| rest.any(|line| wanted.iter().all(|it| line.contains(it))))
 }
 
@@ -31,16 +31,16 @@ async fn a_booking_is_traced_across_functions_events_the_saga_and_the_money() {
     let (operator, customer) = (platform.operator().await, platform.customer().await);
     let slot = platform.slot().await;
     platform.slot_appears(&slot).await;
-    // Taken back after the money was: the slot is closed while the bank takes its time.
+    // Refunded after the charge: the slot is closed while the provider is slow.
     let booking = customer.book_instant(&slot, "tok_slow").await;
     platform.slot_becomes(&slot, "blocked").await;
     operator.post(&format!("/operator/slots/{slot}/close"), &json!({})).await.expect(200);
     assert_eq!(customer.settled(&booking).await["status"], "failed");
-    // The last lines may still be on their way.
-    eventually("the whole story is told", async || {
-        let told = told(&["trace", &booking]).await;
+    // The last log lines may not have arrived yet.
+    eventually("the trace is complete", async || {
+        let output = output(&["trace", &booking]).await;
         in_order(
-            &told,
+            &output,
             &[
                 &["booking-command", "BookingCreated: instant", "request"],
                 &["booking-react", "StartSaga", "BookingCreated"],
@@ -56,7 +56,7 @@ async fn a_booking_is_traced_across_functions_events_the_saga_and_the_money() {
         .then_some(())
     })
     .await;
-    let drawn = told(&["trace", &booking, "--mermaid"]).await;
+    let drawn = output(&["trace", &booking, "--mermaid"]).await;
     assert!(drawn.starts_with("sequenceDiagram\n"), "{drawn}");
     assert!(in_order(
         &drawn,
@@ -65,7 +65,7 @@ async fn a_booking_is_traced_across_functions_events_the_saga_and_the_money() {
 }
 
 #[tokio::test]
-async fn an_invoice_is_traced_event_by_event_and_its_logs_are_its_own() {
+async fn an_invoice_is_traced_by_its_events_with_its_own_logs() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let slot = platform.slot().await;
@@ -73,10 +73,10 @@ async fn an_invoice_is_traced_event_by_event_and_its_logs_are_its_own() {
     let reference = format!("{slot}:{booking}");
     customer.pay_when_issued(&booking, &reference, "100.00", "tok_visa").await.expect(201);
     assert_eq!(customer.settled(&booking).await["status"], "completed");
-    eventually("the whole story is told", async || {
-        let told = told(&["trace", &booking]).await;
+    eventually("the trace is complete", async || {
+        let output = output(&["trace", &booking]).await;
         in_order(
-            &told,
+            &output,
             &[
                 &["billing-react", "BillIssued", "BookingCreated"],
                 &["billing-command", "BillPaid", "request"],
@@ -87,20 +87,20 @@ async fn an_invoice_is_traced_event_by_event_and_its_logs_are_its_own() {
         .then_some(())
     })
     .await;
-    let lines = told(&["logs", "--booking", &booking, "--since", "10m"]).await;
+    let lines = output(&["logs", "--booking", &booking, "--since", "10m"]).await;
     assert!(lines.lines().count() >= 4, "{lines}");
     assert!(lines.lines().all(|line| line.contains(&booking)), "{lines}");
-    let of_one = told(&["logs", "parking-react", "--booking", &booking]).await;
+    let of_one = output(&["logs", "parking-react", "--booking", &booking]).await;
     assert_eq!(of_one.lines().count(), 1, "{of_one}");
 }
 
 #[tokio::test]
-async fn a_booking_that_is_not_there_is_said_to_be_so() {
+async fn tracing_an_unknown_booking_is_an_error() {
     Platform::up();
     let unknown = Uuid::new_v4().to_string();
     let output = run(&["trace", &unknown]).await;
-    let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
-    assert!(said.contains(&format!("there is no booking {unknown}")), "{said}");
-    assert!(said.contains("try") && said.contains("GET /operator/bookings"), "{said}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains(&format!("there is no booking {unknown}")), "{message}");
+    assert!(message.contains("try") && message.contains("GET /operator/bookings"), "{message}");
 }
