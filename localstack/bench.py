@@ -269,7 +269,7 @@ ROWS = (
     ("DynamoDB transaction of 2, likewise", "ms", Bench.dynamodb_transaction, False),
     ("CPU when idle", "%", Bench.idle_cpu, False),
 )
-START, STOP = ("start until it answers", "ms", None, False), ("stop", "ms", None, False)
+START, STOP = ("start until it responds", "ms", None, False), ("stop", "ms", None, False)
 
 
 def measure(without: str) -> dict[str, float | None]:

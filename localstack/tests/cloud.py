@@ -80,13 +80,13 @@ class Cloud:
         )
         cloud = cls(state, port, process)
         try:
-            eventually(cloud.answers, START_SECONDS)
+            eventually(cloud.is_ready, START_SECONDS)
         except BaseException:
             cloud.stop()
             raise
         return cloud
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         assert self.process.poll() is None, (self.state / "log").read_text()
         try:
             return urllib.request.urlopen(self.endpoint + "/_localstack/health", timeout=5).status == 200
@@ -260,11 +260,11 @@ class Cloud:
         stack_id = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
         cloudformation.delete_stack(StackName=stack)
 
-        def gone():
+        def is_deleted():
             status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
             return status == "DELETE_COMPLETE"
 
-        eventually(gone, 30, 0.05)
+        eventually(is_deleted, 30, 0.05)
 
     def failures(self, stack: str, status: str) -> str:
         events = self.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]

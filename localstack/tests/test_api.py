@@ -96,22 +96,22 @@ def test_a_request_authorizer_sees_the_request(api, cloud):
 
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")
 def test_a_gateway_response_is_rendered_with_its_variables(api):
-    answer = http(
+    response = http(
         api["Url"] + "/things", "POST", {"name": "too long", "more": 1}, **bearer("carol"),
         Idempotency_Key="k", X_Given="given",
     )  # fmt: skip
-    assert answer.status == 422
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.headers["X-Request"] == answer.json["id"] and answer.headers["X-Echo"] == "given"
-    assert answer.json["type"] == "BAD_REQUEST_BODY" and answer.json["message"] == "Invalid request body"
-    assert answer.json["path"] == "/v1/things" and answer.json["who"] == "carol"
-    assert "/name" in answer.json["detail"] and "more" in answer.json["detail"]
+    assert response.status == 422
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["X-Request"] == response.json["id"] and response.headers["X-Echo"] == "given"
+    assert response.json["type"] == "BAD_REQUEST_BODY" and response.json["message"] == "Invalid request body"
+    assert response.json["path"] == "/v1/things" and response.json["who"] == "carol"
+    assert "/name" in response.json["detail"] and "more" in response.json["detail"]
 
 
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")
 def test_a_body_that_is_not_json_is_rejected(api):
-    answer = http(api["Url"] + "/things", "POST", b"{nope", **bearer("carol"), Idempotency_Key="k")
-    assert answer.status == 422 and answer.json["detail"] == "[the body is not JSON]"
+    response = http(api["Url"] + "/things", "POST", b"{nope", **bearer("carol"), Idempotency_Key="k")
+    assert response.status == 422 and response.json["detail"] == "[the body is not JSON]"
 
 
 @pytest.mark.guards("apigateway.malformed")
@@ -128,8 +128,8 @@ def test_a_body_that_is_not_json_is_rejected(api):
 )
 def test_an_unreadable_body_is_a_client_error(api, body, encoding, detail):
     headers = {"Idempotency_Key": "k", "Content_Encoding": encoding}
-    answer = http(api["Url"] + "/things", "POST", body, **bearer("carol"), **headers)
-    assert answer.status == 422 and answer.json["detail"] == detail
+    response = http(api["Url"] + "/things", "POST", body, **bearer("carol"), **headers)
+    assert response.status == 422 and response.json["detail"] == detail
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_an_unreadable_body_is_a_client_error(api, body, encoding, detail):
 )
 @pytest.mark.guards("apigateway.responses")
 def test_a_large_body_is_not_sent_back(api, body):
-    answer = http(api["Url"] + "/things", "POST", body, **bearer("carol"), Idempotency_Key="k")
-    assert answer.status == 422 and 20 < len(answer.json["detail"]) < 1000
+    response = http(api["Url"] + "/things", "POST", body, **bearer("carol"), Idempotency_Key="k")
+    assert response.status == 422 and 20 < len(response.json["detail"]) < 1000
 
 
 def raw(api, request: bytes) -> bytes:
@@ -170,15 +170,15 @@ def test_a_request_line_that_is_too_long_is_rejected(api):
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")
 @pytest.mark.parametrize(("method", "path"), [("GET", "/absent"), ("DELETE", "/open")])
 def test_a_route_that_does_not_exist_can_be_404(api, method, path):
-    answer = http(api["Url"] + path, method)
-    assert answer.status == 404 and answer.json == {"type": "not-found"}
+    response = http(api["Url"] + path, method)
+    assert response.status == 404 and response.json == {"type": "not-found"}
 
 
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")
 def test_a_default_response_is_used_for_errors_without_their_own(api):
-    answer = http(api["Url"] + "/token/1", **bearer("deny"))
-    assert answer.status == 403 and answer.headers["X-Default"] == "4"
-    assert answer.json == {"Message": "User is not authorized to access this resource with an explicit deny"}
+    response = http(api["Url"] + "/token/1", **bearer("deny"))
+    assert response.status == 403 and response.headers["X-Default"] == "4"
+    assert response.json == {"Message": "User is not authorized to access this resource with an explicit deny"}
 
 
 @pytest.mark.guards("apigateway.header-case")
@@ -206,9 +206,9 @@ def test_a_body_over_ten_megabytes_is_too_large(api, cloud):
 
 @pytest.mark.guards("apigateway.throttling", "cloudformation.stages")
 def test_a_method_is_throttled_by_its_own_settings(api):
-    answers = [http(api["Url"] + "/slow/1") for _ in range(4)]
-    assert [answer.status for answer in answers] == [200, 200, 429, 429]
-    assert answers[3].json == {"type": "throttled"}
+    responses = [http(api["Url"] + "/slow/1") for _ in range(4)]
+    assert [response.status for response in responses] == [200, 200, 429, 429]
+    assert responses[3].json == {"type": "throttled"}
     assert [http(api["Url"] + "/open").status for _ in range(4)] == [200] * 4
 
 
@@ -222,9 +222,9 @@ def test_a_usage_plan_throttles_its_client(api):
 @pytest.mark.guards("apigateway.usage-plans")
 def test_a_quota_ends(api):
     key = {"x-api-key": "quota-0123456789-0123456789-api"}
-    answers = [http(api["Url"] + "/quota", **key) for _ in range(5)]
-    assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
-    assert answers[3].json["message"] == "Limit Exceeded"
+    responses = [http(api["Url"] + "/quota", **key) for _ in range(5)]
+    assert [response.status for response in responses] == [200, 200, 200, 429, 429]
+    assert responses[3].json["message"] == "Limit Exceeded"
 
 
 # -- compression -----------------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_a_short_or_unaccepted_response_is_not_compressed(api, length, headers):
 
 @pytest.mark.guards("apigateway.access-logs", "cloudformation.stages")
 def test_each_request_is_a_line_in_the_access_log(api, cloud):
-    answer = http(api["Url"] + "/token/77", **bearer("logged"))
+    response = http(api["Url"] + "/token/77", **bearer("logged"))
     http(api["Url"] + "/absent/77")
 
     def lines():
@@ -270,10 +270,10 @@ def test_each_request_is_a_line_in_the_access_log(api, cloud):
 
     eventually(lambda: len(lines()) == 2)
     good, bad = lines()["/v1/token/77"], lines()["/v1/absent/77"]
-    assert good["requestId"] == answer.headers["x-amzn-RequestId"]
+    assert good["requestId"] == response.headers["x-amzn-RequestId"]
     assert (good["status"], good["who"], good["integration"], good["error"]) == ("200", "logged", "200", "-")
     assert good["resource"] == "/token/{id}" and good["ip"] == "127.0.0.1"
-    assert int(good["latency"]) >= 0 and int(good["length"]) == len(answer.body)
+    assert int(good["latency"]) >= 0 and int(good["length"]) == len(response.body)
     assert (bad["status"], bad["who"], bad["latency"]) == ("404", "-", "-")
     assert bad["error"] == "Missing Authentication Token"
 

@@ -95,10 +95,10 @@ def send(cloud, operation, body: bytes, **more):
         "Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0",
         **more,
     }
-    answer = http(cloud.endpoint + "/", "POST", body, **headers)
-    kept = {k.lower(): v for k, v in answer.headers.items() if k.lower() not in ("content-length", "x-amzn-requestid")}
-    assert answer.headers["x-amzn-requestid"]
-    return answer.status, kept, answer.json
+    response = http(cloud.endpoint + "/", "POST", body, **headers)
+    kept = {k.lower(): v for k, v in response.headers.items() if k.lower() not in ("content-length", "x-amzn-requestid")}
+    assert response.headers["x-amzn-requestid"]
+    return response.status, kept, response.json
 
 
 def through_the_handlers(cloud) -> dict[str, str]:
@@ -107,7 +107,7 @@ def through_the_handlers(cloud) -> dict[str, str]:
     return {"Referer": f"http://localhost:{cloud.port}/"}
 
 
-def answers(cloud, **more) -> list:
+def responses(cloud, **more) -> list:
     """Responses of a table of its own, with its name removed."""
     table = cloud.table(range_key="N", index="kind", stream="NEW_AND_OLD_IMAGES")
     results = []
@@ -118,9 +118,9 @@ def answers(cloud, **more) -> list:
 
 
 def test_items_get_the_same_responses_as_through_the_gateway(cloud):
-    for direct, long in zip(answers(cloud), answers(cloud, **through_the_handlers(cloud)), strict=True):
+    for direct, long in zip(responses(cloud), responses(cloud, **through_the_handlers(cloud)), strict=True):
         assert direct == long
-    statuses = [result[2] for result in answers(cloud) if isinstance(result, tuple)]
+    statuses = [result[2] for result in responses(cloud) if isinstance(result, tuple)]
     assert statuses.count(200) > 25 and statuses.count(400) > 15
 
 
@@ -160,11 +160,11 @@ def invoke(cloud, path, payload, **more):
     """Status, headers that do not differ from call to call, and the body."""
     credential = "Credential=test/20260101/us-east-1/lambda/aws4_request"
     headers = {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0", **more}
-    answer = http(f"{cloud.endpoint}/2015-03-31/functions/{path}", "POST", payload, **headers)
-    assert answer.headers["x-amzn-requestid"] and answer.headers["x-amz-request-id"]
+    response = http(f"{cloud.endpoint}/2015-03-31/functions/{path}", "POST", payload, **headers)
+    assert response.headers["x-amzn-requestid"] and response.headers["x-amz-request-id"]
     differing = ("content-length", "x-amzn-requestid", "x-amz-request-id", "x-amz-log-result")
-    kept = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in differing}
-    return answer.status, kept, re.sub(rb"RequestId: \S+", b"RequestId", answer.body)
+    kept = {name.lower(): value for name, value in response.headers.items() if name.lower() not in differing}
+    return response.status, kept, re.sub(rb"RequestId: \S+", b"RequestId", response.body)
 
 
 def test_invocations_get_the_same_responses_as_through_the_gateway(cloud):
@@ -242,7 +242,7 @@ def test_events_get_the_same_responses_as_through_the_gateway(cloud):
         [],
     ]
 
-    def answers(**way):
+    def responses(**way):
         for request in requests:
             status, headers, body = send(
                 cloud, "", json.dumps(request).encode(), X_Amz_Target="AWSEvents.PutEvents",
@@ -260,8 +260,8 @@ def test_events_get_the_same_responses_as_through_the_gateway(cloud):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return sorted(found)
 
-    direct, given = list(answers()), delivered()
-    assert direct == list(answers(**through_the_handlers(cloud)))
+    direct, given = list(responses()), delivered()
+    assert direct == list(responses(**through_the_handlers(cloud)))
     assert len(given) > 4 and given == delivered()
 
 
@@ -285,7 +285,7 @@ def test_queue_attributes_are_the_same_as_through_the_gateway(cloud):
         [],
     ]
 
-    def answers(**way):
+    def responses(**way):
         for request in requests:
             status, headers, body = send(
                 cloud, "", json.dumps(request).encode(), X_Amz_Target="AmazonSQS.GetQueueAttributes",
@@ -294,9 +294,9 @@ def test_queue_attributes_are_the_same_as_through_the_gateway(cloud):
             yield status, headers, re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", json.dumps(body))
 
     cloud.client("sqs").send_message(QueueUrl=url, MessageBody="x")
-    direct = list(answers())
+    direct = list(responses())
     assert '"ApproximateNumberOfMessages": "1"' in direct[0][2]
-    assert direct == list(answers(**through_the_handlers(cloud)))
+    assert direct == list(responses(**through_the_handlers(cloud)))
 
 
 def signed_for(service):

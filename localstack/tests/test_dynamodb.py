@@ -276,5 +276,5 @@ def test_consumed_capacity_counts_kilobytes(cloud):
     assert units(dynamodb.query, ConsistentRead=True, **query) == 2
     assert units(dynamodb.delete_item, Key=key) == 5
     put = {"Put": {"TableName": table, "Item": large}}
-    answer = dynamodb.transact_write_items(TransactItems=[put], ReturnConsumedCapacity="TOTAL")
-    assert answer["ConsumedCapacity"] == [{"TableName": table, "CapacityUnits": 10}]
+    response = dynamodb.transact_write_items(TransactItems=[put], ReturnConsumedCapacity="TOTAL")
+    assert response["ConsumedCapacity"] == [{"TableName": table, "CapacityUnits": 10}]

@@ -64,8 +64,8 @@ def test_after_a_crash_the_next_call_gets_a_new_process(cloud):
 @pytest.mark.parametrize("connections", ["one", "new", "two", "all"])
 def test_a_function_may_use_as_many_connections_as_it_likes(cloud, connections):
     name = cloud.function(timeout=3, CONNECTIONS=connections)
-    answers = [cloud.invoke(name, [number]) for number in range(8)]
-    assert answers == [(None, [number]) for number in range(8)]
+    responses = [cloud.invoke(name, [number]) for number in range(8)]
+    assert responses == [(None, [number]) for number in range(8)]
     assert cloud.invoke(name, {"raise": "Rejected"})[0] == "Rejected"
     assert cloud.invoke(name, {"exit": 3})[0] == "Runtime.ExitError"
     assert cloud.invoke(name, {"sleep": 30})[0] == "Sandbox.Timedout"
@@ -110,9 +110,9 @@ def test_sixteen_calls_at_once_run_in_sixteen_processes(cloud):
 
     started = time.monotonic()
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(call, range(16)))
-    assert [kind for kind, _ in answers] == [None] * 16
-    assert len({body["pid"] for _, body in answers}) == 16
+        responses = list(pool.map(call, range(16)))
+    assert [kind for kind, _ in responses] == [None] * 16
+    assert len({body["pid"] for _, body in responses}) == 16
     assert time.monotonic() - started < 10
 
 

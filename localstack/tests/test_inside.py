@@ -279,9 +279,9 @@ def test_a_cached_path_finds_the_same_values_as_a_new_one():
         expected = [found(*case) for case in cases]
         json_path.parse = kept
         wrong = []
-        def look():
-            wrong.extend(case for case, answer in zip(cases * 3, expected * 3) if found(*case) != answer)
-        threads = [threading.Thread(target=look) for _ in range(4)]
+        def read():
+            wrong.extend(case for case, response in zip(cases * 3, expected * 3) if found(*case) != response)
+        threads = [threading.Thread(target=read) for _ in range(4)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
         print(len(parsed) == len(cases), hasattr(kept, "cache_info") and kept.cache_info().currsize > 10, wrong)

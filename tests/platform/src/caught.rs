@@ -40,8 +40,8 @@ impl Caught {
             let event: Value = serde_json::from_str(message.body.as_deref().unwrap()).unwrap();
             names.push(event["detail-type"].as_str().unwrap().to_owned());
             let handle = message.receipt_handle.unwrap();
-            let gone = self.queues.delete_message().queue_url(&self.url).receipt_handle(handle);
-            gone.send().await.unwrap();
+            let delete = self.queues.delete_message().queue_url(&self.url).receipt_handle(handle);
+            delete.send().await.unwrap();
         }
         names.clone()
     }

@@ -32,7 +32,7 @@ const MAX_DELAY_SECONDS: i32 = 5;
 const PAUSE_MS: std::ops::RangeInclusive<u64> = 150..=600;
 /// If no function is busy within this time, an idle one is killed.
 const BUSY_WITHIN: Duration = Duration::from_secs(2);
-/// A process that has run between two looks is busy.
+/// A process that has run between two observations is busy.
 const OBSERVATION_TIME: Duration = Duration::from_millis(15);
 /// The last duplicates are sent within this time.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);

@@ -167,7 +167,7 @@ async fn a_dead_lettered_record_is_redriven_to_its_stream_consumer() {
         },
         "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/1",
     });
-    let message = json!({ "reason": "the view was gone", "key": slot, "sequenceNumber": "1", "record": record });
+    let message = json!({ "reason": "the view was missing", "key": slot, "sequenceNumber": "1", "record": record });
     let body = message.to_string();
     let queue = "parking-publish";
     let url = url(&platform, &format!("{queue}-dead-letters")).await;

@@ -236,7 +236,7 @@ async fn retries_are_limited_and_their_pauses_have_growing_bounds() {
 
     let runtime = ScriptedRuntime::new(no);
     runtime.run(&machine()).await;
-    assert_eq!(runtime.attempts("blockSlot"), 1, "a retrier without attempts is heard first");
+    assert_eq!(runtime.attempts("blockSlot"), 1, "a retrier without attempts is used first");
 
     let plain =
         json!([{ "ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 3, "BackoffRate": 3 }]);

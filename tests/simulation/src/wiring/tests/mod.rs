@@ -268,8 +268,8 @@ fn records_of_other_items_than_states_are_filtered_out() {
         for source in followers(&platform, table) {
             let part = |part: &str| record(&json!({"id": {"S": "1"}, "part": {"S": part}}));
             assert!(source.passes(&part("state")), "{}", source.function);
-            for beside in ["bar#booking-1", "state#", ""] {
-                assert!(!source.passes(&part(beside)), "{} gets {beside}", source.function);
+            for other in ["bar#booking-1", "state#", ""] {
+                assert!(!source.passes(&part(other)), "{} gets {other}", source.function);
             }
             // Keys without their types are not the keys of a record.
             assert!(!source.passes(&record(&json!({"id": "1", "part": "state"}))));
