@@ -1,9 +1,9 @@
-"""LocalStack as shipped and as mended, in turn, on the same work; prints a table.
+"""LocalStack as shipped and patched, in turn, on the same work; prints a table.
 
     PYTHONPATH=localstack .local/venv/bin/python localstack/bench.py [--rounds 2]
 
-"As shipped" is LocalStack with no more than it needs to run here without Docker: functions as processes, DynamoDB over
-the bare moto that comes with it, listening on the loopback interface.  Client and cloud share the machine.
+"As shipped" is LocalStack with no more patches than it needs to run without Docker: functions as processes, DynamoDB
+over moto alone, listening on the loopback interface.  Client and cloud share the machine.
 """
 
 import argparse
@@ -25,10 +25,10 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "tests")]
 
 from cloud import ROLE, Cloud, eventually  # noqa: E402
-from parkade_localstack.mends import MENDS  # noqa: E402
+from parkade_localstack.patches import PATCHES  # noqa: E402
 
 KEPT = {"executor", "dynamodb", "loopback", "s3.folder"}
-AS_SHIPPED = ",".join(mend.name for mend in MENDS if mend.name not in KEPT)
+AS_SHIPPED = ",".join(patch.name for patch in PATCHES if patch.name not in KEPT)
 CLIENTS = 8
 
 
@@ -57,7 +57,7 @@ def per_second(call_of_client: Callable[[], Callable[[], None]], each: int) -> f
 
 
 class Bench:
-    """What is deployed on one cloud, and what is measured there."""
+    """The resources deployed on one cloud, and the measurements."""
 
     def __init__(self, cloud: Cloud):
         self.cloud = cloud
@@ -246,7 +246,7 @@ class Bench:
         return median_ms(transact, 30)
 
     def idle_cpu(self) -> float:
-        """Percent of a core, with two event source mappings to look after."""
+        """Percent of a core, with two event source mappings."""
         time.sleep(2)
         before, started = self.cloud.cpu_seconds(), time.monotonic()
         time.sleep(6)
@@ -269,7 +269,7 @@ ROWS = (
     ("DynamoDB transaction of 2, likewise", "ms", Bench.dynamodb_transaction, False),
     ("CPU when idle", "%", Bench.idle_cpu, False),
 )
-START, STOP = ("start until it answers", "ms", None, False), ("stop", "ms", None, False)
+START, STOP = ("start until it responds", "ms", None, False), ("stop", "ms", None, False)
 
 
 def measure(without: str) -> dict[str, float | None]:
@@ -291,18 +291,18 @@ def measure(without: str) -> dict[str, float | None]:
         finally:
             try:
                 found[STOP[0]] = cloud.stop() * 1000
-            except subprocess.TimeoutExpired:  # as shipped it sometimes does not end at all, and was killed
+            except subprocess.TimeoutExpired:  # as shipped it sometimes does not stop, and is killed
                 print(f"  {STOP[0]}: not within 20 s", file=sys.stderr)
                 found[STOP[0]] = None
     return found
 
 
-def table(shipped: list[dict], mended: list[dict]) -> str:
-    lines = ["| | as shipped | as mended | ratio |", "|---|---|---|---|"]
+def table(shipped: list[dict], patched: list[dict]) -> str:
+    lines = ["| | as shipped | patched | ratio |", "|---|---|---|---|"]
     for name, unit, _, more_is_better in (*ROWS, START, STOP):
-        before, after = _median(shipped, name), _median(mended, name)
+        before, after = _median(shipped, name), _median(patched, name)
         ratio = "" if not before or not after else f"{after / before if more_is_better else before / after:.1f} ×"
-        lines.append(f"| {name} | {_told(before, unit)} | {_told(after, unit)} | {ratio} |")
+        lines.append(f"| {name} | {_formatted(before, unit)} | {_formatted(after, unit)} | {ratio} |")
     return "\n".join(lines)
 
 
@@ -311,7 +311,7 @@ def _median(rounds: list[dict], name: str) -> float | None:
     return statistics.median(values) if values else None
 
 
-def _told(value: float | None, unit: str) -> str:
+def _formatted(value: float | None, unit: str) -> str:
     if value is None:
         return "failed"
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
@@ -321,15 +321,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2)
     rounds = parser.parse_args().rounds
-    shipped, mended = [], []
+    shipped, patched = [], []
     for number in range(rounds):
-        for name, without, results in (("as shipped", AS_SHIPPED, shipped), ("as mended", "", mended)):
+        for name, without, results in (("as shipped", AS_SHIPPED, shipped), ("patched", "", patched)):
             print(f"{name}, round {number + 1}", file=sys.stderr)
             results.append(measure(without))
     load = os.getloadavg()[0]
     print(f"{date.today()}, Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}", end="")
     print(f" {platform.machine()}, medians of {rounds} rounds, load {load:.1f} at the end\n")
-    print(table(shipped, mended))
+    print(table(shipped, patched))
 
 
 if __name__ == "__main__":

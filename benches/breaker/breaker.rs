@@ -1,4 +1,4 @@
-//! What a call through a closed circuit costs, beside other breakers, in one run: a call that is ready at once.
+//! The cost of a call through a closed circuit, compared with other circuit breakers: a call that is ready at once.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -35,17 +35,17 @@ async fn call(number: u64) -> Result<u64, u64> {
 fn closed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("closed");
 
-    let fared = |answer: &Result<u64, u64>| match answer {
+    let classify = |result: &Result<u64, u64>| match result {
         Ok(_) => Outcome::Success,
         Err(_) => Outcome::Failure,
     };
     let settings = Settings { watch: Watch::OnTrouble, ..Settings::default() };
     let breaker = Breaker::new("it", settings, MemoryStore::default(), World);
     group.bench_function("parkade-circuit-breaker", |it| {
-        it.iter(|| block_on(breaker.call(fared, call(black_box(7)))))
+        it.iter(|| block_on(breaker.call(classify, call(black_box(7)))))
     });
 
-    // The same rule: half of the calls of ten seconds, and five of them at least.
+    // The same rule: half of the calls of ten seconds, and at least five of them.
     let policy = failure_policy::success_rate_over_time_window(
         0.5,
         5,

@@ -1,7 +1,8 @@
-//! The event store beside `dynamo-es`: the same loads in one run, in turns.
+//! Compares the event store with `dynamo-es`: the same work in one run, in turns.
 //!
-//! Times are those of the cloud at `PARKADE_ENDPOINT`; without one, of a database in process. Calls and units are always
-//! counted in process, by DynamoDB's rules. Every single time is written to the file that `PARKADE_BENCH_CSV` names.
+//! Times are those of the cloud at `PARKADE_ENDPOINT`, or of a database in process without one. Calls and units are
+//! always counted in process, by DynamoDB's rules. Every single time is written to the file named by
+//! `PARKADE_BENCH_CSV`.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -25,9 +26,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 const LENGTHS: [u64; 4] = [1, 10, 100, 1_000];
-/// So that p90 is one of many, and no hiccup.
+/// Enough samples for p90 not to be a single outlier.
 const SAMPLES: usize = 200;
-/// A long stream takes a local cloud a while, so that fewer must do.
+/// Fewer, because a long stream takes a local cloud a while.
 const LONG_SAMPLES: usize = 40;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +49,7 @@ impl DomainEvent for Deposited {
     }
 }
 
-/// What `dynamo-es` wants besides events; no command is ever given.
+/// The aggregate that `dynamo-es` requires besides events; it handles no command.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Account {
     cents: u64,
@@ -74,18 +75,18 @@ fn deposited() -> Deposited {
     Deposited { cents: 100, reference: "an invoice, say, of some month".to_owned() }
 }
 
-/// A store with one stream of some length in it.
+/// A store with one stream of some length.
 trait Subject {
     const NAME: &'static str;
-    /// Its table's keys, as DynamoDB is told.
+    /// The names of its table's keys.
     const KEYS: [&'static str; 2];
 
     fn of(client: Client, table: &str) -> Self;
 
-    /// Adds the event of this version, with ids, time and causes: the same facts in every store.
+    /// Appends the event of this version, with ids, time and causes: the same data in every store.
     async fn append(&self, stream: &str, version: u64);
 
-    /// Reads every event; how many there were.
+    /// Reads every event; returns their number.
     async fn load(&self, stream: &str) -> usize;
 }
 
@@ -108,7 +109,7 @@ impl Subject for DynamoStore {
             events: vec![Recorded { id, event: deposited() }],
             snapshot: None,
         };
-        EventStore::append(self, stream, commit).await.expect("nobody else writes");
+        EventStore::append(self, stream, commit).await.expect("there is no other writer");
     }
 
     async fn load(&self, stream: &str) -> usize {
@@ -152,16 +153,16 @@ impl Subject for Theirs {
             }),
         );
         let done = self.repository.persist::<Account>(&[serialized], None).await;
-        done.expect("nobody else writes");
+        done.expect("there is no other writer");
     }
 
     async fn load(&self, stream: &str) -> usize {
-        // Its envelopes want texts for metadata, and these are.
+        // Its envelopes require texts as metadata, and these are.
         self.store.load_events(stream).await.expect("readable").len()
     }
 }
 
-/// One store on the cloud that gives the times, and once more on the database that counts.
+/// One store, on the cloud for the times, and on a database in process for the counts.
 struct Side<S> {
     store: S,
     counting: S,
@@ -191,17 +192,17 @@ impl<S: Subject> Side<S> {
     }
 
     async fn time_load(&self, stream: &str, length: u64) -> u128 {
-        let begun = Instant::now();
+        let started = Instant::now();
         let found = self.store.load(stream).await;
-        let micros = begun.elapsed().as_micros();
+        let micros = started.elapsed().as_micros();
         assert_eq!(u64::try_from(found), Ok(length), "{} has lost some", S::NAME);
         micros
     }
 
     async fn time_append(&self, stream: &str, version: u64) -> u128 {
-        let begun = Instant::now();
+        let started = Instant::now();
         self.store.append(stream, version).await;
-        begun.elapsed().as_micros()
+        started.elapsed().as_micros()
     }
 
     async fn price_of_load(&self, stream: &str) -> Price {
@@ -231,7 +232,7 @@ impl Price {
     }
 }
 
-/// What was done to a stream of which length: ours, and theirs.
+/// The measurements of one operation at one stream length: ours, and theirs.
 struct Row {
     what: &'static str,
     length: u64,
@@ -246,7 +247,7 @@ fn percentile(micros: &[u128], percent: usize) -> u128 {
     sorted.get(at).copied().unwrap_or_default()
 }
 
-/// Takes turns, and the first turn too: neither always finds what the other has warmed.
+/// Measures both in turns, starting with each in turn, so that neither always uses caches warmed by the other.
 async fn in_turns(
     samples: usize,
     ours: impl AsyncFn(u64) -> u128,
@@ -312,7 +313,7 @@ async fn main() {
             .await,
             prices: [ours.price_of_load(stream).await, theirs.price_of_load(stream).await],
         });
-        // Last, since it makes the stream longer.
+        // Last, because it makes the stream longer.
         let next = length + 1;
         rows.push(Row {
             what: "append",
@@ -364,7 +365,8 @@ fn print(mut rows: Vec<Row>) {
         );
         for (name, micros) in [DynamoStore::NAME, Theirs::NAME].into_iter().zip(micros) {
             for micros in micros {
-                writeln!(csv, "{name},{what},{length},{micros}").expect("a text takes it");
+                writeln!(csv, "{name},{what},{length},{micros}")
+                    .expect("writing to a string cannot fail");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What rules cost without a store: deciding on a booking, and folding a stream.
+//! The cost of rules without a store: deciding on a booking, and folding a stream.
 
 use std::hint::black_box;
 
@@ -20,7 +20,7 @@ fn card() -> Payment {
     Payment::Instant { token: "tok_visa".to_owned() }
 }
 
-/// As long as a booking's stream can be.
+/// The longest stream of a booking.
 fn stream() -> [BookingEvent; 4] {
     [
         BookingEvent::BookingCreated { customer: ann(), slot_id: SLOT, payment: card() },
@@ -43,14 +43,14 @@ fn decides(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     for (name, booking, command) in cases {
         let decided = booking.decide(&command);
-        assert!(decided.is_ok_and(|events| !events.is_empty()), "{name} is refused");
+        assert!(decided.is_ok_and(|events| !events.is_empty()), "{name} is rejected");
         group
             .bench_function(name, |it| it.iter(|| black_box(&booking).decide(black_box(&command))));
     }
     group.finish();
 }
 
-/// The least that rules can be, so that the fold itself is seen.
+/// Minimal rules, so that the fold itself dominates.
 #[derive(Clone, Debug, Default)]
 struct Account {
     cents: u64,

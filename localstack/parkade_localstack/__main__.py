@@ -1,4 +1,4 @@
-"""Command line: where to listen, where to keep state, how much to say."""
+"""Command line: the port, the state folder and the log level."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ def main() -> int:
         epilog=f"Exit codes: 0 stopped, {launcher.PORT_TAKEN} the port is taken, 2 wrong arguments.",
     )
     parser.add_argument("--port", type=int, default=4566)
-    parser.add_argument("--state-dir", type=Path, required=True, help="everything it writes stays in here")
+    parser.add_argument("--state-dir", type=Path, required=True, help="the only folder that it writes to")
     parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
     arguments = parser.parse_args()
     return launcher.run(arguments.port, arguments.state_dir, arguments.log_level)

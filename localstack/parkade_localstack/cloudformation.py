@@ -1,4 +1,4 @@
-"""CloudFormation: references to what SAM generates, and waiting without dawdling."""
+"""CloudFormation: references to resources that SAM generates, template transforms and faster polling."""
 
 import json
 import threading
@@ -7,10 +7,10 @@ POLL_SECONDS = 0.1
 
 
 def allow_references_to_what_sam_makes() -> None:
-    """`!Ref Function.Alias`, `!GetAtt FunctionRole.Arn` and `!Ref Api.Stage` name resources that exist after SAM only.
+    """`!Ref Function.Alias`, `!GetAtt FunctionRole.Arn` and `!Ref Api.Stage` name resources that exist only after SAM.
 
-    LocalStack evaluates the whole template before it applies SAM, in search of `Fn::Transform` inside it, and stumbles
-    over them.  It need not look where there is none.
+    LocalStack evaluates the whole template before it applies SAM, to find `Fn::Transform` inside it, and fails on these
+    references.  A template without `Fn::Transform` needs no such evaluation.
     """
     from localstack.services.cloudformation.engine.v2.change_set_model_transform import ChangeSetModelTransform
 
@@ -25,8 +25,8 @@ def allow_references_to_what_sam_makes() -> None:
 
 
 def transform_one_template_at_a_time() -> None:
-    """LocalStack tells SAM the region by a variable of the process, and takes it away when it is done: of two stacks
-    made at the same time one could fail with "AWS Region cannot be found"."""
+    """LocalStack passes the region to SAM in an environment variable of the process and removes it afterwards. Of two
+    stacks created at the same time, one could fail with "AWS Region cannot be found"."""
     from localstack.services.cloudformation.engine.v2.change_set_model_transform import ChangeSetModelTransform
 
     original = ChangeSetModelTransform._apply_global_serverless_transformation
@@ -40,7 +40,8 @@ def transform_one_template_at_a_time() -> None:
 
 
 def poll_often() -> None:
-    """What is not ready at once, as a function never is, is looked at again after 0.1 s and not after 1 to 5 s."""
+    """A resource that is not ready, as a function never is at first, is polled again after 0.1 s, not after 1 to 5
+    s."""
     from botocore.waiter import Waiter
     from localstack.services.cloudformation.resource_provider import ResourceProviderExecutor
 
@@ -50,9 +51,9 @@ def poll_often() -> None:
     # boto's waiters in this process all wait for the local cloud itself.
     wait = Waiter.wait
 
-    def wait_impatiently(self, **parameters):
+    def wait_with_short_delay(self, **parameters):
         seconds = self.config.delay * self.config.max_attempts
         often = {"Delay": POLL_SECONDS, "MaxAttempts": int(seconds / POLL_SECONDS)}
         return wait(self, **{"WaiterConfig": often, **parameters})
 
-    Waiter.wait = wait_impatiently
+    Waiter.wait = wait_with_short_delay

@@ -1,5 +1,4 @@
-"""What functions ask of other services all the time goes straight to the provider: calls of functions, events, and how
-long queues are."""
+"""The calls that functions make most often go straight to the provider: invocations, events and queue attributes."""
 
 import json
 from io import BytesIO
@@ -13,18 +12,18 @@ INVOKE_PREFIX, INVOKE_SUFFIX = "/2015-03-31/functions/", "/invocations"
 ENTRY_MEMBERS = {"Source", "DetailType", "Detail", "EventBusName"}
 
 
-def invoke_at_once() -> None:
+def invoke_directly() -> None:
     shortcuts.add(_invoke)
 
 
-def put_events_at_once() -> None:
+def put_events_directly() -> None:
     target, content_type = "AWSEvents.PutEvents", "application/x-amz-json-1.1"
-    shortcuts.add(lambda call: _ask_in_json(call, target, content_type, "events", _events_of))
+    shortcuts.add(lambda call: _call_in_json(call, target, content_type, "events", _events_of))
 
 
-def tell_queue_attributes_at_once() -> None:
+def get_queue_attributes_directly() -> None:
     target, content_type = "AmazonSQS.GetQueueAttributes", "application/x-amz-json-1.0"
-    shortcuts.add(lambda call: _ask_in_json(call, target, content_type, "sqs", _attributes_of))
+    shortcuts.add(lambda call: _call_in_json(call, target, content_type, "sqs", _attributes_of))
 
 
 def _invoke(call: Call):
@@ -41,20 +40,20 @@ def _invoke(call: Call):
     ):
         return None
     request = {"FunctionName": name, "Payload": BytesIO(call.body)}
-    context, result = _ask(call, "lambda", "Invoke", request)
+    context, result = _call(call, "lambda", "Invoke", request)
     if not isinstance(result, dict):
         return result
-    told = [f"X-Amz-Executed-Version: {result['ExecutedVersion']}"]
+    headers = [f"X-Amz-Executed-Version: {result['ExecutedVersion']}"]
     if "FunctionError" in result:
-        told.insert(0, f"X-Amz-Function-Error: {result['FunctionError']}")
-    told += [f"x-amzn-requestid: {context.request_id}", f"x-amz-request-id: {context.request_id}"]
+        headers.insert(0, f"X-Amz-Function-Error: {result['FunctionError']}")
+    headers += [f"x-amzn-requestid: {context.request_id}", f"x-amz-request-id: {context.request_id}"]
     payload = result["Payload"]
     payload = payload.encode() if isinstance(payload, str) else payload
-    return shortcuts.answer("text/plain; charset=utf-8", payload, *told)
+    return shortcuts.response("text/plain; charset=utf-8", payload, *headers)
 
 
-def _ask_in_json(call: Call, target: str, content_type: str, service: str, read: Callable[[bytes], dict | None]):
-    """For operations whose requests and answers the provider takes and gives as they are, if `read` finds nothing odd."""
+def _call_in_json(call: Call, target: str, content_type: str, service: str, read: Callable[[bytes], dict | None]):
+    """For operations whose request and response need no conversion, provided that `read` accepts the body."""
     headers = call.headers
     if (
         headers.get("x-amz-target") != target
@@ -66,15 +65,15 @@ def _ask_in_json(call: Call, target: str, content_type: str, service: str, read:
     request = read(call.body)
     if request is None:
         return None
-    context, result = _ask(call, service, target.rpartition(".")[2], request)
+    context, result = _call(call, service, target.rpartition(".")[2], request)
     if not isinstance(result, dict):
         return result
-    told = {name: value for name, value in result.items() if value is not None}
-    return shortcuts.answer(content_type, json.dumps(told).encode(), f"x-amzn-requestid: {context.request_id}")
+    members = {name: value for name, value in result.items() if value is not None}
+    return shortcuts.response(content_type, json.dumps(members).encode(), f"x-amzn-requestid: {context.request_id}")
 
 
 def _attributes_of(body: bytes) -> dict | None:
-    """The request if it has a queue and names, and nothing else."""
+    """The request if it has a queue and attribute names, and nothing else; else None."""
     try:
         request = json.loads(body)
     except ValueError:
@@ -87,7 +86,8 @@ def _attributes_of(body: bytes) -> dict | None:
 
 
 def _events_of(body: bytes) -> dict | None:
-    """The request if it has no times, which would have to be parsed, and nothing unknown, which would be dropped."""
+    """The request if it has no times (they would need parsing) and no unknown members (they would be dropped); else
+    None."""
     try:
         request = json.loads(body)
     except ValueError:
@@ -103,8 +103,8 @@ def _events_of(body: bytes) -> dict | None:
     return request
 
 
-def _ask(call: Call, service: str, operation: str, request: dict):
-    """The context, and what the provider answers: a dict, a response of werkzeug's, or None for the long way."""
+def _call(call: Call, service: str, operation: str, request: dict):
+    """The context and the provider's response: a dict, a werkzeug response, or None to use LocalStack's gateway."""
     from localstack.aws import handlers
     from localstack.aws.api import RequestContext, ServiceException
     from localstack.http import Request
@@ -125,7 +125,7 @@ def _ask(call: Call, service: str, operation: str, request: dict):
         return context, skeleton.dispatch_table[operation](context, request)
     except Exception as error:
         if isinstance(error, ServiceException) and error.status_code < 500:
-            return context, None  # refused, so nothing has been done: it can be asked again
+            return context, None  # rejected without side effects, so it can be called again
         response = handlers.handle_service_exception.create_exception_response(error, context)
         response.headers["x-localstack"] = "true"
         return context, response

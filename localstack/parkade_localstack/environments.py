@@ -1,4 +1,4 @@
-"""LocalStack's choice of an execution environment: two races mended, and no thread per invocation for its timer."""
+"""LocalStack's choice of an execution environment: two races fixed, and no thread per invocation for its timer."""
 
 import functools
 import threading
@@ -9,17 +9,17 @@ ARNS_MAX = 4096
 
 
 class _ListedEnvironments(dict):
-    """Environments of a version; iterating over it is safe while it grows."""
+    """Environments of a version; it can grow while another thread iterates over it."""
 
     def values(self):
         return list(super().values())
 
 
-def mend_races() -> None:
-    """Each made an invocation fail when several environments started at once.
+def fix_races() -> None:
+    """Each race made an invocation fail when several environments started at once.
 
-    LocalStack walks a dict of environments that grows meanwhile, and it lists a new environment before it has reserved
-    it for the invocation that waits for it, so that another can take it away.
+    LocalStack iterates over a dict of environments that grows meanwhile. It also lists a new environment before it has
+    reserved it for the waiting invocation, so that another invocation can take it.
     """
     from localstack.services.lambda_.invocation.assignment import AssignmentService
     from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment, RuntimeStatus
@@ -50,7 +50,7 @@ def mend_races() -> None:
 
 
 def write_arns_once() -> None:
-    """To count what runs, LocalStack writes the ARN of each function of the account at each invocation."""
+    """To count running functions, LocalStack builds the ARN of each function of the account at each invocation."""
     from localstack.services.lambda_.invocation.lambda_models import VersionIdentifier
 
     for name in ("qualified_arn", "unqualified_arn"):
@@ -58,14 +58,15 @@ def write_arns_once() -> None:
 
 
 def share_one_timer() -> None:
-    """LocalStack starts a `threading.Timer`, a thread, after each invocation, to stop the environment when it idles."""
+    """LocalStack starts a `threading.Timer`, a thread, after each invocation, to stop the environment when it is
+    idle."""
     from localstack.services.lambda_.invocation import execution_environment
 
     execution_environment.Timer = SharedTimer
 
 
 class SharedTimer:
-    """`threading.Timer` for timers that are nearly always cancelled: one thread looks after all, twice a second."""
+    """`threading.Timer` for timers that are nearly always cancelled: one thread checks all of them, twice a second."""
 
     _running: set["SharedTimer"] = set()
     _lock = threading.Lock()

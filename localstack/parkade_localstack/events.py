@@ -1,4 +1,4 @@
-"""EventBridge without what LocalStack does anew for each event and rule."""
+"""EventBridge without the work that LocalStack repeats for each event and rule."""
 
 import functools
 
@@ -10,12 +10,12 @@ class _Flat(list):
 
     @functools.cached_property
     def beginnings(self) -> frozenset[str]:
-        """Of the paths: what in an event begins otherwise is not looked at."""
+        """First parts of the paths: members of an event that begin otherwise are skipped."""
         return frozenset(path[:end] for conditions in self for path in conditions for end in range(len(path) + 1))
 
 
 class _Compiled(dict):
-    """A pattern, and what LocalStack makes of it to compare."""
+    """A pattern, and the form of it that LocalStack compares events with."""
 
     @functools.cached_property
     def flat(self) -> _Flat:
@@ -23,8 +23,8 @@ class _Compiled(dict):
 
 
 def compile_patterns_once() -> None:
-    """As shipped each rule's pattern is parsed, checked and flattened again for each event, and each member of the event
-    is compared with all its paths, only to leave out what no path begins with."""
+    """As shipped, each rule's pattern is parsed, checked and flattened again for each event, and each member of the
+    event is compared with all its paths, even if no path begins with it."""
     from localstack.services.events.event_rule_engine import EventPatternCompiler, EventRuleEngine
 
     compile_pattern = EventPatternCompiler.compile_event_pattern

@@ -1,7 +1,7 @@
 """Lambda without containers: each execution environment is one process of the function's `bootstrap`.
 
-It behaves as AWS does at the edges: a function that overruns its timeout is killed and reported as `Sandbox.Timedout`,
-one that dies as `Runtime.ExitError`, and the next invocation gets a fresh process in the same environment.
+It behaves as AWS does in error cases: a function that exceeds its timeout is killed and reported as `Sandbox.Timedout`,
+one that exits as `Runtime.ExitError`, and the next invocation gets a new process in the same environment.
 """
 
 import json
@@ -26,7 +26,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class ProcessExecutor(RuntimeExecutor):
-    """One execution environment. LocalStack calls it from one thread at a time, but for `stop`."""
+    """One execution environment. LocalStack calls it from one thread at a time, except for `stop`."""
 
     def __init__(self, id, function_version):
         super().__init__(id, function_version)
@@ -47,7 +47,7 @@ class ProcessExecutor(RuntimeExecutor):
             run.cancel()
 
     def invoke(self, payload):
-        if not self._run.process.alive:  # died since, or with the last invocation
+        if not self._run.process.alive:  # it has exited since, or during the last invocation
             self._start_run()
         run, seconds = self._run, self.function_version.config.timeout
         request_id = payload["invoke-id"]
@@ -68,7 +68,7 @@ class ProcessExecutor(RuntimeExecutor):
         return LOOPBACK
 
     def get_endpoint_from_executor(self):
-        """LocalStack makes AWS_ENDPOINT_URL of it: an SDK in the function reaches the local cloud without DNS."""
+        """LocalStack derives AWS_ENDPOINT_URL from it: an SDK in the function reaches the local cloud without DNS."""
         return LOOPBACK
 
     def get_runtime_endpoint(self):
@@ -101,7 +101,8 @@ class ProcessExecutor(RuntimeExecutor):
             raise
 
     def _log_failed_start(self, run: "Run") -> None:
-        """What it printed belongs to no invocation, so LocalStack would not keep it; it is what tells why."""
+        """The output of a failed start belongs to no invocation, so LocalStack would drop it; it contains the
+        reason."""
         now, environment = int(time.time() * 1000), self._environment
         version = self.function_version.id
         group, stream = environment["AWS_LAMBDA_LOG_GROUP_NAME"], environment["AWS_LAMBDA_LOG_STREAM_NAME"]
@@ -123,7 +124,7 @@ class ProcessExecutor(RuntimeExecutor):
 
 
 class Run:
-    """One process, from its start to its death, with its Runtime API."""
+    """One process, from its start to its exit, with its Runtime API."""
 
     def __init__(self, folder: str, environment: dict[str, str]):
         self._ready: Future[None] = Future()
@@ -158,14 +159,14 @@ class Run:
             raise
 
     def invoke(self, invocation: Invocation, seconds: float) -> tuple[bool, bytes]:
-        """Whether it failed, and what it answered."""
-        answer: Future[tuple[bool, bytes]] = Future()
+        """Whether it failed, and its response."""
+        result: Future[tuple[bool, bytes]] = Future()
         with self._lock:
-            self._current = (invocation.request_id, answer)
+            self._current = (invocation.request_id, result)
         if not self.process.alive:
-            self._settle(None, (True, _exit_error(invocation.request_id, self.process)))
+            self._complete_invocation(None, (True, _exit_error(invocation.request_id, self.process)))
         try:
-            return self._api.invoke(invocation, answer, seconds)
+            return self._api.invoke(invocation, result, seconds)
         except FutureTimeout:
             self.end()
             message = f"RequestId: {invocation.request_id} Error: Task timed out after {seconds}.00 seconds"
@@ -182,7 +183,7 @@ class Run:
         self.process.kill()
         self._api.close()
 
-    # -- what the Runtime API and the process tell
+    # -- callbacks of the Runtime API and the process
 
     def ready(self) -> None:
         with self._lock:
@@ -194,28 +195,28 @@ class Run:
             if not self._ready.done():
                 self._ready.set_exception(StatusErrorException("the function failed to start", payload=error))
 
-    def answered(self, request_id: str, body: bytes, is_error: bool) -> None:
-        self._settle(request_id, (is_error, body))
+    def responded(self, request_id: str, body: bytes, is_error: bool) -> None:
+        self._complete_invocation(request_id, (is_error, body))
 
     def exited(self, code: int) -> None:
         self._api.close()
         request_id = self._current[0] if self._current else ""
         error = _exit_error(request_id, self.process, code)
         self.init_failed(error)
-        self._settle(None, (True, error))
+        self._complete_invocation(None, (True, error))
 
-    def _settle(self, request_id: str | None, answer: tuple[bool, bytes]) -> None:
-        """First come, first served; an answer to another invocation than the current one is too late."""
+    def _complete_invocation(self, request_id: str | None, result: tuple[bool, bytes]) -> None:
+        """The first result wins; a response to another invocation than the current one is too late."""
         with self._lock:
             if not self._current or request_id not in (None, self._current[0]):
                 return
             future = self._current[1]
             if not future.done():
-                future.set_result(answer)
+                future.set_result(result)
 
 
 def _make_executable(path: str) -> None:
-    """A zip made without modes, and a folder for hot reload, may lack the bit."""
+    """A zip made without modes, or a folder for hot reload, may lack the executable bit."""
     mode = os.stat(path).st_mode
     if not mode & stat.S_IXUSR:
         os.chmod(path, mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)

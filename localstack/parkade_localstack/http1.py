@@ -13,7 +13,7 @@ DIGITS_MAX = 16
 
 
 class BadRequest(ValueError):
-    """What came in is not HTTP as we speak it."""
+    """The input is not the subset of HTTP/1.1 supported here."""
 
 
 class TooLong(BadRequest):
@@ -27,7 +27,7 @@ class Head(NamedTuple):
     headers: list[tuple[str, str]]
 
     def by_lower_name(self) -> dict[str, str]:
-        """Names in lower case; what was sent more than once is joined, as the standard allows."""
+        """Names in lower case; the values of a repeated header are joined, as the standard allows."""
         joined: dict[str, str] = {}
         for name, value in self.headers:
             key = name.lower()
@@ -36,9 +36,9 @@ class Head(NamedTuple):
 
 
 def read_head(stream: BinaryIO) -> Head | None:
-    """Request line and headers, in the order and the spelling they were sent; None when the peer has gone."""
+    """Request line and headers, in the order and spelling in which they were sent; None if the peer has closed."""
     line = stream.readline(LINE_MAX)
-    while line in (b"\r\n", b"\n"):  # some clients end a body with one line too many
+    while line in (b"\r\n", b"\n"):  # some clients end a body with an extra line break
         line = stream.readline(LINE_MAX)
     if not line:
         return None
@@ -86,7 +86,7 @@ def _read_chunked(stream: BinaryIO) -> tuple[BinaryIO, int]:
 
 
 def _number(text: str, base: int) -> int:
-    """Of digits alone: `int` takes signs, spaces and underscores, too."""
+    """A number of digits only: `int` also accepts signs, spaces and underscores."""
     if not text.isascii() or not text.isalnum() or len(text) > DIGITS_MAX:
         raise BadRequest("length")
     try:

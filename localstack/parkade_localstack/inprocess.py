@@ -1,11 +1,11 @@
-"""Calls from one LocalStack service to another go straight to the provider instead of by HTTP to LocalStack itself."""
+"""Calls from one LocalStack service to another go straight to the provider instead of through HTTP."""
 
 import io
 
 from botocore.response import StreamingBody
 
-# Operations of providers that LocalStack wrote itself (moto's need the HTTP request) and whose answers hold no times
-# (these would have to be turned into what boto makes of them).
+# Operations of providers that LocalStack wrote itself (moto's need the HTTP request) and whose responses hold no times
+# (they would need conversion to what boto returns).
 DIRECT = {
     ("lambda", "Invoke"),
     ("events", "PutEvents"),
@@ -18,9 +18,9 @@ DIRECT = {
     ("sqs", "GetQueueUrl"),
     ("sqs", "GetQueueAttributes"),
 }
-# How LocalStack's clients say on whose behalf they call.
+# How LocalStack's clients pass the principal on whose behalf they call.
 METADATA = {"_SourceArn": "source_arn", "_ServicePrincipal": "service_principal"}
-# A poller may ask for more than a client may: parameter, its limit for clients, the header that carries it.
+# A poller may request more than a client may: parameter, its limit for clients, the header that carries it.
 SQS_OVERRIDES = (
     ("sqs_override_max_message_count", 10, "x-localstack-sqs-override-message-count"),
     ("sqs_override_wait_time_seconds", 20, "x-localstack-sqs-override-wait-time-seconds"),
@@ -49,7 +49,7 @@ def call_providers_directly() -> None:
 
 
 def _handler(service: str, operation: str, parameters: dict):
-    """The provider's function, or None where the protocol is needed: the service may not be loaded yet, too."""
+    """The provider's function, or None if the protocol is needed, for instance while the service is not loaded."""
     from localstack.aws.api.core import ServiceOperation
     from localstack.runtime import get_current_runtime
 
@@ -76,7 +76,7 @@ def _call(client, handler, operation: str, parameters: dict, by_protocol):
         result = handler(context, given) or {}
     except ServiceException as error:
         if error.status_code < 500:
-            # Refused, so nothing has been done: asked again by protocol, it comes back as boto's own exception.
+            # Rejected without side effects: called again by protocol, it raises boto's own exception.
             return by_protocol(operation, parameters)
         raise client.exceptions.from_code(error.code)(_error_response(error, context.request_id), operation) from error
     if service == "lambda":
@@ -96,7 +96,7 @@ def _call(client, handler, operation: str, parameters: dict, by_protocol):
 
 
 def _context(client, operation: str, parameters: dict):
-    """What the gateway would have made of the request, and the request without what is meant for the gateway."""
+    """The context that the gateway would have built, and the request without the parameters meant for the gateway."""
     from localstack.aws.accounts import get_account_id_from_access_key_id
     from localstack.aws.api import RequestContext
     from localstack.http import Request
@@ -131,8 +131,8 @@ def _as_stream(payload):
 
 
 def _without_none(value):
-    """A copy without the members that are None, which do not survive the wire; and a copy, as neither side expects to
-    share with the other."""
+    """A copy without the members that are None, which are not sent over the wire. A copy, because neither side expects
+    to share objects with the other."""
     if isinstance(value, dict):
         return {key: _without_none(member) for key, member in value.items() if member is not None}
     if isinstance(value, (list, tuple)):

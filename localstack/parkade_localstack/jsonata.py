@@ -23,10 +23,11 @@ def _evaluate(expression: str):
     try:
         value = Jsonata.jsonata(expression).evaluate(None)
         return None if value is Utils.NULL_VALUE else json.loads(json.dumps(value, default=plain))
-    except Exception as error:  # the library raises several kinds; the state machine must see one
+    except Exception as error:  # the library raises several kinds; the state machine must see one kind
         raise JSONataException("UNKNOWN", str(error)) from error
 
 
 def _declarations(bindings: dict) -> str:
-    """`$name:=value;` for each variable. JSON is JSONata, and unlike LocalStack's rendering it escapes strings."""
+    """`$name:=value;` for each variable. JSON is valid JSONata, and unlike LocalStack's rendering it escapes
+    strings."""
     return "".join(f"{name}:={json.dumps(value, separators=(',', ':'))};" for name, value in bindings.items())

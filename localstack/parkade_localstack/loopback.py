@@ -1,11 +1,11 @@
-"""LocalStack's Twisted server listens on every interface whatever `GATEWAY_LISTEN` says: here it obeys."""
+"""LocalStack's Twisted server listens on every interface whatever `GATEWAY_LISTEN` says; this patch fixes that."""
 
-from parkade_localstack import mends
+from parkade_localstack import patches
 
 
 def bind_twisted_to_loopback() -> None:
-    """For `server` left out; our own server binds where it is told, and Twisted takes long to import."""
-    if mends.wanted("server"):
+    """Needed only if `server` is disabled; our own server binds correctly, and importing Twisted is slow."""
+    if patches.is_enabled("server"):
         return
     from localstack import config
     from twisted.internet import endpoints

@@ -1,4 +1,4 @@
-"""A guard against a fault of CPython 3.11 and 3.12 when two threads parse Python at once."""
+"""A workaround for a bug of CPython 3.11 and 3.12 when two threads parse Python at once."""
 
 import ast
 import threading
@@ -7,8 +7,8 @@ import threading
 def one_parse_at_a_time() -> None:
     """Two `ast.parse` in parallel can fail with SystemError "AST constructor recursion depth mismatch".
 
-    Step Functions' intrinsic functions and werkzeug's URL rules parse Python at run time; with twenty executions at
-    once the fault showed as a failed execution with `Lambda.InternalError`.
+    Step Functions' intrinsic functions and werkzeug's URL rules parse Python at run time. With twenty concurrent
+    executions, the bug made an execution fail with `Lambda.InternalError`.
     """
     original = ast.parse
     lock = threading.RLock()

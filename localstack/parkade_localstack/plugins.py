@@ -1,7 +1,7 @@
-"""Makes our plug-ins known to LocalStack.
+"""Registers our plug-ins with LocalStack.
 
-LocalStack finds plug-ins by the entry points of installed packages.  This package is not installed, so that a change to
-it takes effect at the next start; instead the finder is asked to list ours after the installed ones.
+LocalStack finds plug-ins by the entry points of installed packages.  This package is not installed, so that a change
+to it takes effect at the next start; instead, the finder is patched to list ours after the installed ones.
 """
 
 from plux import PluginSpec
@@ -19,7 +19,7 @@ MetadataPluginFinder.find_plugins = _find_plugins
 
 
 def register(namespace: str, name: str, factory) -> None:
-    """`factory` makes the plug-in when LocalStack first asks for it."""
+    """`factory` creates the plug-in when LocalStack first needs it."""
     _ours.setdefault(namespace, []).append(PluginSpec(namespace, name, factory))
 
 

@@ -1,12 +1,12 @@
-"""Event source mappings wait for what arrives instead of asking ten times a second.
+"""Event source mappings wait for arrivals instead of polling ten times a second.
 
-As shipped a poller that has just had a message sleeps 0.5 to 1.5 s, whatever the settings: the upper limit applies from
-the second empty poll on. And each poll of an empty source is a call by HTTP with a CloudWatch metric, one more.
+As shipped, a poller that has just received a message sleeps 0.5 to 1.5 s, whatever the settings: the upper limit
+applies only from the second empty poll. Each poll of an empty source is an HTTP call, and its metric another.
 """
 
-# How long a poller waits in one go, and so how long a disabled or deleted mapping may linger.
+# How long one poll waits, and so how long a disabled or deleted mapping may stay active.
 WAIT_SECONDS = 1
-# Between polls of sources that do not wait by themselves.
+# Between polls of sources without long polling.
 PAUSE_SECONDS = 0.005
 
 
@@ -18,7 +18,7 @@ def wait_for_arrivals() -> None:
     backoff = esm_worker.ExponentialBackoff
 
     def backoff_after_errors_only(initial_interval, max_interval):
-        # LocalStack makes two of them: that for empty polls starts at 1 s.
+        # LocalStack creates two of them: that for empty polls starts at 1 s.
         if initial_interval == 1:
             return _NoBackoff()
         return backoff(initial_interval=initial_interval, max_interval=max_interval)
@@ -54,7 +54,7 @@ def _queues_wait() -> None:
     original = SqsPoller.poll_events
 
     def poll_events(self):
-        # With a batching window LocalStack waits by itself, to gather a batch.
+        # With a batching window LocalStack waits itself, to gather a batch.
         if not self.maximum_batching_window and not isinstance(self.source_client, _LongPolling):
             self.source_client = _LongPolling(self.source_client)
         return original(self)

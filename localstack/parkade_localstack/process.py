@@ -1,4 +1,4 @@
-"""A function's process: started so that it cannot outlive LocalStack, read from, watched, killed."""
+"""A function's process: started so that it cannot outlive LocalStack, read from, monitored, killed."""
 
 import ctypes
 import fcntl
@@ -14,15 +14,15 @@ from typing import Callable
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
-# For a call that is over at once: one by `os` lets go of the interpreter's lock, and has to wait for it afterwards.
+# For a call that returns at once: a call through `os` releases the interpreter lock and then has to reacquire it.
 _HELD = ctypes.PyDLL(None) if sys.platform == "linux" else None
 _SIGINFO_INTS = 32
 READ_SIZE = 65_536
-# Linux sends the parent-death signal when the *thread* that forked ends, so one thread that never ends forks them all.
+# Linux sends the parent-death signal when the *thread* that forked ends, so one permanent thread forks all processes.
 _SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="function-spawner")
-# How often to look for a death that the pipe does not tell, when a child of the function holds it open.
-LOOK_SECONDS = 1
-# How old the size of a process may be.
+# How often to check for an exit that the pipe does not show, because a child of the function holds it open.
+EXIT_CHECK_SECONDS = 1
+# How old the memory size of a process may be.
 SIZE_SECONDS = 1
 
 _running: set["FunctionProcess"] = set()
@@ -30,27 +30,27 @@ _running_lock = threading.Lock()
 
 
 def kill_all() -> None:
-    """When LocalStack ends. The kernel would kill the processes, but not what they have started."""
+    """On shutdown. The kernel would kill the processes, but not their children."""
     with _running_lock:
         for process in list(_running):
             process.kill()
 
 
-def _die_with_parent(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     """Runs in the child between fork and exec, so it does as little as possible."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the signal was asked for
+    if os.getppid() != parent:  # the parent exited before the signal was requested
         os._exit(1)
 
 
 class FunctionProcess:
-    """Runs `bootstrap`. `on_exit` is called with the exit code, once, unless `kill` came first."""
+    """Runs `bootstrap`. `on_exit` is called with the exit code, once, unless `kill` was called before."""
 
     def __init__(self, folder: str, environment: dict[str, str], on_exit: Callable[[int], None]):
         self._on_exit = on_exit
         self._lock = threading.Lock()
         self._lines: list[str] = []
-        self._rest = b""
+        self._partial_line = b""
         self._killed = False
         self._size, self._size_until = 0, 0.0
         self._output, write_end = os.pipe()
@@ -72,9 +72,9 @@ class FunctionProcess:
             return False
         if _HELD is None:
             return self._process.poll() is None
-        # One that has ended stays to be waited for, so that the number is still its own.
-        told, how = (ctypes.c_int * _SIGINFO_INTS)(), os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return _HELD.waitid(os.P_PID, self._process.pid, told, how) == 0 and not told[0]
+        # A process that has exited stays a zombie until it is waited for, so its id is still its own.
+        info, how = (ctypes.c_int * _SIGINFO_INTS)(), os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return _HELD.waitid(os.P_PID, self._process.pid, info, how) == 0 and not info[0]
 
     @property
     def exit_code(self) -> int | None:
@@ -88,7 +88,7 @@ class FunctionProcess:
             return lines
 
     def resident_mb(self) -> int:
-        """Of a second ago, perhaps."""
+        """Measured up to a second ago."""
         now = time.monotonic()
         if now > self._size_until:
             self._size, self._size_until = self._resident_mb(), now + SIZE_SECONDS
@@ -102,7 +102,7 @@ class FunctionProcess:
             return 0
 
     def kill(self) -> None:
-        """Kills the process and what it has started. May be called twice."""
+        """Kills the process and its children. May be called twice."""
         with self._lock:
             self._killed = True
         try:
@@ -112,17 +112,17 @@ class FunctionProcess:
         self._process.wait()
 
     def _watch(self) -> None:
-        """Reads what the process prints and notices when it ends; closes the pipe last, as only it knows when."""
+        """Reads the process's output and detects its exit; closes the pipe last, as only this thread knows when."""
         ended = False
         while not ended:
-            select.select([self._output], [], [], LOOK_SECONDS)
+            select.select([self._output], [], [], EXIT_CHECK_SECONDS)
             with self._lock:
                 ended = self._drain() or not self.alive
         code = self._process.wait()
         with self._lock:
             self._drain()
-            if self._rest:
-                self._lines.append(self._rest.decode("utf-8", "replace"))
+            if self._partial_line:
+                self._lines.append(self._partial_line.decode("utf-8", "replace"))
             os.close(self._output)
             self._output = -1
             killed = self._killed
@@ -132,7 +132,7 @@ class FunctionProcess:
             self._on_exit(code)
 
     def _drain(self) -> bool:
-        """Reads what is there, holding the lock; whether the pipe has ended."""
+        """Reads what is available, holding the lock; returns whether the pipe has ended."""
         while self._output >= 0:
             try:
                 data = os.read(self._output, READ_SIZE)
@@ -140,9 +140,9 @@ class FunctionProcess:
                 return False
             if not data:
                 return True
-            *lines, self._rest = (self._rest + data).split(b"\n")
+            *lines, self._partial_line = (self._partial_line + data).split(b"\n")
             self._lines += [line.decode("utf-8", "replace") for line in lines]
-            if len(data) < READ_SIZE:  # all there was; an end is told by the next read
+            if len(data) < READ_SIZE:  # all that was available; the next read detects the end
                 return False
         return True
 
@@ -157,5 +157,5 @@ def _spawn(folder: str, environment: dict[str, str], output: int) -> subprocess.
         stdout=output,
         stderr=output,
         start_new_session=True,
-        preexec_fn=(lambda: _die_with_parent(parent)) if _LIBC else None,
+        preexec_fn=(lambda: _exit_with_parent(parent)) if _LIBC else None,
     )

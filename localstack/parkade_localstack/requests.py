@@ -1,4 +1,4 @@
-"""What LocalStack does for each request, whatever it is about."""
+"""The fixed cost of every request."""
 
 import gc
 import logging
@@ -7,28 +7,28 @@ import secrets
 import time
 import uuid
 
-# New objects before the young are looked at, and how many times that is before the older ones are.
+# New objects before a collection of the youngest generation, and how many of those before one of the older ones.
 GARBAGE_THRESHOLDS = (20_000, 20, 10)
 
 
-def log_where_it_is_wanted() -> None:
-    """As shipped a line is put together for each request, with all that was asked and answered, and is then thrown away
-    unless the log level is at least "info".  The launcher turns it off, and what is off is not put together."""
+def log_only_if_enabled() -> None:
+    """As shipped, a log line with request and response is built for each request, and dropped unless the log level is
+    at least "info".  The launcher turns the log off, and a line that is off is not built."""
     from localstack.aws.handlers.logging import ResponseLogger
 
     log = ResponseLogger._log
     logger = logging.getLogger("localstack.request")
 
-    def log_if_wanted(self, context, response):
+    def log_if_enabled(self, context, response):
         if logger.isEnabledFor(logging.INFO):
             log(self, context, response)
 
-    ResponseLogger._log = log_if_wanted
+    ResponseLogger._log = log_if_enabled
 
 
 def make_ids_without_the_kernel() -> None:
-    """Each request has half a dozen random ids.  For each the kernel is asked, which lets go of the interpreter's lock,
-    and under load it takes long to get it back.  Here the kernel is asked once, for the seed."""
+    """Each request creates half a dozen random ids.  Each calls the kernel, which releases the interpreter lock; under
+    load it takes long to reacquire it.  Here the kernel is called once, for the seed."""
     from localstack.utils.xray import trace_header, traceid
 
     bits = random.Random(random.SystemRandom().getrandbits(512)).getrandbits  # one call, so safe among threads
@@ -48,6 +48,6 @@ def make_ids_without_the_kernel() -> None:
 
 
 def collect_garbage_seldom() -> None:
-    """Python looks for cycles each time there are 700 objects more than before, and half a dozen requests at work have
-    more than that which are no garbage, to be looked at in vain."""
+    """Python looks for cycles after each 700 new objects; half a dozen concurrent requests hold more live objects than
+    that, so most of these collections find nothing."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)

@@ -1,8 +1,8 @@
-"""Stack updates: what changes is changed, and what LocalStack cannot change is said.
+"""Stack updates: changed resources are updated, and an update that LocalStack cannot make fails.
 
-As shipped, a stage loses its method settings and access log, an update replaces what merely refers to something changed
-(and so fails with "Stage already exists", or deletes an alias it has just moved), and a resource whose update is not
-written counts as updated.
+As shipped, a stage loses its method settings and access log, an update replaces resources that only refer to a changed
+one (and so fails with "Stage already exists", or deletes an alias it has just moved), and a resource whose update is
+not implemented counts as updated.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def _setting_name(setting: dict) -> str:
 
 
 def _setting(setting: dict) -> dict:
-    """Member names as the API has them; limits as numbers, for parameters of a template come as text."""
+    """Member names as in the API; limits as numbers, because template parameters are strings."""
     found = {name[0].lower() + name[1:]: value for name, value in setting.items()}
     for name in ("resourcePath", "httpMethod"):
         found.pop(name, None)
@@ -57,8 +57,8 @@ def _setting(setting: dict) -> dict:
 
 
 def replace_only_what_must_be() -> None:
-    """A resource is replaced if a create-only property has another value, not if it was written with a reference to
-    something that changes."""
+    """A resource is replaced if a create-only property has another value, not if its template refers to a changed
+    resource."""
     from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor
     from localstack.services.cloudformation.engine.v2.change_set_model_preproc import PreprocResource
 
@@ -86,7 +86,7 @@ def _create_only_changes(schema: dict, before, after) -> bool:
 
 
 def update_more_kinds() -> None:
-    """REST APIs whose definition changes, stages, aliases, queues, the policies within roles."""
+    """REST APIs whose definition changes, stages, aliases, queues, the inline policies of roles."""
     from localstack.services.apigateway.resource_providers.aws_apigateway_restapi import ApiGatewayRestApiProvider
     from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
     from localstack.services.iam.resource_providers.aws_iam_role import IAMRoleProvider
@@ -113,7 +113,7 @@ def update_more_kinds() -> None:
     def update_role_policies(self, request):
         event = update_role(self, request)
         if event.resource_model is not request.previous_state:
-            return event  # made anew, with its policies
+            return event  # recreated, with its policies
         _sync_role_policies(request)
         return _done({**request.previous_state, "Policies": request.desired_state.get("Policies") or []})
 
@@ -122,11 +122,11 @@ def update_more_kinds() -> None:
 
 def _sync_role_policies(request) -> None:
     iam, role = request.aws_client_factory.iam, request.previous_state["RoleName"]
-    wanted = {policy["PolicyName"]: policy["PolicyDocument"] for policy in request.desired_state.get("Policies") or []}
+    desired = {policy["PolicyName"]: policy["PolicyDocument"] for policy in request.desired_state.get("Policies") or []}
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        if name not in wanted:
+        if name not in desired:
             iam.delete_role_policy(RoleName=role, PolicyName=name)
-    for name, document in wanted.items():
+    for name, document in desired.items():
         text = document if isinstance(document, str) else json.dumps({"Version": "2012-10-17", **document})
         iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=text)
 
@@ -151,7 +151,7 @@ def _update_rest_api(self, request):
             body=body,
             parameters={"basepath": "ignore", **(model.get("Parameters") or {})},
         )
-        # Imported anew, the root may be another resource.
+        # After the import, the root may be another resource.
         resources = api.get_resources(restApiId=model["RestApiId"])["items"]
         model["RootResourceId"] = next(r["id"] for r in resources if r["path"] == "/")
     return _done(model)
@@ -194,8 +194,8 @@ def _is_as_it_was(desired: dict, previous: dict) -> bool:
     return all(previous.get(name) == value for name, value in desired.items())
 
 
-def refuse_updates_that_do_nothing() -> None:
-    """An update that LocalStack has not written fails, where as shipped it is reported as done."""
+def reject_unsupported_updates() -> None:
+    """An update that LocalStack does not implement fails, where as shipped it is reported as complete."""
     from localstack.services.cloudformation.resource_provider import (
         OperationStatus,
         ProgressEvent,
@@ -209,7 +209,7 @@ def refuse_updates_that_do_nothing() -> None:
             return original(self, resource_provider, raw_payload)
         update = resource_provider.update
 
-        def refusing(request):
+        def rejecting(request):
             try:
                 return update(request)
             except NotImplementedError:
@@ -218,7 +218,7 @@ def refuse_updates_that_do_nothing() -> None:
                 message = f"the local cloud cannot update {request.resource_type}: delete and create the stack"
                 return ProgressEvent(status=OperationStatus.FAILED, resource_model={}, message=message)
 
-        resource_provider.update = refusing
+        resource_provider.update = rejecting
         try:
             return original(self, resource_provider, raw_payload)
         finally:
@@ -231,11 +231,11 @@ class UpdateFailed(Exception):
     """Ends an update with `UPDATE_FAILED`."""
 
 
-def tell_failed_updates() -> None:
-    """A failed UpdateStack ends as `UPDATE_FAILED`, not as `UPDATE_COMPLETE`, and DeleteStack then finds everything:
-    what the update did not reach, and what it has added.
+def report_failed_updates() -> None:
+    """A failed UpdateStack ends as `UPDATE_FAILED`, not as `UPDATE_COMPLETE`, and DeleteStack then finds both the
+    resources that the update did not reach and those that it added.
 
-    On the way to its end a stack shows no other final status, which who waits for one would take for the end.
+    Until then the stack shows no other final status, which a waiting client would take for the end.
     """
     from localstack.aws.api.cloudformation import ExecutionStatus, StackStatus
     from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor
@@ -245,7 +245,7 @@ def tell_failed_updates() -> None:
     def execute(self):
         change_set, stack = self._change_set, self._change_set.stack
         if change_set.execution_status == ExecutionStatus.EXECUTE_IN_PROGRESS:
-            return original(self)  # of a change set of its own LocalStack takes the status from here
+            return original(self)  # LocalStack reads the status of its own change set from here
         is_update = stack.status == StackStatus.UPDATE_IN_PROGRESS
         with _no_final_status(stack):
             result = original(self)
@@ -277,13 +277,13 @@ def _no_final_status(stack):
 
 
 def _both(old: dict, new: dict, deployed: dict) -> dict:
-    """The old template with what the new one has added so far."""
+    """The old template with the resources of the new one that were already created."""
     added = {name: resource for name, resource in new["Resources"].items() if name in deployed}
     return {**new, "Resources": {**old["Resources"], **added}}
 
 
 def keep_stages_of_other_deployments() -> None:
-    """A deployment that goes takes along the stages that point to it, and no others."""
+    """A deleted deployment deletes the stages that point to it, and no others."""
     from localstack.services.apigateway.resource_providers.aws_apigateway_deployment import (
         ApiGatewayDeploymentProvider,
     )
@@ -297,7 +297,7 @@ def keep_stages_of_other_deployments() -> None:
                     api.delete_stage(restApiId=rest_api, stageName=stage["stageName"])
             api.delete_deployment(restApiId=rest_api, deploymentId=deployment)
         except api.exceptions.NotFoundException:
-            pass  # it went with its API
+            pass  # it was deleted with its API
         return _done(model)
 
     ApiGatewayDeploymentProvider.delete = delete

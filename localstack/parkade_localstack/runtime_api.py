@@ -13,12 +13,12 @@ from typing import NamedTuple, Protocol
 
 from parkade_localstack.http1 import read_body, read_head
 
-# What AWS takes as a response: 6 MB and some room for the envelope.
+# The largest response of a function on AWS: 6 MB and some room for the envelope.
 RESPONSE_MAX = 6_291_556
 
 
 class Invocation(NamedTuple):
-    """What `next` hands to the function."""
+    """The response to `next`: one invocation for the function."""
 
     request_id: str
     function_arn: str
@@ -28,26 +28,26 @@ class Invocation(NamedTuple):
 
 
 class Listener(Protocol):
-    """Who is told what the function says; each call comes from the connection's thread."""
+    """Receives the function's reports; each call comes from the connection's thread."""
 
     def ready(self) -> None: ...
 
     def init_failed(self, error: bytes) -> None: ...
 
-    def answered(self, request_id: str, body: bytes, is_error: bool) -> None: ...
+    def responded(self, request_id: str, body: bytes, is_error: bool) -> None: ...
 
 
 class Connection:
-    """One connection of the process: whoever holds it reads from it."""
+    """One connection of the process; only the thread that owns it reads from it."""
 
     def __init__(self, opened: socket.socket):
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket, self.stream = opened, opened.makefile("rb", 65_536)
-        # Whether the process waits for an invocation on it.
+        # Whether the process waits for an invocation on this connection.
         self.waits = False
 
     def limit(self, seconds: float) -> None:
-        """A read ends after so many seconds, as if the peer had gone; 0 for never."""
+        """A read ends after this many seconds, as if the peer had closed; 0 means never."""
         whole, fraction = divmod(seconds, 1)
         microseconds = max(int(fraction * 1_000_000), 1) if seconds else 0
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(whole), microseconds))
@@ -57,26 +57,26 @@ class Connection:
         self.socket.close()
 
 
-class Bell:
-    """Wakes who waits for a connection."""
+class Wakeup:
+    """Wakes the thread that waits for a connection."""
 
     def __init__(self):
         self._in, self._out = os.pipe()
         self._rung = False
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         self._rung = True
         os.write(self._out, b"!")
 
-    def has_come(self, connection: Connection, seconds: float) -> bool:
-        """Whether something has come on the connection, before it rang and in time."""
+    def wait_for(self, connection: Connection, seconds: float) -> bool:
+        """Whether data has arrived on the connection, before a wakeup and in time."""
         poll = select.poll()
         poll.register(connection.socket, select.POLLIN)
         poll.register(self._in, select.POLLIN)
         ready = poll.poll(math.ceil(seconds * 1000))
         return bool(ready) and all(fd != self._in for fd, _ in ready)
 
-    def silence(self) -> None:
+    def clear(self) -> None:
         if self._rung:
             self._rung = False
             os.read(self._in, 64)
@@ -87,44 +87,45 @@ class Bell:
 
 
 class RuntimeApi:
-    """Where the process asks for invocations and leaves its answers.
+    """Hands invocations to the process and receives its responses.
 
-    A thread serves each connection until the process waits for an invocation on it. From then on it rests, and who
-    invokes serves it: to pass each invocation to a thread, and its answer back, costs more than all else here.  A
-    process that answers by another connection than it has asked on, or asks on several, is served by threads.
+    A thread serves each connection until the process waits for an invocation on it. From then on the connection is
+    idle, and the invoking thread serves it: handing each invocation and its response from thread to thread costs more
+    than all other work here.  A process that responds on another connection than it polls, or polls on several, is
+    served by threads.
     """
 
     def __init__(self, listener: Listener):
         self._listener = listener
         self._lock = threading.Lock()
         self._waiting: queue.SimpleQueue[Invocation] = queue.SimpleQueue()
-        # Either those on which the process waits, or one on which it has answered and will ask.
-        self._resting: list[Connection] = []
-        # The one that is served by who invokes.
+        # Either those on which the process waits, or one on which it has responded and will poll again.
+        self._idle: list[Connection] = []
+        # The connection that is served by the invoking thread.
         self._served: Connection | None = None
-        self._bell = Bell()
+        self._wakeup = Wakeup()
         self._closed = False
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=16)
         self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
         threading.Thread(target=self._accept, name="runtime-api", daemon=True).start()
 
-    def invoke(self, invocation: Invocation, answer: Future, seconds: float):
-        """Hands it to the process and waits until the listener, who is told of the answer, has set it."""
+    def invoke(self, invocation: Invocation, result: Future, seconds: float):
+        """Hands the invocation to the process and waits until the listener, which receives the response, has set it."""
         until = time.monotonic() + seconds
         with self._lock:
             self._waiting.put(invocation)
-            connection = self._served = self._resting.pop() if self._resting else None
+            connection = self._served = self._idle.pop() if self._idle else None
         if connection:
-            self._serve_until(connection, answer, until)
-        return answer.result(max(0, until - time.monotonic()))
+            self._serve_until(connection, result, until)
+        return result.result(max(0, until - time.monotonic()))
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            resting, self._resting = self._resting, []
+            idle, self._idle = self._idle, []
             if self._served:
-                self._bell.ring()
-        for connection in resting:
+                self._wakeup.wake()
+        for connection in idle:
             connection.close()
         try:
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
@@ -141,29 +142,30 @@ class RuntimeApi:
             self._start(Connection(connection))
 
     def _start(self, connection: Connection) -> None:
-        threading.Thread(target=self._talk, args=(connection,), name="runtime-api", daemon=True).start()
+        threading.Thread(target=self._serve_connection, args=(connection,), name="runtime-api", daemon=True).start()
 
-    def _talk(self, connection: Connection) -> None:
-        """Serves a connection until it rests or is closed."""
+    def _serve_connection(self, connection: Connection) -> None:
+        """Serves a connection until it is idle or closed."""
         good = True
         try:
             connection.limit(0)
             while good and self._serve_next(connection):
                 while good and connection.waits:
-                    if self._rest(connection):
+                    if self._set_idle(connection):
                         return
-                    good = self._hand_over(connection)
+                    good = self._send_next(connection)
         except (OSError, ValueError):
-            pass  # the process has gone
+            pass  # the process has exited
         connection.close()
 
-    def _serve_until(self, connection: Connection, answer: Future, until: float) -> None:
-        """In place of a thread, until there is an answer, time is up, or the process goes on elsewhere or has gone."""
+    def _serve_until(self, connection: Connection, result: Future, until: float) -> None:
+        """In place of a thread, until there is a response, the time is up, or the process uses another connection or
+        exits."""
         good = True
         try:
-            good = not connection.waits or self._hand_over(connection)
-            while good and not answer.done() and (left := until - time.monotonic()) > 0:
-                if not self._bell.has_come(connection, left):
+            good = not connection.waits or self._send_next(connection)
+            while good and not result.done() and (left := until - time.monotonic()) > 0:
+                if not self._wakeup.wait_for(connection, left):
                     break
                 connection.limit(max(until - time.monotonic(), 0.001))
                 good = self._serve_next(connection)
@@ -171,31 +173,31 @@ class RuntimeApi:
             good = False
         with self._lock:
             self._served = None
-            self._bell.silence()
+            self._wakeup.clear()
         if not good:
             connection.close()
-        elif not answer.done() or not self._rest(connection):
+        elif not result.done() or not self._set_idle(connection):
             self._start(connection)
 
-    def _rest(self, connection: Connection) -> bool:
-        """Whether it rests now: not if an invocation has come meanwhile, or if another is asked on."""
+    def _set_idle(self, connection: Connection) -> bool:
+        """Whether it is idle now: not if an invocation has arrived meanwhile, or if the process polls on another."""
         with self._lock:
-            if self._closed or not self._waiting.empty() or self._resting and not connection.waits:
+            if self._closed or not self._waiting.empty() or self._idle and not connection.waits:
                 return False
-            displaced = [one for one in self._resting if not one.waits]
-            self._resting = [one for one in self._resting if one.waits] + [connection]
+            displaced = [one for one in self._idle if not one.waits]
+            self._idle = [one for one in self._idle if one.waits] + [connection]
         for one in displaced:
             self._start(one)
         return True
 
-    def _goes_on_by(self, connection: Connection) -> None:
-        """Who invokes looks for it on another connection in vain."""
+    def _continue_on(self, connection: Connection) -> None:
+        """The invoking thread would wait on this connection for data that arrives on another."""
         with self._lock:
             if self._served not in (None, connection):
-                self._bell.ring()
+                self._wakeup.wake()
 
     def _serve_next(self, connection: Connection) -> bool:
-        """Serves one request; whether more may come."""
+        """Serves one request; returns whether more may follow."""
         head = read_head(connection.stream)
         if not head:
             return False
@@ -203,37 +205,37 @@ class RuntimeApi:
         return self._serve(connection, head.method, head.target, body)
 
     def _serve(self, connection: Connection, method: str, target: str, body: bytes) -> bool:
-        """One call; whether the connection stays open. Paths are /2018-06-01/runtime/…"""
+        """One call; returns whether the connection stays open. Paths are /2018-06-01/runtime/…"""
         match method, target.strip("/").split("/")[2:]:
             case "GET", ["invocation", "next"]:
                 self._listener.ready()
                 connection.waits = True
-                return self._hand_over(connection)
+                return self._send_next(connection)
             case "POST", ["invocation", request_id, "response"] if len(body) > RESPONSE_MAX:
-                _answer(connection, "413 Request Entity Too Large")
-                self._listener.answered(request_id, _too_large(len(body)), True)
-                self._goes_on_by(connection)
+                _respond(connection, "413 Request Entity Too Large")
+                self._listener.responded(request_id, _too_large(len(body)), True)
+                self._continue_on(connection)
             case "POST", ["invocation", request_id, "response" | "error" as kind]:
-                # Accepted first: the process asks for more while its answer is passed on.
-                _answer(connection, "202 Accepted")
-                self._listener.answered(request_id, body, kind == "error")
-                self._goes_on_by(connection)
+                # Accepted first: the process polls again while its response is passed on.
+                _respond(connection, "202 Accepted")
+                self._listener.responded(request_id, body, kind == "error")
+                self._continue_on(connection)
             case "POST", ["init", "error"]:
-                _answer(connection, "202 Accepted")
+                _respond(connection, "202 Accepted")
                 self._listener.init_failed(body)
             case _:
-                _answer(connection, "404 Not Found")
+                _respond(connection, "404 Not Found")
         return True
 
-    def _hand_over(self, connection: Connection) -> bool:
-        """Answers a process that waits, if there is an invocation; whether the connection stays open."""
+    def _send_next(self, connection: Connection) -> bool:
+        """Responds to a waiting process, if there is an invocation; returns whether the connection stays open."""
         try:
             invocation = self._waiting.get_nowait()
         except queue.Empty:
             return not self._closed
         connection.waits = False
-        self._goes_on_by(connection)
-        _answer(
+        self._continue_on(connection)
+        _respond(
             connection,
             "200 OK",
             invocation.payload,
@@ -246,7 +248,7 @@ class RuntimeApi:
         return True
 
 
-def _answer(connection: Connection, status: str, body: bytes = b"", *headers: tuple[str, str]) -> None:
+def _respond(connection: Connection, status: str, body: bytes = b"", *headers: tuple[str, str]) -> None:
     lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), f"Content-Length: {len(body)}"]
     connection.socket.sendall("\r\n".join([*lines, "\r\n"]).encode() + body)
 

@@ -1,4 +1,4 @@
-"""S3 keeps objects in a folder fixed by LocalStack, /tmp/localstack-s3-storage, shared by all clouds of a machine."""
+"""S3 objects in the state folder: LocalStack fixes /tmp/localstack-s3-storage, shared by all clouds of a machine."""
 
 import os
 import tempfile

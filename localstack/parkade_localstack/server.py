@@ -1,7 +1,7 @@
-"""LocalStack's gateway on plain HTTP/1.1: one thread a connection, no reactor, only where `GATEWAY_LISTEN` says.
+"""LocalStack's gateway on plain HTTP/1.1: one thread per connection, no reactor, only on the addresses configured.
 
-LocalStack's Twisted server hands each request from a reactor to a pool and back, and parses each Content-Type with
-Python's e-mail package, an eighth of all time under load.  This one speaks no TLS and no WebSocket.
+LocalStack's Twisted server passes each request from a reactor to a pool and back, and parses each Content-Type with
+Python's e-mail package, an eighth of all time under load.  This server supports neither TLS nor WebSocket.
 """
 
 import io
@@ -20,10 +20,10 @@ from parkade_localstack.http1 import BadRequest, Head, TooLong, read_body, read_
 
 LOG = logging.getLogger(__name__)
 BACKLOG = 512
-# A response part over this is sent at once; smaller ones wait for the next, to fill packets.
+# A response part larger than this is sent at once; smaller ones wait for the next, to fill packets.
 SEND_SIZE = 65_536
-REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-# How long and how much a client that was refused may go on sending before the connection is cut.
+REJECTION = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+# How long and how much a rejected client may continue to send before the connection is closed.
 LINGER_SECONDS = 1
 LINGER_BYTES = 1 << 20
 
@@ -80,17 +80,17 @@ class ThreadServer(RuntimeServer):
                     while not self._stopped.is_set() and (head := read_head(stream)):
                         if not Exchange(head, connection, stream, peer, here).run(gateway):
                             return
-                except BadRequest as refused:
-                    _refuse(connection, b"414 URI Too Long" if isinstance(refused, TooLong) else b"400 Bad Request")
+                except BadRequest as error:
+                    _reject(connection, b"414 URI Too Long" if isinstance(error, TooLong) else b"400 Bad Request")
         except (OSError, ValueError):
-            pass  # the peer has gone
+            pass  # the peer has closed
         except Exception:
             LOG.exception("serving a connection")
 
 
-def _refuse(connection: socket.socket, status: bytes) -> None:
-    """Closed with something unread, the connection would be reset, and the client would not see the answer."""
-    connection.sendall(REFUSAL % status)
+def _reject(connection: socket.socket, status: bytes) -> None:
+    """If it were closed with unread input, the connection would be reset, and the client would not see the response."""
+    connection.sendall(REJECTION % status)
     connection.shutdown(socket.SHUT_WR)
     connection.settimeout(LINGER_SECONDS)
     left = LINGER_BYTES
@@ -110,24 +110,24 @@ class Exchange:
         self.headers = head.by_lower_name()
 
     def run(self, gateway) -> bool:
-        """Whether the connection stays open."""
+        """Serves the request; returns whether the connection stays open."""
         if self.headers.get("expect", "").lower() == "100-continue":
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body, length = read_body(self.stream, self.headers)
         if isinstance(body, io.BytesIO) and self._keeps_alive({}):
-            answer = shortcuts.take(shortcuts.Call(gateway, self.head, self.headers, body.getvalue()))
-            if isinstance(answer, bytes):
-                self.connection.sendall(answer)
+            response = shortcuts.take(shortcuts.Call(gateway, self.head, self.headers, body.getvalue()))
+            if isinstance(response, bytes):
+                self.connection.sendall(response)
                 return True
-            if answer is not None:
-                return self._respond(answer, self._environ())
+            if response is not None:
+                return self._respond(response, self._environ())
         environ = self._environ()
         environ["wsgi.input"] = body
         if length and not environ["CONTENT_LENGTH"]:
             environ["CONTENT_LENGTH"] = str(length)
         try:
             request, response = Request(environ), Response()
-            request.headers = Headers(self.head.headers)  # as they were spelt: S3 metadata and HTTP proxying need it
+            request.headers = Headers(self.head.headers)  # original spelling: S3 metadata and HTTP proxying need it
             gateway.process(request, response)
             return self._respond(response, environ)
         finally:
@@ -192,7 +192,7 @@ class Exchange:
             if not part:
                 continue
             waiting += [b"%x\r\n" % len(part), part, b"\r\n"] if chunked else [part]
-            # A chunked body is a stream: whoever reads it waits for each part.
+            # A chunked body is a stream: its reader waits for each part.
             if chunked or len(part) > SEND_SIZE:
                 self.connection.sendall(b"".join(waiting))
                 waiting = []

@@ -1,8 +1,8 @@
-"""Requests that go from the connection straight to what answers them, past LocalStack's gateway.
+"""Shortcuts: requests that bypass LocalStack's gateway and go from the connection straight to the provider.
 
-As shipped a request runs through some thirty handlers, is parsed by the service's model, and its answer is written by
-it; for the requests that functions make all the time that is several times the work of answering.  Whatever is out of
-the ordinary takes the way as shipped.
+As shipped, a request passes some thirty handlers, is parsed by the service's model, and its response is serialized by
+it; for the requests that functions make most often, that is several times the work of the operation itself.  Any
+request that needs more than that goes through LocalStack's gateway as shipped.
 """
 
 import functools
@@ -30,7 +30,7 @@ class Caller(NamedTuple):
     access_key: str
 
 
-# Each gives the whole answer, a response of werkzeug's, or None: then the next is asked, and LocalStack at last.
+# Each returns the whole response, a werkzeug response, or None to pass the request on, in the end to LocalStack.
 _shortcuts: list[Callable[[Call], Any]] = []
 
 
@@ -40,22 +40,22 @@ def add(shortcut: Callable[[Call], Any]) -> None:
 
 def take(call: Call) -> Any:
     for shortcut in _shortcuts:
-        answer = shortcut(call)
-        if answer is not None:
-            return answer
+        response = shortcut(call)
+        if response is not None:
+            return response
     return None
 
 
 @functools.cache
 def _special() -> tuple[str, ...]:
-    """Headers that some handler looks at."""
+    """Headers that some handler reads."""
     from localstack.aws.connect import INTERNAL_REQUEST_PARAMS_HEADER
 
     return ("origin", "referer", "content-encoding", "transfer-encoding", INTERNAL_REQUEST_PARAMS_HEADER.lower())
 
 
 def is_ordinary(call: Call) -> bool:
-    """Whether no handler of LocalStack's would do more with it than pass it on."""
+    """Whether LocalStack's handlers would only pass it on."""
     headers = call.headers
     return (
         call.head.method == "POST"
@@ -68,16 +68,16 @@ def is_ordinary(call: Call) -> bool:
 
 
 def handler_of(call: Call, service: str, operation: str):
-    """What LocalStack would route the request to; None while the service is not loaded."""
+    """The function that LocalStack would route the request to; None while the service is not loaded."""
     from localstack.aws.api.core import ServiceOperation
 
     return call.gateway.service_request_router.handlers.get(ServiceOperation(service, operation))
 
 
 def caller(call: Call, service: str) -> Caller | None:
-    """Who asks, and where, as LocalStack reads it from the signature; None where it has another form."""
-    scheme, _, rest = call.headers.get("authorization", "").partition(" ")
-    return _caller(rest.partition(",")[0], service) if scheme == "AWS4-HMAC-SHA256" else None
+    """Caller, account and region, as LocalStack reads them from the signature; None if it has another form."""
+    scheme, _, parameters = call.headers.get("authorization", "").partition(" ")
+    return _caller(parameters.partition(",")[0], service) if scheme == "AWS4-HMAC-SHA256" else None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -95,7 +95,7 @@ def _caller(credential: str, service: str) -> Caller | None:
     return Caller(get_account_id_from_access_key_id(access_key), region, access_key)
 
 
-def answer(content_type: str, body: bytes, *headers: str) -> bytes:
-    """A whole 200; each further header is a line."""
+def response(content_type: str, body: bytes, *headers: str) -> bytes:
+    """A whole 200 response; each further header is a line."""
     lines = ("HTTP/1.1 200 OK", f"Content-Type: {content_type}", f"Content-Length: {len(body)}", *headers)
     return "\r\n".join((*lines, "x-localstack: true\r\n\r\n")).encode("latin-1") + body

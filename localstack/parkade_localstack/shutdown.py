@@ -1,7 +1,7 @@
-"""Ending: at once, and with all function processes.
+"""Shutdown: immediate, with all function processes.
 
 As shipped it takes 2 to 7 s: pollers are waited for, and services stop one after the other, each waiting for threads.
-Nothing of it is needed: the local cloud keeps nothing across restarts, and its folder is cleared at the next start.
+None of that is needed: the local cloud keeps no state across restarts, and its folder is cleared at the next start.
 """
 
 import os

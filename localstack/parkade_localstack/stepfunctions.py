@@ -1,4 +1,4 @@
-"""Step Functions without what LocalStack does anew for each execution and each step."""
+"""Step Functions without the work that LocalStack repeats for each execution and each step."""
 
 import collections
 import functools
@@ -12,7 +12,7 @@ DEFINITIONS_MAX = 256
 PATHS_MAX = 4096
 OPERATIONS_MAX = 1024
 CLIENTS_MAX = 512
-# LocalStack keeps every thread it has ever started for a step.
+# LocalStack keeps every thread that it has started for a step.
 THREADS_KEPT = 1000
 
 
@@ -27,8 +27,8 @@ def do_once() -> None:
 def parse_definitions_once() -> None:
     """A definition is parsed, by ANTLR in Python, once and not at each execution.
 
-    What comes of it holds no state of an execution, except for the key under which a component finds its own state in
-    the execution's heap, made when first asked for: made constant here.
+    The parsed form holds no state of an execution, except for the key under which a component finds its own state in
+    the execution's heap, which is created at first use: made constant here.
     """
     from localstack.services.stepfunctions.asl.component.eval_component import EvalComponent
     from localstack.services.stepfunctions.asl.parse.asl_parser import AmazonStateLanguageParser
@@ -39,7 +39,7 @@ def parse_definitions_once() -> None:
 
 
 def find_operations_once() -> None:
-    """Which operation a task calls is found once and not by rewriting the names of all operations for each task."""
+    """The operation of a task is looked up once, not by converting the names of all operations for each task."""
     from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import (
         state_task_service,
     )
@@ -51,9 +51,9 @@ def find_operations_once() -> None:
 
 
 def parse_paths_once() -> None:
-    """A JSONPath is parsed once and not each time it is looked up.
+    """A JSONPath is parsed once and not at each lookup.
 
-    The library makes the tables of its parser anew for each path, some 10 ms; a parsed path only ever reads.
+    The library rebuilds the tables of its parser for each path, some 10 ms; a parsed path is read-only.
     """
     from localstack.services.stepfunctions.asl.utils import json_path
 
@@ -61,10 +61,10 @@ def parse_paths_once() -> None:
 
 
 def assume_roles_once() -> None:
-    """A client is kept for each service, region and role.
+    """One client is kept for each service, region and role.
 
-    LocalStack assumes the role before each task, gets other credentials and so builds another client: 10 ms under a
-    global lock, never freed. The price: credentials are not renewed, which a local cloud does not need.
+    LocalStack assumes the role before each task, gets new credentials and so builds a new client: 10 ms under a global
+    lock, never freed. The price: credentials are not renewed, which a local cloud does not need.
     """
     from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.credentials import (
         StateCredentials,
@@ -89,14 +89,15 @@ _calling = threading.local()
 
 
 class _CalledAtOnce:
-    """In place of a thread that its starter would only wait for."""
+    """Replaces a thread that its starter would only wait for."""
 
     def __init__(self, target):
         self.start = target
 
 
 def start_no_needless_threads() -> None:
-    """An execution or a task without a timeout runs where it is called: a thread is there to be waited for in time."""
+    """An execution or a task without a timeout runs in the calling thread: a thread is only needed to enforce a
+    timeout."""
     from localstack.services.stepfunctions.asl.component.common.timeouts.timeout import TimeoutSeconds
     from localstack.services.stepfunctions.asl.component.eval_component import EvalComponent
     from localstack.services.stepfunctions.asl.component.program.program import Program
@@ -113,7 +114,7 @@ def start_no_needless_threads() -> None:
         try:
             EvalComponent.eval(self, env)
         except Exception:
-            LOG.exception("evaluating a state machine")  # as it would have ended the thread
+            LOG.exception("evaluating a state machine")  # the thread would have ended with it
 
     def evaluate_task(self, env):
         self.timeout.eval(env=env)
@@ -131,25 +132,25 @@ def start_no_needless_threads() -> None:
 
 
 def announce_in_background() -> None:
-    """Status-change events go to the bus by a thread, in order, so that StartExecution does not wait for them."""
+    """A thread publishes status-change events to the bus, in order, so that StartExecution does not wait for them."""
     from localstack.services.stepfunctions.backend.execution import Execution
 
     publish_now = Execution.publish_execution_status_change_event
     waiting: queue.SimpleQueue = queue.SimpleQueue()
 
     class Snapshot:
-        """The execution as it is now; it goes on meanwhile."""
+        """The execution as it is now; the original changes meanwhile."""
 
         def __init__(self, execution):
             self.__dict__.update(execution.__dict__)
             self._get_events_client = execution._get_events_client
 
-    def publish_for_ever():
+    def publish_forever():
         while True:
             try:
                 publish_now(waiting.get())
             except Exception:
-                LOG.exception("announcing an execution's status")
+                LOG.exception("publishing an execution's status")
 
-    threading.Thread(target=publish_for_ever, name="execution-events", daemon=True).start()
+    threading.Thread(target=publish_forever, name="execution-events", daemon=True).start()
     Execution.publish_execution_status_change_event = lambda self: waiting.put(Snapshot(self))

@@ -1,7 +1,7 @@
-"""Metrics and logs leave the way of requests: one thread gathers them and delivers a batch twice a second.
+"""Metrics and logs leave the request path: one thread gathers them and delivers a batch twice a second.
 
-As shipped each Lambda invocation makes a thread and two calls by HTTP for its metric and its log lines, each SQS call
-one or two for metrics, each event in an execution's history one for its log line.
+As shipped, each Lambda invocation starts a thread and makes two HTTP calls for its metric and its log lines, each SQS
+call one or two for metrics, each event in an execution's history one for its log line.
 """
 
 import logging
@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 
 LOG = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.5
-# As many as the two APIs take in one call.
+# The largest batch of both APIs.
 BATCH_MAX = 1000
 
 _waiting: queue.SimpleQueue = queue.SimpleQueue()
@@ -22,17 +22,17 @@ _thread: threading.Thread | None = None
 
 
 def deliver_later(deliver, key, value) -> None:
-    """`deliver(key, values)` is called soon, with all values of the same key in the order they came."""
+    """Schedules `deliver(key, values)`, with all values of the same key in the order in which they arrived."""
     global _thread
     _waiting.put((deliver, key, value))
     if _thread is None:
         with _start_once:
             if _thread is None:
-                _thread = threading.Thread(target=_deliver_for_ever, name="telemetry", daemon=True)
+                _thread = threading.Thread(target=_deliver_forever, name="telemetry", daemon=True)
                 _thread.start()
 
 
-def _deliver_for_ever() -> None:
+def _deliver_forever() -> None:
     while True:
         batch = [_waiting.get()]
         time.sleep(INTERVAL_SECONDS)
@@ -91,7 +91,7 @@ def batch_lambda_metrics() -> None:
 
     def start(target, *args, name="", **kwargs):
         if name.startswith("record-cloudwatch-metric"):
-            return target()  # no more than `publish` above: not worth a thread
+            return target()  # only calls `publish` above: not worth a thread
         return start_thread(target, *args, name=name, **kwargs)
 
     metrics.publish_lambda_metric = publish
@@ -99,7 +99,7 @@ def batch_lambda_metrics() -> None:
 
 
 def batch_sqs_metrics() -> None:
-    """Without the metric for an empty receive: each poll of an event source mapping would be one."""
+    """Without the metric for an empty receive: each poll of an event source mapping would produce one."""
     from localstack.services.sqs.provider import CloudwatchDispatcher
 
     def dispatch(self, account_id, region, queue_name, metric, value=1, unit="Count"):
@@ -114,11 +114,12 @@ def batch_sqs_metrics() -> None:
 
 
 def put_log_events(key, events) -> None:
-    """Creates the group and the stream where they are missing."""
+    """Creates the group and the stream if they are missing."""
     from localstack.aws.connect import connect_to
 
     account, region, group, stream = key
-    # As the API asks for. Threads that write to one stream take the time and their turn apart.
+    # The API requires it. Threads that write to one stream read the clock and queue their events in different
+    # orders.
     events = sorted(events, key=lambda event: event["timestamp"])
     if _put_at_once(account, region, group, stream, events):
         return
@@ -132,9 +133,9 @@ def put_log_events(key, events) -> None:
 
 
 def _put_at_once(account: str | None, region: str, group: str, stream: str, events: list[dict]) -> bool:
-    """Hands events to moto without a way through HTTP; whether it could.
+    """Passes events to moto without HTTP; returns whether it could.
 
-    Not where LocalStack does more than moto, which is for metric filters, nor where group or stream are missing.
+    Not if there are metric filters, which LocalStack adds to moto, nor if the group or stream is missing.
     """
     from localstack.constants import DEFAULT_AWS_ACCOUNT_ID
     from moto.logs.models import logs_backends
@@ -197,7 +198,7 @@ def batch_execution_logs() -> None:
 
 
 def _put_history(key, values) -> None:
-    """By LocalStack's own function, which knows the role and makes the stream."""
+    """Through LocalStack's own function, which uses the role and creates the stream."""
     session = values[-1][0]
     for some in _slices([event for _, event in values]):
         session._publish_history_log_or_setup(log_events=some)

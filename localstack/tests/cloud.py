@@ -1,4 +1,4 @@
-"""Starting and stopping a local cloud for a test, and small helpers around it."""
+"""Starts and stops a local cloud for a test; small helpers for clients."""
 
 import contextlib
 import ctypes
@@ -30,13 +30,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def eventually(question, seconds=15, pause=0.02):
-    """What the question answers, as soon as it is true; fails when time is up."""
+def eventually(condition, seconds=15, pause=0.02):
+    """The condition's value, as soon as it is true; fails after the timeout."""
     until = time.monotonic() + seconds
     while True:
-        if answer := question():
-            return answer
-        assert time.monotonic() < until, "it did not come true in time"
+        if value := condition():
+            return value
+        assert time.monotonic() < until, "the condition was not met in time"
         time.sleep(pause)
 
 
@@ -45,7 +45,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Runs in the child: a signal by which it ends what it has started, too."""
+    """Runs in the child: a signal on which it also stops the processes that it has started."""
     if _LIBC:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -75,18 +75,18 @@ class Cloud:
             },
             stdout=(state / "log").open("w"),
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C on pytest is for pytest to pass on
-            preexec_fn=end_with_parent,  # and if pytest is killed, it can pass on nothing
+            start_new_session=True,  # pytest handles Ctrl-C and stops the cloud itself
+            preexec_fn=end_with_parent,  # if pytest is killed, it cannot
         )
         cloud = cls(state, port, process)
         try:
-            eventually(cloud.answers, START_SECONDS)
+            eventually(cloud.is_ready, START_SECONDS)
         except BaseException:
             cloud.stop()
             raise
         return cloud
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         assert self.process.poll() is None, (self.state / "log").read_text()
         try:
             return urllib.request.urlopen(self.endpoint + "/_localstack/health", timeout=5).status == 200
@@ -94,7 +94,7 @@ class Cloud:
             return False
 
     def stop(self, how=signal.SIGTERM) -> float:
-        """Seconds until it was gone."""
+        """Seconds until the process had exited."""
         started = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(how)
@@ -106,7 +106,7 @@ class Cloud:
         return time.monotonic() - started
 
     def cpu_seconds(self) -> float:
-        """What it has used so far: unlike time it does not depend on what else the machine does."""
+        """CPU time used so far: unlike elapsed time, it does not depend on the load of the machine."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -140,7 +140,7 @@ class Cloud:
         return folder
 
     def function(self, prefix="fn", timeout=10, **variables) -> str:
-        """Creates a function that is ready to be called; its name."""
+        """Creates a function, waits until it is active, returns its name."""
         name = unique(prefix)
         awslambda = self.client("lambda")
         awslambda.create_function(
@@ -163,24 +163,24 @@ class Cloud:
         eventually(active)
 
     def invoke(self, name: str, event, client=None, **parameters):
-        """The error's kind or None, and what was answered."""
+        """The error's type or None, and the response."""
         response = (client or self.client("lambda")).invoke(FunctionName=name, Payload=json.dumps(event), **parameters)
         body = json.loads(response["Payload"].read() or "null")
         return (body["errorType"] if response.get("FunctionError") else None), body
 
     def seen(self, function: str) -> list[dict]:
-        """What the function was given, with time and process."""
+        """The invocations that the function received, with time and process."""
         try:
             written = (self.memory / function).read_text()
         except FileNotFoundError:
             return []
-        # What stands behind the last line's end is still being written.
+        # An incomplete last line is still being written.
         return [json.loads(line) for line in written.split("\n")[:-1]]
 
-    # -- the rest
+    # -- other resources
 
     def queue(self, prefix="queue", **attributes) -> tuple[str, str]:
-        """Address and ARN."""
+        """URL and ARN."""
         name = unique(prefix)
         sqs = self.client("sqs")
         url = sqs.create_queue(QueueName=name, Attributes={k: str(v) for k, v in attributes.items()})["QueueUrl"]
@@ -237,7 +237,7 @@ class Cloud:
         return streams.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
 
     def deploy(self, stack: str, template: str, update=False, **parameters) -> dict[str, str]:
-        """Creates or updates a stack and waits; its outputs."""
+        """Creates or updates a stack, waits, returns its outputs."""
         cloudformation = self.client("cloudformation")
         (cloudformation.update_stack if update else cloudformation.create_stack)(
             StackName=stack,
@@ -260,20 +260,20 @@ class Cloud:
         stack_id = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
         cloudformation.delete_stack(StackName=stack)
 
-        def gone():
+        def is_deleted():
             status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
             return status == "DELETE_COMPLETE"
 
-        eventually(gone, 30, 0.05)
+        eventually(is_deleted, 30, 0.05)
 
     def failures(self, stack: str, status: str) -> str:
         events = self.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
-        told = [
+        reasons = [
             f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason')}"
             for e in events
             if "FAIL" in e["ResourceStatus"]
         ]
-        return "\n".join([status, *told])
+        return "\n".join([status, *reasons])
 
     def log_lines(self, group: str) -> list[str]:
         logs = self.client("logs")
@@ -286,7 +286,7 @@ def unique(prefix: str) -> str:
     return f"{prefix}-{uuid.uuid4().hex[:8]}"
 
 
-class Answer:
+class Response:
     def __init__(self, status: int, headers, body: bytes):
         self.status, self.headers, self.body = status, headers, body
 
@@ -295,12 +295,12 @@ class Answer:
         return json.loads(self.body)
 
 
-def http(url: str, method="GET", body=None, **headers) -> Answer:
+def http(url: str, method="GET", body=None, **headers) -> Response:
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(url, data, named, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
-            return Answer(response.status, response.headers, response.read())
+            return Response(response.status, response.headers, response.read())
     except urllib.error.HTTPError as error:
-        return Answer(error.code, error.headers, error.read())
+        return Response(error.code, error.headers, error.read())

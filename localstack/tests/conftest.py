@@ -1,6 +1,6 @@
-"""One local cloud for all tests of a run, on a free port, with its state in a folder that goes with it.
+"""One local cloud for all tests of a run, on a free port, with its state in a temporary folder.
 
-`--guards NAME` runs the tests that guard one mend, as `every_mend_is_needed.py` does.
+`--guards NAME` runs the tests that guard one patch, as `every_patch_is_needed.py` does.
 """
 
 import tempfile
@@ -11,11 +11,11 @@ from cloud import Cloud, unique
 
 
 def pytest_addoption(parser):
-    parser.addoption("--guards", help="run only the tests that guard this mend")
+    parser.addoption("--guards", help="run only the tests that guard this patch")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "guards(*mends): the test fails without any of these mends")
+    config.addinivalue_line("markers", "guards(*patches): the test fails without any of these patches")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def temporary_folder():
-    """Gone with its test. pytest's own keeps the last three, or else is not safe for runs side by side."""
+    """Deleted with its test. pytest's own keeps the last three, or is not safe for concurrent runs."""
     return tempfile.TemporaryDirectory(prefix="parkade-localstack-", ignore_cleanup_errors=True)
 
 
@@ -44,12 +44,12 @@ def cloud(request):
         yield cloud
         cloud.stop()
         if request.session.testsfailed:
-            print("\nThe end of the cloud's log, whose folder goes:\n", (cloud.state / "log").read_text()[-4000:])
+            print("\nThe end of the cloud's log, whose folder is deleted:\n", (cloud.state / "log").read_text()[-4000:])
 
 
 @pytest.fixture(scope="session")
 def alarm(cloud):
-    """An alarm that is due to go off. It takes ten seconds, so it is set early, by the first test that asks for it."""
+    """An alarm that is about to fire. It takes ten seconds, so it is created early, by the first test that uses it."""
     cloudwatch, name = cloud.client("cloudwatch"), unique("alarm")
     cloudwatch.put_metric_alarm(
         AlarmName=name,

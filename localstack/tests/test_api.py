@@ -25,7 +25,7 @@ def bearer(word):
     return {"Authorization": f"Bearer {word}"}
 
 
-def test_an_event_has_what_aws_puts_into_it(api, alarm):
+def test_an_event_has_the_members_that_aws_sends(api, alarm):
     event = http(api["Url"] + "/open?a=1&a=2", X_Custom="yes").json
     context = event["requestContext"]
     assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"]}
@@ -85,12 +85,12 @@ def test_a_token_authorizer_fails_closed(api, cloud, headers, status):
 
 
 @pytest.mark.guards("apigateway.authorizers")
-def test_a_token_is_asked_for_once_while_it_is_cached(api, cloud):
+def test_the_authorizer_is_called_once_while_its_result_is_cached(api, cloud):
     for path in ("/token/1", "/token/2", "/token/1"):
         assert http(api["Url"] + path, **bearer("cached")).status == 200
-    asked = [s for s in cloud.seen(api["Authorizer"]) if s["event"].get("authorizationToken") == "Bearer cached"]
-    assert len(asked) == 1
-    assert asked[0]["event"]["methodArn"].endswith(f":{api['ApiId']}/v1/GET/token/1")
+    calls = [s for s in cloud.seen(api["Authorizer"]) if s["event"].get("authorizationToken") == "Bearer cached"]
+    assert len(calls) == 1
+    assert calls[0]["event"]["methodArn"].endswith(f":{api['ApiId']}/v1/GET/token/1")
 
 
 @pytest.mark.guards("apigateway.authorizers")
@@ -98,9 +98,9 @@ def test_a_request_authorizer_sees_the_request(api, cloud):
     assert http(api["Url"] + "/request?q=1", **bearer("bob")).status == 200
     assert http(api["Url"] + "/request?q=2", **bearer("bob")).status == 200  # a TTL of 0: not cached
     assert http(api["Url"] + "/request").status == 401
-    asked = [s["event"] for s in cloud.seen(api["Authorizer"]) if s["event"].get("type") == "REQUEST"]
-    assert [event["queryStringParameters"] for event in asked] == [{"q": "1"}, {"q": "2"}]
-    assert asked[0]["requestContext"]["stage"] == "v1" and asked[0]["resource"] == "/request"
+    calls = [s["event"] for s in cloud.seen(api["Authorizer"]) if s["event"].get("type") == "REQUEST"]
+    assert [event["queryStringParameters"] for event in calls] == [{"q": "1"}, {"q": "2"}]
+    assert calls[0]["requestContext"]["stage"] == "v1" and calls[0]["resource"] == "/request"
 
 
 # -- gateway responses -----------------------------------------------------------------------------------------------
@@ -108,22 +108,22 @@ def test_a_request_authorizer_sees_the_request(api, cloud):
 
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")
 def test_a_gateway_response_is_rendered_with_its_variables(api):
-    answer = http(
+    response = http(
         api["Url"] + "/things", "POST", {"name": "too long", "more": 1}, **bearer("carol"),
         Idempotency_Key="k", X_Given="given",
     )  # fmt: skip
-    assert answer.status == 422
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.headers["X-Request"] == answer.json["id"] and answer.headers["X-Echo"] == "given"
-    assert answer.json["type"] == "BAD_REQUEST_BODY" and answer.json["message"] == "Invalid request body"
-    assert answer.json["path"] == "/v1/things" and answer.json["who"] == "carol"
-    assert "/name" in answer.json["detail"] and "more" in answer.json["detail"]
+    assert response.status == 422
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["X-Request"] == response.json["id"] and response.headers["X-Echo"] == "given"
+    assert response.json["type"] == "BAD_REQUEST_BODY" and response.json["message"] == "Invalid request body"
+    assert response.json["path"] == "/v1/things" and response.json["who"] == "carol"
+    assert "/name" in response.json["detail"] and "more" in response.json["detail"]
 
 
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")
-def test_a_body_that_is_not_json_is_refused(api):
-    answer = http(api["Url"] + "/things", "POST", b"{nope", **bearer("carol"), Idempotency_Key="k")
-    assert answer.status == 422 and answer.json["detail"] == "[the body is not JSON]"
+def test_a_body_that_is_not_json_is_rejected(api):
+    response = http(api["Url"] + "/things", "POST", b"{nope", **bearer("carol"), Idempotency_Key="k")
+    assert response.status == 422 and response.json["detail"] == "[the body is not JSON]"
 
 
 @pytest.mark.guards("apigateway.malformed")
@@ -138,10 +138,10 @@ def test_a_body_that_is_not_json_is_refused(api):
     ],
     ids=["nested", "nested-objects", "not-utf-8", "digits", "not-gzip"],
 )
-def test_a_body_that_cannot_be_read_is_the_callers_fault(api, body, encoding, detail):
+def test_an_unreadable_body_is_a_client_error(api, body, encoding, detail):
     headers = {"Idempotency_Key": "k", "Content_Encoding": encoding}
-    answer = http(api["Url"] + "/things", "POST", body, **bearer("carol"), **headers)
-    assert answer.status == 422 and answer.json["detail"] == detail
+    response = http(api["Url"] + "/things", "POST", body, **bearer("carol"), **headers)
+    assert response.status == 422 and response.json["detail"] == detail
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_a_body_that_cannot_be_read_is_the_callers_fault(api, body, encoding, de
 )
 @pytest.mark.guards("apigateway.responses")
 def test_a_large_body_is_not_sent_back(api, body):
-    answer = http(api["Url"] + "/things", "POST", body, **bearer("carol"), Idempotency_Key="k")
-    assert answer.status == 422 and 20 < len(answer.json["detail"]) < 1000
+    response = http(api["Url"] + "/things", "POST", body, **bearer("carol"), Idempotency_Key="k")
+    assert response.status == 422 and 20 < len(response.json["detail"]) < 1000
 
 
 def raw(api, request: bytes) -> bytes:
-    """The first line of what is answered."""
+    """The status line of the response."""
     url = urlsplit(api["Url"])
     with socket.create_connection((url.hostname, url.port), 10) as connection:
         connection.sendall(request.replace(b"PATH", url.path.encode() + b"/open"))
@@ -164,17 +164,17 @@ def raw(api, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("length", [b"-1", b"x", b"+1", b"1_0", b"1, 2", b"9" * 99])
-def test_a_length_that_is_none_is_refused(api, length):
+def test_an_invalid_content_length_is_rejected(api, length):
     request = b"POST PATH HTTP/1.1\r\nHost: x\r\nContent-Length: %s\r\n\r\n{}" % length
     assert raw(api, request).startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_chunk_without_a_length_is_refused(api):
+def test_a_chunk_without_a_length_is_rejected(api):
     request = b"POST PATH HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}"
     assert raw(api, request).startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_request_line_that_is_too_long_is_refused(api):
+def test_a_request_line_that_is_too_long_is_rejected(api):
     request = b"GET PATH/%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 200_000)
     assert raw(api, request).startswith(b"HTTP/1.1 414 ")
 
@@ -182,15 +182,15 @@ def test_a_request_line_that_is_too_long_is_refused(api):
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")
 @pytest.mark.parametrize(("method", "path"), [("GET", "/absent"), ("DELETE", "/open")])
 def test_a_route_that_does_not_exist_can_be_404(api, method, path):
-    answer = http(api["Url"] + path, method)
-    assert answer.status == 404 and answer.json == {"type": "not-found"}
+    response = http(api["Url"] + path, method)
+    assert response.status == 404 and response.json == {"type": "not-found"}
 
 
 @pytest.mark.guards("apigateway.responses", "apigateway.definitions")
-def test_a_default_response_serves_what_has_none_of_its_own(api):
-    answer = http(api["Url"] + "/token/1", **bearer("deny"))
-    assert answer.status == 403 and answer.headers["X-Default"] == "4"
-    assert answer.json == {"Message": "User is not authorized to access this resource with an explicit deny"}
+def test_a_default_response_is_used_for_errors_without_their_own(api):
+    response = http(api["Url"] + "/token/1", **bearer("deny"))
+    assert response.status == 403 and response.headers["X-Default"] == "4"
+    assert response.json == {"Message": "User is not authorized to access this resource with an explicit deny"}
 
 
 @pytest.mark.guards("apigateway.header-case")
@@ -199,7 +199,7 @@ def test_a_required_header_may_come_in_lower_case(api):
         return http(api["Url"] + "/things", "POST", {"name": "ok"}, **bearer("dave"), **headers).status
 
     url = urlsplit(api["Url"] + "/things")
-    connection = HTTPConnection(url.netloc)  # urllib would spell the names with capitals
+    connection = HTTPConnection(url.netloc)  # urllib would capitalize the names
     headers = {"authorization": "Bearer dave", "idempotency-key": "k", "content-type": "application/json"}
     connection.request("POST", url.path, json.dumps({"name": "ok"}), headers)
     assert connection.getresponse().status == 200
@@ -218,9 +218,9 @@ def test_a_body_over_ten_megabytes_is_too_large(api, cloud):
 
 @pytest.mark.guards("apigateway.throttling", "cloudformation.stages")
 def test_a_method_is_throttled_by_its_own_settings(api):
-    answers = [http(api["Url"] + "/slow/1") for _ in range(4)]
-    assert [answer.status for answer in answers] == [200, 200, 429, 429]
-    assert answers[3].json == {"type": "throttled"}
+    responses = [http(api["Url"] + "/slow/1") for _ in range(4)]
+    assert [response.status for response in responses] == [200, 200, 429, 429]
+    assert responses[3].json == {"type": "throttled"}
     assert [http(api["Url"] + "/open").status for _ in range(4)] == [200] * 4
 
 
@@ -234,18 +234,20 @@ def test_a_usage_plan_throttles_its_client(api):
 @pytest.mark.guards("apigateway.usage-plans")
 def test_a_quota_ends(api):
     key = {"x-api-key": "quota-0123456789-0123456789-api"}
-    answers = [http(api["Url"] + "/quota", **key) for _ in range(5)]
-    assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
-    assert answers[3].json["message"] == "Limit Exceeded"
+    responses = [http(api["Url"] + "/quota", **key) for _ in range(5)]
+    assert [response.status for response in responses] == [200, 200, 200, 429, 429]
+    assert responses[3].json["message"] == "Limit Exceeded"
 
 
 # -- compression -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.guards("apigateway.compression")
-@pytest.mark.parametrize(("asked", "coding"), [("gzip", "gzip"), ("br, deflate", "deflate"), ("deflate, gzip", "gzip")])
-def test_a_long_answer_is_compressed_for_who_asks_for_it(api, asked, coding):
-    long = http(api["Url"] + "/open", "POST", b"x" * 20_000, Accept_Encoding=asked)
+@pytest.mark.parametrize(
+    ("accepted", "coding"), [("gzip", "gzip"), ("br, deflate", "deflate"), ("deflate, gzip", "gzip")]
+)
+def test_a_long_response_is_compressed_if_the_client_accepts_it(api, accepted, coding):
+    long = http(api["Url"] + "/open", "POST", b"x" * 20_000, Accept_Encoding=accepted)
     assert long.headers["Content-Encoding"] == coding
     assert len(long.body) < 5_000 and int(long.headers["Content-Length"]) == len(long.body)
     text = gzip.decompress(long.body) if coding == "gzip" else zlib.decompress(long.body)
@@ -261,7 +263,7 @@ def test_a_long_answer_is_compressed_for_who_asks_for_it(api, asked, coding):
         (20_000, {"Accept_Encoding": "br, gzip;q=0"}),
     ],
 )
-def test_what_is_short_or_not_asked_for_is_not_compressed(api, length, headers):
+def test_a_short_or_unaccepted_response_is_not_compressed(api, length, headers):
     plain = http(api["Url"] + "/open", "POST", b"x" * length, **headers)
     assert plain.headers["Content-Encoding"] is None and plain.json["body"] == "x" * length
 
@@ -271,7 +273,7 @@ def test_what_is_short_or_not_asked_for_is_not_compressed(api, length, headers):
 
 @pytest.mark.guards("apigateway.access-logs", "cloudformation.stages")
 def test_each_request_is_a_line_in_the_access_log(api, cloud):
-    answer = http(api["Url"] + "/token/77", **bearer("logged"))
+    response = http(api["Url"] + "/token/77", **bearer("logged"))
     http(api["Url"] + "/absent/77")
 
     def lines():
@@ -280,15 +282,15 @@ def test_each_request_is_a_line_in_the_access_log(api, cloud):
 
     eventually(lambda: len(lines()) == 2)
     good, bad = lines()["/v1/token/77"], lines()["/v1/absent/77"]
-    assert good["requestId"] == answer.headers["x-amzn-RequestId"]
+    assert good["requestId"] == response.headers["x-amzn-RequestId"]
     assert (good["status"], good["who"], good["integration"], good["error"]) == ("200", "logged", "200", "-")
     assert good["resource"] == "/token/{id}" and good["ip"] == "127.0.0.1"
-    assert int(good["latency"]) >= 0 and int(good["length"]) == len(answer.body)
+    assert int(good["latency"]) >= 0 and int(good["length"]) == len(response.body)
     assert (bad["status"], bad["who"], bad["latency"]) == ("404", "-", "-")
     assert bad["error"] == "Missing Authentication Token"
 
 
-def test_many_clients_at_once_each_get_their_own_answer(api):
+def test_concurrent_clients_each_get_their_own_response(api):
     wrong = []
 
     def client(number):

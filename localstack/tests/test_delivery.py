@@ -60,17 +60,17 @@ def test_a_stream_reaches_its_function_in_order(cloud):
 
 
 def by_http(record):
-    """A record as GetRecords gives it, in the form in which a function gets it."""
-    told = dict(record["dynamodb"])
-    told["ApproximateCreationDateTime"] = told["ApproximateCreationDateTime"].timestamp()
-    text = json.dumps(told, default=lambda binary: base64.b64encode(binary).decode())
+    """A record of GetRecords, in the form in which a function receives it."""
+    image = dict(record["dynamodb"])
+    image["ApproximateCreationDateTime"] = image["ApproximateCreationDateTime"].timestamp()
+    text = json.dumps(image, default=lambda binary: base64.b64encode(binary).decode())
     return {"eventID": record["eventID"], "eventName": record["eventName"], "dynamodb": json.loads(text)}
 
 
 @pytest.mark.parametrize("view", ["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"])
 @pytest.mark.parametrize("is_binary", [False, True], ids=["plain", "binary"])
-def test_a_function_gets_what_get_records_gives(cloud, view, is_binary):
-    """Plain records are read without HTTP, those with binary values are not; neither shows."""
+def test_a_function_gets_the_records_of_get_records(cloud, view, is_binary):
+    """Plain records are read without HTTP, those with binary values by HTTP; the results are equal."""
     table, function, dynamodb = cloud.table(stream=view, range_key="N"), cloud.function(), cloud.client("dynamodb")
     key = {"pk": {"S": "ä\u2028😀"}, "sk": {"N": "1"}}
     of_each_type = {
@@ -99,7 +99,7 @@ def test_a_function_gets_what_get_records_gives(cloud, view, is_binary):
 
 
 def test_a_mapping_outlives_its_table(cloud):
-    """It has nothing more to read then, and does not disturb the mappings of other tables."""
+    """It has nothing left to read, and does not disturb the mappings of other tables."""
     dynamodb, function = cloud.client("dynamodb"), cloud.function()
     table = cloud.table(stream="NEW_IMAGE")
     old = cloud.stream_arn(table)
@@ -107,7 +107,7 @@ def test_a_mapping_outlives_its_table(cloud):
     made = mapping(cloud, old, function)
     eventually(lambda: len(records(cloud, function)) == 1)
     dynamodb.delete_table(TableName=table)
-    time.sleep(1.2)  # the poller has met with its absence
+    time.sleep(1.2)  # the poller has found the table missing
     other, still_there = cloud.table(stream="NEW_IMAGE"), cloud.function()
     mapping(cloud, cloud.stream_arn(other), still_there)
     put(cloud, other, "second")
@@ -116,7 +116,7 @@ def test_a_mapping_outlives_its_table(cloud):
     cloud.client("lambda").delete_event_source_mapping(UUID=made)
 
 
-def test_a_filter_keeps_out_what_does_not_match(cloud):
+def test_a_filter_drops_records_that_do_not_match(cloud):
     table, function = cloud.table(stream="NEW_AND_OLD_IMAGES"), cloud.function()
     pattern = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"kind": {"S": ["wanted"]}}}}
     mapping(cloud, cloud.stream_arn(table), function, FilterCriteria={"Filters": [{"Pattern": json.dumps(pattern)}]})
@@ -128,7 +128,7 @@ def test_a_filter_keeps_out_what_does_not_match(cloud):
     assert [r["dynamodb"]["Keys"]["pk"]["S"] for r in records(cloud, function)] == ["2", "3"]
 
 
-def test_a_reported_record_is_tried_again_and_then_given_to_the_destination(cloud):
+def test_a_reported_record_is_retried_and_then_sent_to_the_destination(cloud):
     table, function = cloud.table(stream="NEW_AND_OLD_IMAGES"), cloud.function()
     url, arn = cloud.queue()
     mapping(
@@ -181,7 +181,7 @@ def test_a_message_reaches_its_function_at_once(cloud):
 
 
 @pytest.mark.guards("polling")
-def test_waiting_costs_next_to_nothing(cloud):
+def test_idle_mappings_cost_almost_no_cpu(cloud):
     function = cloud.function()
     for _ in range(4):
         mapping(cloud, cloud.queue()[1], function)
@@ -205,7 +205,7 @@ def test_a_message_reported_as_failed_ends_in_the_dead_letter_queue(cloud):
     assert bodies.count("poison") == 2 and bodies.count("good") == bodies.count("fine") == 1
 
 
-def test_a_delayed_message_comes_later(cloud):
+def test_a_delayed_message_is_delivered_later(cloud):
     url, _ = cloud.queue()
     started = time.monotonic()
     cloud.client("sqs").send_message(QueueUrl=url, MessageBody="later", DelaySeconds=2)
@@ -266,9 +266,9 @@ def test_a_failed_asynchronous_invocation_goes_to_its_destination(cloud):
     assert message["responsePayload"]["errorType"] == "Broken" and len(cloud.seen(function)) == 2
 
 
-def test_an_alarm_goes_off(cloud, alarm):
+def test_an_alarm_fires(cloud, alarm):
     def rings():
-        # By its history: it is over when there is nothing new to measure.
+        # By its history: the alarm is over when there is nothing new to measure.
         items = cloud.client("cloudwatch").describe_alarm_history(AlarmName=alarm, HistoryItemType="StateUpdate")
         return any("to ALARM" in item["HistorySummary"] for item in items["AlarmHistoryItems"])
 

@@ -1,4 +1,4 @@
-"""What goes past LocalStack's handlers is answered as if it had gone through them."""
+"""Requests that bypass LocalStack's gateway get the same responses as requests through it."""
 
 import json
 import re
@@ -15,8 +15,8 @@ SET_V = {"UpdateExpression": "SET v = :v", "ExpressionAttributeValues": {":v": {
 IS_NEW = {"ConditionExpression": "attribute_not_exists(pk)"}
 OF_A = {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": {"S": "a"}}}
 TOTAL = {"ReturnConsumedCapacity": "TOTAL"}
-# One after the other on one table, the good and the bad: operation and what is asked, without the table.
-ASKED = [
+# One after the other on one table, valid and invalid: operation and request, without the table.
+REQUESTS = [
     ("PutItem", {"Item": ITEM}),
     ("PutItem", {"Item": {**ITEM, "v": {"N": "3"}}, **TOTAL}),
     ("PutItem", {"Item": ITEM, "ReturnConsumedCapacity": "INDEXES", "ReturnItemCollectionMetrics": "SIZE"}),
@@ -79,15 +79,15 @@ ASKED = [
 
 
 def with_table(table, given):
-    """What is asked, with the table's name wherever it belongs."""
+    """The request, with the table's name filled in."""
     if "TransactItems" not in given:
         return {"TableName": table, **given}
     steps = [{kind: {"TableName": table, **of}} for step in given["TransactItems"] for kind, of in step.items()]
     return {**given, "TransactItems": steps}
 
 
-def ask(cloud, operation, body: bytes, **more):
-    """Status, headers that do not differ from call to call, and what is answered."""
+def send(cloud, operation, body: bytes, **more):
+    """Status, headers that do not differ from call to call, and the body."""
     credential = "Credential=test/20260101/us-east-1/dynamodb/aws4_request"
     headers = {
         "X_Amz_Target": f"DynamoDB_20120810.{operation}",
@@ -95,31 +95,32 @@ def ask(cloud, operation, body: bytes, **more):
         "Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0",
         **more,
     }
-    answer = http(cloud.endpoint + "/", "POST", body, **headers)
-    kept = {k.lower(): v for k, v in answer.headers.items() if k.lower() not in ("content-length", "x-amzn-requestid")}
-    assert answer.headers["x-amzn-requestid"]
-    return answer.status, kept, answer.json
+    response = http(cloud.endpoint + "/", "POST", body, **headers)
+    kept = {k.lower(): v for k, v in response.headers.items() if k.lower() not in ("content-length", "x-amzn-requestid")}
+    assert response.headers["x-amzn-requestid"]
+    return response.status, kept, response.json
 
 
 def through_the_handlers(cloud) -> dict[str, str]:
-    """With this header a request is looked at by the handler against cross-site requests, and so takes the long way."""
+    """A request with this header is examined by the handler against cross-site requests, and so goes through the
+    gateway."""
     return {"Referer": f"http://localhost:{cloud.port}/"}
 
 
-def answers(cloud, **more) -> list:
-    """Of a table of its own, whose name is taken out."""
+def responses(cloud, **more) -> list:
+    """Responses of a table of its own, with its name removed."""
     table = cloud.table(range_key="N", index="kind", stream="NEW_AND_OLD_IMAGES")
-    told = []
-    for operation, given in ASKED:
-        status, headers, body = ask(cloud, operation, json.dumps(with_table(table, given)).encode(), **more)
-        told.append((operation, given, status, headers, json.loads(json.dumps(body).replace(table, "TABLE"))))
-    return told + [record["dynamodb"]["Keys"] for record in cloud.stream_records(table)]
+    results = []
+    for operation, given in REQUESTS:
+        status, headers, body = send(cloud, operation, json.dumps(with_table(table, given)).encode(), **more)
+        results.append((operation, given, status, headers, json.loads(json.dumps(body).replace(table, "TABLE"))))
+    return results + [record["dynamodb"]["Keys"] for record in cloud.stream_records(table)]
 
 
-def test_items_are_answered_as_by_the_long_way(cloud):
-    for direct, long in zip(answers(cloud), answers(cloud, **through_the_handlers(cloud)), strict=True):
+def test_items_get_the_same_responses_as_through_the_gateway(cloud):
+    for direct, long in zip(responses(cloud), responses(cloud, **through_the_handlers(cloud)), strict=True):
         assert direct == long
-    statuses = [told[2] for told in answers(cloud) if isinstance(told, tuple)]
+    statuses = [result[2] for result in responses(cloud) if isinstance(result, tuple)]
     assert statuses.count(200) > 25 and statuses.count(400) > 15
 
 
@@ -127,8 +128,8 @@ def test_items_are_answered_as_by_the_long_way(cloud):
     "body",
     [b"", b"{", b"null", b"[]", b'{"TableName": 5, "Key": {}}', b'{"TableName": "absent", "Key": {"pk": {"S": "a"}}}'],
 )
-def test_what_is_no_request_is_answered_as_by_the_long_way(cloud, body):
-    assert ask(cloud, "GetItem", body) == ask(cloud, "GetItem", body, **through_the_handlers(cloud))
+def test_invalid_requests_get_the_same_responses_as_through_the_gateway(cloud, body):
+    assert send(cloud, "GetItem", body) == send(cloud, "GetItem", body, **through_the_handlers(cloud))
 
 
 def test_accounts_and_regions_are_kept_apart(cloud):
@@ -138,16 +139,16 @@ def test_accounts_and_regions_are_kept_apart(cloud):
     def status(access_key, region):
         credential = f"Credential={access_key}/20260101/{region}/dynamodb/aws4_request"
         signed = {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"}
-        direct = ask(cloud, "GetItem", body, **signed)
-        assert direct == ask(cloud, "GetItem", body, **signed, **through_the_handlers(cloud))
+        direct = send(cloud, "GetItem", body, **signed)
+        assert direct == send(cloud, "GetItem", body, **signed, **through_the_handlers(cloud))
         return direct[0]
 
     assert status("test", "us-east-1") == status("AKIAIOSFODNN7EXAMPLE", "us-east-1") == 200
     assert status("test", "eu-west-1") == status("111111111111", "us-east-1") == 400
-    assert status("test", "nowhere-9") == 200  # LocalStack takes it for us-east-1
+    assert status("test", "nowhere-9") == 200  # LocalStack treats it as us-east-1
 
 
-def test_a_browser_of_another_origin_is_still_refused(cloud):
+def test_a_browser_of_another_origin_is_still_rejected(cloud):
     request = {"X_Amz_Target": "DynamoDB_20120810.PutItem", "Content_Type": "application/x-amz-json-1.0"}
     table = cloud.table()
     body = json.dumps({"TableName": table, "Item": {"pk": {"S": unique("a")}}}).encode()
@@ -156,22 +157,22 @@ def test_a_browser_of_another_origin_is_still_refused(cloud):
 
 
 def invoke(cloud, path, payload, **more):
-    """Status, headers that do not differ from call to call, and what is answered."""
+    """Status, headers that do not differ from call to call, and the body."""
     credential = "Credential=test/20260101/us-east-1/lambda/aws4_request"
     headers = {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0", **more}
-    answer = http(f"{cloud.endpoint}/2015-03-31/functions/{path}", "POST", payload, **headers)
-    assert answer.headers["x-amzn-requestid"] and answer.headers["x-amz-request-id"]
+    response = http(f"{cloud.endpoint}/2015-03-31/functions/{path}", "POST", payload, **headers)
+    assert response.headers["x-amzn-requestid"] and response.headers["x-amz-request-id"]
     differing = ("content-length", "x-amzn-requestid", "x-amz-request-id", "x-amz-log-result")
-    kept = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in differing}
-    return answer.status, kept, re.sub(rb"RequestId: \S+", b"RequestId", answer.body)
+    kept = {name.lower(): value for name, value in response.headers.items() if name.lower() not in differing}
+    return response.status, kept, re.sub(rb"RequestId: \S+", b"RequestId", response.body)
 
 
-def test_a_function_is_called_as_by_the_long_way(cloud):
+def test_invocations_get_the_same_responses_as_through_the_gateway(cloud):
     name = cloud.function()
     arn = cloud.client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
     version = cloud.client("lambda").publish_version(FunctionName=name)["Version"]
     cloud.invoke(f"{name}:{version}", [])
-    asked = [
+    requests = [
         (name, b"[1]", {}),
         (quote(arn, safe=""), b'["\xc3\xa4"]', {}),
         (arn, b"[]", {}),
@@ -192,7 +193,7 @@ def test_a_function_is_called_as_by_the_long_way(cloud):
         (name, b"[7]", {"X_Amz_Client_Context": "e30="}),
     ]
     statuses = []
-    for function, payload, more in asked:
+    for function, payload, more in requests:
         direct, long = (
             invoke(cloud, f"{function}/invocations", payload, **more, **way)
             for way in ({}, through_the_handlers(cloud))
@@ -214,7 +215,7 @@ def test_a_trace_reaches_a_function(cloud):
 EVENT = {"Source": "direct", "DetailType": "kind", "Detail": '{"n": 1}'}
 
 
-def test_events_are_taken_as_by_the_long_way(cloud):
+def test_events_get_the_same_responses_as_through_the_gateway(cloud):
     events, bus = cloud.client("events"), unique("bus")
     url, arn = cloud.queue()
     events.create_event_bus(Name=bus)
@@ -222,7 +223,7 @@ def test_events_are_taken_as_by_the_long_way(cloud):
     events.put_targets(Rule="rule", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
     event = {**EVENT, "EventBusName": bus}
     bus_arn = f"arn:aws:events:us-east-1:000000000000:event-bus/{bus}"
-    asked = [
+    requests = [
         {"Entries": [event]},
         {"Entries": [event, {**event, "Source": "other"}, {**event, "Detail": "no json"}]},
         {"Entries": [{**event, "EventBusName": bus_arn, "Detail": '{"text": "\u00e4"}'}]},
@@ -241,16 +242,16 @@ def test_events_are_taken_as_by_the_long_way(cloud):
         [],
     ]
 
-    def answers(**way):
-        for request in asked:
-            status, headers, body = ask(
+    def responses(**way):
+        for request in requests:
+            status, headers, body = send(
                 cloud, "", json.dumps(request).encode(), X_Amz_Target="AWSEvents.PutEvents",
                 Content_Type="application/x-amz-json-1.1", **signed_for("events"), **way
             )  # fmt: skip
             yield status, headers, re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", json.dumps(body))
 
     def delivered():
-        """All that is in the queue, without what differs from call to call."""
+        """All messages in the queue, without the parts that differ from call to call."""
         found, sqs = [], cloud.client("sqs")
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages"):
             for message in messages:
@@ -259,15 +260,15 @@ def test_events_are_taken_as_by_the_long_way(cloud):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return sorted(found)
 
-    direct, given = list(answers()), delivered()
-    assert direct == list(answers(**through_the_handlers(cloud)))
+    direct, given = list(responses()), delivered()
+    assert direct == list(responses(**through_the_handlers(cloud)))
     assert len(given) > 4 and given == delivered()
 
 
-def test_queues_are_counted_as_by_the_long_way(cloud):
+def test_queue_attributes_are_the_same_as_through_the_gateway(cloud):
     url, _ = cloud.queue()
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "QueueArn"]
-    asked = [
+    requests = [
         {"QueueUrl": url, "AttributeNames": counts},
         {"QueueUrl": url, "AttributeNames": ["All"]},
         {"QueueUrl": url, "AttributeNames": []},
@@ -284,18 +285,18 @@ def test_queues_are_counted_as_by_the_long_way(cloud):
         [],
     ]
 
-    def answers(**way):
-        for request in asked:
-            status, headers, body = ask(
+    def responses(**way):
+        for request in requests:
+            status, headers, body = send(
                 cloud, "", json.dumps(request).encode(), X_Amz_Target="AmazonSQS.GetQueueAttributes",
                 Content_Type="application/x-amz-json-1.0", **signed_for("sqs"), **way
             )  # fmt: skip
             yield status, headers, re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", json.dumps(body))
 
     cloud.client("sqs").send_message(QueueUrl=url, MessageBody="x")
-    direct = list(answers())
+    direct = list(responses())
     assert '"ApproximateNumberOfMessages": "1"' in direct[0][2]
-    assert direct == list(answers(**through_the_handlers(cloud)))
+    assert direct == list(responses(**through_the_handlers(cloud)))
 
 
 def signed_for(service):

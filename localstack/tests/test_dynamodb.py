@@ -1,4 +1,4 @@
-"""DynamoDB under concurrency, its transactions, its streams, its time to live."""
+"""DynamoDB: concurrency, transactions, streams, time to live."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,13 +30,13 @@ def in_parallel(threads, call):
         return list(pool.map(call, range(threads)))
 
 
-# Long, so that a write takes long enough for another thread to come between what it reads and what it writes.
+# Long, so that another thread gets to run between the reads and the writes of this one.
 IS_NEW = " AND ".join(["attribute_not_exists(pk)"] * 150)
 WRITERS, VERSIONS = 8, 6
 
 
 def race_for_versions(cloud, append):
-    """Threads append at the version they expect; who won, by version."""
+    """Threads append at the version they expect; returns the winners by version."""
     table = cloud.table(range_key="N")
     clients = [cloud.new_client("dynamodb") for _ in range(WRITERS)]
     winners = []
@@ -77,7 +77,7 @@ def test_of_racing_transactions_one_wins(cloud):
     assert race_for_versions(cloud, append) == list(range(VERSIONS))
 
 
-def test_a_cancelled_transaction_tells_each_reason_and_changes_nothing(cloud):
+def test_a_cancelled_transaction_lists_each_reason_and_changes_nothing(cloud):
     dynamodb, table = cloud.client("dynamodb"), cloud.table(stream="NEW_AND_OLD_IMAGES")
     dynamodb.put_item(TableName=table, Item={"pk": text("b"), "v": number(1)})
     with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as refused:
@@ -133,7 +133,7 @@ def test_a_transaction_does_not_copy_the_table(cloud):
 
 
 @pytest.mark.guards("dynamodb.tokens")
-def test_a_transaction_sent_twice_is_carried_out_once(cloud):
+def test_a_transaction_sent_twice_is_executed_once(cloud):
     dynamodb, table = cloud.client("dynamodb"), cloud.table()
 
     def add(amount):
@@ -152,7 +152,7 @@ def test_a_transaction_sent_twice_is_carried_out_once(cloud):
     assert code_of(dynamodb.transact_write_items, **add(2)) == "IdempotentParameterMismatchException"
 
 
-def test_a_refused_write_shows_the_old_item(cloud):
+def test_a_failed_condition_returns_the_old_item(cloud):
     dynamodb, table = cloud.client("dynamodb"), cloud.table()
     dynamodb.put_item(TableName=table, Item={"pk": text("a"), "v": number(1)})
     condition = {
@@ -205,7 +205,7 @@ def test_an_update_that_fails_half_way_changes_nothing(cloud):
 
 
 @pytest.mark.guards("dynamodb.streams")
-def test_a_stream_has_what_changed_and_no_more(cloud):
+def test_a_stream_has_only_changes(cloud):
     dynamodb, table = cloud.client("dynamodb"), cloud.table(stream="NEW_AND_OLD_IMAGES")
     item = {"pk": text("a"), "v": number(1)}
     dynamodb.put_item(TableName=table, Item=item)
@@ -246,7 +246,7 @@ def test_a_query_reads_its_partition_and_not_the_table(cloud):
 
 
 @pytest.mark.guards("dynamodb.ttl")
-def test_what_has_expired_is_deleted_and_the_stream_says_by_whom(cloud):
+def test_an_expired_item_is_deleted_and_its_record_names_the_ttl_service(cloud):
     dynamodb, table = cloud.client("dynamodb"), cloud.table(stream="NEW_AND_OLD_IMAGES", ttl="expires")
     now = int(time.time())
     dynamodb.put_item(TableName=table, Item={"pk": text("past"), "expires": number(now - 5)})
@@ -276,5 +276,5 @@ def test_consumed_capacity_counts_kilobytes(cloud):
     assert units(dynamodb.query, ConsistentRead=True, **query) == 2
     assert units(dynamodb.delete_item, Key=key) == 5
     put = {"Put": {"TableName": table, "Item": large}}
-    answer = dynamodb.transact_write_items(TransactItems=[put], ReturnConsumedCapacity="TOTAL")
-    assert answer["ConsumedCapacity"] == [{"TableName": table, "CapacityUnits": 10}]
+    response = dynamodb.transact_write_items(TransactItems=[put], ReturnConsumedCapacity="TOTAL")
+    assert response["ConsumedCapacity"] == [{"TableName": table, "CapacityUnits": 10}]

@@ -19,7 +19,7 @@ def is_running(pid: int) -> bool:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether it is gone, or nothing but an exit code that waits to be asked for."""
+    """Whether it has exited, even if its exit code has not been collected yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -40,7 +40,7 @@ def test_a_function_reaches_the_local_cloud_without_dns(cloud):
     assert environment["TMPDIR"].startswith(str(cloud.state))
 
 
-def test_overrunning_the_timeout_kills_the_process(cloud):
+def test_exceeding_the_timeout_kills_the_process(cloud):
     name = cloud.function(timeout=1)
     _, before = cloud.invoke(name, {})
     started = time.monotonic()
@@ -52,7 +52,7 @@ def test_overrunning_the_timeout_kills_the_process(cloud):
     assert after["pid"] != before["pid"]
 
 
-def test_a_crash_is_reported_and_followed_by_a_fresh_process(cloud):
+def test_after_a_crash_the_next_call_gets_a_new_process(cloud):
     name = cloud.function()
     _, before = cloud.invoke(name, {})
     kind, body = cloud.invoke(name, {"exit": 3})
@@ -64,8 +64,8 @@ def test_a_crash_is_reported_and_followed_by_a_fresh_process(cloud):
 @pytest.mark.parametrize("connections", ["one", "new", "two", "all"])
 def test_a_function_may_use_as_many_connections_as_it_likes(cloud, connections):
     name = cloud.function(timeout=3, CONNECTIONS=connections)
-    answers = [cloud.invoke(name, [number]) for number in range(8)]
-    assert answers == [(None, [number]) for number in range(8)]
+    responses = [cloud.invoke(name, [number]) for number in range(8)]
+    assert responses == [(None, [number]) for number in range(8)]
     assert cloud.invoke(name, {"raise": "Rejected"})[0] == "Rejected"
     assert cloud.invoke(name, {"exit": 3})[0] == "Runtime.ExitError"
     assert cloud.invoke(name, {"sleep": 30})[0] == "Sandbox.Timedout"
@@ -73,7 +73,7 @@ def test_a_function_may_use_as_many_connections_as_it_likes(cloud, connections):
         assert list(pool.map(lambda number: cloud.invoke(name, [number])[1], range(40))) == [[n] for n in range(40)]
 
 
-def test_a_process_that_ends_between_two_calls_is_followed_by_a_fresh_one(cloud):
+def test_after_an_exit_between_two_calls_the_next_call_gets_a_new_process(cloud):
     name = cloud.function()
     _, before = cloud.invoke(name, {})
     os.kill(before["pid"], signal.SIGKILL)
@@ -85,17 +85,17 @@ def test_a_process_that_ends_between_two_calls_is_followed_by_a_fresh_one(cloud)
 def test_an_error_keeps_its_kind_and_its_process(cloud):
     name = cloud.function()
     kind, body = cloud.invoke(name, {"raise": "Rejected"})
-    assert kind == "Rejected" and body["errorMessage"] == "as asked"
+    assert kind == "Rejected" and body["errorMessage"] == "as requested"
 
 
-def test_a_failed_start_is_told_and_logged(cloud):
+def test_a_failed_start_is_reported_and_logged(cloud):
     name = cloud.function(FAIL_AT_START="1")
     kind, body = cloud.invoke(name, {})
     assert kind == "Init.Broken" and body["errorMessage"] == "cannot start"
     eventually(lambda: any("this is why" in line for line in cloud.log_lines(f"/aws/lambda/{name}")))
 
 
-def test_an_answer_over_six_megabytes_is_refused(cloud):
+def test_a_response_over_six_megabytes_is_rejected(cloud):
     name = cloud.function()
     kind, _ = cloud.invoke(name, {"large": 7_000_000})
     assert kind == "Function.ResponseSizeTooLarge"
@@ -110,13 +110,13 @@ def test_sixteen_calls_at_once_run_in_sixteen_processes(cloud):
 
     started = time.monotonic()
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(call, range(16)))
-    assert [kind for kind, _ in answers] == [None] * 16
-    assert len({body["pid"] for _, body in answers}) == 16
+        responses = list(pool.map(call, range(16)))
+    assert [kind for kind, _ in responses] == [None] * 16
+    assert len({body["pid"] for _, body in responses}) == 16
     assert time.monotonic() - started < 10
 
 
-def test_what_a_function_prints_is_in_its_log(cloud):
+def test_the_output_of_a_function_is_in_its_log(cloud):
     name = cloud.function()
     response = cloud.client("lambda").invoke(
         FunctionName=name, Payload=json.dumps({"print": "hello log"}), LogType="Tail"
@@ -127,22 +127,22 @@ def test_what_a_function_prints_is_in_its_log(cloud):
     assert any("hello log" in line for line in lines)
 
 
-def test_updated_code_is_what_runs_next(cloud):
+def test_updated_code_runs_at_the_next_call(cloud):
     name = cloud.function()
     assert cloud.invoke(name, {})[1]["version"] == "1"
     bootstrap = cloud.code(name) / "bootstrap"
     replaced = bootstrap.read_text().replace('"VERSION_MARK", "1"', '"VERSION_MARK", "2"')
-    beside = bootstrap.with_name("bootstrap.new")
-    beside.write_text(replaced)
-    beside.chmod(0o755)
-    beside.rename(bootstrap)
+    replacement = bootstrap.with_name("bootstrap.new")
+    replacement.write_text(replaced)
+    replacement.chmod(0o755)
+    replacement.rename(bootstrap)
     cloud.client("lambda").update_function_code(FunctionName=name, S3Bucket="hot-reload", S3Key=str(bootstrap.parent))
     cloud.wait_until_active(name)
     assert cloud.invoke(name, {})[1]["version"] == "2"
 
 
-def test_logs_are_filtered_whoever_writes_them(cloud):
-    """A function's lines go to moto without HTTP, unless there is a metric filter; neither shows in what filters do."""
+def test_log_filters_apply_with_and_without_http(cloud):
+    """Log lines go to moto without HTTP, unless there is a metric filter; filters work the same in both cases."""
     logs, names = cloud.client("logs"), [cloud.function(), cloud.function()]
     reader = cloud.function("reader")
     reader_arn = cloud.client("lambda").get_function_configuration(FunctionName=reader)["FunctionArn"]
@@ -154,7 +154,7 @@ def test_logs_are_filtered_whoever_writes_them(cloud):
         eventually(lambda: all(any(text in line for line in cloud.log_lines(group)) for group in groups))
 
     def given():
-        """What the subscribed function was given: lines by group."""
+        """The lines that the subscribed function received, by group."""
         unpacked = [json.loads(gzip.decompress(base64.b64decode(seen["event"]["awslogs"]["data"])))
                     for seen in cloud.seen(reader)]  # fmt: skip
         return [(one["logGroup"], event["message"].strip()) for one in unpacked for event in one["logEvents"]]
@@ -174,7 +174,7 @@ def test_logs_are_filtered_whoever_writes_them(cloud):
     say("after")
     both = {f"/aws/lambda/{name}" for name in names}
     eventually(lambda: {group for group, line in given() if line == "after"} == both)
-    # From here on every line in the region goes by HTTP, as LocalStack looks at it.
+    # From here on every line in the region goes by HTTP, so that LocalStack can apply the filter.
     transformation = {"metricName": names[0], "metricNamespace": "Test", "metricValue": "1"}
     logs.put_metric_filter(
         logGroupName=f"/aws/lambda/{names[0]}",
@@ -193,7 +193,7 @@ def test_logs_are_filtered_whoever_writes_them(cloud):
     say("kept")
 
 
-def test_a_log_group_that_is_deleted_comes_again_with_the_next_line(cloud):
+def test_a_deleted_log_group_is_recreated_by_the_next_line(cloud):
     name = cloud.function()
     group = f"/aws/lambda/{name}"
     cloud.invoke(name, {"print": "first"})

@@ -1,4 +1,4 @@
-"""Mends whose fault shows too seldom from outside: tried on LocalStack's own parts, in a process of their own."""
+"""Patches whose bug rarely shows from outside: tested on LocalStack's own parts, each in a process of its own."""
 
 import subprocess
 import sys
@@ -8,13 +8,13 @@ import pytest
 from cloud import PACKAGE_ROOT
 
 
-def run(code: str, mend: str) -> str:
-    """Runs the code with or without the mend, as the environment says; what it prints."""
+def run(code: str, patch: str) -> str:
+    """Runs the code, with the patch unless the environment disables it; returns the output."""
     given = f"""
-        from parkade_localstack import mends
-        [mend] = [m for m in mends.MENDS if m.name == {mend!r}]
-        if mends.wanted(mend.name):
-            mend.apply()
+        from parkade_localstack import patches
+        [patch] = [m for m in patches.PATCHES if m.name == {patch!r}]
+        if patches.is_enabled(patch.name):
+            patch.apply()
     """
     program = textwrap.dedent(given) + textwrap.dedent(code)
     ended = subprocess.run(
@@ -25,7 +25,7 @@ def run(code: str, mend: str) -> str:
 
 
 @pytest.mark.guards("parse-lock")
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="mended in CPython 3.12")
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="patched in CPython 3.12")
 def test_python_is_parsed_by_one_thread_at_a_time():
     assert not run(
         """
@@ -76,7 +76,7 @@ def test_environments_may_be_listed_while_one_is_added():
 
 
 @pytest.mark.guards("lambda.races")
-def test_a_new_environment_belongs_to_who_has_started_it():
+def test_a_new_environment_belongs_to_the_invocation_that_started_it():
     assert (
         run(
             """
@@ -94,7 +94,7 @@ def test_a_new_environment_belongs_to_who_has_started_it():
         ExecutionEnvironment.release = ExecutionEnvironment.stop = lambda self: None
         service = assignment.AssignmentService()
 
-        class Thief(dict):
+        class Competitor(dict):
             # Takes a new environment at the moment it is listed.
             def __setitem__(self, key, environment):
                 super().__setitem__(key, environment)
@@ -106,10 +106,10 @@ def test_a_new_environment_belongs_to_who_has_started_it():
                     self.stolen = True
                 except Exception:
                     self.stolen = False
-        service.environments["version"] = thief = Thief()
+        service.environments["version"] = competitor = Competitor()
         try:
             with service.get_environment("version", None, "on-demand"):
-                print("stolen" if thief.stolen else "kept")
+                print("stolen" if competitor.stolen else "kept")
         except Exception as error:
             print(type(error).__name__)
         """,
@@ -142,7 +142,7 @@ def test_timers_of_idle_environments_share_a_thread():
 
 
 @pytest.mark.guards("cloudformation.races")
-def test_the_region_stays_while_a_template_is_transformed():
+def test_the_region_is_kept_while_a_template_is_transformed():
     assert (
         run(
             """
@@ -153,7 +153,7 @@ def test_the_region_stays_while_a_template_is_transformed():
         def transform_sam(template, parameters, loader):
             number = template["number"]
             is_in[number].set()
-            # Without the mend both are in it at the same time, and the first takes the region away from the second.
+            # Without the patch both are in it at the same time, and the first takes the region away from the second.
             (is_in[1] if number == 0 else is_done).wait(0.5)
             seen.append(os.environ.get("AWS_DEFAULT_REGION"))
         module.transform_sam, module.create_policy_loader = transform_sam, lambda: None
@@ -174,7 +174,7 @@ def test_the_region_stays_while_a_template_is_transformed():
 
 
 @pytest.mark.guards("apigateway.validators")
-def test_a_model_is_checked_once():
+def test_a_model_is_validated_once():
     assert (
         run(
             """
@@ -202,7 +202,7 @@ def test_a_model_is_checked_once():
 
 
 @pytest.mark.guards("request-log")
-def test_what_is_not_logged_is_not_put_together():
+def test_a_disabled_log_line_is_not_built():
     assert (
         run(
             """
@@ -225,7 +225,7 @@ def test_what_is_not_logged_is_not_put_together():
     )
 
 
-def test_logs_that_come_out_of_order_are_kept():
+def test_log_events_that_arrive_out_of_order_are_kept():
     assert (
         run(
             """
@@ -248,7 +248,7 @@ def test_logs_that_come_out_of_order_are_kept():
 
 
 @pytest.mark.guards("stepfunctions.paths")
-def test_a_parsed_path_finds_what_it_found_when_it_was_new():
+def test_a_cached_path_finds_the_same_values_as_a_new_one():
     assert (
         run(
             """
@@ -256,7 +256,7 @@ def test_a_parsed_path_finds_what_it_found_when_it_was_new():
         from localstack.services.stepfunctions.asl.utils import json_path
 
         parse, parsed = json_path.parse, []
-        def parse_anew(path):
+        def parse_again(path):
             parsed.append(path)
             return getattr(parse, "__wrapped__", parse)(path)
         data = [
@@ -275,13 +275,13 @@ def test_a_parsed_path_finds_what_it_found_when_it_was_new():
                 return type(error).__name__, str(error), given
         cases = [(path, given) for path in paths for given in data]
         kept = json_path.parse
-        json_path.parse = parse_anew
+        json_path.parse = parse_again
         expected = [found(*case) for case in cases]
         json_path.parse = kept
         wrong = []
-        def look():
-            wrong.extend(case for case, answer in zip(cases * 3, expected * 3) if found(*case) != answer)
-        threads = [threading.Thread(target=look) for _ in range(4)]
+        def read():
+            wrong.extend(case for case, response in zip(cases * 3, expected * 3) if found(*case) != response)
+        threads = [threading.Thread(target=read) for _ in range(4)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
         print(len(parsed) == len(cases), hasattr(kept, "cache_info") and kept.cache_info().currsize > 10, wrong)
@@ -303,9 +303,9 @@ def test_ids_are_random_and_do_not_ask_the_kernel():
         from localstack.utils.strings import long_uid
         from localstack.utils.xray.trace_header import TraceHeader
 
-        asked, made = [], []
+        kernel_reads, made = [], []
         urandom = os.urandom
-        os.urandom = uuid.os.urandom = lambda size: asked.append(size) or urandom(size)
+        os.urandom = uuid.os.urandom = lambda size: kernel_reads.append(size) or urandom(size)
         def make():
             for _ in range(5000):
                 header = TraceHeader().ensure_root_exists()
@@ -316,7 +316,7 @@ def test_ids_are_random_and_do_not_ask_the_kernel():
         for thread in threads: thread.join()
         ids, roots, parents = made[::3], made[1::3], made[2::3]
         print(
-            len(asked),
+            len(kernel_reads),
             len(set(made)) == 60_000,
             all(uuid.UUID(one).version == 4 and uuid.UUID(one).variant == uuid.RFC_4122 for one in ids),
             all(re.fullmatch("1-[0-9a-f]{8}-[0-9a-f]{24}", one) for one in roots),
@@ -330,16 +330,16 @@ def test_ids_are_random_and_do_not_ask_the_kernel():
 
 
 @pytest.mark.guards("ids")
-def test_ids_of_traces_do_not_ask_the_kernel_either():
+def test_trace_ids_do_not_ask_the_kernel():
     assert (
         run(
             """
         import os, random
         from localstack.services.apigateway.next_gen.execute_api.helpers import generate_trace_id, generate_trace_parent
-        asked, urandom = [], random._urandom
-        random._urandom = lambda size: asked.append(size) or urandom(size)
+        kernel_reads, urandom = [], random._urandom
+        random._urandom = lambda size: kernel_reads.append(size) or urandom(size)
         ids = {(generate_trace_id(), generate_trace_parent()) for _ in range(100)}
-        print(len(asked), len(ids), {(len(trace), len(parent)) for trace, parent in ids})
+        print(len(kernel_reads), len(ids), {(len(trace), len(parent)) for trace, parent in ids})
         """,
             "ids",
         )
@@ -348,15 +348,15 @@ def test_ids_of_traces_do_not_ask_the_kernel_either():
 
 
 @pytest.mark.guards("garbage")
-def test_garbage_is_not_looked_for_all_the_time():
+def test_garbage_collections_are_rare():
     assert (
         run(
             """
         import gc
-        looked = []
-        gc.callbacks.append(lambda phase, info: phase == "start" and looked.append(info))
+        collections = []
+        gc.callbacks.append(lambda phase, info: phase == "start" and collections.append(info))
         kept = [[] for _ in range(10_000)]
-        print(len(looked) < 3)
+        print(len(collections) < 3)
         """,
             "garbage",
         )
@@ -364,8 +364,8 @@ def test_garbage_is_not_looked_for_all_the_time():
     )
 
 
-def test_a_process_that_waits_needs_no_thread():
-    """Who invokes talks to it, so that an invocation and its answer do not wake one thread after the other."""
+def test_a_waiting_process_needs_no_thread():
+    """The invoking thread serves it, so that an invocation and its response do not wake one thread after the other."""
     assert (
         run(
             """
@@ -376,10 +376,10 @@ def test_a_process_that_waits_needs_no_thread():
         class Listener:
             def ready(self): pass
             def init_failed(self, error): pass
-            def answered(self, request_id, body, is_error):
+            def responded(self, request_id, body, is_error):
                 by.append(threading.current_thread())
-                answers[request_id].set_result((is_error, body))
-        by, answers = [], {}
+                results[request_id].set_result((is_error, body))
+        by, results = [], {}
         api = RuntimeApi(Listener())
 
         def function():
@@ -393,12 +393,12 @@ def test_a_process_that_waits_needs_no_thread():
                 call("POST", f"{request_id}/response", payload)
         threading.Thread(target=function, daemon=True).start()
         before = threading.active_count()
-        while not api._resting:
+        while not api._idle:
             time.sleep(0.01)
         for number in range(5):
-            answers[str(number)] = answer = Future()
+            results[str(number)] = result = Future()
             payload = b"%d" % number
-            assert api.invoke(Invocation(str(number), "arn", "", 0, payload), answer, 5) == (False, payload)
+            assert api.invoke(Invocation(str(number), "arn", "", 0, payload), result, 5) == (False, payload)
         names = [thread.name for thread in threading.enumerate()]
         print({thread.name for thread in by}, names.count("runtime-api"))
         """,
@@ -409,7 +409,7 @@ def test_a_process_that_waits_needs_no_thread():
 
 
 @pytest.mark.guards("lambda.arns")
-def test_the_arn_of_a_version_is_written_once():
+def test_the_arn_of_a_version_is_built_once():
     assert (
         run(
             """
@@ -431,7 +431,7 @@ def test_the_arn_of_a_version_is_written_once():
 
 
 @pytest.mark.guards("events.patterns")
-def test_a_pattern_is_compiled_once_and_matches_what_it_matched():
+def test_a_pattern_is_compiled_once_and_matches_the_same_events():
     assert (
         run(
             """
@@ -467,7 +467,7 @@ def test_a_pattern_is_compiled_once_and_matches_what_it_matched():
         same = matching = valid = 0
         for _ in range(100):
             pattern = some_pattern(2)
-            # One that is a dict is never remembered.
+            # A pattern that is a dict is never cached.
             try:
                 expected = [matches_event(pattern, event) for event in events]
             except Exception:
@@ -485,7 +485,7 @@ def test_a_pattern_is_compiled_once_and_matches_what_it_matched():
 
 
 @pytest.mark.guards("dynamodb.expressions")
-def test_a_condition_is_parsed_once_and_holds_for_what_it_held_for():
+def test_a_condition_is_parsed_once_and_holds_for_the_same_items():
     assert (
         run(
             """
@@ -495,7 +495,7 @@ def test_a_condition_is_parsed_once_and_holds_for_what_it_held_for():
         parsed, apply_functions = [], Parser._apply_functions
         Parser._apply_functions = lambda self, nodes: parsed.append(nodes) or apply_functions(self, nodes)
         item = Item(DynamoType({"S": "a"}), None, {"pk": {"S": "a"}, "n": {"N": "5"}, "m": {"M": {"x": {"S": "y"}}}})
-        asked = [
+        cases = [
             ("attribute_not_exists(pk)", None, None),
             ("n > :n AND #m.x = :x", {"#m": "m"}, {":n": {"N": "4"}, ":x": {"S": "y"}}),
             ("n > :n AND #m.x = :x", {"#m": "m"}, {":n": {"N": "5"}, ":x": {"S": "y"}}),
@@ -515,10 +515,10 @@ def test_a_condition_is_parsed_once_and_holds_for_what_it_held_for():
                 return op.expr(item), op.expr(None), parser.expr_attr_names_found, parser.expr_attr_values_found
             except Exception as error:
                 return type(error).__name__, str(error)
-        first = [holds(*one) for one in asked]
+        first = [holds(*one) for one in cases]
         times = len(parsed)
-        again = [holds(*one) for one in asked]
-        print([told[0] for told in first[:5]], first == again, len(parsed) - times < times / 2)
+        again = [holds(*one) for one in cases]
+        print([result[0] for result in first[:5]], first == again, len(parsed) - times < times / 2)
         """,
             "dynamodb.expressions",
         )
@@ -527,7 +527,7 @@ def test_a_condition_is_parsed_once_and_holds_for_what_it_held_for():
 
 
 @pytest.mark.guards("dynamodb.counts")
-def test_what_is_only_counted_is_not_copied():
+def test_counted_items_are_not_copied():
     assert (
         run(
             """
@@ -570,17 +570,17 @@ def test_what_is_only_counted_is_not_copied():
             return made
         Item.__deepcopy__ = seen
         done["measured"] = 0
-        told = query(Select="COUNT", Limit=7)
-        print(told["Count"], "Items" in told, told["LastEvaluatedKey"]["sk"], any(copies), done["measured"])
+        response = query(Select="COUNT", Limit=7)
+        print(response["Count"], "Items" in response, response["LastEvaluatedKey"]["sk"], any(copies), done["measured"])
         copies.clear()
-        told = query()
-        print(told["Count"], len(told["Items"]), all(copies))
+        response = query()
+        print(response["Count"], len(response["Items"]), all(copies))
 
-        # Whoever changes an item changes a copy, also if the request asks for a count that it cannot have.
+        # A change works on a copy of the item, even if the request wants a count, which a write cannot have.
         from parkade_localstack.dynamodb import reads
         handler = DynamoHandler.__new__(DynamoHandler)
         handler.body = {"Select": "COUNT"}
-        with reads.noted(handler):
+        with reads.recorded(handler):
             item = table.get_item(DynamoType({"S": "a"}), DynamoType({"N": "1"}))
             print(deepcopy(item) is not item)
         """,
@@ -591,7 +591,7 @@ def test_what_is_only_counted_is_not_copied():
 
 
 @pytest.mark.guards("dynamodb.items")
-def test_a_nested_value_is_walked_once():
+def test_a_nested_value_is_traversed_once():
     assert (
         run(
             """

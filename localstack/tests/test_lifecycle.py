@@ -1,4 +1,4 @@
-"""Starting and stopping: where it listens, what it leaves, how it ends."""
+"""Start and stop: listening addresses, files left behind, exit."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def is_running(pid: int) -> bool:
 
 
 def busy(cloud) -> list[int]:
-    """Gives it functions and mappings to look after; the processes of the functions."""
+    """Creates functions and mappings; returns the processes of the functions."""
     function = cloud.function()
     for _ in range(3):
         _, arn = cloud.queue()
@@ -58,21 +58,21 @@ def test_it_listens_on_the_loopback_interface_alone(cloud):
 
 @pytest.mark.guards("shutdown")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_at_once_and_takes_its_functions_along(own_cloud, how):
+def test_it_stops_at_once_with_all_its_functions(own_cloud, how):
     processes = busy(own_cloud)
     assert own_cloud.stop(how) < STOP_SECONDS
     assert own_cloud.process.returncode == 0
     assert not any(is_running(pid) for pid in processes)
 
 
-def test_functions_die_with_it_when_it_is_killed(own_cloud):
+def test_functions_are_killed_when_it_is_killed(own_cloud):
     processes = busy(own_cloud)
     assert all(is_running(pid) for pid in processes)
     own_cloud.stop(signal.SIGKILL)
     eventually(lambda: not any(is_running(pid) for pid in processes), 2)
 
 
-def test_a_taken_port_is_told_in_one_line(folder):
+def test_a_port_in_use_is_reported_in_one_line(folder):
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         ended = subprocess.run(
@@ -90,7 +90,7 @@ def test_it_can_be_started_again_on_the_same_port_and_folder(folder):
     port = free_port()
     for _ in range(2):
         cloud = Cloud.start(folder, port=port)
-        assert cloud.client("sqs").list_queues().get("QueueUrls") is None  # nothing lasts
+        assert cloud.client("sqs").list_queues().get("QueueUrls") is None  # no state is kept
         cloud.queue()
         cloud.stop()
 
@@ -106,7 +106,7 @@ def test_the_callers_environment_does_not_leak_in(folder):
     }
     cloud = Cloud.start(folder, environment=secrets)
     try:
-        environment = Path(f"/proc/{cloud.process.pid}/environ")  # what it was started with, of course, has them
+        environment = Path(f"/proc/{cloud.process.pid}/environ")  # of its start
         assert "SECRET_OF_THE_CALLER" in environment.read_text()
         kind, seen = cloud.invoke(cloud.function(), {"env": 1})
         assert kind is None
@@ -116,25 +116,25 @@ def test_the_callers_environment_does_not_leak_in(folder):
 
 
 @pytest.mark.guards("s3.folder")
-def test_all_it_writes_is_in_its_folder(cloud):
+def test_it_writes_only_to_its_folder(cloud):
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="objects")
     s3.put_object(Bucket="objects", Key="a/b ü+%.txt", Body=b"x" * 2_000_000)
     assert len(s3.get_object(Bucket="objects", Key="a/b ü+%.txt")["Body"].read()) == 2_000_000
-    # Objects are open files without a name; Linux still tells their folder.
+    # Objects are open files without a name; Linux still shows their folder.
     links = [os.readlink(fd) for fd in Path(f"/proc/{cloud.process.pid}/fd").iterdir() if fd.is_symlink()]
     assert [link for link in links if link.startswith(str(cloud.state / "tmp" / "s3"))]
     assert not [link for link in links if link.startswith("/tmp/localstack")]
 
 
-def test_the_folder_does_not_hide_localstack_itself():
-    """Python started at the root of the repository must not take this folder for the package of that name."""
+def test_this_folder_does_not_shadow_the_localstack_package():
+    """Python started at the root of the repository must not use this folder as the package of that name."""
     code = "import localstack.constants as c; print(c.VERSION)"
     ended = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE_ROOT.parent, capture_output=True, text=True)
     assert ended.stdout == "4.9.2\n", ended.stderr
 
 
-def test_a_cloud_of_the_tests_ends_when_they_are_killed(folder):
+def test_a_cloud_of_the_tests_stops_when_they_are_killed(folder):
     starts_one = (
         "import sys; from pathlib import Path; from cloud import Cloud\n"
         f"print(Cloud.start(Path({str(folder / 'orphan')!r})).process.pid, flush=True); sys.stdin.read()"

@@ -1,6 +1,6 @@
-"""What an operation costs the local cloud, in its own CPU time, beside a cloud that lacks the mend.
+"""The cost of an operation in CPU time of the local cloud, compared with a cloud without the patch.
 
-Both are measured in turns within one test, so that nothing depends on the machine; `bench.py` has times.
+Both are measured in turns within one test, so that the result does not depend on the machine; `bench.py` has times.
 """
 
 import json
@@ -12,21 +12,21 @@ import pytest
 from cloud import Cloud, eventually, unique
 from test_workflows import Machine, steps
 
-# As many as it takes, and no more than this: one round in which the machine has other things to do proves nothing.
+# As many rounds as needed, up to the maximum: one round on a busy machine proves nothing.
 ROUNDS_MIN, ROUNDS_MAX = 2, 6
-# Batched metrics and logs are delivered within this time: their cost counts, too.
+# Batched metrics and logs are delivered within this time: their cost is included.
 SETTLE_SECONDS = 0.8
-# The least of these mends saves a third; two clouds that are alike differ by a few per cent.
+# The patch with the smallest effect saves a third; two equal clouds differ by a few per cent.
 SAVES_AT_LEAST = 0.1
 
 
-def each(*mends):
-    """One test for each mend, which guards it."""
-    return pytest.mark.parametrize("mend", [pytest.param(mend, marks=pytest.mark.guards(mend)) for mend in mends])
+def each(*patches):
+    """One test for each patch, which guards it."""
+    return pytest.mark.parametrize("patch", [pytest.param(patch, marks=pytest.mark.guards(patch)) for patch in patches])
 
 
 def cost_ms(cloud, call, times) -> float:
-    """CPU time of a call with what it causes in the background."""
+    """CPU time of a call, including the background work that it causes."""
     before = cloud.cpu_seconds()
     for _ in range(times):
         call()
@@ -34,9 +34,9 @@ def cost_ms(cloud, call, times) -> float:
     return (cloud.cpu_seconds() - before) * 1000 / times
 
 
-def saves(cloud, folder, mend, operation, times) -> bool:
-    """Whether an operation costs less than on a cloud without the mend; the best of some rounds of each counts."""
-    plain = Cloud.start(folder, without=mend)
+def saves(cloud, folder, patch, operation, times) -> bool:
+    """Whether an operation costs less than on a cloud without the patch; the best of several rounds of each counts."""
+    plain = Cloud.start(folder, without=patch)
     try:
         calls = [(cloud, operation(cloud)), (plain, operation(plain))]
         for _, call in calls:
@@ -46,8 +46,8 @@ def saves(cloud, folder, mend, operation, times) -> bool:
         rounds = []
         while len(rounds) < ROUNDS_MAX:
             rounds.append([cost_ms(one, call, times) for one, call in calls])
-            mended, lacking = (min(costs) for costs in zip(*rounds, strict=True))
-            if len(rounds) >= ROUNDS_MIN and mended < lacking * (1 - SAVES_AT_LEAST):
+            patched, lacking = (min(costs) for costs in zip(*rounds, strict=True))
+            if len(rounds) >= ROUNDS_MIN and patched < lacking * (1 - SAVES_AT_LEAST):
                 return True
     finally:
         plain.stop()
@@ -82,11 +82,11 @@ def test_an_item_costs_little(cloud, folder):
 def test_a_query_costs_little(cloud, folder):
     def query(cloud):
         table, dynamodb = cloud.table(), cloud.client("dynamodb")
-        asked = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
+        parameters = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
 
         def call():
-            dynamodb.query(TableName=table, **asked)
-            dynamodb.query(TableName=table, Select="COUNT", **asked)
+            dynamodb.query(TableName=table, **parameters)
+            dynamodb.query(TableName=table, Select="COUNT", **parameters)
 
         return call
 
@@ -94,12 +94,12 @@ def test_a_query_costs_little(cloud, folder):
 
 
 @each("telemetry.lambda-metrics", "telemetry.lambda-logs", "lambda.direct")
-def test_an_invocation_costs_little(cloud, folder, mend):
+def test_an_invocation_costs_little(cloud, folder, patch):
     def invoke(cloud):
         function = cloud.function()
         return lambda: cloud.invoke(function, {})
 
-    assert saves(cloud, folder, mend, invoke, 250)
+    assert saves(cloud, folder, patch, invoke, 250)
 
 
 @pytest.mark.guards("telemetry.sqs-metrics")
@@ -112,16 +112,16 @@ def test_a_message_costs_little(cloud, folder):
 
 
 @pytest.mark.guards("sqs.direct")
-def test_a_look_at_a_queue_costs_little(cloud, folder):
-    def look(cloud):
+def test_counting_a_queue_costs_little(cloud, folder):
+    def count(cloud):
         (url, _), sqs = cloud.queue(), cloud.client("sqs")
         return lambda: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
 
-    assert saves(cloud, folder, "sqs.direct", look, 60)
+    assert saves(cloud, folder, "sqs.direct", count, 250)
 
 
 @each("inprocess", "events.direct")
-def test_an_event_to_a_queue_costs_little(cloud, folder, mend):
+def test_an_event_to_a_queue_costs_little(cloud, folder, patch):
     def put(cloud):
         events, bus = cloud.client("events"), unique("bus")
         _, arn = cloud.queue()
@@ -131,11 +131,11 @@ def test_an_event_to_a_queue_costs_little(cloud, folder, mend):
         entry = {"Source": "a", "DetailType": "b", "Detail": "{}", "EventBusName": bus}
         return lambda: events.put_events(Entries=[entry])
 
-    assert saves(cloud, folder, mend, put, 250)
+    assert saves(cloud, folder, patch, put, 250)
 
 
 @each("stepfunctions", "telemetry.history")
-def test_an_execution_with_its_log_costs_little(cloud, folder, mend):
+def test_an_execution_with_its_log_costs_little(cloud, folder, patch):
     def run(cloud):
         group = f"/aws/vendedlogs/states/{unique('log')}"
         cloud.client("logs").create_log_group(logGroupName=group)
@@ -145,7 +145,7 @@ def test_an_execution_with_its_log_costs_little(cloud, folder, mend):
         logging = {"level": "ALL", "includeExecutionData": True, "destinations": [destination]}
         return Machine(cloud, steps(cloud.function(), 5), loggingConfiguration=logging).run
 
-    assert saves(cloud, folder, mend, run, 8)
+    assert saves(cloud, folder, patch, run, 8)
 
 
 @pytest.mark.guards("stepfunctions.paths")
@@ -160,7 +160,7 @@ def test_a_path_costs_little(cloud, folder):
 
 
 def connections_to_itself(cloud) -> int:
-    """Established connections whose both ends are the local cloud's, by its own port."""
+    """Established connections with both ends in the local cloud, found by its own port."""
     own = f"{cloud.port:04X}"
     sockets = {link[8:-1] for link in map(_link, Path(f"/proc/{cloud.process.pid}/fd").iterdir()) if "socket:[" in link}
     lines = Path(f"/proc/{cloud.process.pid}/net/tcp").read_text().splitlines()[1:]
@@ -184,7 +184,7 @@ def test_services_call_each_other_without_a_socket(cloud):
     assert connections_to_itself(cloud) == 0
 
 
-def test_no_invocation_is_missing_in_the_metrics(cloud):
+def test_the_metrics_count_every_invocation(cloud):
     function, now = cloud.function(), datetime.now(timezone.utc)
     for number in range(20):
         cloud.invoke(function, {"raise": "Error"} if number < 5 else {})

@@ -89,7 +89,7 @@ def test_variables_are_assigned_by_tasks_and_catchers_and_used_in_parameters(clo
     assert json.loads(done["output"]) == {"booking": "b-1", "reason": "Rejected"}
 
 
-def test_a_transient_error_is_tried_again_and_a_final_one_caught(cloud):
+def test_a_transient_error_is_retried_and_a_final_one_caught(cloud):
     function = cloud.function()
     machine = Machine(
         cloud,
@@ -151,7 +151,7 @@ def test_a_machine_has_a_time_limit(cloud):
     assert machine.run()["status"] == "TIMED_OUT"
 
 
-def test_an_execution_has_its_name_once(cloud):
+def test_the_name_of_an_execution_is_unique(cloud):
     machine = Machine(cloud, {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": True}}})
     name, states = unique("booking"), cloud.client("stepfunctions")
     execution = machine.start({"a": 1}, name=name)
@@ -163,7 +163,7 @@ def test_an_execution_has_its_name_once(cloud):
         machine.start({"a": 1}, name=name)
 
 
-def test_history_tells_each_step(cloud):
+def test_the_history_lists_each_step(cloud):
     machine = Machine(cloud, steps(cloud.function(), 2))
     done = machine.run()
     history = cloud.client("stepfunctions").get_execution_history(executionArn=done["executionArn"])["events"]

@@ -1,6 +1,6 @@
 //! The pages in a real browser, over the platform on the local cloud: `cargo xtask test --only e2e`.
 //!
-//! They want Chromium and its driver. With `PARKADE_SCREENSHOTS=docs/screens` they take the pictures that the docs show.
+//! They need Chromium and its driver. With `PARKADE_SCREENSHOTS=docs/screens` they take the screenshots of the docs.
 
 mod customer;
 mod driver;

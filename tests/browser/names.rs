@@ -1,4 +1,4 @@
-//! The longest names that there may be, in one word: no page becomes wider than the narrowest screen.
+//! The longest allowed names, without spaces: no page becomes wider than the narrowest screen.
 
 use platform::Platform;
 use serde_json::json;
@@ -7,19 +7,19 @@ use uuid::Uuid;
 use crate::customer::booking_shown;
 use crate::driver::{Browser, NARROWEST};
 
-/// A name of this many letters that is nobody else's.
-fn word(length: usize) -> String {
+/// A unique name of this length.
+fn long_name(length: usize) -> String {
     format!("{:w<length$}", Uuid::new_v4().simple().to_string())
 }
 
 #[tokio::test]
-async fn a_long_name_in_one_word_makes_no_page_too_wide() {
+async fn a_long_name_without_spaces_makes_no_page_too_wide() {
     let platform = Platform::up();
     platform.hold_provider_circuit().await;
-    let (slot, customer) = (word(100), word(64));
-    let wish = json!({ "name": slot });
+    let (slot, customer) = (long_name(100), long_name(64));
+    let request = json!({ "name": slot });
     let operator = platform.operator().await;
-    let made = operator.post("/operator/slots", &wish).await.expect(201);
+    let made = operator.post("/operator/slots", &request).await.expect(201);
     platform.slot_appears(made["slotId"].as_str().unwrap()).await;
 
     let browser = Browser::open(&platform).await;
@@ -36,8 +36,8 @@ async fn a_long_name_in_one_word_makes_no_page_too_wide() {
 
     browser.sign_in("/operator", "olga").await;
     browser.check("control-room", NARROWEST).await;
-    let story = format!("/operator/room/bookings/{booking}");
-    for page in ["/operator/room/slots", "/operator/room/bookings", story.as_str()] {
+    let details = format!("/operator/room/bookings/{booking}");
+    for page in ["/operator/room/slots", "/operator/room/bookings", details.as_str()] {
         browser.goto(page).await;
         browser.check(page, NARROWEST).await;
     }

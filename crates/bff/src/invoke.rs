@@ -17,7 +17,7 @@ use crate::trace;
 ///
 /// An implementation must
 /// - hand on the function's own failure as it was said,
-/// - call everything else that goes wrong transient, unless a person must mend it,
+/// - call everything else that goes wrong transient, unless it needs manual intervention,
 /// - never repeat a call that may have been made, beyond a connection that was lost,
 /// - need no clock: whoever asks keeps the deadline, and drops the future when it is over.
 pub trait Invoke: Sync {

@@ -49,7 +49,7 @@ async fn a_fleet_shares_a_breaker_in_dynamodb() {
 async fn a_write_whose_answer_is_lost_has_not_lost_against_itself() {
     let table = table();
     let store = DynamoStore::new(table.client(), "breakers");
-    table.order("PutItem", Fault::AnswerLost);
+    table.order("PutItem", Fault::ResponseLost);
     assert_eq!(store.swap("it", 0, &first()).await.unwrap(), Swapped::Done);
 }
 
@@ -58,7 +58,7 @@ async fn what_a_fault_leaves_unknown_is_no_lost_race() {
     let table = table().without_retries();
     let store = DynamoStore::new(table.client(), "breakers");
     for (fault, is_throttled) in
-        [(Fault::Throttled, true), (Fault::RequestLost, false), (Fault::AnswerLost, false)]
+        [(Fault::Throttled, true), (Fault::RequestLost, false), (Fault::ResponseLost, false)]
     {
         table.order("PutItem", fault);
         let error = store.swap("it", 0, &first()).await.unwrap_err();

@@ -72,7 +72,7 @@ async fn rows_in_parts_conform() {
 async fn an_update_whose_response_is_lost_is_recognised() {
     let dynamodb = dynamodb();
     let views = DynamoGenerations::new(dynamodb.client(), TABLE.to_owned());
-    dynamodb.order("UpdateItem", Fault::AnswerLost);
+    dynamodb.order("UpdateItem", Fault::ResponseLost);
     let (state, _) = views.state().await.unwrap();
     let next = ProjectionState { revision: 1, newest: 2, ..state };
     assert!(views.update_state(&next).await.unwrap());
@@ -82,7 +82,7 @@ async fn an_update_whose_response_is_lost_is_recognised() {
 #[tokio::test]
 async fn a_put_whose_response_is_lost_leaves_the_right_row() {
     let dynamodb = dynamodb();
-    dynamodb.order("PutItem", Fault::AnswerLost);
+    dynamodb.order("PutItem", Fault::ResponseLost);
     // Whether the response says that the row was written does not matter: the row exists.
     view(&dynamodb).upsert_if_newer("a", 3, &red()).await.unwrap();
     let found = Reader::<Car>::get(&view(&dynamodb), "a").await.unwrap().unwrap();
@@ -91,7 +91,7 @@ async fn a_put_whose_response_is_lost_leaves_the_right_row() {
 
 #[tokio::test]
 async fn an_unknown_outcome_is_never_reported_as_an_old_version() {
-    for fault in [Fault::Throttled, Fault::RequestLost, Fault::AnswerLost] {
+    for fault in [Fault::Throttled, Fault::RequestLost, Fault::ResponseLost] {
         let dynamodb = dynamodb();
         let view = view(&dynamodb.without_retries());
         dynamodb.order("PutItem", fault);

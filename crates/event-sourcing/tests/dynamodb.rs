@@ -63,7 +63,7 @@ mod faults {
         let database = database();
         let store = store(&database);
         // The SDK retries the put; the condition of the retry fails because of the first attempt.
-        database.order("PutItem", Fault::AnswerLost);
+        database.order("PutItem", Fault::ResponseLost);
         let commit = commit(1, [Noted("made".to_owned())]);
         store.append("s", commit.clone()).await.expect("it is our own");
         assert_eq!(store.load("s", 0).await.expect("readable"), vec![commit]);
@@ -85,7 +85,7 @@ mod faults {
         assert!(matches!(held, Err(StoreError::TransactionConflict(_))), "{held:?}");
         let throttled = append(1, Some(Fault::Throttled)).await;
         assert!(matches!(throttled, Err(StoreError::Throttled(_))), "{throttled:?}");
-        for lost in [Fault::RequestLost, Fault::AnswerLost] {
+        for lost in [Fault::RequestLost, Fault::ResponseLost] {
             let lost = append(2, Some(lost)).await;
             assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
         }

@@ -1,1 +1,1 @@
-"""What LocalStack's REST APIs leave out: authorizers, gateway responses, throttling, quotas, compression, access logs."""
+"""What LocalStack's REST APIs lack: authorizers, gateway responses, throttling, quotas, compression, access logs."""

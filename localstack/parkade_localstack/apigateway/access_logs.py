@@ -52,14 +52,14 @@ def _log(chain, context, response) -> None:
     if not template or ":log-group:" not in (destination or ""):
         return
     line = substitute(template, _variables(context, response), context.stage_variables or {}, missing="-")
-    # arn:aws:logs:REGION:ACCOUNT:log-group:NAME, sometimes with :* behind it
+    # arn:aws:logs:REGION:ACCOUNT:log-group:NAME, sometimes followed by :*
     _, _, _, region, account, _, group, *_ = destination.split(":")
     key = (account, region, group, f"{context.api_id}-{context.stage}")
     deliver_later(put_log_events, key, {"timestamp": int(time.time() * 1000), "message": line})
 
 
 def _variables(context, response) -> dict:
-    """`$context` as access logs have it: what the request had, and how it went."""
+    """`$context` for access logs: the request's variables and its result."""
     integration_ms = getattr(context, "integration_ms", None)
     endpoint_status = (context.endpoint_response or {}).get("status_code")
     error = getattr(context, "integration_error", None)
@@ -75,7 +75,7 @@ def _variables(context, response) -> dict:
         "integrationErrorMessage": error,
         "integration": {
             "latency": integration_ms,
-            # For a Lambda proxy AWS tells the call to Lambda, which is 200 even if the function says otherwise.
+            # For a Lambda proxy AWS logs the status of the Lambda call: 200 even if the function responds with another.
             "status": None if endpoint_status is None else 200 if _is_lambda(context) else endpoint_status,
             "integrationStatus": endpoint_status,
             "error": error,

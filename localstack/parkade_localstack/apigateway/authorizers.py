@@ -1,4 +1,4 @@
-"""Lambda authorizers, TOKEN and REQUEST, with their cache. Whatever goes wrong with one, the answer is no."""
+"""Lambda authorizers, TOKEN and REQUEST, with their cache. Any failure of an authorizer denies the request."""
 
 import json
 import re
@@ -22,15 +22,15 @@ EXPLICIT_DENY = "User is not authorized to access this resource with an explicit
 NOT_ALLOWED = "User is not authorized to access this resource"
 
 
-class Verdict(NamedTuple):
-    """What the function said, and until when it holds."""
+class Decision(NamedTuple):
+    """The function's decision, and when it expires."""
 
     policy: dict
     until: float
     latency_ms: int
 
 
-_verdicts: dict[tuple, Verdict] = {}
+_decisions: dict[tuple, Decision] = {}
 _lock = threading.Lock()
 
 
@@ -39,7 +39,7 @@ def apply() -> None:
 
 
 def authorize(chain, context, response) -> None:
-    """A request handler: returns if the request may pass, raises if not."""
+    """A request handler: returns if the request is allowed, raises if not."""
     method = context.resource_method
     if (method.get("authorizationType") or "NONE").upper() != "CUSTOM":
         return
@@ -48,28 +48,28 @@ def authorize(chain, context, response) -> None:
     except BaseGatewayException:
         raise
     except Exception as error:
-        # A fault of the function or of ours, a policy without a form: none may let the request pass.
+        # A failing function, our own error or a malformed policy: none may let the request pass.
         raise _failure() from error
 
 
 def _authorize(context, authorizer: dict) -> None:
     identity = _identity(context.invocation_request, authorizer)
     arn = _method_arn(context)
-    verdict = _verdict(context, authorizer, identity, arn)
-    allowed = _decide(verdict.policy["policyDocument"], arn)
+    decision = _decision(context, authorizer, identity, arn)
+    allowed = _decide(decision.policy["policyDocument"], arn)
     context.context_variables["authorizer"] = {
-        **{name: _as_text(value) for name, value in (verdict.policy.get("context") or {}).items()},
-        "principalId": _principal(verdict.policy),
-        "integrationLatency": verdict.latency_ms,
+        **{name: _as_text(value) for name, value in (decision.policy.get("context") or {}).items()},
+        "principalId": _principal(decision.policy),
+        "integrationLatency": decision.latency_ms,
     }
-    if key := verdict.policy.get("usageIdentifierKey"):
+    if key := decision.policy.get("usageIdentifierKey"):
         context.context_variables["identity"]["apiKey"] = key
     if not allowed:
         raise AccessDeniedError(NOT_ALLOWED)
 
 
 def _identity(request: dict, authorizer: dict) -> tuple[str, ...]:
-    """The values of the identity sources; the function is not asked when one is missing or has not the right form."""
+    """The values of the identity sources; if one is missing or malformed, the function is not called."""
     values = []
     for source in filter(None, (s.strip() for s in (authorizer.get("identitySource") or "").split(","))):
         value = _source_value(request, source)
@@ -100,34 +100,34 @@ def _method_arn(context) -> str:
     )
 
 
-def _verdict(context, authorizer: dict, identity: tuple[str, ...], arn: str) -> Verdict:
-    """From the cache if it may be: the same identity, anywhere in the same stage."""
+def _decision(context, authorizer: dict, identity: tuple[str, ...], arn: str) -> Decision:
+    """From the cache if caching is enabled: the same identity, anywhere in the same stage."""
     ttl = authorizer.get("authorizerResultTtlInSeconds")
     ttl = TTL_DEFAULT_SECONDS if ttl is None else int(ttl)
     key = (context.api_id, context.stage, authorizer["id"], identity)
     now = time.monotonic()
-    if ttl and identity and (known := _verdicts.get(key)) and known.until > now:
+    if ttl and identity and (known := _decisions.get(key)) and known.until > now:
         return known
-    policy = _ask(context, authorizer, identity, arn)
-    verdict = Verdict(policy, now + ttl, int((time.monotonic() - now) * 1000))
+    policy = _invoke(context, authorizer, identity, arn)
+    decision = Decision(policy, now + ttl, int((time.monotonic() - now) * 1000))
     if ttl and identity:
         with _lock:
-            if len(_verdicts) >= CACHED_MAX:
-                _verdicts.clear()
-            _verdicts[key] = verdict
-    return verdict
+            if len(_decisions) >= CACHED_MAX:
+                _decisions.clear()
+            _decisions[key] = decision
+    return decision
 
 
-def _ask(context, authorizer: dict, identity: tuple[str, ...], arn: str) -> dict:
+def _invoke(context, authorizer: dict, identity: tuple[str, ...], arn: str) -> dict:
     if authorizer["type"] == "TOKEN":
         event = {"type": "TOKEN", "authorizationToken": identity[0], "methodArn": arn}
     else:
         event = _request_event(context, arn)
     function = re.search(r"functions/(.+)/invocations", authorizer["authorizerUri"]).group(1)
     client = connect_to(aws_access_key_id=context.account_id, region_name=context.region).lambda_
-    answer = client.invoke(FunctionName=function, Payload=json.dumps(event))
-    body = json.loads(answer["Payload"].read() or "null")
-    if answer.get("FunctionError"):
+    response = client.invoke(FunctionName=function, Payload=json.dumps(event))
+    body = json.loads(response["Payload"].read() or "null")
+    if response.get("FunctionError"):
         if body.get("errorMessage") == "Unauthorized":
             raise UnauthorizedError("Unauthorized")
         raise _failure()
@@ -162,7 +162,7 @@ def _principal(policy: dict) -> str:
 
 
 def _decide(document: dict, arn: str) -> bool:
-    """Whether the policy allows the method; AccessDenied if it forbids it."""
+    """Whether the policy allows the method; AccessDenied if it denies it explicitly."""
     allowed = False
     statements = document["Statement"]
     for statement in [statements] if isinstance(statements, dict) else statements:
@@ -184,13 +184,13 @@ def _listed(value) -> list:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """`*` stands for anything, slashes too, `?` for one character."""
+    """`*` matches any text, slashes included, `?` one character."""
     expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
 def _as_text(value) -> str:
-    """Functions get the context as strings; what is not a plain value is an error on AWS, too."""
+    """Functions get the context as strings; a value that is not plain is an error on AWS, too."""
     match value:
         case bool():
             return str(value).lower()
@@ -202,5 +202,5 @@ def _as_text(value) -> str:
 
 def _failure() -> AuthorizerFailureError:
     error = AuthorizerFailureError()
-    error.message = None  # as AWS says nothing
+    error.message = None  # AWS gives no message
     return error

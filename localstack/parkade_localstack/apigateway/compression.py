@@ -1,4 +1,4 @@
-"""Long answers, compressed for whoever says that they can read it."""
+"""Compression of long responses for clients that accept it."""
 
 import gzip
 import zlib
@@ -6,19 +6,19 @@ import zlib
 from localstack.services.apigateway.next_gen.execute_api.handlers.method_response import MethodResponseHandler
 from moto.apigateway.models import apigateway_backends
 
-# In the order in which AWS prefers them.
+# In AWS's order of preference.
 CODINGS = {"gzip": lambda body: gzip.compress(body, mtime=0), "deflate": zlib.compress}
 
 
 def compress_long_answers() -> None:
-    """What the integration has answered, as the API's `minimumCompressionSize` has it."""
+    """Compresses responses of integrations, as the API's `minimumCompressionSize` requires."""
     original = MethodResponseHandler.__call__
 
-    def answer(self, chain, context, response):
+    def write_compressed(self, chain, context, response):
         original(self, chain, context, response)
         _compress(context, response)
 
-    MethodResponseHandler.__call__ = answer
+    MethodResponseHandler.__call__ = write_compressed
 
 
 def _compress(context, response) -> None:
@@ -26,9 +26,9 @@ def _compress(context, response) -> None:
     size = api.minimum_compression_size
     if size is None or "Content-Encoding" in response.headers:
         return
-    # A star stands for all of them, and AWS does not take it for any.
-    asked = {coding for coding, quality in context.request.accept_encodings if quality > 0}
-    coding = next((coding for coding in CODINGS if coding in asked), None)
+    # A star would stand for any coding; AWS does not accept it.
+    accepted = {coding for coding, quality in context.request.accept_encodings if quality > 0}
+    coding = next((coding for coding in CODINGS if coding in accepted), None)
     body = response.data
     if coding is None or not body or len(body) < int(size):
         return

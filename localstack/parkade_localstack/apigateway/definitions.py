@@ -1,4 +1,4 @@
-"""What LocalStack does not take over from an OpenAPI definition: its gateway responses."""
+"""Parts of an OpenAPI definition that LocalStack does not import: its gateway responses."""
 
 import io
 
@@ -25,7 +25,7 @@ def import_gateway_responses() -> None:
             container.models = {name: model for name, model in container.models.items() if name in BUILT_IN_MODELS}
             for kind in (container.authorizers, container.validators, container.gateway_responses):
                 kind.clear()
-        container.resolved_models.clear()  # kept by name, they would outlast a change
+        container.resolved_models.clear()  # cached by name, they would survive a change
         imported = original(rest_api, context, request)
         for kind, response in (definition.get(OpenAPIExt.GATEWAY_RESPONSES) or {}).items():
             status = response.get("statusCode")

@@ -19,11 +19,11 @@ _lock = threading.Lock()
 
 
 def limit_body_size() -> None:
-    def refuse_large_body(chain, context, response) -> None:
+    def reject_large_body(chain, context, response) -> None:
         if len(context.invocation_request["body"] or b"") > BODY_MAX:
             raise RequestTooLargeError("Request Too Long")
 
-    handlers.modify_request.append(refuse_large_body)
+    handlers.modify_request.append(reject_large_body)
 
 
 # -- throttling ------------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ _buckets: dict[tuple, Bucket] = {}
 
 
 def _take(key: tuple, settings: dict, rate_name: str, burst_name: str) -> None:
-    """Raises if the limit, should there be one, is reached."""
+    """Raises if the limit, if there is one, is reached."""
     rate, burst = settings.get(rate_name), settings.get(burst_name)
     if rate is None or float(rate) < 0:  # CloudFormation writes -1 for "no limit"
         return
@@ -62,7 +62,7 @@ def _take(key: tuple, settings: dict, rate_name: str, burst_name: str) -> None:
 
 
 def throttle_methods() -> None:
-    """The stage's method settings: those for a method go before those for all; each method has its own bucket."""
+    """The stage's method settings: those for a method override those for all; each method has its own bucket."""
     # First, so that throttled requests do not reach the authorizer.
     handlers.preprocess_request.handlers.insert(0, _throttle)
 
@@ -77,7 +77,7 @@ def _throttle(chain, context, response) -> None:
 
 
 def _method_settings(settings: dict, path: str, method: str) -> dict:
-    """The most specific first. Paths come as `a/b`, `/a/b` or escaped, depending on who wrote them."""
+    """The most specific first. Paths are `a/b`, `/a/b` or escaped, depending on their source."""
     by_name = {_plain_name(name): value for name, value in settings.items()}
     merged: dict = {}
     for name in ("*/*", f"*/{method}", f"{path.strip('/')}/*", f"{path.strip('/')}/{method}"):
@@ -97,7 +97,7 @@ _used: dict[tuple[str, str, datetime], int] = {}
 
 
 def enforce_usage_plans() -> None:
-    """Once the key is known to be good, before the request goes on."""
+    """After the key has been validated, before the request is passed on."""
     validate = ApiKeyValidationHandler.__call__
 
     def validate_and_count(self, chain, context, response):

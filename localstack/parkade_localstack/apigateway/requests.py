@@ -1,4 +1,4 @@
-"""Requests as they were sent: LocalStack takes bodies apart that look like forms, and headers by their spelling."""
+"""Requests as they were sent: LocalStack parses bodies that look like forms, and compares headers case-sensitively."""
 
 import zlib
 
@@ -13,13 +13,14 @@ VALIDATORS_MAX = 1024
 
 
 def keep_bodies() -> None:
-    """A body of the type that `curl -d` sends is parsed as a form and put together again, differently, and one over
-    500 KB is answered with an empty 200."""
+    """A body of the type that `curl -d` sends is parsed as a form and serialized again, differently, and one over 500
+    KB
+    gets an empty 200."""
     parse.restore_payload = lambda request: request.get_data(parse_form_data=False)
 
 
 def match_required_headers_in_any_case() -> None:
-    """Header names have no case, and many clients send them in lower case."""
+    """Header names are case-insensitive, and many clients send them in lower case."""
     original = MethodRequestHandler._get_missing_required_parameters
 
     def missing_parameters(method, request):
@@ -34,9 +35,10 @@ def match_required_headers_in_any_case() -> None:
     MethodRequestHandler._get_missing_required_parameters = staticmethod(missing_parameters)
 
 
-def refuse_what_cannot_be_read() -> None:
-    """A body that is not JSON at all is the caller's fault, whatever Python says of it: nested too deeply, not UTF-8, a
-    number of too many digits, not the gzip that its header tells of."""
+def reject_unreadable_bodies() -> None:
+    """A body that is not JSON is a client error, whatever Python raises: nested too deeply, not UTF-8, a number with
+    too
+    many digits, or not the gzip that its header declares."""
     original = MethodRequestHandler._is_body_valid
 
     def is_body_valid(method, rest_api, request) -> bool:
@@ -55,20 +57,20 @@ def refuse_what_cannot_be_read() -> None:
             request.unreadable = True
             return b""
 
-    def refuse_unreadable(chain, context, response) -> None:
+    def reject_unreadable(chain, context, response) -> None:
         if getattr(context.request, "unreadable", False):
             raise BadRequestBodyError("Invalid request body")
 
     parse.restore_payload = restore_payload
-    handlers.modify_request.append(refuse_unreadable)
+    handlers.modify_request.append(reject_unreadable)
 
 
 def keep_validators() -> None:
-    """LocalStack validates the model itself before each body: here once, and the validator is kept."""
+    """LocalStack validates the model itself before each body: here once, and the validator is cached."""
     kept: dict[int, tuple[dict, object]] = {}
 
     def validate(instance, schema) -> None:
-        # Kept by identity, which the schema, kept beside it, does not lose: models are resolved once for a deployment.
+        # Cached by identity, which is stable while the schema is in the cache: models are resolved once per deployment.
         known = kept.get(id(schema))
         if known is None:
             kind = validator_for(schema)

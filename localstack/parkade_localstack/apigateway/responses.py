@@ -21,21 +21,21 @@ from parkade_localstack.apigateway.variables import error_variables, substitute
 LOG = logging.getLogger(__name__)
 JSON = "application/json"
 DEFAULT_TEMPLATE = '{"message":$context.error.messageString}'
-# AWS spells it with a capital in this one.
+# AWS writes this one with a capital.
 DENIED_TEMPLATE = '{"Message":$context.error.messageString}'
-# As many as AWS would list; a body may break a schema in thousands of places.
+# As many as AWS would list; a body may violate a schema in thousands of places.
 VIOLATIONS_MAX = 10
-LOOKED_AT_MAX = 100
-# The message has the offending value in it, which may be the whole body.
+CHECKED_MAX = 100
+# The message contains the offending value, which may be the whole body.
 TEXT_MAX = 200
 
 
 def apply() -> None:
-    GatewayExceptionHandler.__call__ = answer
+    GatewayExceptionHandler.__call__ = write_response
 
 
-def answer(self, chain, exception: Exception, context, response: Response) -> None:
-    """An exception handler: writes the gateway response that belongs to the exception."""
+def write_response(self, chain, exception: Exception, context, response: Response) -> None:
+    """An exception handler: writes the gateway response for the exception."""
     if not isinstance(exception, BaseGatewayException):
         # AWS would not show the caller an exception's text.
         LOG.error("serving %s %s", context.request.method, context.request.path, exc_info=exception)
@@ -95,7 +95,7 @@ def _parameter(source: str, context) -> str | None:
 
 
 def _violations(context) -> str:
-    """What is wrong with the body, as a list in brackets."""
+    """The violations in the body, as a list in brackets."""
     request, api = context.invocation_request, context.deployment.rest_api
     if getattr(context.request, "unreadable", False):
         return "[the body is not what its Content-Encoding says]"
@@ -104,15 +104,15 @@ def _violations(context) -> str:
     try:
         body = json.loads(request.get("body") or "{}")
         schema = ModelResolver(rest_api_container=api, model_name=name).get_resolved_model()
-        found = itertools.islice(Draft4Validator(schema).iter_errors(body), LOOKED_AT_MAX)
+        found = itertools.islice(Draft4Validator(schema).iter_errors(body), CHECKED_MAX)
         errors = sorted(found, key=lambda error: list(map(str, error.path)))
     except ValueError:
         return "[the body is not JSON]"
     except RecursionError:
         return "[the body is nested too deeply]"
-    told = [f"{_cut(_path(error))}: {_cut(error.message)}" for error in errors[:VIOLATIONS_MAX]]
-    # No quotes or backslashes: templates put it between quotes.
-    return ("[" + ", ".join(told) + "]").replace("\\", "/").replace('"', "'")
+    listed = [f"{_cut(_path(error))}: {_cut(error.message)}" for error in errors[:VIOLATIONS_MAX]]
+    # No quotes or backslashes: templates put the text between quotes.
+    return ("[" + ", ".join(listed) + "]").replace("\\", "/").replace('"', "'")
 
 
 def _path(error) -> str:
@@ -120,7 +120,7 @@ def _path(error) -> str:
 
 
 def _cut(text: str) -> str:
-    """Without its middle: the value begins it, and what is wrong with the value ends it."""
+    """Without its middle: it begins with the value and ends with what is wrong with it."""
     if len(text) <= TEXT_MAX:
         return text
     return f"{text[: TEXT_MAX // 2]}…{text[-TEXT_MAX // 2 :]}"

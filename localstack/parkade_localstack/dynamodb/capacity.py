@@ -1,7 +1,7 @@
 """Consumed capacity by size, as DynamoDB counts it, so that the cost of a design can be tested locally.
 
-moto says 1 for any write and 0.5 for any read. What a filter or a projection leaves out is not seen here: of a Query
-with one, only the number of items is right.
+moto reports 1 for any write and 0.5 for any read. What a filter or a projection leaves out is not counted here: for a
+Query with one, only the number of items is right.
 """
 
 import functools
@@ -14,7 +14,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
-from parkade_localstack.dynamodb.writes import Place
+from parkade_localstack.dynamodb.writes import ItemPosition
 
 WRITE_UNIT = 1024
 READ_UNIT = 4096
@@ -33,55 +33,55 @@ def count_by_size() -> None:
 
 
 def _counting(operation, measure):
-    """`measure(handler)` is called before the operation, what it returns after it, with the answer."""
+    """`measure(handler)` is called before the operation, the function that it returns afterwards, with the response."""
 
     @functools.wraps(operation)
     def counted(self):
         if self.body.get("ReturnConsumedCapacity", "NONE") not in ("TOTAL", "INDEXES"):
             return _without_capacity(operation(self))
         after = measure(self)
-        answer = operation(self)
-        if not isinstance(answer, str):  # an error, already a response
-            return answer
-        body = json.loads(answer)
+        response = operation(self)
+        if not isinstance(response, str):  # an error, already a response
+            return response
+        body = json.loads(response)
         body["ConsumedCapacity"] = after(body)
         return json.dumps(body)
 
     return counted
 
 
-def _without_capacity(answer):
-    """moto tells it for some operations without being asked."""
-    if isinstance(answer, str) and '"ConsumedCapacity"' in answer:
-        body = json.loads(answer)
+def _without_capacity(response):
+    """moto adds it for some operations without a request for it."""
+    if isinstance(response, str) and '"ConsumedCapacity"' in response:
+        body = json.loads(response)
         body.pop("ConsumedCapacity", None)
         return json.dumps(body)
-    return answer
+    return response
 
 
 # -- writes ----------------------------------------------------------------------------------------------------------
 
 
 class _Write:
-    """One item as it was; `units` after the write tells what the write has cost."""
+    """One item before the write; `units` after it is the capacity that the write has consumed."""
 
     def __init__(self, backend: DynamoDBBackend, table: str, key: dict):
-        self.place = Place.of(backend.get_table(table), key)
-        self.name = self.place.table.name
-        # A write puts another item or changes this one, so what counts is noted now.
-        old = self.place.read()
-        self.old = old and (old.size(), _index_entries(self.place.table, old))
+        self.position = ItemPosition.of(backend.get_table(table), key)
+        self.name = self.position.table.name
+        # A write replaces or changes this item, so its size is recorded now.
+        old = self.position.read()
+        self.old = old and (old.size(), _index_entries(self.position.table, old))
 
     def units(self) -> int:
-        item = self.place.read()
-        new = item and (item.size(), _index_entries(self.place.table, item))
+        item = self.position.read()
+        new = item and (item.size(), _index_entries(self.position.table, item))
         sizes = [side[0] for side in (self.old, new) if side]
         units = max(math.ceil(max(sizes, default=0) / WRITE_UNIT), 1)
         return units + _index_units(self.old and self.old[1] or {}, new and new[1] or {})
 
 
 def _index_entries(table: Table, item: Item) -> dict[str, tuple[str, str, int]]:
-    """For each index that has the item: its key there, what the index holds of it, and how large that is."""
+    """For each index that has the item: its key there, the attributes that the index holds, and their size."""
     entries = {}
     for index in table.all_indexes():
         if all(name in item.attrs for name in index.schema_key_attrs):
@@ -92,7 +92,7 @@ def _index_entries(table: Table, item: Item) -> dict[str, tuple[str, str, int]]:
 
 
 def _index_units(old: dict, new: dict) -> int:
-    """An index is written where its entry changes, and twice where the entry moves."""
+    """An index is written where its entry changes, and twice where the entry moves to another key."""
     units = 0
     for name in old.keys() | new.keys():
         before, after = old.get(name), new.get(name)
@@ -108,7 +108,7 @@ def _index_units(old: dict, new: dict) -> int:
 def _single_write(handler: DynamoHandler):
     body = handler.body
     write = _Write(handler.dynamodb_backend, body["TableName"], body.get("Item") or body.get("Key"))
-    return lambda answer: _one(write.name, write.units())
+    return lambda response: _one(write.name, write.units())
 
 
 def _batch_write(handler: DynamoHandler):
@@ -118,7 +118,7 @@ def _batch_write(handler: DynamoHandler):
         for entry in requests
         for request in entry.values()
     ]
-    return lambda answer: _by_table(writes, 1)
+    return lambda response: _by_table(writes, 1)
 
 
 def _transaction(handler: DynamoHandler):
@@ -127,7 +127,7 @@ def _transaction(handler: DynamoHandler):
         for entry in handler.body["TransactItems"]
         for operation in entry.values()
     ]
-    return lambda answer: _by_table(writes, TRANSACTION_FACTOR)
+    return lambda response: _by_table(writes, TRANSACTION_FACTOR)
 
 
 def _by_table(writes: list[_Write], factor: int) -> list[dict]:
@@ -142,17 +142,17 @@ def _by_table(writes: list[_Write], factor: int) -> list[dict]:
 
 def _get(handler: DynamoHandler):
     body = handler.body
-    place = Place.of(handler.dynamodb_backend.get_table(body["TableName"]), body["Key"])
-    item = place.read()
-    return lambda answer: _one(place.table.name, _read_units(item.size() if item else 0, body))
+    position = ItemPosition.of(handler.dynamodb_backend.get_table(body["TableName"]), body["Key"])
+    item = position.read()
+    return lambda response: _one(position.table.name, _read_units(item.size() if item else 0, body))
 
 
 def _query(handler: DynamoHandler):
-    def after(answer: dict) -> dict:
-        items = answer.get("Items", [])
+    def after(response: dict) -> dict:
+        items = response.get("Items", [])
         size = sum(_size(item) for item in items)
         if items:
-            size = size * answer.get("ScannedCount", len(items)) / len(items)
+            size = size * response.get("ScannedCount", len(items)) / len(items)
         return _one(handler.body["TableName"], _read_units(size, handler.body))
 
     return after

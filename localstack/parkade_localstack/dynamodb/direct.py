@@ -1,9 +1,9 @@
 """The common operations on items go straight from the connection to moto.
 
-As shipped an answer of moto's is written three times and read twice before LocalStack parses it by the service's model
-and writes it anew; of six times the time that moto takes, none changes what is answered.  Other operations, requests
-with binary values, and all that moto does not answer with success, take the way as shipped.  A refused write has
-changed nothing, so it can be refused again.
+As shipped, a response of moto is serialized three times and parsed twice before LocalStack parses it by the service's
+model and serializes it again: six times the time that moto takes, without changing the response.  Other operations,
+requests with binary values, and any response that is not a success go through LocalStack's gateway as shipped.  A
+rejected write has changed nothing, so it can be sent again.
 """
 
 import functools
@@ -30,10 +30,10 @@ METHODS = {
     "DeleteItem": "delete_item",
     "TransactWriteItems": "transact_write_items",
 }
-# What an answer may have at its top: the way as shipped drops the rest.
-ANSWERED = {
+# Top-level members of a response: LocalStack's gateway drops the rest.
+RESPONSE_MEMBERS = {
     "Attributes",
-    "ConsumedCapacity",  # where it was asked for
+    "ConsumedCapacity",  # if requested
     "Count",
     "Item",
     "Items",
@@ -43,13 +43,13 @@ ANSWERED = {
 }
 JSON = "application/x-amz-json-1.0"
 BINARY = (b'"B"', b'"BS"')
-# Whether the thread wants moto's answer before it is written.
+# Whether the thread needs moto's response before it is serialized.
 _raw = threading.local()
 
 
-def serve_at_once() -> None:
+def serve_directly() -> None:
     dump = responses.dynamo_json_dump
-    responses.dynamo_json_dump = lambda what: what if getattr(_raw, "wanted", False) else dump(what)
+    responses.dynamo_json_dump = lambda what: what if getattr(_raw, "is_requested", False) else dump(what)
     shortcuts.add(_serve)
 
 
@@ -67,24 +67,24 @@ def _serve(call: Call) -> bytes | None:
     if caller is None or operation not in METHODS or not shortcuts.handler_of(call, "dynamodb", operation):
         return None
     with lock.HELD_WHILE_MOTO_RUNS:
-        answer = _answer(operation, caller, call)
-    return answer and shortcuts.answer(JSON, answer, f"x-amzn-requestid: {long_uid()}")
+        response = _respond(operation, caller, call)
+    return response and shortcuts.response(JSON, response, f"x-amzn-requestid: {long_uid()}")
 
 
-def _answer(operation: str, caller: Caller, call: Call) -> bytes | None:
-    """What moto answers, or None if it is anything but success."""
+def _respond(operation: str, caller: Caller, call: Call) -> bytes | None:
+    """moto's response, or None unless it is a success."""
     try:
         handler = DynamoHandler()
         handler.body = json.loads(call.body)
-        if handler.body.get("ReturnValues", "NONE") != "NONE":  # it might have binary values, when it is too late
+        if handler.body.get("ReturnValues", "NONE") != "NONE":  # it might have binary values, found too late
             return None
         access_key = _as_moto_sees(caller.access_key)
         handler.current_account, handler.region, handler.access_key = caller.account, caller.region, access_key
         handler.headers, handler.response_headers = call.headers, {}
-        answer = _carry_out(handler, METHODS[operation])
-        if not isinstance(answer, dict):
+        response = _execute(handler, METHODS[operation])
+        if not isinstance(response, dict):
             return None
-        kept = {key: value for key, value in answer.items() if key in ANSWERED and value is not None}
+        kept = {key: value for key, value in response.items() if key in RESPONSE_MEMBERS and value is not None}
         text = json.dumps(kept, cls=DynamoJsonEncoder)
     except Exception:
         return None
@@ -94,25 +94,25 @@ def _answer(operation: str, caller: Caller, call: Call) -> bytes | None:
     return text.encode()
 
 
-def _carry_out(handler: DynamoHandler, method: str):
-    """The answer before it is written; where something is done with what is written, that is read again."""
+def _execute(handler: DynamoHandler, method: str):
+    """The response before it is serialized; if another patch works on the serialized form, that is parsed again."""
     if handler.body.get("ReturnConsumedCapacity", "NONE") != "NONE" or method == "transact_write_items":
-        answer = getattr(handler, method)()
-        return json.loads(answer) if isinstance(answer, str) else answer
-    _raw.wanted = True
+        response = getattr(handler, method)()
+        return json.loads(response) if isinstance(response, str) else response
+    _raw.is_requested = True
     try:
-        with reads.noted(handler):
-            answer = _without_capacity(method)(handler)
+        with reads.recorded(handler):
+            response = _without_capacity(method)(handler)
     finally:
-        _raw.wanted = False
-    if isinstance(answer, dict):
-        answer.pop("ConsumedCapacity", None)
-    return answer
+        _raw.is_requested = False
+    if isinstance(response, dict):
+        response.pop("ConsumedCapacity", None)
+    return response
 
 
 @functools.cache
 def _without_capacity(method: str):
-    """The operation without what adds consumed capacity to its written answer."""
+    """The operation without the decorator that adds consumed capacity to its serialized response."""
     return inspect.unwrap(getattr(DynamoHandler, method))
 
 

@@ -1,4 +1,4 @@
-"""A condition is parsed once and not twice for each write, and its words are not found by trying six patterns each."""
+"""A condition is parsed once, not twice for each write, and tokenized without trying six patterns for each token."""
 
 import functools
 import json
@@ -26,7 +26,7 @@ def parse_once() -> None:
             names, values = json.dumps(self.expression_attribute_names), json.dumps(self.expression_attribute_values)
         except TypeError:  # binary values
             return parse(self)
-        # What comes of it is only ever asked whether it holds for an item.
+        # The parsed condition is only evaluated, never changed.
         condition, names_found, values_found = parsed(self.condition_expression, names, values)
         self.expr_attr_names_found.extend(names_found)
         self.expr_attr_values_found.extend(values_found)

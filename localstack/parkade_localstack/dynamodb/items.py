@@ -1,7 +1,7 @@
-"""Items are copied, measured and written out in one walk over what they hold.
+"""Items are copied, measured and serialized in one traversal of their values.
 
-As shipped each level of a nested value is copied whole before the next one is looked at, and each attribute that is put
-into an item measures all those before it.
+As shipped, each level of a nested value is copied whole before the next one is visited, and each attribute put into an
+item measures all those before it.
 """
 
 import base64
@@ -10,7 +10,7 @@ from moto.dynamodb.exceptions import ItemSizeTooLarge
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.utilities import bytesize
 
-# As moto has it.
+# moto's own limit.
 SIZE_MAX = 405_000
 
 
@@ -23,7 +23,7 @@ def walk_once() -> None:
 
 
 def _copy(value):
-    """Of a value of moto's, which is a tree."""
+    """A copy of a value of moto, which is a tree."""
     kind = type(value)
     if kind is DynamoType:
         copied = DynamoType.__new__(DynamoType)
@@ -33,7 +33,7 @@ def _copy(value):
         return [_copy(member) for member in value]
     if kind is dict:
         return {name: _copy(member) for name, member in value.items()}
-    return value  # a text, a number, a truth value or bytes
+    return value  # a string, a number, a boolean or bytes
 
 
 def copy_item(self: Item, memo) -> Item:
@@ -45,7 +45,7 @@ def copy_item(self: Item, memo) -> Item:
 
 
 def _limited(members) -> LimitedSizeDict:
-    """Without a look at the size for each."""
+    """Without the size check for each member."""
     limited = LimitedSizeDict()
     dict.update(limited, members)
     return limited

@@ -1,9 +1,9 @@
-"""One lock around moto: without it, conditional writes that race both win."""
+"""One lock around moto: without it, racing conditional writes both succeed."""
 
 import contextlib
 import threading
 
-# Nothing, until `apply` puts a lock here.
+# A no-op until `apply` sets a lock.
 HELD_WHILE_MOTO_RUNS: contextlib.AbstractContextManager = contextlib.nullcontext()
 
 

@@ -1,4 +1,4 @@
-"""LocalStack services that answer by moto."""
+"""LocalStack services that are backed by moto."""
 
 from localstack.aws.forwarder import ForwardingFallbackDispatcher
 from localstack.services.moto import call_moto

@@ -1,4 +1,4 @@
-"""A Query reads its partition, not the table, and does not copy what it only counts."""
+"""A Query reads its partition, not the table, and does not copy items that it only counts."""
 
 import contextlib
 import functools
@@ -14,13 +14,13 @@ _EVERY_PARTITION = object()
 
 
 class _Query(threading.local):
-    """What the thread's Query is about, noted while it runs."""
+    """The thread's current Query, recorded while it runs."""
 
-    # moto asks the table for all its items.
+    # moto requests all items of the table.
     partition = None
     # `Select=COUNT`.
     only_counts = False
-    # By identity, since nobody changes an item meanwhile; None outside of `Table.query`.
+    # By identity, since no item changes meanwhile; None outside of `Table.query`.
     sizes: dict[int, int] | None = None
 
 
@@ -30,7 +30,7 @@ _query = _Query()
 def query_one_partition() -> None:
     query, all_items = Table.query, Table.all_items
 
-    def noted_query(self, hash_key, *args, **kwargs):
+    def recorded_query(self, hash_key, *args, **kwargs):
         index = kwargs.get("index_name") or (args[6] if len(args) > 6 else None)
         _query.partition = _EVERY_PARTITION if index else hash_key
         try:
@@ -42,14 +42,14 @@ def query_one_partition() -> None:
         partition = _query.partition
         if partition is None:
             return all_items(self)
-        if partition is _EVERY_PARTITION:  # for an index; moto sorts what matches
+        if partition is _EVERY_PARTITION:  # for an index; moto sorts the matches
             return _unsorted(self)
         if partition not in self.items:
             return []
         found = self.items[partition]
         return list(found.values()) if self.range_key_attr else [found]
 
-    Table.query, Table.all_items = noted_query, items_of_query
+    Table.query, Table.all_items = recorded_query, items_of_query
 
 
 def _unsorted(table: Table) -> list:
@@ -59,8 +59,8 @@ def _unsorted(table: Table) -> list:
 
 
 @contextlib.contextmanager
-def noted(handler: DynamoHandler):
-    """While it answers, it is known whether it only counts; for whoever calls what is beneath `DynamoHandler.query`."""
+def recorded(handler: DynamoHandler):
+    """Records whether the request only counts, while it runs; for callers of functions below `DynamoHandler.query`."""
     _query.only_counts = str(handler.body.get("Select", "")).upper() == "COUNT"
     try:
         yield
@@ -69,15 +69,15 @@ def noted(handler: DynamoHandler):
 
 
 def count_without_copies() -> None:
-    """moto measures each item twice, and copies all that it has found before it counts them."""
+    """moto measures each item twice, and copies all items found before it counts them."""
     handle, query, measured = DynamoHandler.query, Table.query, Item.size
 
     @functools.wraps(handle)
-    def noted_handle(self):
-        with noted(self):
+    def recorded_handle(self):
+        with recorded(self):
             return handle(self)
 
-    def noted_query(self, *args, **kwargs):
+    def recorded_query(self, *args, **kwargs):
         _query.sizes = {}
         try:
             return query(self, *args, **kwargs)
@@ -85,7 +85,7 @@ def count_without_copies() -> None:
             _query.sizes = None
 
     def copy_of_what_is_answered(self, memo):
-        # Whoever is about to change an item has no Query under way, whatever the request says besides.
+        # A thread that is about to change an item runs no Query, whatever else the request contains.
         is_only_counted = _query.only_counts and _query.sizes is not None
         return self if is_only_counted else copy_item(self, memo)
 
@@ -97,5 +97,5 @@ def count_without_copies() -> None:
             sizes[id(self)] = measured(self)
         return sizes[id(self)]
 
-    DynamoHandler.query, Table.query = noted_handle, noted_query
+    DynamoHandler.query, Table.query = recorded_handle, recorded_query
     Item.__deepcopy__, Item.size = copy_of_what_is_answered, size

@@ -13,9 +13,9 @@ from moto.dynamodbstreams.models import DynamoDBStreamsBackend, ShardIterator, d
 
 from parkade_localstack.dynamodb import lock
 
-# By table: whoever waits for one is not woken by the others.
+# By table: a record of one table does not wake the pollers of others.
 _arrived: dict[str, threading.Condition] = {}
-# Who deletes what has expired, as the record says.
+# The identity in the records of expired items.
 TTL_SERVICE = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
 
 
@@ -27,7 +27,7 @@ def apply() -> None:
 
 
 def add(shard: StreamShard, old: Item | None, new: Item | None, user_identity: dict | None = None) -> None:
-    """One record for what a write has changed; none if it has changed nothing."""
+    """One record for the change that a write made; none if it changed nothing."""
     if old is None and new is None or old and new and old.to_json() == new.to_json():
         return
     table = shard.table
@@ -53,7 +53,7 @@ def _arrival(table: str) -> threading.Condition:
 
 
 class Position:
-    """Where an iterator stands: it is written into the iterator, so that none need be kept."""
+    """The position of an iterator: it is encoded in the iterator, so that none need be stored."""
 
     def __init__(self, table: str, sequence: int):
         self.table, self.sequence = table, sequence
@@ -94,14 +94,14 @@ def _get_records(self, iterator_arn, limit):
 
 
 def wait_for_records(iterator_arn: str, seconds: float) -> bool:
-    """Whether GetRecords with this iterator has something to give, now or within so many seconds."""
+    """Whether GetRecords with this iterator has records to return, now or within this many seconds."""
     region, account = iterator_arn.split(":")[3:5]
     position = Position.of(iterator_arn)
 
     def there() -> bool:
         table = dynamodb_backends[account][region].tables.get(position.table)
         shard = table and table.stream_shard
-        # A table that has gone is for the caller to find out.
+        # The caller detects a deleted table itself.
         return not shard or position.sequence < shard.starting_sequence_number + len(shard.items)
 
     arrived = _arrival(position.table)
@@ -110,24 +110,24 @@ def wait_for_records(iterator_arn: str, seconds: float) -> bool:
 
 
 def read_records(iterator_arn: str, limit: int) -> dict | None:
-    """What GetRecords answers, without a way through HTTP; None for what is better left to it.
+    """The response of GetRecords, without HTTP; None if the request needs HTTP.
 
-    That is a table that has gone, and binary values, which the way through HTTP encodes and decodes.
+    That is a deleted table, and binary values, which the HTTP path encodes and decodes.
     """
     region, account = iterator_arn.split(":")[3:5]
     with lock.HELD_WHILE_MOTO_RUNS:
         table = dynamodb_backends[account][region].tables.get(Position.of(iterator_arn).table)
         if not table or not table.stream_shard:
             return None
-        answer = dynamodbstreams_backends[account][region].get_records(iterator_arn, limit)
-        text = json.dumps(answer)
+        response = dynamodbstreams_backends[account][region].get_records(iterator_arn, limit)
+        text = json.dumps(response)
     if '"B": ' in text or '"BS": ' in text:
         return None
-    # A copy: whoever gets the records changes them.
-    answer = json.loads(text)
-    for record in answer["Records"]:
+    # A copy: the receiver changes the records.
+    response = json.loads(text)
+    for record in response["Records"]:
         images = record["dynamodb"]
-        # In whole seconds and of UTC, as an answer by HTTP has it.
+        # In whole seconds and UTC, as in an HTTP response.
         created = parse_timestamp(images["ApproximateCreationDateTime"])
         images["ApproximateCreationDateTime"] = created.replace(microsecond=0, tzinfo=created.tzinfo or timezone.utc)
-    return answer
+    return response

@@ -1,4 +1,4 @@
-"""Time to live: what has expired is deleted, within a second and not within days."""
+"""Time to live: expired items are deleted, within a second and not within days."""
 
 import logging
 import threading
@@ -9,25 +9,25 @@ from moto.dynamodb.models.table import Table
 
 from parkade_localstack.dynamodb import lock
 from parkade_localstack.dynamodb.streams import TTL_SERVICE
-from parkade_localstack.dynamodb.writes import silenced
+from parkade_localstack.dynamodb.writes import without_stream
 
 LOG = logging.getLogger(__name__)
 SWEEP_SECONDS = 1
-# DynamoDB takes a time more than five years ago for a mistake and leaves the item.
+# DynamoDB treats a time more than five years ago as an error and keeps the item.
 TOO_OLD_SECONDS = 5 * 365 * 86_400
 
 
 def start_sweeper() -> None:
-    threading.Thread(target=_sweep_for_ever, name="dynamodb-ttl", daemon=True).start()
+    threading.Thread(target=_sweep_forever, name="dynamodb-ttl", daemon=True).start()
 
 
-def _sweep_for_ever() -> None:
+def _sweep_forever() -> None:
     while True:
         time.sleep(SWEEP_SECONDS)
         try:
             sweep(time.time())
         except Exception:
-            LOG.exception("deleting what has expired")
+            LOG.exception("deleting expired items")
 
 
 def sweep(now: float) -> None:
@@ -47,7 +47,7 @@ def _sweep_table(table: Table, now: float) -> None:
         expires = item.attrs.get(attribute)
         if expires is None or expires.type != "N" or not now - TOO_OLD_SECONDS < float(expires.value) < now:
             continue
-        with silenced(table) as shard:
+        with without_stream(table) as shard:
             table.delete_item(item.hash_key, item.range_key)
         if shard is not None:
             shard.add(item, None, TTL_SERVICE)

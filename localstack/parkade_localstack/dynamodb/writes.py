@@ -1,4 +1,4 @@
-"""Updates and transactions that happen wholly or not at all, with one stream record for each item changed."""
+"""Atomic updates and transactions, with one stream record for each item changed."""
 
 import contextlib
 import copy
@@ -22,15 +22,15 @@ TRANSACTION_MAX = 100
 NO_REASON = (None, None, None)
 
 
-class Place(NamedTuple):
-    """Where an item lies in moto's table, whether it is there or not."""
+class ItemPosition(NamedTuple):
+    """The position of an item in moto's table, whether the item exists or not."""
 
     table: Table
     hash_key: DynamoType
     range_key: DynamoType | None
 
     @classmethod
-    def of(cls, table: Table, key: dict) -> "Place":
+    def of(cls, table: Table, key: dict) -> "ItemPosition":
         range_key = DynamoType(key[table.range_key_attr]) if table.range_key_attr else None
         return cls(table, DynamoType(key[table.hash_key_attr]), range_key)
 
@@ -38,7 +38,7 @@ class Place(NamedTuple):
         return self.table.get_item(self.hash_key, self.range_key)
 
     def restore(self, item: Item | None) -> None:
-        """Puts back what was there, past streams and conditions."""
+        """Restores the old item, without stream records and conditions."""
         if self.range_key is None:
             siblings, key = self.table.items, self.hash_key
         else:
@@ -50,8 +50,8 @@ class Place(NamedTuple):
 
 
 @contextlib.contextmanager
-def silenced(table: Table):
-    """Without stream records; gives the stream, if there is one, to write the right one into."""
+def without_stream(table: Table):
+    """Without stream records; yields the stream, if there is one, to write the right record into."""
     shard, table.stream_shard = table.stream_shard, None
     try:
         yield shard
@@ -60,18 +60,18 @@ def silenced(table: Table):
 
 
 def atomic_updates() -> None:
-    """moto's update of an absent item first inserts the key alone, so that two records come of it, and an update that
-    fails half way leaves what it has done."""
+    """moto's update of an absent item first inserts the key alone, so that it yields two records, and an update that
+    fails half way keeps the changes made so far."""
     original = DynamoDBBackend.update_item
 
     def update_item(self, table_name, key, *args, **kwargs):
-        place = Place.of(self.get_table(table_name), key)
-        old = copy.deepcopy(place.read())
-        with silenced(place.table) as shard:
+        position = ItemPosition.of(self.get_table(table_name), key)
+        old = copy.deepcopy(position.read())
+        with without_stream(position.table) as shard:
             try:
                 new = original(self, table_name, key, *args, **kwargs)
             except BaseException:
-                place.restore(old)
+                position.restore(old)
                 raise
         if shard is not None:
             shard.add(old, new)
@@ -89,25 +89,26 @@ class Step(NamedTuple):
 
     kind: str
     operation: dict
-    place: Place
+    position: ItemPosition
     key: dict
     old: Item | None
 
 
 def transact_write_items(self: DynamoDBBackend, transact_items: list[dict]) -> None:
-    """All conditions are decided before anything is written, so a transaction that is refused has changed nothing."""
+    """All conditions are checked before any write, so a rejected transaction has changed nothing."""
     steps = _plan(self, transact_items)
     reasons = [_refusal(step) for step in steps]
     if any(code for code, _, _ in reasons):
         raise TransactionCanceledException(reasons)
-    marks = {s.place.table.name: s.place.table.stream_shard for s in steps if s.place.table.stream_shard is not None}
+    tables = [step.position.table for step in steps]
+    marks = {table.name: table.stream_shard for table in tables if table.stream_shard is not None}
     lengths = {name: len(shard.items) for name, shard in marks.items()}
     for number, step in enumerate(steps):
         try:
-            _carry_out(self, step)
+            _execute(self, step)
         except BaseException as error:
             for done in steps[: number + 1]:
-                done.place.restore(done.old)
+                done.position.restore(done.old)
             for name, shard in marks.items():
                 del shard.items[lengths[name] :]
             if isinstance(error, MockValidationException) or not isinstance(error, Exception):
@@ -131,13 +132,13 @@ def _plan(backend: DynamoDBBackend, transact_items: list[dict]) -> list[Step]:
         if identity in seen:
             raise MultipleTransactionsException()
         seen.add(identity)
-        place = Place.of(table, key)
-        steps.append(Step(kind, operation, place, key, copy.deepcopy(place.read())))
+        position = ItemPosition.of(table, key)
+        steps.append(Step(kind, operation, position, key, copy.deepcopy(position.read())))
     return steps
 
 
 def _refusal(step: Step) -> tuple:
-    """Code, message and old item when the step's condition does not hold."""
+    """Code, message and old item if the step's condition does not hold."""
     operation = step.operation
     if operation.get("ConditionExpression") is None:
         return NO_REASON
@@ -153,15 +154,15 @@ def _refusal(step: Step) -> tuple:
     return ("ConditionalCheckFailed", str(ConditionalCheckFailed().message), old)
 
 
-def _carry_out(backend: DynamoDBBackend, step: Step) -> None:
-    name, operation = step.place.table.name, step.operation
+def _execute(backend: DynamoDBBackend, step: Step) -> None:
+    name, operation = step.position.table.name, step.operation
     match step.kind:
         case "Put":
             backend.put_item(name, operation["Item"])
         case "Delete":
             backend.delete_item(name, step.key)
         case "Update":
-            # The condition is passed on though it is decided: it may use names and values that moto else calls unused.
+            # The condition is passed on though it was checked: it may use names and values that moto else calls unused.
             backend.update_item(
                 name,
                 step.key,

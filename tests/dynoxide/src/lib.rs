@@ -1,7 +1,7 @@
-//! DynamoDB in process: a client of the AWS SDK whose requests end in a database in memory.
+//! DynamoDB in process: clients of the AWS SDK whose requests go to an in-memory database.
 //!
-//! Each test has its own, ready in a millisecond. It is also the place to order what a network does: a throttled request,
-//! an answer that is lost after the write.
+//! Each test has its own, created in a millisecond. It can also inject faults of the network and the service: a
+//! throttled request, a response that is lost after the write.
 //!
 //! ```
 //! # async fn example() {
@@ -12,7 +12,7 @@
 //!     "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
 //!     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]
 //! }"#);
-//! dynamodb.order("PutItem", dynoxide_client::Fault::AnswerLost);
+//! dynamodb.order("PutItem", dynoxide_client::Fault::ResponseLost);
 //! let client: aws_sdk_dynamodb::Client = dynamodb.client();
 //! # }
 //! ```
@@ -43,17 +43,17 @@ const THROTTLED: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#Provision
 
 const TRANSACTION_CONFLICT: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"ordered"}"#;
 
-/// What is to happen to one request.
+/// A fault to inject into one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is turned away; nothing is done. The SDK tries again by itself.
+    /// The request is throttled and has no effect. The SDK retries it.
     Throttled,
-    /// It meets a transaction; nothing is done. The SDK does not try again.
+    /// The request conflicts with a transaction and has no effect. The SDK does not retry it.
     TransactionConflict,
-    /// It never arrives; nothing is done. The SDK tries again by itself.
+    /// The request does not arrive and has no effect. The SDK retries it.
     RequestLost,
-    /// It is carried out, and its answer never arrives. The SDK tries again by itself.
-    AnswerLost,
+    /// The request takes effect, and its response does not arrive. The SDK retries it.
+    ResponseLost,
 }
 
 /// One database, empty at first.
@@ -78,15 +78,15 @@ impl fmt::Debug for DynamoDb {
 }
 
 impl DynamoDb {
-    /// Makes an empty database.
+    /// Creates an empty database.
     #[must_use]
     pub fn new() -> Self {
-        let database = Database::memory().expect("memory is at hand");
-        // As many attempts as the functions make.
+        let database = Database::memory().expect("an in-memory database opens");
+        // The number of attempts of the functions.
         Self { database, ordered: Arc::default(), spent: Arc::default(), attempts_max: 3 }
     }
 
-    /// The same database, whose clients do not try again: every fault reaches the caller.
+    /// The same database, with clients that do not retry: every fault reaches the caller.
     #[must_use]
     pub fn without_retries(&self) -> Self {
         Self { attempts_max: 1, ..self.clone() }
@@ -109,24 +109,24 @@ impl DynamoDb {
         Client::from_conf(config)
     }
 
-    /// Makes a table from a `CreateTable` request in JSON.
+    /// Creates a table from a `CreateTable` request in JSON.
     ///
     /// # Panics
     ///
-    /// If that is no such request: the test is wrong.
+    /// If the request is invalid: the test is wrong.
     pub fn create_table(&self, request: &str) {
-        if let Err(error) = operations::carry_out(&self.database, "CreateTable", request) {
-            unreachable!("a table could not be made: {error}");
+        if let Err(error) = operations::execute(&self.database, "CreateTable", request) {
+            unreachable!("a table could not be created: {error}");
         }
     }
 
-    /// Makes a table from its properties in a CloudFormation template, as YAML or JSON already read.
+    /// Creates a table from its properties in a CloudFormation template.
     ///
-    /// What tells only of the operation of a table (encryption, backups, expiry, streams) is left out.
+    /// Operational properties (encryption, backups, expiry, streams) are left out.
     ///
     /// # Panics
     ///
-    /// If these are no properties of a table: the template is wrong.
+    /// If the properties are invalid: the template is wrong.
     pub fn create_table_of_template(&self, name: &str, properties: &serde_json::Value) {
         const KEPT: [&str; 5] = [
             "AttributeDefinitions",
@@ -144,22 +144,23 @@ impl DynamoDb {
         self.create_table(&request.to_string());
     }
 
-    /// Orders a fault for the next request of an operation (`PutItem`). Several faults come one after the other.
+    /// Injects a fault into the next request of an operation (`PutItem`). Several faults are injected one after the
+    /// other.
     pub fn order(&self, operation: &str, fault: Fault) {
         self.orders().push_back((operation.to_owned(), fault));
     }
 
-    /// What was asked of the database since this was last asked, and what DynamoDB would charge for it.
+    /// The requests since the last call of this method, and what DynamoDB would charge for them.
     #[must_use]
     pub fn spent(&self) -> Spent {
         std::mem::take(&mut self.spent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Carries out a request, with what it costs.
-    fn carry_out(&self, operation: &str, body: &str) -> Result<String, DynoxideError> {
-        let answer = operations::carry_out(&self.database, operation, &meter::priced(body));
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).add(operation, &answer);
-        answer
+    /// Executes a request, and counts its cost.
+    fn execute(&self, operation: &str, body: &str) -> Result<String, DynoxideError> {
+        let result = operations::execute(&self.database, operation, &meter::priced(body));
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).add(operation, &result);
+        result
     }
 
     fn orders(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, Fault)>> {
@@ -178,20 +179,20 @@ impl DynamoDb {
         let body = request.body().bytes().and_then(|it| std::str::from_utf8(it).ok());
         let body = body.unwrap_or_default();
         match self.next_fault(operation) {
-            None => Ok(answer(self.carry_out(operation, body))),
+            None => Ok(http_response(self.execute(operation, body))),
             Some(Fault::Throttled) => Ok(response(400, THROTTLED.to_owned())),
             Some(Fault::TransactionConflict) => Ok(response(400, TRANSACTION_CONFLICT.to_owned())),
             Some(Fault::RequestLost) => Err(lost("request lost, as ordered")),
-            Some(Fault::AnswerLost) => {
-                drop(self.carry_out(operation, body));
-                Err(lost("answer lost, as ordered"))
+            Some(Fault::ResponseLost) => {
+                drop(self.execute(operation, body));
+                Err(lost("response lost, as ordered"))
             }
         }
     }
 }
 
-fn answer(carried_out: Result<String, DynoxideError>) -> HttpResponse {
-    match carried_out {
+fn http_response(result: Result<String, DynoxideError>) -> HttpResponse {
+    match result {
         Ok(body) => response(200, body),
         Err(error) => response(error.status_code(), error.to_json()),
     }
@@ -210,11 +211,11 @@ impl HttpConnector for DynamoDb {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
-            // A network gives way to other tasks, before a request and after it.
+            // A network yields to other tasks before and after a request.
             tokio::task::yield_now().await;
-            let answer = this.serve(&request);
+            let response = this.serve(&request);
             tokio::task::yield_now().await;
-            answer
+            response
         })
     }
 }
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_put_can_be_got() {
+    async fn an_item_that_is_put_can_be_read() {
         let client = with_table().client();
         put_new(&client, "one").await.unwrap();
         let key = AttributeValue::S("one".to_owned());
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_many_conditional_writers_one_wins() {
+    async fn one_of_many_conditional_writers_succeeds() {
         let dynamodb = with_table();
         let writers = (0..32).map(|_| {
             let client = dynamodb.client();
@@ -283,16 +284,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_answer_leaves_the_write_behind() {
+    async fn a_lost_response_keeps_the_write() {
         let dynamodb = with_table();
-        dynamodb.order("PutItem", Fault::AnswerLost);
-        // The SDK's own second attempt finds what its first has written.
+        dynamodb.order("PutItem", Fault::ResponseLost);
+        // The SDK's retry finds the item of the first attempt.
         let error = put_new(&dynamodb.client(), "one").await.unwrap_err();
         assert!(error.is_conditional_check_failed_exception(), "{error:?}");
     }
 
     #[tokio::test]
-    async fn what_was_asked_is_counted_with_its_price() {
+    async fn requests_are_counted_with_their_cost() {
         let dynamodb = with_table();
         let client = dynamodb.client();
         put_new(&client, "one").await.unwrap();
@@ -300,14 +301,14 @@ mod tests {
         client.scan().table_name("books").send().await.unwrap();
         let spent = dynamodb.spent();
         assert_eq!(spent.calls("PutItem"), 2);
-        // DynamoDB charges for what a condition refuses, too; how much is not told with an error.
+        // DynamoDB also charges for a write with a failed condition, but the error does not contain how much.
         assert_eq!((spent.units("PutItem"), spent.units("Scan")), (1.0, 0.5));
         assert_eq!((spent.items("Scan"), spent.items("Query")), (1, 0));
         assert_eq!(dynamodb.spent().calls("PutItem"), 0);
     }
 
     #[tokio::test]
-    async fn a_lost_request_and_a_throttle_leave_nothing() {
+    async fn a_lost_request_and_a_throttled_one_have_no_effect() {
         let dynamodb = with_table();
         for fault in [Fault::RequestLost, Fault::Throttled] {
             dynamodb.order("PutItem", fault);

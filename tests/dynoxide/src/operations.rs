@@ -1,11 +1,11 @@
-//! From an operation's name and its JSON to the database and back.
+//! Dispatches an operation, by its name, to the database.
 
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Carries out a request, with the words of DynamoDB's JSON protocol on both sides.
-pub(crate) fn carry_out(
+/// Executes a request, both sides in DynamoDB's JSON protocol.
+pub(crate) fn execute(
     database: &Database,
     operation: &str,
     body: &str,

@@ -1,4 +1,4 @@
-//! Somebody with a token, and what they ask for.
+//! A client with a bearer token, and its requests.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,37 +6,37 @@ use uuid::Uuid;
 
 use crate::{Platform, Reply, eventually};
 
-/// Somebody with a token.
+/// A client with a bearer token.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Where they ask.
+    /// The platform that it calls.
     pub platform: Platform,
-    /// As it goes behind `Bearer`.
+    /// The token, without `Bearer`.
     pub token: String,
 }
 
 impl Caller {
-    /// Reads what is there.
+    /// Sends a GET.
     pub async fn get(&self, path: &str) -> Reply {
         self.send(Method::GET, path, &[], None).await
     }
 
-    /// Sends JSON.
+    /// Sends a POST with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
         self.send(Method::POST, path, &[], Some(body.to_string())).await
     }
 
-    /// A POST that wants a key; each has a new one.
+    /// Sends a POST with a new idempotency key.
     pub async fn post_once(&self, path: &str, body: &Value) -> Reply {
         self.post_with_key(path, &Uuid::new_v4().to_string(), body).await
     }
 
-    /// A POST under a key, new or known.
+    /// Sends a POST with this idempotency key.
     pub async fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Reply {
         self.send(Method::POST, path, &[("idempotency-key", key)], Some(body.to_string())).await
     }
 
-    /// Any request, with headers besides the token.
+    /// Sends any request, with headers in addition to the token.
     pub async fn send(
         &self,
         method: Method,
@@ -47,11 +47,11 @@ impl Caller {
         self.try_send(method, path, headers, body).await.unwrap()
     }
 
-    /// The same where nobody may be there to answer.
+    /// The same, for cases in which there may be no response.
     ///
     /// # Errors
     ///
-    /// When no answer has come, or not all of it.
+    /// If there is no complete response.
     pub async fn try_send(
         &self,
         method: Method,
@@ -65,24 +65,24 @@ impl Caller {
         self.platform.try_send(method, path, &all, body).await
     }
 
-    /// Books a slot and pays at once; answers the booking's id.
+    /// Books a slot and pays by card (instant); returns the booking's id.
     pub async fn book_instant(&self, slot: &str, token: &str) -> String {
         self.book(slot, json!({ "mode": "instant", "token": token })).await
     }
 
-    /// Books a slot to be paid by a bill; answers the booking's id.
+    /// Books a slot to be paid by invoice; returns the booking's id.
     pub async fn book_invoice(&self, slot: &str) -> String {
         self.book(slot, json!({ "mode": "invoice" })).await
     }
 
     async fn book(&self, slot: &str, payment: Value) -> String {
-        let wish = json!({ "slotId": slot, "payment": payment });
-        let accepted = self.post_once("/mobile/bookings", &wish).await.expect(202);
+        let request = json!({ "slotId": slot, "payment": payment });
+        let accepted = self.post_once("/mobile/bookings", &request).await.expect(202);
         assert_eq!(accepted["status"], "pending");
         accepted["bookingId"].as_str().unwrap().to_owned()
     }
 
-    /// The booking, as soon as the view shows it: what was accepted a moment ago may not be there yet.
+    /// The booking, as soon as the view contains it.
     pub async fn booking(&self, booking: &str) -> Value {
         let path = format!("/mobile/bookings/{booking}");
         eventually(&format!("booking {booking} is in the view"), async || {
@@ -92,7 +92,7 @@ impl Caller {
         .await
     }
 
-    /// Waits until the booking is no longer pending.
+    /// Waits until the booking is final.
     pub async fn settled(&self, booking: &str) -> Value {
         eventually(&format!("booking {booking} is final"), async || {
             let found = self.booking(booking).await;
@@ -101,7 +101,7 @@ impl Caller {
         .await
     }
 
-    /// Waits until the booking's bill shows this state.
+    /// Waits until the booking's bill has this status.
     pub async fn bill_becomes(&self, booking: &str, status: &str) -> Value {
         eventually(&format!("bill of {booking} is {status}"), async || {
             let found = self.booking(booking).await;
@@ -110,7 +110,7 @@ impl Caller {
         .await
     }
 
-    /// Pays a bill, or a part of it; a bill that is not issued yet is waited for.
+    /// Pays a bill or a part of it, after waiting until it is issued.
     pub async fn pay_when_issued(
         &self,
         booking: &str,
@@ -137,7 +137,7 @@ impl Caller {
         self.send(Method::POST, &format!("/mobile/bookings/{booking}/cancel"), &[], None).await
     }
 
-    /// Leaves the slot of a booking.
+    /// Checks out of a booking.
     pub async fn check_out(&self, booking: &str) -> Reply {
         self.send(Method::POST, &format!("/mobile/bookings/{booking}/check-out"), &[], None).await
     }

@@ -1,11 +1,11 @@
-//! What comes over the bus.
+//! Records events of the bus.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::Platform;
 
-/// Events that came over the bus.
+/// Recorded events of the bus.
 #[derive(Debug)]
 pub struct Caught {
     queues: aws_sdk_sqs::Client,
@@ -14,7 +14,7 @@ pub struct Caught {
 }
 
 impl Platform {
-    /// From now on, keeps the events of a booking that come over the bus.
+    /// Starts recording the events of a booking.
     pub async fn catch_events(&self, booking: &str) -> Caught {
         let (queues, name) = (self.sqs(), format!("caught-{}", Uuid::new_v4()));
         let made = queues.create_queue().queue_name(&name).send().await.unwrap();
@@ -31,7 +31,7 @@ impl Platform {
 }
 
 impl Caught {
-    /// The names of all that have come so far, in the order in which the queue gave them.
+    /// The types of all events so far, in the order in which the queue returned them.
     pub async fn names(&self) -> Vec<String> {
         let mut names = self.names.lock().await;
         let received =
@@ -40,8 +40,8 @@ impl Caught {
             let event: Value = serde_json::from_str(message.body.as_deref().unwrap()).unwrap();
             names.push(event["detail-type"].as_str().unwrap().to_owned());
             let handle = message.receipt_handle.unwrap();
-            let gone = self.queues.delete_message().queue_url(&self.url).receipt_handle(handle);
-            gone.send().await.unwrap();
+            let delete = self.queues.delete_message().queue_url(&self.url).receipt_handle(handle);
+            delete.send().await.unwrap();
         }
         names.clone()
     }

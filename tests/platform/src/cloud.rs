@@ -1,10 +1,10 @@
-//! The local cloud behind the platform, for what no route leads to.
+//! Clients of the cloud on which the platform runs, for state that no route shows.
 
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 
 use crate::Platform;
 
-/// How a client of the local cloud is made; every service has a configuration of its own.
+/// Creates a client of the local cloud; every service has a configuration type of its own.
 macro_rules! client_config {
     ($service:ident, $endpoint:expr) => {
         $service::Config::builder()
@@ -18,7 +18,7 @@ macro_rules! client_config {
 }
 
 impl Platform {
-    /// Its queues.
+    /// A client of SQS.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::from_conf(client_config!(aws_sdk_sqs, self.endpoint()))
     }
@@ -26,22 +26,22 @@ impl Platform {
 
 #[cfg(feature = "cloud")]
 impl Platform {
-    /// Its tables.
+    /// A client of DynamoDB.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::from_conf(client_config!(aws_sdk_dynamodb, self.endpoint()))
     }
 
-    /// Its workflow service.
+    /// A client of Step Functions.
     pub fn sfn(&self) -> aws_sdk_sfn::Client {
         aws_sdk_sfn::Client::from_conf(client_config!(aws_sdk_sfn, self.endpoint()))
     }
 
-    /// Its functions.
+    /// A client of Lambda.
     pub fn lambda(&self) -> aws_sdk_lambda::Client {
         aws_sdk_lambda::Client::from_conf(client_config!(aws_sdk_lambda, self.endpoint()))
     }
 
-    /// Its buses.
+    /// A client of EventBridge.
     pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
         let config = client_config!(aws_sdk_eventbridge, self.endpoint());
         aws_sdk_eventbridge::Client::from_conf(config)

@@ -1,9 +1,9 @@
-//! What a test of the deployed platform needs: addresses, tokens, the cloud behind it, and patience.
+//! Support for tests of the deployed platform: addresses, tokens, clients of the cloud, and waiting.
 //!
-//! It speaks to whatever platform `PARKADE_OUTPUTS` describes (`.local/outputs.json` unless set). What goes wrong here ends
-//! the test that has called.
+//! It uses the platform that `PARKADE_OUTPUTS` describes (`.local/outputs.json` by default). An error here fails the
+//! test that has called it.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+#![expect(clippy::unwrap_used, reason = "a failing test says where")]
 
 mod caller;
 #[cfg(feature = "cloud")]
@@ -27,10 +27,10 @@ pub use caller::Caller;
 pub use caught::Caught;
 pub use reply::Reply;
 
-/// The longest that an instant booking may take, whatever token pays it.
+/// The longest that an instant booking may take, whatever its payment token.
 pub const FINAL_WITHIN: Duration = Duration::from_secs(30);
 
-/// One platform, and how to reach it.
+/// A deployed platform.
 #[derive(Clone, Debug)]
 pub struct Platform {
     api: String,
@@ -39,11 +39,11 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// The one that is up.
+    /// The platform that is running.
     pub fn up() -> Self {
         static HTTPS: LazyLock<()> = LazyLock::new(|| {
             let installed = rustls::crypto::ring::default_provider().install_default();
-            assert!(installed.is_ok(), "nobody else chooses");
+            assert!(installed.is_ok(), "no other provider is installed");
         });
         LazyLock::force(&HTTPS);
         let outputs =
@@ -60,28 +60,28 @@ impl Platform {
         }
     }
 
-    /// Where the front door is, without a slash at its end.
+    /// The URL of the API, without a slash at its end.
     pub fn api(&self) -> &str {
         &self.api
     }
 
-    /// Where the cloud is that the platform runs on.
+    /// The URL of the cloud that the platform runs on.
     pub fn endpoint(&self) -> String {
         let (scheme, rest) = self.api.split_once("://").unwrap();
         format!("{scheme}://{}", rest.split('/').next().unwrap())
     }
 
-    /// The folder in which the cloud keeps its own.
+    /// The folder with the state of the local cloud.
     pub fn state(&self) -> PathBuf {
         variable("PARKADE_LOCAL").map_or(root().join(".local"), PathBuf::from)
     }
 
-    /// A customer whom nobody has seen before.
+    /// A new customer.
     pub async fn customer(&self) -> Caller {
         self.caller("customer", &format!("customer-{}", Uuid::new_v4()), &[]).await
     }
 
-    /// The operator, who is the same for all.
+    /// The operator, the same for all tests.
     pub async fn operator(&self) -> Caller {
         static TOKEN: LazyLock<tokio::sync::Mutex<Option<String>>> =
             LazyLock::new(Default::default);
@@ -92,17 +92,17 @@ impl Platform {
         Caller { platform: self.clone(), token: token.clone().unwrap() }
     }
 
-    /// Somebody of this name, with a token that `flags` of `cargo xtask token` make another.
+    /// A client with this subject, whose token is issued with these flags of `cargo xtask token`.
     pub async fn caller(&self, scope: &str, subject: &str, flags: &[&str]) -> Caller {
         Caller { platform: self.clone(), token: issue(scope, subject, flags).await }
     }
 
-    /// Whoever bears this token, good or not.
+    /// A client with this token, valid or not.
     pub fn bearer(&self, token: &str) -> Caller {
         Caller { platform: self.clone(), token: token.to_owned() }
     }
 
-    /// A request without a token, to a path below the API or to an address.
+    /// Sends a request without a token, to a path below the API or to a URL.
     pub async fn send(
         &self,
         method: Method,
@@ -113,11 +113,11 @@ impl Platform {
         self.try_send(method, path, headers, body).await.unwrap()
     }
 
-    /// The same where nobody may be there to answer.
+    /// The same, for cases in which there may be no response.
     ///
     /// # Errors
     ///
-    /// When no answer has come, or not all of it.
+    /// If there is no complete response.
     pub async fn try_send(
         &self,
         method: Method,
@@ -141,7 +141,7 @@ impl Platform {
         Ok(Reply { status, headers, body, text })
     }
 
-    /// What the provider has taken and given back, in cents: (charges, refunds).
+    /// What the provider has charged and refunded, in cents: (charges, refunds).
     pub async fn money(&self, reference: &str) -> (Vec<i64>, Vec<i64>) {
         let path = format!("{}/ledger?reference={reference}", self.provider);
         let ledger = self.operator().await.get(&path).await.expect(200);
@@ -152,37 +152,37 @@ impl Platform {
         (of("charge"), of("refund"))
     }
 
-    /// What the provider has kept, in cents.
+    /// What the provider holds, in cents.
     pub async fn net(&self, reference: &str) -> i64 {
         let (charges, refunds) = self.money(reference).await;
         charges.iter().sum::<i64>() - refunds.iter().sum::<i64>()
     }
 
-    /// Whatever the provider does not answer from now on, it is not left alone: the cards of one test are no business of
-    /// another's. Those that open circuits on purpose run by themselves.
+    /// Keeps the circuit of the provider closed whatever happens: the failing cards of one test must not affect other
+    /// tests. Tests that open circuits on purpose run alone.
     pub async fn hold_provider_circuit(&self) {
         self.set_circuit("payment-provider", "closed").await;
     }
 
-    /// An operator's word for a circuit breaker.
-    pub async fn set_circuit(&self, name: &str, word: &str) -> Value {
+    /// Overrides the state of a circuit breaker.
+    pub async fn set_circuit(&self, name: &str, state: &str) -> Value {
         let path = format!("/operator/circuit-breakers/{name}");
-        let set = self.operator().await.post(&path, &json!({ "override": word })).await;
-        // Until everybody has heard of it.
+        let set = self.operator().await.post(&path, &json!({ "override": state })).await;
+        // Until all instances have received it.
         sleep(Duration::from_millis(1_200)).await;
         set.expect(200)
     }
 
-    /// Takes every word back.
+    /// Resets a circuit breaker, and clears its override.
     pub async fn reset_circuit(&self, name: &str) -> Value {
         let path = format!("/operator/circuit-breakers/{name}/reset");
         let set = self.operator().await.send(Method::POST, &path, &[], None).await;
-        // Until everybody has heard of it.
+        // Until all instances have received it.
         sleep(Duration::from_millis(1_200)).await;
         set.expect(200)
     }
 
-    /// A new slot, ready to be booked.
+    /// Creates a slot that can be booked.
     pub async fn slot(&self) -> String {
         let operator = self.operator().await;
         let name = format!("slot {}", Uuid::new_v4());
@@ -190,14 +190,14 @@ impl Platform {
         slot["slotId"].as_str().unwrap().to_owned()
     }
 
-    /// What the view of slots shows of one.
+    /// The status of a slot in the view.
     pub async fn slot_status(&self, slot: &str) -> String {
         let path = format!("/operator/slots/{slot}");
         let slot = self.operator().await.get(&path).await.expect(200);
         slot["status"].as_str().unwrap().to_owned()
     }
 
-    /// Waits until there is such a slot in the view.
+    /// Waits until the view contains the slot.
     pub async fn slot_appears(&self, slot: &str) {
         let (operator, path) = (self.operator().await, format!("/operator/slots/{slot}"));
         eventually(&format!("slot {slot} is in the view"), async || {
@@ -206,7 +206,7 @@ impl Platform {
         .await;
     }
 
-    /// Waits until the slot's view shows this state.
+    /// Waits until the slot has this status in the view.
     pub async fn slot_becomes(&self, slot: &str, status: &str) {
         eventually(&format!("slot {slot} is {status}"), async || {
             (self.slot_status(slot).await == status).then_some(())
@@ -215,17 +215,17 @@ impl Platform {
     }
 }
 
-/// Asks again and again until there is an answer, and says what was waited for if there is none in time.
-pub async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
-    within(FINAL_WITHIN, what, ask).await
+/// Polls until there is a value; fails with this description after the default timeout.
+pub async fn eventually<T>(what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
+    within(FINAL_WITHIN, what, condition).await
 }
 
-/// The same with a time of its own.
-pub async fn within<T>(time: Duration, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+/// The same with another timeout.
+pub async fn within<T>(time: Duration, what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
     let deadline = Instant::now() + time;
     loop {
-        if let Some(answer) = ask().await {
-            return answer;
+        if let Some(value) = condition().await {
+            return value;
         }
         assert!(Instant::now() < deadline, "not within {time:?}: {what}");
         sleep(Duration::from_millis(50)).await;
@@ -240,18 +240,18 @@ pub fn cents(amount: &Value) -> i64 {
     format!("{whole}{places}").parse().unwrap()
 }
 
-/// The repository.
+/// The root of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A variable of the environment; an empty one is none.
+/// An environment variable; an empty one counts as absent.
 #[expect(clippy::disallowed_methods, reason = "a test has no config.rs")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// `cargo xtask`; the test command names its own program, so that cargo need not be asked each time.
+/// `cargo xtask`; the test command passes its own program, so that cargo need not be called each time.
 pub fn xtask() -> Command {
     let mut command = match variable("PARKADE_XTASK") {
         Some(program) => Command::new(program),
@@ -265,7 +265,7 @@ pub fn xtask() -> Command {
     command
 }
 
-/// A token from `cargo xtask token`; each is issued once.
+/// A token of `cargo xtask token`; each is issued once.
 async fn issue(scope: &str, subject: &str, flags: &[&str]) -> String {
     static ISSUED: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
     let name = format!("{scope} {subject} {flags:?}");

@@ -1,23 +1,23 @@
-//! What the platform has answered.
+//! The response of the platform.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// An answer, read whole.
+/// A complete response.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// As HTTP has it.
+    /// The HTTP status.
     pub status: u16,
-    /// All of them.
+    /// All headers.
     pub headers: HeaderMap,
-    /// What it says, if that is JSON; null otherwise.
+    /// The body, if it is JSON; otherwise null.
     pub body: Value,
-    /// What it says, as it came.
+    /// The body as text.
     pub text: String,
 }
 
 impl Reply {
-    /// The body of an answer of this status; anything else ends the test.
+    /// The body of a response with this status; any other status fails the test.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);

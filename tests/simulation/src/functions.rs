@@ -1,4 +1,4 @@
-//! The functions as they are deployed: every handler with its ports, as its binary wires it.
+//! The functions as deployed: every handler with its ports, wired as in its binary.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -32,47 +32,47 @@ use web_bff::handlers::bff::{PROBLEMS, Web};
 use web_bff::response_cache::ResponseCache;
 
 use crate::lambda::{Environment, Failed};
-use crate::line::Line;
-use crate::ports::breakers::{self, Breakers, Told};
+use crate::ports::breakers::{self, BreakerTelemetry, Breakers};
 use crate::ports::events::Events;
-use crate::ports::far::{Far, Ledger, Services};
 use crate::ports::messages::{Bus, DeadLetters, Reminders, RepublishQueue};
+use crate::ports::remote::{Ledger, Remote, Services};
 use crate::ports::states::{Committed, States};
 use crate::ports::views::BillView;
+use crate::transport::FaultyTransport;
 use crate::wiring::Wiring;
 
-/// What a booking costs.
+/// The price of a booking.
 pub(crate) const TOTAL: &str = "100.00";
-/// What billing shows to the provider.
+/// The API key with which billing calls the provider.
 pub(crate) const PROVIDER_KEY: &str = "a-key-that-is-long-enough";
-const CURSOR_KEY: &str = "a-secret-of-this-day";
-/// The queue that billing reads, and writes its reminders to.
+const CURSOR_KEY: &str = "a-secret-of-this-run";
+/// The queue that billing reads, and sends its reminders to.
 const BILLING_QUEUE: &str = "billing/Queue";
 
-/// Carries out one call in an execution environment.
+/// Handles one invocation in an execution environment.
 pub(crate) async fn handle(
     environment: &Environment,
     function: &str,
     payload: &[u8],
 ) -> Result<Vec<u8>, Failed> {
-    let line = &environment.line;
-    let (now, new_id) = (|| line.now(), || line.new_id());
-    let far = Far(line);
+    let transport = &environment.transport;
+    let (now, new_id) = (|| transport.now(), || transport.new_id());
+    let remote = Remote(transport);
     match function {
         "booking-command" => {
             use booking::handlers::command;
-            answer(command::handle(&Events(line), read(payload)?, now(), new_id).await)
+            respond(command::handle(&Events(transport), read(payload)?, now(), new_id).await)
         }
         "booking-query" => {
             use booking::handlers::query;
             let (view, cursors) = (&environment.bookings, Cursors::new(CURSOR_KEY));
-            let asked = read(payload)?;
-            answer(query::handle(view, view.generations(), &cursors, asked, now()).await)
+            let request = read(payload)?;
+            respond(query::handle(view, view.generations(), &cursors, request, now()).await)
         }
         "booking-project" => {
             use booking::handlers::project;
             let (views, throttle) = (environment.bookings.generations(), &environment.throttle);
-            let (store, dead_letters) = (Events(line), DeadLetters(line));
+            let (store, dead_letters) = (Events(transport), DeadLetters(transport));
             let project = async |records| {
                 project::handle(&store, views, &dead_letters, throttle, now, records).await
             };
@@ -80,103 +80,103 @@ pub(crate) async fn handle(
         }
         "booking-publish" => {
             use booking::handlers::publish;
-            let (events, trigger) = (Events(line), read(payload)?);
+            let (events, trigger) = (Events(transport), read(payload)?);
             let source = &BookingEvents(&events);
             let (bus, republish_queue, dead_letters) =
-                (Bus(line), RepublishQueue(line), DeadLetters(line));
+                (Bus(transport), RepublishQueue(transport), DeadLetters(transport));
             write(&publish::handle(source, &bus, &republish_queue, &dead_letters, trigger).await)
         }
         "booking-react" => {
             use booking::handlers::react;
-            let (store, dead_letters) = (Events(line), DeadLetters(line));
-            write(&react::handle(&store, &far, &dead_letters, read(payload)?, now, new_id).await)
+            let (store, dead_letters) = (Events(transport), DeadLetters(transport));
+            write(&react::handle(&store, &remote, &dead_letters, read(payload)?, now, new_id).await)
         }
         "booking-rebuild" => {
             use booking::handlers::rebuild;
-            let (views, source) = (environment.bookings.generations(), Events(line));
-            let (command, worker) = (read(payload)?, line.name.as_str());
-            let (source, letters) = (BookingRows(&source), DeadLetters(line));
-            answer(rebuild::handle(views, &source, &letters, command, worker, now).await)
+            let (views, source) = (environment.bookings.generations(), Events(transport));
+            let (command, worker) = (read(payload)?, transport.name.as_str());
+            let (source, letters) = (BookingRows(&source), DeadLetters(transport));
+            respond(rebuild::handle(views, &source, &letters, command, worker, now).await)
         }
         "booking-resume" => {
             use booking::handlers::resume;
-            write(&resume::handle(&far, &DeadLetters(line), read(payload)?).await)
+            write(&resume::handle(&remote, &DeadLetters(transport), read(payload)?).await)
         }
         "parking-command" => {
             use parking::handlers::command;
-            answer(command::handle(&States(line), read(payload)?, now(), new_id).await)
+            respond(command::handle(&States(transport), read(payload)?, now(), new_id).await)
         }
         "parking-query" => {
             use parking::handlers::query;
             let (view, cursors) = (&environment.slots, Cursors::new(CURSOR_KEY));
-            let asked = read(payload)?;
-            answer(query::handle(view, view.generations(), &cursors, asked, now()).await)
+            let request = read(payload)?;
+            respond(query::handle(view, view.generations(), &cursors, request, now()).await)
         }
         "parking-project" => {
             use parking::handlers::project;
             let (views, throttle) = (environment.slots.generations(), &environment.throttle);
-            let dead_letters = DeadLetters(line);
+            let dead_letters = DeadLetters(transport);
             let project =
                 async |records| project::handle(views, &dead_letters, throttle, now, records).await;
             write(&handle_records(read(payload)?, &dead_letters, project).await)
         }
         "parking-publish" => {
             use parking::handlers::publish;
-            let (source, trigger) = (&Committed::<Slot>(line, PhantomData), read(payload)?);
+            let (source, trigger) = (&Committed::<Slot>(transport, PhantomData), read(payload)?);
             let (bus, republish_queue, dead_letters) =
-                (Bus(line), RepublishQueue(line), DeadLetters(line));
+                (Bus(transport), RepublishQueue(transport), DeadLetters(transport));
             write(&publish::handle(source, &bus, &republish_queue, &dead_letters, trigger).await)
         }
         "parking-react" => {
             use parking::handlers::react;
-            let (store, dead_letters) = (States(line), DeadLetters(line));
+            let (store, dead_letters) = (States(transport), DeadLetters(transport));
             write(&react::handle(&store, &dead_letters, read(payload)?, now, new_id).await)
         }
         "parking-rebuild" => {
             use parking::handlers::rebuild;
-            let (views, source) = (environment.slots.generations(), States(line));
-            let (command, worker) = (read(payload)?, line.name.as_str());
-            let (source, letters) = (SlotRows(&source), DeadLetters(line));
-            answer(rebuild::handle(views, &source, &letters, command, worker, now).await)
+            let (views, source) = (environment.slots.generations(), States(transport));
+            let (command, worker) = (read(payload)?, transport.name.as_str());
+            let (source, letters) = (SlotRows(&source), DeadLetters(transport));
+            respond(rebuild::handle(views, &source, &letters, command, worker, now).await)
         }
         "billing-command" => {
             use billing::handlers::command;
-            let provider = Guarded { provider: far, breaker: Arc::clone(&environment.breaker) };
-            let desk = Desk { store: States(line), provider, now, new_id, total: total() };
-            answer(command::handle(&desk, read(payload)?).await)
+            let provider = Guarded { provider: remote, breaker: Arc::clone(&environment.breaker) };
+            let desk = Desk { store: States(transport), provider, now, new_id, total: total() };
+            respond(command::handle(&desk, read(payload)?).await)
         }
         "billing-breaker" => {
             use billing::handlers::breaker;
-            let breakers = Breakers(Arc::clone(line));
-            let control = Control::new(breakers, Told(Arc::clone(line)));
-            answer(breaker::handle(&control, read(payload)?).await)
+            let breakers = Breakers(Arc::clone(transport));
+            let control = Control::new(breakers, BreakerTelemetry(Arc::clone(transport)));
+            respond(breaker::handle(&control, read(payload)?).await)
         }
         "billing-query" => {
             use billing::handlers::query;
-            answer(query::handle(&BillView(line), read(payload)?).await)
+            respond(query::handle(&BillView(transport), read(payload)?).await)
         }
         "billing-project" => {
             use billing::handlers::project;
-            let (view, dead_letters) = (BillView(line), DeadLetters(line));
+            let (view, dead_letters) = (BillView(transport), DeadLetters(transport));
             let project = async |records| project::handle(&view, &dead_letters, records).await;
             write(&handle_records(read(payload)?, &dead_letters, project).await)
         }
         "billing-publish" => {
             use billing::handlers::publish;
-            let (source, trigger) = (&Committed::<Bill>(line, PhantomData), read(payload)?);
+            let (source, trigger) = (&Committed::<Bill>(transport, PhantomData), read(payload)?);
             let (bus, republish_queue, dead_letters) =
-                (Bus(line), RepublishQueue(line), DeadLetters(line));
+                (Bus(transport), RepublishQueue(transport), DeadLetters(transport));
             write(&publish::handle(source, &bus, &republish_queue, &dead_letters, trigger).await)
         }
         "billing-react" => {
             use billing::handlers::react;
-            let provider = Guarded { provider: far, breaker: Arc::clone(&environment.breaker) };
-            let desk = Desk { store: States(line), provider, now, new_id, total: total() };
-            let due_after = SignedDuration::try_from(line.world.plan.bill_due)
+            let provider = Guarded { provider: remote, breaker: Arc::clone(&environment.breaker) };
+            let desk = Desk { store: States(transport), provider, now, new_id, total: total() };
+            let due_after = SignedDuration::try_from(transport.world.plan.bill_due)
                 .unwrap_or(SignedDuration::from_secs(900));
-            let reminders = Reminders { line, queue: BILLING_QUEUE };
-            let (letters, trigger) = (DeadLetters(line), read(payload)?);
-            answer(react::handle(&desk, &far, &reminders, &letters, due_after, trigger).await)
+            let reminders = Reminders { transport, queue: BILLING_QUEUE };
+            let (letters, trigger) = (DeadLetters(transport), read(payload)?);
+            respond(react::handle(&desk, &remote, &reminders, &letters, due_after, trigger).await)
         }
         "payment-provider" | "mobile-bff" => {
             let routes = environment.routes.clone().expect("it serves HTTP");
@@ -184,17 +184,17 @@ pub(crate) async fn handle(
             write(&answer)
         }
         "web-bff" => {
-            let secret = || line.new_id().to_string();
+            let secret = || transport.new_id().to_string();
             let fresh = Fresh { now: now(), id: new_id, secret };
             write(&web(&environment.services).handle(read(payload)?, fresh).await)
         }
         "operator-bff" => {
-            let (services, breakers) = (&environment.services, Breakers(Arc::clone(line)));
-            let breakers = Control::new(breakers, Told(Arc::clone(line)));
-            let (config, event) = (operator(&line.world.platform.wiring), read(payload)?);
-            let (breakers, config, workflow, queues) = (&breakers, &config, &far, &far);
+            let (services, breakers) = (&environment.services, Breakers(Arc::clone(transport)));
+            let breakers = Control::new(breakers, BreakerTelemetry(Arc::clone(transport)));
+            let (config, event) = (operator(&transport.world.platform.wiring), read(payload)?);
+            let (breakers, config, workflow, queues) = (&breakers, &config, &remote, &remote);
             let backend = Backend { services, workflow, queues, breakers, config };
-            let secret = || line.new_id().to_string();
+            let secret = || transport.new_id().to_string();
             let fresh = Fresh { now: now(), id: new_id, secret };
             write(&backend.handle(&front(&operator_bff::pages::SITE), event, fresh).await)
         }
@@ -205,18 +205,18 @@ pub(crate) async fn handle(
 /// What a function serves over HTTP, as its binary puts it together; nothing for one that takes other events.
 pub(crate) fn routes(
     function: &str,
-    line: &Arc<Line>,
-    services: &Arc<bff::guarded::Guarded<Services, Breakers, Told>>,
+    transport: &Arc<FaultyTransport>,
+    services: &Arc<bff::guarded::Guarded<Services, Breakers, BreakerTelemetry>>,
 ) -> Option<Router> {
-    let (of_now, of_ids) = (Arc::clone(line), Arc::clone(line));
+    let (of_now, of_ids) = (Arc::clone(transport), Arc::clone(transport));
     let (now, new_id) = (move || of_now.now(), move || of_ids.new_id());
     match function {
         "payment-provider" => {
             let roles = Vec::new();
-            let (issuer, audience) = ("nobody".to_owned(), "nobody".to_owned());
+            let (issuer, audience) = ("none".to_owned(), "none".to_owned());
             let expectations = Expectations { issuer, audience, roles };
             let operators = Verifier::new(Inline("{}".to_owned()), expectations);
-            let (ledger, key) = (Ledger::new(line), PROVIDER_KEY.to_owned());
+            let (ledger, key) = (Ledger::new(transport), PROVIDER_KEY.to_owned());
             Some(Provider::new(ledger, key, operators, Delays::default(), now).router())
         }
         "mobile-bff" => {
@@ -239,7 +239,7 @@ fn mobile_services() -> mobile_bff::config::Services {
     }
 }
 
-/// The functions that a backend leaves alone when they do not answer, by the names of their breakers.
+/// The functions that a backend calls through circuit breakers, by the names of the breakers.
 pub(crate) fn guarded(function: &str) -> Vec<(&'static str, String)> {
     let owned = |(name, at): (&'static str, &str)| (name, at.to_owned());
     match function {
@@ -250,14 +250,14 @@ pub(crate) fn guarded(function: &str) -> Vec<(&'static str, String)> {
     }
 }
 
-/// Without a provider, as on a stage that nobody has told of one: bearer tokens are all that opens it.
+/// Without an identity provider, as on a stage where none is configured: only bearer tokens are accepted.
 fn web<S>(services: S) -> Web<S, Inline, OneToken> {
     let front = front(&web_bff::pages::SITE);
     Web { services, at: web_services(), front, cache: ResponseCache::default() }
 }
 
 fn front(site: &'static Site) -> Front<Inline, OneToken> {
-    let (issuer, audience) = ("nobody".to_owned(), "nobody".to_owned());
+    let (issuer, audience) = ("none".to_owned(), "none".to_owned());
     let expectations = Expectations { issuer, audience, roles: Vec::new() };
     let keys = Inline("{\"keys\":[]}".to_owned());
     let verifier = Verifier::new(keys, expectations.clone());
@@ -288,7 +288,7 @@ fn operator_services() -> operator_bff::config::Services {
     }
 }
 
-/// The queue of a function, as operators call it: by the function, or by the service whose events it reacts to.
+/// The name of a function's queue in the operator API: the function, or the service whose events it consumes.
 pub(crate) fn name_of_queue(function: &str) -> &str {
     function.strip_suffix("-react").unwrap_or(function)
 }
@@ -314,20 +314,22 @@ fn operator(wiring: &Wiring) -> operator_bff::config::Config {
     }
 }
 
-/// What a booking costs.
+/// The price of a booking.
 pub(crate) fn total() -> Money {
     TOTAL.parse().expect("it is money")
 }
 
 fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failed> {
-    // As the runtime does with what a handler can't read.
+    // As the runtime does if a handler cannot parse its payload.
     serde_json::from_slice(payload).map_err(|error| Failed::new("serde_json", error.to_string()))
 }
 
-fn write(answer: &impl Serialize) -> Result<Vec<u8>, Failed> {
-    serde_json::to_vec(answer).map_err(|error| Failed::new("serde_json", error.to_string()))
+fn write(response: &impl Serialize) -> Result<Vec<u8>, Failed> {
+    serde_json::to_vec(response).map_err(|error| Failed::new("serde_json", error.to_string()))
 }
 
-fn answer<T: Serialize>(answer: Result<T, service_error::ServiceError>) -> Result<Vec<u8>, Failed> {
-    write(&answer?)
+fn respond<T: Serialize>(
+    response: Result<T, service_error::ServiceError>,
+) -> Result<Vec<u8>, Failed> {
+    write(&response?)
 }

@@ -7,44 +7,44 @@ use simulation::Report;
 
 /// One run, with its event log.
 pub(crate) fn run(report: &Report) -> Value {
-    let log: Vec<&str> = report.story.lines().collect();
+    let log: Vec<&str> = report.log.lines().collect();
     json!({
         "seed": report.seed,
-        "passed": report.broken.is_empty(),
+        "passed": report.violations.is_empty(),
         "bookings": report.bookings,
         "states": report.states,
         "faults": report.faults,
         "circuits": report.circuits,
-        "violations": report.broken,
+        "violations": report.violations,
         "log": log,
     })
 }
 
 /// Many runs: their totals, and the violations by seed.
-pub(crate) fn runs(from: u64, took: Duration, summary: &crate::Summary) -> Value {
+pub(crate) fn runs(from: u64, elapsed: Duration, summary: &crate::Summary) -> Value {
     let violations: Vec<_> = summary
-        .broken
+        .failed
         .iter()
-        .map(|it| json!({ "seed": it.seed, "violations": it.broken }))
+        .map(|it| json!({ "seed": it.seed, "violations": it.violations }))
         .collect();
     json!({
-        "passed": summary.broken_days == 0,
+        "passed": summary.failed_runs == 0,
         "fromSeed": from,
-        "runs": summary.days,
-        "runsWithoutFaults": summary.fine_days,
-        "runsWithViolations": summary.broken_days,
-        "durationMs": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "runs": summary.runs,
+        "runsWithoutFaults": summary.fault_free_runs,
+        "runsWithViolations": summary.failed_runs,
+        "durationMs": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         "bookings": summary.bookings,
         "states": summary.states,
         "faults": summary.faults,
         "circuits": summary.circuits,
         "redrivenMessages": summary.redriven,
-        "redrivenSagas": summary.taken_up,
+        "redrivenSagas": summary.recovered,
         "violations": violations,
     })
 }
 
-/// Prints the document; answers whether no invariant was violated.
+/// Prints the document; returns whether no invariant was violated.
 pub(crate) fn print(document: &Value) -> std::io::Result<bool> {
     use std::io::Write as _;
     writeln!(std::io::stdout().lock(), "{document:#}")?;

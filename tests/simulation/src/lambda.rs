@@ -1,4 +1,4 @@
-//! Lambda: execution environments that are kept, killed and started, and calls that run in them.
+//! Lambda: execution environments that are kept, crashed and started, and invocations that run in them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,25 +22,25 @@ use tokio::time::{sleep, timeout};
 
 use crate::asl::TaskError;
 use crate::functions;
-use crate::line::{Line, PROVIDER};
-use crate::ports::breakers::{self, Breakers, Told};
-use crate::ports::far::Services;
+use crate::ports::breakers::{self, BreakerTelemetry, Breakers};
+use crate::ports::remote::Services;
 use crate::ports::views::Views;
+use crate::transport::{FaultyTransport, PROVIDER};
 use crate::world::World;
 
-/// Between two attempts of a call that nobody waits for.
+/// Between two attempts of an asynchronous invocation.
 const ASYNC_PAUSES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
 
-/// A process of one function, and what it remembers from one call to the next.
+/// The process of one function, and its state between invocations.
 pub(crate) struct Environment {
-    pub(crate) line: Arc<Line>,
+    pub(crate) transport: Arc<FaultyTransport>,
     pub(crate) bookings: Live<Views<BookingRow>, Clock>,
     pub(crate) slots: Live<Views<SlotRow>, Clock>,
     pub(crate) throttle: ReportThrottle,
     /// Around the payment provider.
-    pub(crate) breaker: Arc<Breaker<Breakers, Told>>,
+    pub(crate) breaker: Arc<Breaker<Breakers, BreakerTelemetry>>,
     /// The functions that it calls, of which a backend leaves some alone.
-    pub(crate) services: Arc<Guarded<Services, Breakers, Told>>,
+    pub(crate) services: Arc<Guarded<Services, Breakers, BreakerTelemetry>>,
     /// What it serves over HTTP, if it does.
     pub(crate) routes: Option<Router>,
 }
@@ -48,14 +48,14 @@ pub(crate) struct Environment {
 /// The clock of one process.
 pub(crate) type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Those that wait for their next call.
+/// Environments that wait for their next invocation.
 #[derive(Debug, Default)]
 pub(crate) struct Environments {
     idle: Mutex<BTreeMap<String, Vec<Environment>>>,
     started: Mutex<u64>,
 }
 
-/// What a caller hears of a call that came to nothing.
+/// The error that the caller of a failed invocation gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failed {
     pub(crate) error_type: String,
@@ -67,7 +67,7 @@ impl Failed {
         Self { error_type: error_type.to_owned(), error_message: error_message.into() }
     }
 
-    /// As a state machine hears of it.
+    /// The same error for a state machine.
     pub(crate) fn into_task_error(self) -> TaskError {
         let cause = serde_json::json!({
             "errorType": self.error_type,
@@ -85,7 +85,7 @@ impl From<ServiceError> for Failed {
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment").field("name", &self.line.name).finish_non_exhaustive()
+        f.debug_struct("Environment").field("name", &self.transport.name).finish_non_exhaustive()
     }
 }
 
@@ -97,31 +97,31 @@ impl Environment {
             *started += 1;
             *started
         };
-        let line = Arc::new(Line::new(world.arc(), function, number));
-        let clock = |line: &Arc<Line>| -> Clock {
-            let line = Arc::clone(line);
-            Box::new(move || line.now())
+        let transport = Arc::new(FaultyTransport::new(world.arc(), function, number));
+        let clock = |transport: &Arc<FaultyTransport>| -> Clock {
+            let transport = Arc::clone(transport);
+            Box::new(move || transport.now())
         };
         let services = Arc::new(Guarded::new(
-            Services(Arc::clone(&line)),
+            Services(Arc::clone(&transport)),
             functions::guarded(function).iter().map(|(name, at)| (*name, at.as_str())),
             &breakers::settings(5_000),
-            &Breakers(Arc::clone(&line)),
-            &Told(Arc::clone(&line)),
+            &Breakers(Arc::clone(&transport)),
+            &BreakerTelemetry(Arc::clone(&transport)),
         ));
         Self {
-            bookings: Live::new(Views::new(&line), clock(&line)),
-            slots: Live::new(Views::new(&line), clock(&line)),
+            bookings: Live::new(Views::new(&transport), clock(&transport)),
+            slots: Live::new(Views::new(&transport), clock(&transport)),
             throttle: ReportThrottle::default(),
             breaker: Arc::new(Breaker::new(
                 BREAKER,
                 breakers::settings(10_000),
-                Breakers(Arc::clone(&line)),
-                Told(Arc::clone(&line)),
+                Breakers(Arc::clone(&transport)),
+                BreakerTelemetry(Arc::clone(&transport)),
             )),
-            routes: functions::routes(function, &line, &services),
+            routes: functions::routes(function, &transport, &services),
             services,
-            line,
+            transport,
         }
     }
 }
@@ -131,16 +131,16 @@ impl Environments {
         let idle = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let idle = idle.entry(function.to_owned()).or_default();
-            let place = world.dice.place(idle.len());
-            if idle.is_empty() { None } else { Some(idle.swap_remove(place)) }
+            let index = world.rng.index(idle.len());
+            if idle.is_empty() { None } else { Some(idle.swap_remove(index)) }
         };
         match idle {
-            Some(found) if !world.befalls(world.plan.cold) => found,
+            Some(found) if !world.injects(world.plan.cold_start) => found,
             Some(_) | None => Environment::start(world, function),
         }
     }
 
-    fn give_back(&self, function: &str, environment: Environment) {
+    fn release(&self, function: &str, environment: Environment) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.entry(function.to_owned()).or_default().push(environment);
     }
@@ -150,7 +150,7 @@ impl Environments {
     }
 }
 
-/// Calls a function and waits for its answer. It runs on, whatever becomes of the one who waits.
+/// Invokes a function and waits for its response. The invocation continues if the caller stops waiting.
 pub(crate) async fn invoke(
     world: &World,
     function: &str,
@@ -159,23 +159,23 @@ pub(crate) async fn invoke(
     invoke_observed(world, function, payload).await.0
 }
 
-/// The same, and whether a fault befell the call.
+/// The same, and whether a fault was injected into its calls.
 pub(crate) async fn invoke_observed(
     world: &World,
     function: &str,
     payload: Vec<u8>,
 ) -> (Result<Vec<u8>, Failed>, bool) {
-    let (tell, told) = oneshot::channel();
+    let (log, receiver) = oneshot::channel();
     let (world_of, function) = (world.arc(), function.to_owned());
     world.spawn(async move {
-        let answer = run(&world_of, &function, &payload).await;
-        // Nobody may be waiting any more.
-        drop(tell.send(answer));
+        let response = run(&world_of, &function, &payload).await;
+        // The caller may have stopped waiting.
+        drop(log.send(response));
     });
-    told.await.unwrap_or_else(|_| (Err(Failed::new("Lambda.Unknown", "the day is over")), true))
+    receiver.await.unwrap_or_else(|_| (Err(Failed::new("Lambda.Unknown", "the run is over")), true))
 }
 
-/// Calls a function that nobody waits for, as often as it takes or its settings allow.
+/// Invokes a function asynchronously, with the retries that its settings allow.
 pub(crate) fn start(world: &World, function: &str, payload: Vec<u8>) {
     let (world_of, function) = (world.arc(), function.to_owned());
     world.spawn(async move {
@@ -195,8 +195,8 @@ pub(crate) fn start(world: &World, function: &str, payload: Vec<u8>) {
                 "requestContext": { "condition": "RetriesExhausted" },
                 "requestPayload": payload,
             });
-            let is_explained = Some(!world_of.plan.is_fine());
-            world_of.queues.bury(queue.to_owned(), body.to_string(), None, is_explained);
+            let is_explained = Some(!world_of.plan.is_fault_free());
+            world_of.queues.add_dead_letter(queue.to_owned(), body.to_string(), None, is_explained);
         }
     });
 }
@@ -208,56 +208,62 @@ async fn run(world: &World, function: &str, payload: &[u8]) -> (Result<Vec<u8>, 
     }
     let limit = world.platform.wiring.functions[function].timeout;
     let environment = world.environments.take(world, function);
-    let line = Arc::clone(&environment.line);
-    let before = line.faults();
-    line.tell(|| format!("called with {}", shown(payload)));
+    let transport = Arc::clone(&environment.transport);
+    let before = transport.faults();
+    transport.log(|| format!("called with {}", shown(payload)));
     let work = AssertUnwindSafe(functions::handle(&environment, function, payload)).catch_unwind();
-    let answer = match timeout(limit, line.until_death(work)).await {
+    let response = match timeout(limit, transport.until_crash(work)).await {
         Ok(Some(Err(_))) => {
-            // On AWS the process would end, and this day goes on to show what comes of it.
-            world.laws.broken(format!("{function} panics, asked {}", shown(payload)));
+            // On AWS the process would exit; the run continues, to show the consequences.
+            world.invariants.violated(format!("{function} panicked on {}", shown(payload)));
             Err(Failed::new(
                 "Runtime.ExitError",
                 "Error: Runtime exited with error: signal: aborted",
             ))
         }
-        Ok(Some(Ok(answer))) => {
-            line.tell(|| match &answer {
-                Ok(answer) => format!("answers {}", shown(answer)),
+        Ok(Some(Ok(response))) => {
+            transport.log(|| match &response {
+                Ok(response) => format!("returns {}", shown(response)),
                 Err(failed) => format!("fails: {} {}", failed.error_type, failed.error_message),
             });
-            world.environments.give_back(function, environment);
-            answer.map(|answer| if line.is_later { with_more(function, answer) } else { answer })
+            world.environments.release(function, environment);
+            response.map(|response| {
+                if transport.is_later_release {
+                    with_later_members(function, response)
+                } else {
+                    response
+                }
+            })
         }
         Ok(None) => {
-            line.tell(|| "dies".to_owned());
+            transport.log(|| "crashes".to_owned());
             Err(Failed::new("Runtime.ExitError", "Error: Runtime exited with error: exit status 1"))
         }
         Err(_) => {
-            line.tell(|| "is out of time".to_owned());
+            transport.log(|| "times out".to_owned());
             let text = format!("Task timed out after {}.00 seconds", limit.as_secs());
             Err(Failed::new("Sandbox.Timedout", text))
         }
     };
     sleep(world.latency()).await;
-    let had_faults = line.faults() > before;
-    (answer, had_faults)
+    let had_faults = transport.faults() > before;
+    (response, had_faults)
 }
 
-/// An answer or a question as a later release words it: with something that this one does not know.
-pub(crate) fn with_more(function: &str, words: Vec<u8>) -> Vec<u8> {
-    // What AWS itself reads or writes is not for a release to extend.
+/// A response or request as a later release would send it: with a member that this release does not know.
+pub(crate) fn with_later_members(function: &str, payload: Vec<u8>) -> Vec<u8> {
+    // Payloads that AWS itself reads or writes cannot be extended by a release.
     let is_ours = ["-command", "-query", "-rebuild"].iter().any(|role| function.ends_with(role));
-    match serde_json::from_slice(&words) {
+    match serde_json::from_slice(&payload) {
         Ok(serde_json::Value::Object(mut object)) if is_ours => {
             object.insert("sinceLater".to_owned(), serde_json::json!({ "release": 2 }));
             serde_json::Value::Object(object).to_string().into_bytes()
         }
-        Ok(_) | Err(_) => words,
+        Ok(_) | Err(_) => payload,
     }
 }
 
-/// Long enough to see what it is about.
+/// The beginning of a payload, for the event log.
 fn shown(payload: &[u8]) -> String {
     String::from_utf8_lossy(payload).chars().take(400).collect()
 }

@@ -1,23 +1,23 @@
-//! The whole platform in one process: the handlers that are deployed, on simulated time, with every fault in a seed's
-//! hand. See `docs/simulation.md`.
+//! Deterministic simulation: the deployed handlers run in one process, on simulated time, under seeded fault injection.
+//! See `docs/simulation.md`.
 
 pub mod asl;
 pub mod compare;
 pub mod wiring;
 
-mod dice;
+mod event_log;
+mod final_checks;
 mod functions;
+mod invariants;
 mod lambda;
-mod laws;
-mod line;
 mod plan;
 mod ports;
 mod queues;
-mod rest;
+mod rng;
 mod sagas;
-mod story;
 mod streams;
 mod tables;
+mod transport;
 mod workload;
 mod world;
 
@@ -27,13 +27,13 @@ use std::time::Duration;
 
 use asl::Machine;
 use contracts::booking::BookingStatus;
-use story::Story;
+use event_log::EventLog;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 use wiring::Wiring;
 use world::{Platform, World};
 
-/// The state machines, by their files as the templates name them.
+/// The state machine definitions, by the paths that the templates use.
 pub const DEFINITIONS: [(&str, &str); 2] = [
     (
         "../statemachines/booking-saga.asl.json",
@@ -44,7 +44,7 @@ pub const DEFINITIONS: [(&str, &str); 2] = [
         include_str!("../../../statemachines/booking-saga-undo.asl.json"),
     ),
 ];
-/// The templates, by the names of their stacks.
+/// The templates, by stack name.
 pub const TEMPLATES: [(&str, &str); 7] = [
     ("account", include_str!("../../../infra/account.yaml")),
     ("billing", include_str!("../../../infra/billing.yaml")),
@@ -54,83 +54,84 @@ pub const TEMPLATES: [(&str, &str); 7] = [
     ("parking", include_str!("../../../infra/parking.yaml")),
     ("payment-provider", include_str!("../../../infra/payment-provider.yaml")),
 ];
-/// Once the faults have stopped, everything comes to rest within this time: bills fall due after a quarter of an hour,
-/// and what was left half done is found by a sweep.
-const REST_WITHIN: Duration = Duration::from_secs(3_600);
+/// After the faults have stopped, the platform must be quiescent within this time: bills expire after a quarter of an
+/// hour, and the scheduled reconciliation finds interrupted work.
+const QUIESCENCE_TIMEOUT: Duration = Duration::from_secs(3_600);
 
 static PLATFORM: LazyLock<Platform> = LazyLock::new(|| {
     let wiring = Wiring::read(&TEMPLATES, &BTreeMap::new())
-        .unwrap_or_else(|error| unreachable!("the templates are understood: {error}"));
+        .unwrap_or_else(|error| unreachable!("the templates can be read: {error}"));
     let machines = wiring.machines.iter().map(|(name, machine)| {
         let definition = DEFINITIONS.iter().find(|(file, _)| *file == machine.definition);
         let (_, definition) = definition
             .unwrap_or_else(|| unreachable!("{} is one of the definitions", machine.definition));
         let read = Machine::read(definition)
-            .unwrap_or_else(|error| unreachable!("{name} is understood: {error}"));
+            .unwrap_or_else(|error| unreachable!("{name} can be read: {error}"));
         (name.clone(), read)
     });
     let machines = machines.collect();
     Platform { wiring, machines }
 });
 
-/// What became of a day.
+/// The result of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The seed of the day.
+    /// The seed of the run.
     pub seed: u64,
-    /// How many bookings were made.
+    /// The number of bookings created.
     pub bookings: u64,
-    /// In which states they ended.
+    /// The number of bookings by final state.
     pub states: BTreeMap<String, u64>,
-    /// The faults that befell, by kind.
+    /// The number of injected faults by kind.
     pub faults: BTreeMap<String, u64>,
-    /// How often circuits have come to stand how, and how many calls they refused.
+    /// The number of circuit state transitions by state, and of calls rejected by open circuits.
     pub circuits: BTreeMap<String, u64>,
-    /// Messages that an operator had to bring back.
+    /// The number of dead-letter messages redriven by an operator.
     pub redriven: u64,
-    /// Sagas that wanted an operator, and were taken up.
-    pub taken_up: u64,
-    /// The laws that were broken; none on a good day.
-    pub broken: Vec<String>,
-    /// What happened, line by line, if it was to be told.
-    pub story: String,
-    /// Two runs of one seed agree on it.
+    /// The number of sagas that needed operator intervention and were recovered.
+    pub recovered: u64,
+    /// The violated invariants; empty if all of them hold.
+    pub violations: Vec<String>,
+    /// The event log of the run; empty unless logging was enabled.
+    pub log: String,
+    /// A digest of all random choices: two runs of one seed have the same.
     pub fingerprint: u64,
 }
 
-/// Lives through the day of a seed.
+/// Runs the simulation for one seed; `is_logged` enables the event log.
 #[must_use]
-pub fn run(seed: u64, is_told: bool) -> Report {
+pub fn run(seed: u64, is_logged: bool) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing");
-    let story = if is_told { Story::told() } else { Story::untold() };
+    let log = if is_logged { EventLog::recording() } else { EventLog::disabled() };
     let local = LocalSet::new();
     let report = local.block_on(&runtime, async {
-        let world = World::new(&PLATFORM, seed, story);
-        // What is broken may never come to rest, and each of its calls may take longer than the one before.
+        let world = World::new(&PLATFORM, seed, log);
+        // After a violation the platform may never become quiescent, and each of its calls may take longer than the
+        // last.
         tokio::select! {
             biased;
-            () = world.laws.until_broken() => {}
-            () = day(&world) => {}
+            () = world.invariants.until_violated() => {}
+            () = simulate(&world) => {}
         }
         let report = report(&world, seed);
         world.end();
         report
     });
-    // Whoever still sleeps is dropped before the clock that would wake them.
+    // Tasks that still sleep are dropped before the clock that would wake them.
     drop(local);
     report
 }
 
-async fn day(world: &Arc<World>) {
-    world.story.tell(world.elapsed(), "the day", || format!("{:?}", world.plan));
+async fn simulate(world: &Arc<World>) {
+    world.log.record(world.elapsed(), "run", || format!("{:?}", world.plan));
     for schedule in &world.platform.wiring.schedules {
         let world = Arc::clone(world);
         drop(tokio::task::spawn_local(async move {
-            sleep(world.dice.millis(0..=60_000)).await;
+            sleep(world.rng.millis(0..=60_000)).await;
             while !world.is_over() {
                 let payload = schedule.input.to_string().into_bytes();
                 lambda::start(&world, &schedule.function, payload);
@@ -139,58 +140,58 @@ async fn day(world: &Arc<World>) {
         }));
     }
     workload::run(world).await;
-    if let Some(left) = world.plan.calm_from.checked_sub(world.elapsed()) {
+    if let Some(left) = world.plan.faults_end.checked_sub(world.elapsed()) {
         sleep(left).await;
     }
-    world.story.tell(world.elapsed(), "the day", || "the faults have stopped".to_owned());
-    if world.laws.forgotten() > 0 {
-        // What an operator does who was told how old the streams were.
+    world.log.record(world.elapsed(), "run", || "the faults have stopped".to_owned());
+    if world.invariants.trimmed() > 0 {
+        // An operator does this after the alarm for the age of a stream's records.
         workload::republish_all(world).await;
     }
-    come_to_rest(world).await;
-    // What is amiss already has a story of its own.
-    if !world.laws.is_broken() {
-        rest::check(world);
+    reach_quiescence(world).await;
+    // After a violation, the final checks would only add noise.
+    if !world.invariants.is_violated() {
+        final_checks::check(world);
     }
 }
 
-/// Waits for what comes by itself, and does what an operator would.
-async fn come_to_rest(world: &World) {
-    let until = world.elapsed() + REST_WITHIN;
-    while world.elapsed() < until && !world.laws.is_broken() {
-        if !world.comes_to_rest(REST_WITHIN).await {
+/// Waits until no work is left, and does what an operator would do.
+async fn reach_quiescence(world: &World) {
+    let until = world.elapsed() + QUIESCENCE_TIMEOUT;
+    while world.elapsed() < until && !world.invariants.is_violated() {
+        if !world.becomes_quiescent(QUIESCENCE_TIMEOUT).await {
             break;
         }
-        let brought_back = workload::redrive_all(world).await;
-        if world.laws.forgotten() > 0 && brought_back == 0 {
-            // What was lost beyond recall: whoever waits for it thinks better of it.
+        let redriven = workload::redrive_all(world).await;
+        if world.invariants.trimmed() > 0 && redriven == 0 {
+            // Lost events cannot be recovered: customers cancel the bookings that wait for them.
             workload::cancel_pending(world).await;
         }
-        let is_made_anew = workload::finish_rebuilds(world).await;
-        let waits = world.bills.all().values().any(|(_, bill)| bill.attention_at().is_some());
-        if brought_back == 0 && !is_made_anew && !waits && world.is_quiet() {
+        let is_rebuilding = workload::finish_rebuilds(world).await;
+        let is_due = world.bills.all().values().any(|(_, bill)| bill.attention_at().is_some());
+        if redriven == 0 && !is_rebuilding && !is_due && world.is_quiescent() {
             return;
         }
         sleep(Duration::from_secs(10)).await;
     }
-    if !world.laws.is_broken() {
-        world.laws.broken("the platform does not come to rest");
+    if !world.invariants.is_violated() {
+        world.invariants.violated("the platform does not become quiescent");
     }
 }
 
 fn report(world: &World, seed: u64) -> Report {
     let mut report = Report {
         seed,
-        faults: world.laws.faults(),
-        circuits: world.laws.circuits(),
-        redriven: world.laws.redriven(),
-        taken_up: world.executions.taken_up(),
-        broken: world.laws.all_broken(),
-        story: world.story.lines(),
-        fingerprint: world.dice.fingerprint(),
+        faults: world.invariants.faults(),
+        circuits: world.invariants.circuits(),
+        redriven: world.invariants.redriven(),
+        recovered: world.executions.recovered(),
+        violations: world.invariants.all_violations(),
+        log: world.log.lines(),
+        fingerprint: world.rng.fingerprint(),
         ..Report::default()
     };
-    for booking in world.laws.bookings().values() {
+    for booking in world.invariants.bookings().values() {
         report.bookings += 1;
         let state = match (booking.known().map(|it| it.1), booking.reason()) {
             (Some(BookingStatus::Failed), Some(reason)) => format!("Failed {reason:?}"),

@@ -1,4 +1,4 @@
-//! `simulate`: lives through the days of many seeds, or tells the story of one.
+//! `simulate`: runs the simulation for many seeds, or prints the event log of one.
 
 mod json;
 
@@ -15,31 +15,31 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use simulation::Report;
 use simulation::compare::{self, Prices};
 
-/// Of the story of a broken day so much is shown at once: what came last.
-const STORY_LINES: usize = 30;
-/// So many broken days are kept; one is enough to work on.
-const KEPT_MAX: usize = 10;
+/// The last lines of the event log of a failed run that are printed.
+const LOG_LINES: usize = 30;
+/// The number of failed runs that are kept; one is enough to start with.
+const MAX_KEPT: usize = 10;
 
-/// Runs the whole platform in one process, on simulated time, with every fault in a seed's hand.
+/// Runs the whole platform in one process, on simulated time, under seeded fault injection.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// How many days to live through.
+    /// The number of runs.
     #[arg(long, value_name = "N", default_value = "1000")]
     seeds: NonZeroU64,
-    /// The first seed; drawn by lot if it is not given.
+    /// The first seed; random by default.
     #[arg(long, value_name = "N")]
     from: Option<u64>,
-    /// Live through the day of this seed alone, and tell its story.
+    /// Run this seed alone, and print its event log.
     #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
-    /// How many days at once; as many as there are processors if it is not given.
+    /// The number of parallel runs; by default the number of processors.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Play the same scenarios over both sagas, and tell what each takes.
+    /// Run the same scenarios through both sagas, and compare their cost.
     #[arg(long, conflicts_with_all = ["seeds", "from", "seed"])]
     compare: bool,
-    /// Stop at the first day on which a law is broken.
+    /// Stop at the first run that violates an invariant.
     #[arg(long)]
     fail_fast: bool,
     /// Print the results as JSON.
@@ -47,66 +47,66 @@ struct Arguments {
     json: bool,
 }
 
-/// What became of many days.
+/// The combined results of many runs.
 #[derive(Debug, Default)]
 struct Summary {
-    days: u64,
-    fine_days: u64,
+    runs: u64,
+    fault_free_runs: u64,
     bookings: u64,
     redriven: u64,
-    taken_up: u64,
+    recovered: u64,
     states: BTreeMap<String, u64>,
     faults: BTreeMap<String, u64>,
     circuits: BTreeMap<String, u64>,
-    broken_days: u64,
-    broken: Vec<Report>,
+    failed_runs: u64,
+    failed: Vec<Report>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let said = match arguments.seed {
-        None if arguments.compare => compared(),
+    let result = match arguments.seed {
+        None if arguments.compare => print_comparison(),
         Some(seed) if arguments.json => json::print(&json::run(&simulation::run(seed, true))),
-        Some(seed) => tell(&simulation::run(seed, true)),
-        None => many(&arguments),
+        Some(seed) => print_log(&simulation::run(seed, true)),
+        None => run_many(&arguments),
     };
-    match said {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
-        // Nobody reads any more.
+        // stdout was closed.
         Ok(false) | Err(_) => ExitCode::FAILURE,
     }
 }
 
-/// The table of both sagas, or what was wrong.
-fn compared() -> std::io::Result<bool> {
-    let played = compare::compare();
+/// Prints the comparison of both sagas, and violations if there are any.
+fn print_comparison() -> std::io::Result<bool> {
+    let results = compare::compare();
     let mut out = std::io::stdout().lock();
-    for it in played.iter().filter(|it| !it.broken.is_empty()) {
-        writeln!(out, "{}{}, {}: {:#?}", it.story, it.scenario, it.saga, it.broken)?;
+    for it in results.iter().filter(|it| !it.violations.is_empty()) {
+        writeln!(out, "{}{}, {}: {:#?}", it.log, it.scenario, it.saga, it.violations)?;
     }
-    write!(out, "{}", compare::table(&played, &Prices::listed()))?;
-    Ok(played.iter().all(|it| it.broken.is_empty()))
+    write!(out, "{}", compare::table(&results, &Prices::listed()))?;
+    Ok(results.iter().all(|it| it.violations.is_empty()))
 }
 
-/// The story of a day, and what was wrong with it.
-fn tell(report: &Report) -> std::io::Result<bool> {
+/// Prints the event log of a run, and its violations.
+fn print_log(report: &Report) -> std::io::Result<bool> {
     let mut out = std::io::stdout().lock();
-    write!(out, "{}", report.story)?;
+    write!(out, "{}", report.log)?;
     writeln!(out, "\n{} bookings: {}", report.bookings, counted(&report.states))?;
     writeln!(out, "faults: {}", counted(&report.faults))?;
     writeln!(out, "circuits: {}", counted(&report.circuits))?;
-    for law in &report.broken {
-        writeln!(out, "broken: {law}")?;
+    for violation in &report.violations {
+        writeln!(out, "violated: {violation}")?;
     }
-    if report.broken.is_empty() {
-        writeln!(out, "every law holds")?;
+    if report.violations.is_empty() {
+        writeln!(out, "all invariants hold")?;
     }
-    Ok(report.broken.is_empty())
+    Ok(report.violations.is_empty())
 }
 
-fn many(arguments: &Arguments) -> std::io::Result<bool> {
+fn run_many(arguments: &Arguments) -> std::io::Result<bool> {
     let seeds = arguments.seeds.get();
-    // Away from the seeds that the tests live through every time.
+    // Outside of the range of seeds that the tests use every time.
     let from = arguments.from.unwrap_or_else(|| fastrand::u64(1_000_000..1_000_000_000_000));
     let jobs = arguments.jobs.unwrap_or_else(|| {
         std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
@@ -123,53 +123,53 @@ fn many(arguments: &Arguments) -> std::io::Result<bool> {
                         return;
                     }
                     let report = simulation::run(from.wrapping_add(number), false);
-                    let is_broken = !report.broken.is_empty();
+                    let has_failed = !report.violations.is_empty();
                     let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
                     summary.add(report);
-                    progress.day(&summary);
+                    progress.advance(&summary);
                     drop(summary);
-                    is_stopped.fetch_or(is_broken && arguments.fail_fast, Ordering::Relaxed);
+                    is_stopped.fetch_or(has_failed && arguments.fail_fast, Ordering::Relaxed);
                 }
             });
         }
     });
-    let took = progress.bar.elapsed();
+    let elapsed = progress.bar.elapsed();
     progress.bar.finish_and_clear();
     let summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
     if arguments.json {
-        return json::print(&json::runs(from, took, &summary));
+        return json::print(&json::runs(from, elapsed, &summary));
     }
-    summary.say(from, took)
+    summary.print(from, elapsed)
 }
 
-/// How far it is: a line that moves on a terminal, a line for each tenth elsewhere.
+/// The progress: a bar on a terminal, a line for each tenth elsewhere.
 struct Progress {
     bar: ProgressBar,
-    is_seen: bool,
-    days: u64,
+    is_terminal: bool,
+    runs: u64,
 }
 
 impl Progress {
-    fn new(days: u64) -> Self {
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} days{msg}, {eta} left")
+    fn new(runs: u64) -> Self {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs{msg}, {eta} left")
             .expect("the template is right");
-        let is_seen = std::io::stderr().is_terminal();
+        let is_terminal = std::io::stderr().is_terminal();
         let target =
-            if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(days), target).with_style(style);
-        Self { bar, is_seen, days }
+            if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(runs), target).with_style(style);
+        Self { bar, is_terminal, runs }
     }
 
-    fn day(&self, summary: &Summary) {
-        if summary.broken_days > 0 {
-            self.bar.set_message(format!(", {} broken", summary.broken_days));
+    fn advance(&self, summary: &Summary) {
+        if summary.failed_runs > 0 {
+            self.bar.set_message(format!(", {} failed", summary.failed_runs));
         }
         self.bar.inc(1);
-        let tenth = self.days.div_ceil(10);
-        if !self.is_seen && summary.days.is_multiple_of(tenth) && summary.days < self.days {
-            let Summary { days, bookings, broken_days, .. } = summary;
-            let line = format!("{days} days, {bookings} bookings, {broken_days} broken\n");
-            // Nobody need listen.
+        let tenth = self.runs.div_ceil(10);
+        if !self.is_terminal && summary.runs.is_multiple_of(tenth) && summary.runs < self.runs {
+            let Summary { runs, bookings, failed_runs, .. } = summary;
+            let line = format!("{runs} runs, {bookings} bookings, {failed_runs} failed\n");
+            // stderr may be closed.
             drop(std::io::stderr().write_all(line.as_bytes()));
         }
     }
@@ -177,11 +177,11 @@ impl Progress {
 
 impl Summary {
     fn add(&mut self, report: Report) {
-        self.days += 1;
-        self.fine_days += u64::from(report.faults.is_empty());
+        self.runs += 1;
+        self.fault_free_runs += u64::from(report.faults.is_empty());
         self.bookings += report.bookings;
         self.redriven += report.redriven;
-        self.taken_up += report.taken_up;
+        self.recovered += report.recovered;
         for (state, count) in &report.states {
             *self.states.entry(state.clone()).or_default() += count;
         }
@@ -191,49 +191,49 @@ impl Summary {
         for (step, count) in &report.circuits {
             *self.circuits.entry(step.clone()).or_default() += count;
         }
-        if !report.broken.is_empty() {
-            self.broken_days += 1;
-            if self.broken.len() < KEPT_MAX {
-                self.broken.push(report);
+        if !report.violations.is_empty() {
+            self.failed_runs += 1;
+            if self.failed.len() < MAX_KEPT {
+                self.failed.push(report);
             }
         }
     }
 
-    fn say(mut self, from: u64, took: Duration) -> std::io::Result<bool> {
+    fn print(mut self, from: u64, elapsed: Duration) -> std::io::Result<bool> {
         let mut out = std::io::stdout().lock();
-        let millis = took.as_millis().max(1);
+        let millis = elapsed.as_millis().max(1);
         let rate = u128::from(self.bookings) * 1_000 / millis;
-        let seconds = took.as_secs_f64();
+        let seconds = elapsed.as_secs_f64();
         writeln!(
             out,
-            "{} days from seed {from}, {} of them without a fault, in {seconds:.1} s",
-            self.days, self.fine_days
+            "{} runs from seed {from}, {} of them without faults, in {seconds:.1} s",
+            self.runs, self.fault_free_runs
         )?;
         writeln!(out, "  {} bookings, {rate} a second", self.bookings)?;
         writeln!(out, "  states   {}", counted(&self.states))?;
         writeln!(out, "  faults   {}", counted(&self.faults))?;
         writeln!(out, "  circuits {}", counted(&self.circuits))?;
-        writeln!(out, "  redriven {} messages, {} sagas", self.redriven, self.taken_up)?;
-        if self.broken_days == 0 {
-            writeln!(out, "Every law holds")?;
+        writeln!(out, "  redriven {} messages, recovered {} sagas", self.redriven, self.recovered)?;
+        if self.failed_runs == 0 {
+            writeln!(out, "All invariants hold")?;
             return Ok(true);
         }
-        self.broken.sort_by_key(|it| it.seed);
-        let seed = self.broken.first().map_or(0, |it| it.seed);
-        writeln!(out, "How seed {seed} ended:")?;
-        let story = simulation::run(seed, true).story;
-        let lines: Vec<&str> = story.lines().collect();
-        for line in &lines[lines.len().saturating_sub(STORY_LINES)..] {
+        self.failed.sort_by_key(|it| it.seed);
+        let seed = self.failed.first().map_or(0, |it| it.seed);
+        writeln!(out, "End of the event log of seed {seed}:")?;
+        let log = simulation::run(seed, true).log;
+        let lines: Vec<&str> = log.lines().collect();
+        for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
             writeln!(out, "  {}", shortened(line))?;
         }
-        // Last, since that is what one looks for.
-        writeln!(out, "Laws are broken on {} days, such as", self.broken_days)?;
-        for report in &self.broken {
-            for law in &report.broken {
-                writeln!(out, "  seed {}: {}", report.seed, shortened(law))?;
+        // Last, because it is what readers look for.
+        writeln!(out, "Invariants violated in {} runs, such as", self.failed_runs)?;
+        for report in &self.failed {
+            for violation in &report.violations {
+                writeln!(out, "  seed {}: {}", report.seed, shortened(violation))?;
             }
         }
-        writeln!(out, "All of it: cargo xtask simulate --seed {seed}")?;
+        writeln!(out, "Event log: cargo xtask simulate --seed {seed}")?;
         Ok(false)
     }
 }
@@ -244,10 +244,10 @@ fn counted(counts: &BTreeMap<String, u64>) -> String {
     if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
 }
 
-fn shortened(law: &str) -> String {
-    if law.chars().count() <= 300 {
-        law.to_owned()
+fn shortened(violation: &str) -> String {
+    if violation.chars().count() <= 300 {
+        violation.to_owned()
     } else {
-        law.chars().take(300).chain("…".chars()).collect()
+        violation.chars().take(300).chain("…".chars()).collect()
     }
 }

@@ -1,118 +1,118 @@
-//! What a seed decides before anything happens: how the world will fare, and who comes to it.
+//! The plan of a run: everything that a seed decides at the start.
 
 use std::time::Duration;
 
-use crate::dice::Dice;
+use crate::rng::SeededRng;
 use crate::wiring::Wiring;
 
-/// In a storm, every fault is so many times as frequent.
-pub(crate) const STORM: u64 = 8;
-/// Faults are rare enough for work to get done between them, and frequent enough to meet each other.
-const RATE_MAX: u64 = 60;
+/// In a burst, every fault rate is multiplied by this factor.
+pub(crate) const BURST_FACTOR: u64 = 8;
+/// Low enough for work to get done between faults, and high enough for faults to coincide.
+const MAX_RATE: u64 = 60;
 
-/// One day of the platform.
+/// The fault rates and the workload of one run.
 ///
-/// Each kind of fault is there on about half of the days only. A day on which everything fails all the time sees less:
-/// what would have failed next is never reached.
+/// Each kind of fault occurs in about half of the runs only. If everything failed all the time, a run would reach fewer
+/// states.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// Thousandths of all calls that do not arrive.
-    pub(crate) lost: u64,
-    /// Whose answer does not arrive.
-    pub(crate) answer_lost: u64,
-    /// Whose caller gives up before they take effect.
-    pub(crate) late: u64,
-    /// Before which their caller dies.
-    pub(crate) dies: u64,
-    /// After which it does.
-    pub(crate) dies_after: u64,
-    /// That are too much for a table.
+    /// Requests that do not arrive, per mille of all calls.
+    pub(crate) request_lost: u64,
+    /// Responses that do not arrive.
+    pub(crate) response_lost: u64,
+    /// Calls that take effect after their caller has timed out.
+    pub(crate) applied_late: u64,
+    /// Crashes of the caller before the call.
+    pub(crate) crash_before: u64,
+    /// Crashes of the caller after the call.
+    pub(crate) crash_after: u64,
+    /// Calls that a table throttles.
     pub(crate) throttled: u64,
-    /// Of conditional writes: that meet a transaction or another writer.
+    /// Conditional writes that conflict with a transaction or another writer.
     pub(crate) conflict: u64,
-    /// That take a second or two.
+    /// Calls that take a second or two.
     pub(crate) slow: u64,
-    /// Of what is delivered: that is delivered once more.
-    pub(crate) twice: u64,
-    /// Of messages: that are a while under way.
+    /// Deliveries that are repeated.
+    pub(crate) duplicated: u64,
+    /// Messages that are delayed.
     pub(crate) delayed: u64,
-    /// Of records of a stream: that another item's record comes before.
+    /// Stream records that are reordered with records of other items.
     pub(crate) reordered: u64,
-    /// Of changes: that a stream forgets before they are published.
-    pub(crate) forgotten: u64,
-    /// Of invocations: that meet a process that has just started.
-    pub(crate) cold: u64,
-    /// Of processes: that run a later release, beside others that do not yet.
-    pub(crate) later: u64,
-    /// By how much the clocks of two processes may differ from the true time.
+    /// Changes whose stream record is trimmed before it is published.
+    pub(crate) trimmed: u64,
+    /// Invocations that start a new process.
+    pub(crate) cold_start: u64,
+    /// Processes that run a later release, alongside others that do not.
+    pub(crate) later_release: u64,
+    /// The maximal error of a process's clock, in milliseconds.
     pub(crate) skew_ms: u64,
-    /// When all of this is many times as frequent.
-    pub(crate) storms: Vec<(Duration, Duration)>,
-    /// Functions of which hardly a call lives to its end, and when: as after a bad deployment.
-    pub(crate) sick: Vec<Sick>,
-    /// When the payment provider is down.
+    /// Intervals in which all fault rates are higher.
+    pub(crate) bursts: Vec<(Duration, Duration)>,
+    /// Functions that nearly always crash in an interval, as after a bad deployment.
+    pub(crate) failing: Vec<FailingFunction>,
+    /// Intervals in which the payment provider is down.
     pub(crate) provider_down: Vec<(Duration, Duration)>,
-    /// When all of this stops, and the platform has to come to rest.
-    pub(crate) calm_from: Duration,
-    /// How many bookings are made.
+    /// When the faults stop, and the platform has to become quiescent.
+    pub(crate) faults_end: Duration,
+    /// The number of bookings.
     pub(crate) bookings: u64,
-    /// Of how many slots.
+    /// The number of slots.
     pub(crate) slots: u64,
-    /// Within which time.
+    /// The interval in which the bookings arrive.
     pub(crate) arrivals: Duration,
-    /// Thousandths of bookings that are paid at once.
+    /// Bookings paid while booking (instant), per mille.
     pub(crate) instant: u64,
-    /// Thousandths of cards that work at once.
+    /// Cards that work at the first attempt, per mille.
     pub(crate) good_cards: u64,
-    /// Thousandths of customers who cancel.
+    /// Customers who cancel, per mille.
     pub(crate) cancels: u64,
-    /// Thousandths of requests that are sent twice at once.
+    /// Requests that are sent twice concurrently, per mille.
     pub(crate) repeats: u64,
-    /// How often an operator closes or reopens a slot.
+    /// How many times an operator closes and reopens a slot.
     pub(crate) closures: u64,
-    /// How often one has a view made anew, or put back.
+    /// How many times an operator rebuilds a view, or rolls it back.
     pub(crate) rebuilds: u64,
-    /// How often one brings dead letters back.
+    /// How many times an operator redrives dead letters.
     pub(crate) redrives: u64,
-    /// How often one has events published once more.
+    /// How many times an operator republishes events.
     pub(crate) republishes: u64,
-    /// How often an operator has a word with a circuit breaker.
-    pub(crate) words: u64,
-    /// What an invoice's bill is given.
+    /// How many times an operator overrides a circuit breaker.
+    pub(crate) overrides: u64,
+    /// The time until the bill of an invoice expires.
     pub(crate) bill_due: Duration,
 }
 
-/// A function that is not itself for a while.
+/// A function that fails for a while.
 #[derive(Clone, Debug)]
-pub(crate) struct Sick {
+pub(crate) struct FailingFunction {
     pub(crate) function: String,
     pub(crate) from: Duration,
     pub(crate) until: Duration,
 }
 
 impl Plan {
-    /// A day on which nothing fails and nobody comes by themselves, with one slot.
-    pub(crate) fn calm() -> Self {
+    /// A plan without faults, without customers, and with one slot.
+    pub(crate) fn without_faults() -> Self {
         Self {
-            lost: 0,
-            answer_lost: 0,
-            late: 0,
-            dies: 0,
-            dies_after: 0,
+            request_lost: 0,
+            response_lost: 0,
+            applied_late: 0,
+            crash_before: 0,
+            crash_after: 0,
             throttled: 0,
             conflict: 0,
             slow: 0,
-            twice: 0,
+            duplicated: 0,
             delayed: 0,
             reordered: 0,
-            forgotten: 0,
-            cold: 0,
-            later: 0,
+            trimmed: 0,
+            cold_start: 0,
+            later_release: 0,
             skew_ms: 0,
-            storms: Vec::new(),
-            sick: Vec::new(),
+            bursts: Vec::new(),
+            failing: Vec::new(),
             provider_down: Vec::new(),
-            calm_from: Duration::ZERO,
+            faults_end: Duration::ZERO,
             bookings: 0,
             slots: 1,
             arrivals: Duration::ZERO,
@@ -124,110 +124,114 @@ impl Plan {
             rebuilds: 0,
             redrives: 0,
             republishes: 0,
-            words: 0,
+            overrides: 0,
             bill_due: Duration::from_secs(20),
         }
     }
 
-    /// The day of this seed. One in eight is a fine one, on which nothing fails.
-    pub(crate) fn draw(dice: &Dice, wiring: &Wiring) -> Self {
-        let is_fine = dice.below(8) == 0;
+    /// The plan of this seed. One run in eight injects no faults.
+    pub(crate) fn draw(rng: &SeededRng, wiring: &Wiring) -> Self {
+        let is_fault_free = rng.below(8) == 0;
         let functions: Vec<&String> = wiring.functions.keys().collect();
         let rate = |most: u64| {
-            if is_fine || dice.below(2) == 0 { 0 } else { dice.within(1..=most) }
+            if is_fault_free || rng.below(2) == 0 { 0 } else { rng.within(1..=most) }
         };
-        // Long enough, now and then, for a message to fail so often that it lies with the dead letters.
-        let calm_from = dice.within(20..=*dice.one_of(&[60, 150, 150, 600]));
-        // Now and then a service is ill for so long that sagas give up their undos, and an operator's first attempt to have
-        // them done fails as well.
-        let is_ill = !is_fine && dice.below(24) == 0;
-        let calm_from = if is_ill { dice.within(900..=1_800) } else { calm_from };
-        let spells = |most: u64, seconds: u64| {
-            let count = if is_fine { 0 } else { dice.below(most + 1) };
-            let spells = (0..count).map(|_| {
-                let from = dice.below(calm_from);
-                let until = (from + dice.within(2..=seconds)).min(calm_from);
+        // Sometimes long enough for a message to fail until it is dead-lettered.
+        let faults_end = rng.within(20..=*rng.one_of(&[60, 150, 150, 600]));
+        // Sometimes a service fails for so long that compensations exhaust their retries, and so does an operator's
+        // first redrive.
+        let has_long_outage = !is_fault_free && rng.below(24) == 0;
+        let faults_end = if has_long_outage { rng.within(900..=1_800) } else { faults_end };
+        let intervals = |most: u64, seconds: u64| {
+            let count = if is_fault_free { 0 } else { rng.below(most + 1) };
+            let intervals = (0..count).map(|_| {
+                let from = rng.below(faults_end);
+                let until = (from + rng.within(2..=seconds)).min(faults_end);
                 (Duration::from_secs(from), Duration::from_secs(until))
             });
-            spells.collect()
+            intervals.collect()
         };
-        let sick = (0..if is_fine { 0 } else { dice.below(3) }).map(|_| {
-            let function = (*dice.one_of(&functions)).clone();
-            // What reads a queue may be ill for so long that messages end with the dead letters.
+        let failing = (0..if is_fault_free { 0 } else { rng.below(3) }).map(|_| {
+            let function = (*rng.one_of(&functions)).clone();
+            // A function that reads a queue may fail for so long that messages are dead-lettered.
             let reads_queue = wiring.queue_sources.iter().any(|it| it.function == function);
-            let from = dice.below(calm_from);
+            let from = rng.below(faults_end);
             let most = if reads_queue { 400 } else { 40 };
-            let until = (from + dice.within(2..=most)).min(calm_from);
-            Sick { function, from: Duration::from_secs(from), until: Duration::from_secs(until) }
+            let until = (from + rng.within(2..=most)).min(faults_end);
+            FailingFunction {
+                function,
+                from: Duration::from_secs(from),
+                until: Duration::from_secs(until),
+            }
         });
-        let mut sick: Vec<Sick> = sick.collect();
-        if is_ill {
-            let function = dice.one_of(&["parking-command", "billing-command", "booking-command"]);
-            let (from, until) = (dice.below(20), dice.within(700..=calm_from));
-            sick.push(Sick {
+        let mut failing: Vec<FailingFunction> = failing.collect();
+        if has_long_outage {
+            let function = rng.one_of(&["parking-command", "billing-command", "booking-command"]);
+            let (from, until) = (rng.below(20), rng.within(700..=faults_end));
+            failing.push(FailingFunction {
                 function: (*function).to_owned(),
                 from: Duration::from_secs(from),
                 until: Duration::from_secs(until),
             });
         }
-        let arrivals_s = if is_ill { 60 } else { calm_from };
+        let arrivals_s = if has_long_outage { 60 } else { faults_end };
         Self {
-            sick,
-            storms: spells(2, 20),
-            provider_down: spells(2, 60),
-            lost: rate(RATE_MAX),
-            answer_lost: rate(RATE_MAX),
-            late: rate(RATE_MAX),
-            dies: rate(RATE_MAX / 2),
-            dies_after: rate(RATE_MAX / 2),
-            throttled: rate(RATE_MAX),
-            conflict: rate(RATE_MAX * 2),
-            slow: rate(RATE_MAX / 3),
-            twice: rate(400),
+            failing,
+            bursts: intervals(2, 20),
+            provider_down: intervals(2, 60),
+            request_lost: rate(MAX_RATE),
+            response_lost: rate(MAX_RATE),
+            applied_late: rate(MAX_RATE),
+            crash_before: rate(MAX_RATE / 2),
+            crash_after: rate(MAX_RATE / 2),
+            throttled: rate(MAX_RATE),
+            conflict: rate(MAX_RATE * 2),
+            slow: rate(MAX_RATE / 3),
+            duplicated: rate(400),
             delayed: rate(400),
             reordered: rate(500),
-            // On few days: an event that was lost is none that can be had twice, late or early.
-            forgotten: if dice.below(4) == 0 { rate(200) } else { 0 },
-            cold: rate(500),
-            later: rate(500),
+            // In few runs: an event that was lost cannot be tested for late or early delivery.
+            trimmed: if rng.below(4) == 0 { rate(200) } else { 0 },
+            cold_start: rate(500),
+            later_release: rate(500),
             skew_ms: rate(1_500),
-            calm_from: Duration::from_secs(calm_from),
-            bookings: dice.within(1..=*dice.one_of(&[6, 24, 40])),
-            slots: *dice.one_of(&[1, 1, 2, 5]),
-            // A rush, or the whole day.
+            faults_end: Duration::from_secs(faults_end),
+            bookings: rng.within(1..=*rng.one_of(&[6, 24, 40])),
+            slots: *rng.one_of(&[1, 1, 2, 5]),
+            // A rush, or the whole run.
             arrivals: Duration::from_millis(
-                dice.within(1..=*dice.one_of(&[5_000, arrivals_s * 1_000])),
+                rng.within(1..=*rng.one_of(&[5_000, arrivals_s * 1_000])),
             ),
-            instant: *dice.one_of(&[0, 300, 700, 1_000, 1_000]),
-            good_cards: *dice.one_of(&[300, 600, 900, 1_000]),
-            cancels: *dice.one_of(&[0, 100, 400]),
-            repeats: *dice.one_of(&[0, 100, 400]),
-            closures: *dice.one_of(&[0, 0, 3, 30]),
-            rebuilds: *dice.one_of(&[0, 1, 5]),
-            redrives: if is_ill { 3 } else { *dice.one_of(&[0, 2]) },
-            republishes: *dice.one_of(&[0, 0, 2]),
-            words: if is_fine { 0 } else { *dice.one_of(&[0, 0, 3]) },
-            bill_due: Duration::from_secs(*dice.one_of(&[20, 90, 900])),
+            instant: *rng.one_of(&[0, 300, 700, 1_000, 1_000]),
+            good_cards: *rng.one_of(&[300, 600, 900, 1_000]),
+            cancels: *rng.one_of(&[0, 100, 400]),
+            repeats: *rng.one_of(&[0, 100, 400]),
+            closures: *rng.one_of(&[0, 0, 3, 30]),
+            rebuilds: *rng.one_of(&[0, 1, 5]),
+            redrives: if has_long_outage { 3 } else { *rng.one_of(&[0, 2]) },
+            republishes: *rng.one_of(&[0, 0, 2]),
+            overrides: if is_fault_free { 0 } else { *rng.one_of(&[0, 0, 3]) },
+            bill_due: Duration::from_secs(*rng.one_of(&[20, 90, 900])),
         }
     }
 
-    /// Whether nothing fails today.
-    pub(crate) fn is_fine(&self) -> bool {
+    /// Whether the plan injects no faults.
+    pub(crate) fn is_fault_free(&self) -> bool {
         let rates = [
-            self.lost,
-            self.answer_lost,
-            self.late,
-            self.dies,
-            self.dies_after,
+            self.request_lost,
+            self.response_lost,
+            self.applied_late,
+            self.crash_before,
+            self.crash_after,
             self.throttled,
             self.conflict,
             self.slow,
-            self.twice,
+            self.duplicated,
             self.delayed,
         ];
         rates.iter().all(|rate| *rate == 0)
             && self.provider_down.is_empty()
-            && self.sick.is_empty()
-            && self.words == 0
+            && self.failing.is_empty()
+            && self.overrides == 0
     }
 }

@@ -1,4 +1,5 @@
-//! The bus and its queues: at least once, in no order, and to the dead letters what fails too often.
+//! The bus and its queues: at-least-once delivery in any order, and dead-letter queues for messages that fail
+//! repeatedly.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::SqsBatchResponse;
 use outbox::bus::Entry;
 use outbox::consume::MAX_RECEIVES;
-use outbox::dead_letters::{DeadLetter, DeadLetterRecord};
+use outbox::dead_letters::{self, DeadLetterRecord};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use crate::lambda;
 use crate::wiring::Wiring;
 use crate::world::World;
 
-/// Queues and what is in them.
+/// The queues and their messages.
 #[derive(Debug)]
 pub(crate) struct Queues {
     inner: Mutex<Inner>,
@@ -25,10 +26,10 @@ pub(crate) struct Queues {
 #[derive(Debug, Default)]
 struct Inner {
     ready: BTreeMap<String, Vec<Message>>,
-    dead: Vec<Dead>,
-    /// The bodies of messages that may be put aside.
+    dead: Vec<DeadLetter>,
+    /// The bodies of messages that may be dead-lettered.
     explained: BTreeSet<String>,
-    /// The ids of events that the bus has taken.
+    /// The ids of events that the bus has accepted.
     published: BTreeSet<Uuid>,
     number: u64,
 }
@@ -38,20 +39,21 @@ struct Message {
     id: String,
     body: String,
     receives: u32,
-    /// How often it failed though no fault was near.
+    /// How many times it failed without an injected fault.
     unexplained: u32,
 }
 
-/// A message that nobody could handle.
+/// A dead-letter message.
 #[derive(Clone, Debug)]
-pub(crate) struct Dead {
+pub(crate) struct DeadLetter {
     pub(crate) id: String,
-    /// The queue that it goes back to.
+    /// The queue to which it is redriven.
     pub(crate) queue: String,
     pub(crate) body: String,
-    /// Why, as far as somebody has said so.
+    /// The reason, if the consumer gave one.
     pub(crate) reason: Option<String>,
-    /// Whether each of its failures had a fault beside it; for one that its consumer has put aside, its body tells.
+    /// Whether a fault was injected into each of its failed attempts; `None` if the consumer dead-lettered it: see
+    /// `explained`.
     is_explained: Option<bool>,
 }
 
@@ -65,14 +67,14 @@ impl Queues {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `PutEvents`, one entry of it; a later release says more than this one reads.
-    pub(crate) fn publish(&self, world: &World, entry: &Entry, is_later: bool) {
+    /// `PutEvents`, one entry of it; a later release adds members that this one does not know.
+    pub(crate) fn publish(&self, world: &World, entry: &Entry, is_later_release: bool) {
         world.count("event");
         let mut detail: Value = serde_json::from_str(&entry.detail).expect("an envelope is JSON");
         if let Some(id) = detail["id"].as_str().and_then(|id| id.parse().ok()) {
             self.lock().published.insert(id);
         }
-        if is_later {
+        if is_later_release {
             detail["sinceLater"] = json!({ "release": 2 });
             detail["data"]["sinceLater"] = json!("a later release");
         }
@@ -88,8 +90,8 @@ impl Queues {
             "detail": detail,
         });
         self.route(world, &event);
-        if is_later && world.dice.below(10) == 0 {
-            // And events that this one has never heard of, should a rule let them through.
+        if is_later_release && world.rng.below(10) == 0 {
+            // And event types that this release does not know, in case a rule lets them through.
             event["detail"]["type"] = json!("BookingPraised");
             let queues: BTreeSet<_> =
                 world.platform.wiring.rules.iter().map(|rule| &rule.queue).collect();
@@ -102,15 +104,15 @@ impl Queues {
     fn route(&self, world: &World, event: &Value) {
         for rule in world.platform.wiring.rules_for(event) {
             self.send(world, &rule.queue, event.to_string(), Duration::ZERO);
-            if world.befalls(world.plan.twice) {
-                // A copy comes at once, or when nobody thinks of it any more.
-                let after = world.dice.millis(0..=*world.dice.one_of(&[50, 2_000, 60_000]));
+            if world.injects(world.plan.duplicated) {
+                // A duplicate arrives immediately, or much later.
+                let after = world.rng.millis(0..=*world.rng.one_of(&[50, 2_000, 60_000]));
                 self.send(world, &rule.queue, event.to_string(), after);
             }
         }
     }
 
-    /// `SendMessage`, visible after a while.
+    /// `SendMessage`, visible after a delay.
     pub(crate) fn send(&self, world: &World, queue: &str, body: String, after: Duration) {
         world.count("message");
         let id = {
@@ -118,27 +120,27 @@ impl Queues {
             inner.number += 1;
             format!("message-{}", inner.number)
         };
-        let delay = if world.befalls(world.plan.delayed) {
-            world.dice.millis(100..=*world.dice.one_of(&[2_000, 60_000]))
+        let delay = if world.injects(world.plan.delayed) {
+            world.rng.millis(100..=*world.rng.one_of(&[2_000, 60_000]))
         } else {
             world.latency()
         };
         let message = Message { id, body, receives: 0, unexplained: 0 };
-        self.appear(world, queue.to_owned(), message, after + delay);
+        self.make_visible(world, queue.to_owned(), message, after + delay);
     }
 
-    fn appear(&self, world: &World, queue: String, message: Message, after: Duration) {
+    fn make_visible(&self, world: &World, queue: String, message: Message, after: Duration) {
         let world_of = world.arc();
         world.spawn(async move {
             sleep(after).await;
             world_of.queues.lock().ready.entry(queue.clone()).or_default().push(message);
-            // Others may appear meanwhile, and be received together with it.
-            sleep(world_of.dice.millis(0..=20)).await;
+            // Others may become visible meanwhile, and be received in the same batch.
+            sleep(world_of.rng.millis(0..=20)).await;
             world_of.queues.receive(&world_of, &queue).await;
         });
     }
 
-    /// Receives a batch and hands it to the function that reads the queue.
+    /// Receives a batch and invokes the function that reads the queue.
     async fn receive(&self, world: &World, queue: &str) {
         let sources = &world.platform.wiring.queue_sources;
         let Some(source) = sources.iter().find(|it| it.queue == queue) else { return };
@@ -150,14 +152,14 @@ impl Queues {
         world.count("batch");
         let records: Vec<Value> = batch.iter().map(|it| record(queue, it)).collect();
         let payload = json!({ "Records": records }).to_string();
-        let (answer, had_faults) =
+        let (response, had_faults) =
             lambda::invoke_observed(world, &source.function, payload.into_bytes()).await;
         self.explain(&batch, had_faults);
-        let failed: Option<Vec<String>> = answer.ok().and_then(|answer| {
-            let response: SqsBatchResponse = serde_json::from_slice(&answer).ok()?;
+        let failed: Option<Vec<String>> = response.ok().and_then(|response| {
+            let response: SqsBatchResponse = serde_json::from_slice(&response).ok()?;
             Some(response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect())
         });
-        let is_copied = world.befalls(world.plan.twice);
+        let is_copied = world.injects(world.plan.duplicated);
         for mut message in batch {
             let is_done = failed.as_ref().is_some_and(|failed| !failed.contains(&message.id));
             if is_done && !is_copied {
@@ -170,48 +172,50 @@ impl Queues {
             let receives_max = settings.redrive.as_ref().map_or(u32::MAX, |it| it.receives_max);
             if message.receives >= receives_max && !is_done {
                 let is_explained = Some(message.unexplained == 0);
-                self.bury(queue.to_owned(), message.body, None, is_explained);
+                self.add_dead_letter(queue.to_owned(), message.body, None, is_explained);
                 continue;
             }
-            self.appear(world, queue.to_owned(), message, settings.visibility);
+            self.make_visible(world, queue.to_owned(), message, settings.visibility);
         }
     }
 
-    /// Some of what is visible, in any order.
+    /// Some of the visible messages, in any order.
     fn take(&self, world: &World, queue: &str, most: usize) -> Vec<Message> {
         let mut inner = self.lock();
         let ready = inner.ready.entry(queue.to_owned()).or_default();
-        let size = if ready.is_empty() { 0 } else { 1 + world.dice.place(ready.len().min(most)) };
-        (0..size).map(|_| ready.swap_remove(world.dice.place(ready.len()))).collect()
+        let size = if ready.is_empty() { 0 } else { 1 + world.rng.index(ready.len().min(most)) };
+        (0..size).map(|_| ready.swap_remove(world.rng.index(ready.len()))).collect()
     }
 
-    /// `StartMessageMoveTask`: moves the dead letters of a queue back to it; answers how many there are.
+    /// `StartMessageMoveTask`: redrives the dead letters of a queue; returns their number.
     pub(crate) fn redrive(&self, world: &World, queue: &str) -> usize {
-        let moved: Vec<Dead> = self.lock().dead.extract_if(.., |it| it.queue == queue).collect();
-        for letter in &moved {
-            // Before that, whoever has put it aside may still be at work.
-            let is_explained = letter.is_explained.unwrap_or_else(|| {
-                !world.is_at_rest() || self.lock().explained.contains(&letter.body)
+        let moved: Vec<DeadLetter> =
+            self.lock().dead.extract_if(.., |it| it.queue == queue).collect();
+        for message in &moved {
+            // Before quiescence, the consumer that dead-lettered the message may still be running.
+            let is_explained = message.is_explained.unwrap_or_else(|| {
+                !world.was_quiescent() || self.lock().explained.contains(&message.body)
             });
-            world.laws.hold(is_explained, || {
-                let Dead { queue, reason, body, .. } = letter;
-                format!("{queue} gave up without a fault: {reason:?}: {body}")
+            world.invariants.check(is_explained, || {
+                let DeadLetter { queue, reason, body, .. } = message;
+                format!("{queue} dead-lettered a message without a fault: {reason:?}: {body}")
             });
-            self.send(world, &letter.queue, letter.body.clone(), Duration::ZERO);
+            self.send(world, &message.queue, message.body.clone(), Duration::ZERO);
         }
-        world.laws.brought_back(moved.len());
+        world.invariants.count_redriven(moved.len());
         moved.len()
     }
 
     /// Puts a message aside, for a consumer that has given it up.
-    pub(crate) fn add(&self, queue: String, DeadLetter { reason, body, .. }: DeadLetter) {
-        // No record of a stream is poison, whatever befalls: everything in it was written by this platform.
+    pub(crate) fn add(&self, queue: String, letter: dead_letters::DeadLetter) {
+        let dead_letters::DeadLetter { reason, body, .. } = letter;
+        // No stream record is poison, whatever faults occur: everything in it was written by this platform.
         let is_record = serde_json::from_str::<DeadLetterRecord>(&body).is_ok();
-        self.bury(queue, body, Some(reason), is_record.then_some(false));
+        self.add_dead_letter(queue, body, Some(reason), is_record.then_some(false));
     }
 
-    /// Adds a dead letter.
-    pub(crate) fn bury(
+    /// Adds a dead-letter message.
+    pub(crate) fn add_dead_letter(
         &self,
         queue: String,
         body: String,
@@ -221,11 +225,11 @@ impl Queues {
         let mut inner = self.lock();
         inner.number += 1;
         let id = format!("message-{}", inner.number);
-        inner.dead.push(Dead { id, queue, body, reason, is_explained });
+        inner.dead.push(DeadLetter { id, queue, body, reason, is_explained });
     }
 
-    /// Remembers what may be put aside: messages that have failed so often, of a fault each time. The letter itself may
-    /// come later than its sender has been heard of.
+    /// Records which messages may be dead-lettered: those that failed often enough, each time with an injected fault.
+    /// The dead letter itself may arrive after the consumer's response.
     fn explain(&self, batch: &[Message], had_faults: bool) {
         let is_explained =
             |it: &&Message| it.receives + 1 >= MAX_RECEIVES && had_faults && it.unexplained == 0;
@@ -233,14 +237,14 @@ impl Queues {
         self.lock().explained.extend(explained);
     }
 
-    /// How much waits in a queue, and how much lies with its dead letters.
+    /// The number of messages in a queue, and in its dead-letter queue.
     pub(crate) fn depth(&self, queue: &str) -> (usize, usize) {
         let inner = self.lock();
         let waiting = inner.ready.get(queue).map_or(0, Vec::len);
         (waiting, inner.dead.iter().filter(|it| it.queue == queue).count())
     }
 
-    pub(crate) fn dead(&self) -> Vec<Dead> {
+    pub(crate) fn dead(&self) -> Vec<DeadLetter> {
         self.lock().dead.clone()
     }
 
@@ -248,7 +252,7 @@ impl Queues {
         self.lock().published.contains(&event)
     }
 
-    /// What lies in the queues, and is received by nobody.
+    /// The number of messages in the queues that no function has received.
     pub(crate) fn left(&self) -> usize {
         self.lock().ready.values().map(Vec::len).sum()
     }

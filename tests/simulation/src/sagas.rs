@@ -1,4 +1,4 @@
-//! Step Functions: executions of the state machines, one for a name, and what they have been through.
+//! Step Functions: executions of the state machines, one per name, and their histories.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,16 +9,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::asl::{Ended, Happening, Host, TaskError};
+use crate::asl::{Ended, ExecutionEvent, Runtime, TaskError};
 use crate::lambda;
 use crate::world::World;
 
-/// The saga, as the templates name it.
+/// The saga's state machine, as named in the templates.
 pub(crate) const SAGA: &str = "booking/BookingSaga";
-/// All its undos.
+/// The state machine that recovers a saga by running all its compensations.
 pub(crate) const UNDO: &str = "booking/BookingSagaUndo";
 
-/// Every execution that was ever started.
+/// Every execution that was started.
 #[derive(Debug, Default)]
 pub(crate) struct Executions {
     all: Mutex<BTreeMap<(&'static str, String), Execution>>,
@@ -30,7 +30,7 @@ struct Execution {
     ended: Option<Ended>,
 }
 
-/// One execution, and the world that it runs in.
+/// A running execution and its world.
 struct Running<'a> {
     world: &'a World,
     machine: &'static str,
@@ -42,7 +42,7 @@ impl Executions {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `StartExecution`: of one name there is one.
+    /// `StartExecution`: a name is used once.
     pub(crate) fn start(
         &self,
         world: &World,
@@ -61,20 +61,20 @@ impl Executions {
             let running = Running { world: &world_of, machine, name: &key.1 };
             let definition = &world_of.platform.machines[machine];
             let ended = definition.run(input.clone(), &running).await;
-            tell_of_end(&world_of, machine, &key.1, &input, &ended);
+            publish_end(&world_of, machine, &key.1, &input, &ended);
             if let Some(execution) = world_of.executions.lock().get_mut(&key) {
                 execution.ended = Some(ended);
             }
         });
     }
 
-    /// How each has ended, by machine and name; nothing for those that have not.
+    /// The result of each execution, by machine and name; `None` while it runs.
     pub(crate) fn all(&self) -> BTreeMap<(&'static str, String), Option<Ended>> {
         self.lock().iter().map(|(key, it)| (key.clone(), it.ended.clone())).collect()
     }
 
-    /// How many executions of undos there were.
-    pub(crate) fn taken_up(&self) -> u64 {
+    /// The number of recovery executions.
+    pub(crate) fn recovered(&self) -> u64 {
         self.lock().keys().filter(|(machine, _)| *machine == UNDO).count() as u64
     }
 
@@ -92,16 +92,16 @@ impl Executions {
     }
 }
 
-/// Tells the account's bus of an execution that ended where it stood.
-fn tell_of_end(world: &World, machine: &str, name: &str, input: &Value, ended: &Ended) {
+/// Sends the status change of a timed-out execution to the account's bus.
+fn publish_end(world: &World, machine: &str, name: &str, input: &Value, ended: &Ended) {
     let status = match ended {
         Ended::TimedOut => "TIMED_OUT",
         Ended::Succeeded { .. } | Ended::Failed { .. } => return,
     };
     for rule in &world.platform.wiring.ends {
-        let is_told = rule.machines.iter().any(|it| it == machine)
+        let is_routed = rule.machines.iter().any(|it| it == machine)
             && rule.statuses.iter().any(|it| it == status);
-        if is_told {
+        if is_routed {
             let event = json!({
                 "source": "aws.states",
                 "detail-type": "Step Functions Execution Status Change",
@@ -112,7 +112,7 @@ fn tell_of_end(world: &World, machine: &str, name: &str, input: &Value, ended: &
     }
 }
 
-impl Host for Running<'_> {
+impl Runtime for Running<'_> {
     async fn invoke(&self, function: &str, payload: Value) -> Result<Value, TaskError> {
         let world = self.world;
         let binary = world.platform.wiring.machines[self.machine]
@@ -120,22 +120,22 @@ impl Host for Running<'_> {
             .get(function.trim_matches(['$', '{', '}']))
             .expect("the template substitutes every function");
         let payload = payload.to_string().into_bytes();
-        if world.befalls(world.plan.twice / 3) {
-            // The service promises each attempt at least once, and not that the others come soon.
+        if world.injects(world.plan.duplicated / 3) {
+            // The service guarantees at-least-once execution of each attempt, and the duplicate may run much later.
             let (world_of, binary, payload) = (world.arc(), binary.clone(), payload.clone());
-            let after = world.dice.millis(0..=*world.dice.one_of(&[1_000, 60_000]));
+            let after = world.rng.millis(0..=*world.rng.one_of(&[1_000, 60_000]));
             world.spawn(async move {
                 sleep(after).await;
                 drop(lambda::invoke(&world_of, &binary, payload).await);
             });
         }
-        let answer = lambda::invoke(world, binary, payload).await;
-        if world.befalls(world.plan.answer_lost) {
-            let (error, cause) = ("Lambda.Unknown".to_owned(), "the answer was lost".to_owned());
+        let response = lambda::invoke(world, binary, payload).await;
+        if world.injects(world.plan.response_lost) {
+            let (error, cause) = ("Lambda.Unknown".to_owned(), "the response was lost".to_owned());
             return Err(TaskError { error, cause });
         }
-        let answer = answer.map_err(lambda::Failed::into_task_error)?;
-        Ok(serde_json::from_slice(&answer).expect("an answer is JSON"))
+        let response = response.map_err(lambda::Failed::into_task_error)?;
+        Ok(serde_json::from_slice(&response).expect("a response is JSON"))
     }
 
     async fn send(&self, queue: &str, body: Value) -> Result<(), TaskError> {
@@ -146,15 +146,15 @@ impl Host for Running<'_> {
             .get(queue.trim_matches(['$', '{', '}']))
             .expect("the template substitutes every queue");
         let queue = wiring.queue_of_dead_letters(dead_letters).expect("they are moved to a queue");
-        if world.befalls(world.plan.lost) {
+        if world.injects(world.plan.request_lost) {
             let (error, cause) = ("SQS.SdkClientException".to_owned(), "lost".to_owned());
             return Err(TaskError { error, cause });
         }
-        // A saga gives up an undo of a fault alone.
-        let is_explained = Some(!world.plan.is_fine());
-        world.queues.bury(queue.to_owned(), body.to_string(), None, is_explained);
-        if world.befalls(world.plan.answer_lost) {
-            let (error, cause) = ("SQS.SdkClientException".to_owned(), "no answer".to_owned());
+        // A saga exhausts the retries of a compensation only because of faults.
+        let is_explained = Some(!world.plan.is_fault_free());
+        world.queues.add_dead_letter(queue.to_owned(), body.to_string(), None, is_explained);
+        if world.injects(world.plan.response_lost) {
+            let (error, cause) = ("SQS.SdkClientException".to_owned(), "no response".to_owned());
             return Err(TaskError { error, cause });
         }
         Ok(())
@@ -165,34 +165,34 @@ impl Host for Running<'_> {
     }
 
     fn chance(&self, end: u64) -> u64 {
-        self.world.dice.below(end)
+        self.world.rng.below(end)
     }
 
-    fn note(&self, what: Happening<'_>) {
+    fn observe(&self, what: ExecutionEvent<'_>) {
         let world = self.world;
-        world.story.tell(world.elapsed(), "saga", || format!("{} {what:?}", self.name));
-        if matches!(what, Happening::Entered { .. } | Happening::Retries { .. }) {
+        world.log.record(world.elapsed(), "saga", || format!("{} {what:?}", self.name));
+        if matches!(what, ExecutionEvent::Entered { .. } | ExecutionEvent::Retries { .. }) {
             world.count("transition");
         }
         let what = match what {
-            Happening::Entered { state, is_task: true } => {
+            ExecutionEvent::Entered { state, is_task: true } => {
                 workflow::Happening::StepEntered { name: state.to_owned() }
             }
-            Happening::Attempted { .. } => workflow::Happening::Attempted,
-            Happening::Succeeded => workflow::Happening::AttemptSucceeded,
-            Happening::Failed { error, cause } => workflow::Happening::AttemptFailed {
+            ExecutionEvent::Attempted { .. } => workflow::Happening::Attempted,
+            ExecutionEvent::Succeeded => workflow::Happening::AttemptSucceeded,
+            ExecutionEvent::Failed { error, cause } => workflow::Happening::AttemptFailed {
                 error: error.to_owned(),
                 cause: cause.to_owned(),
             },
-            Happening::Left { .. } => workflow::Happening::StepLeft,
-            Happening::Ended(Ended::Failed { error, cause, .. }) => {
+            ExecutionEvent::Left { .. } => workflow::Happening::StepLeft,
+            ExecutionEvent::Ended(Ended::Failed { error, cause, .. }) => {
                 let (error, cause) = (Some(error.clone()), Some(cause.clone()));
                 workflow::Happening::Ended { error, cause }
             }
-            Happening::Ended(_) => workflow::Happening::Ended { error: None, cause: None },
-            Happening::Entered { is_task: false, .. }
-            | Happening::Retries { .. }
-            | Happening::Caught { .. } => return,
+            ExecutionEvent::Ended(_) => workflow::Happening::Ended { error: None, cause: None },
+            ExecutionEvent::Entered { is_task: false, .. }
+            | ExecutionEvent::Retries { .. }
+            | ExecutionEvent::Caught { .. } => return,
         };
         let key = (self.machine, self.name.to_owned());
         if let Some(execution) = world.executions.lock().get_mut(&key) {

@@ -1,4 +1,4 @@
-//! Tables of state, item by item as `outbox::dynamodb` keeps them, and what their streams show.
+//! Tables of state-stored aggregates, item by item like `outbox::dynamodb`, with their streams.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -17,18 +17,18 @@ use crate::world::World;
 /// Few, so that a rebuild of a handful of aggregates reads several pages.
 const STATES_PER_PAGE: usize = 3;
 
-/// What is kept in a table of its own.
-pub(crate) trait Kept: Aggregate + Debug + PartialEq + 'static {
-    /// The table, as the templates name it.
+/// An aggregate with a table of its own.
+pub(crate) trait StateRow: Aggregate + Debug + PartialEq + 'static {
+    /// The table's name in the templates.
     const TABLE: &'static str;
 
     fn table(world: &World) -> &StateTable<Self>;
 
-    /// What must be true of every change.
+    /// Checks the invariants of a change.
     fn check(world: &World, id: &str, before: Option<&Self>, after: &Self);
 }
 
-impl Kept for Slot {
+impl StateRow for Slot {
     const TABLE: &'static str = "parking/SlotsTable";
 
     fn table(world: &World) -> &StateTable<Self> {
@@ -36,11 +36,11 @@ impl Kept for Slot {
     }
 
     fn check(world: &World, id: &str, before: Option<&Self>, after: &Self) {
-        world.laws.slot_changed(id, before, after);
+        world.invariants.slot_changed(id, before, after);
     }
 }
 
-impl Kept for Bill {
+impl StateRow for Bill {
     const TABLE: &'static str = "billing/BillsTable";
 
     fn table(world: &World) -> &StateTable<Self> {
@@ -48,11 +48,11 @@ impl Kept for Bill {
     }
 
     fn check(world: &World, id: &str, before: Option<&Self>, after: &Self) {
-        world.laws.bill_changed(id, before, after);
+        world.invariants.bill_changed(id, before, after);
     }
 }
 
-/// Aggregates, their bars, and everything that was ever to be published of them.
+/// Aggregates, their tombstones, and all events that were stored for publication.
 #[derive(Debug)]
 pub(crate) struct StateTable<S> {
     inner: Mutex<Inner<S>>,
@@ -61,7 +61,7 @@ pub(crate) struct StateTable<S> {
 #[derive(Debug)]
 struct Inner<S> {
     items: BTreeMap<String, Item<S>>,
-    bars: BTreeMap<(String, String), bool>,
+    tombstones: BTreeMap<(String, String), bool>,
     outbox: Vec<Envelope<RawEvent>>,
 }
 
@@ -69,7 +69,7 @@ struct Inner<S> {
 struct Item<S> {
     version: u64,
     change: Option<Uuid>,
-    /// The version of the last change, and its events as they are stored.
+    /// The version of the last change, and its events as stored.
     changed: u64,
     events: Vec<Envelope<RawEvent>>,
     state: Option<S>,
@@ -77,12 +77,12 @@ struct Item<S> {
 
 impl<S> Default for StateTable<S> {
     fn default() -> Self {
-        let (items, bars, outbox) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { inner: Mutex::new(Inner { items, bars, outbox }) }
+        let (items, tombstones, outbox) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { inner: Mutex::new(Inner { items, tombstones, outbox }) }
     }
 }
 
-impl<S: Kept> StateTable<S> {
+impl<S: StateRow> StateTable<S> {
     fn lock(&self) -> MutexGuard<'_, Inner<S>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,14 +98,14 @@ impl<S: Kept> StateTable<S> {
         }
     }
 
-    /// `GetItem` of a bar: whether it is there, and whether it is sealed.
-    pub(crate) fn get_bar(&self, id: &str, holder: &str) -> Option<bool> {
-        self.lock().bars.get(&(id.to_owned(), holder.to_owned())).copied()
+    /// `GetItem` of a tombstone: whether it exists, and whether it is complete.
+    pub(crate) fn get_tombstone(&self, id: &str, holder: &str) -> Option<bool> {
+        self.lock().tombstones.get(&(id.to_owned(), holder.to_owned())).copied()
     }
 
     /// `PutItem` of a bar.
     pub(crate) fn put_tombstone(&self, world: &World, id: &str, holder: &str, is_sealed: bool) {
-        self.lock().bars.insert((id.to_owned(), holder.to_owned()), is_sealed);
+        self.lock().tombstones.insert((id.to_owned(), holder.to_owned()), is_sealed);
         let part = format!("bar#{holder}");
         let keys = json!({ "id": { "S": id }, "part": { "S": part } });
         let mut image = keys.clone();
@@ -113,8 +113,8 @@ impl<S: Kept> StateTable<S> {
         world.streams.write(world, S::TABLE, &format!("{id} {part}"), keys, image);
     }
 
-    /// `UpdateItem` that moves the version.
-    pub(crate) fn bump(&self, world: &World, id: &str, is_later: bool) {
+    /// `UpdateItem` that increments the version.
+    pub(crate) fn bump(&self, world: &World, id: &str, is_later_release: bool) {
         let item = {
             let mut inner = self.lock();
             let absent =
@@ -123,16 +123,16 @@ impl<S: Kept> StateTable<S> {
             item.version += 1;
             item.clone()
         };
-        show(world, id, &item, is_later);
+        show(world, id, &item, is_later_release);
     }
 
-    /// `PutItem` on the condition that the version is the expected one, or the change is there already.
+    /// `PutItem` on the condition that the version is the expected one; succeeds if the same change was stored before.
     pub(crate) fn save(
         &self,
         world: &World,
         id: &str,
         change: Change<S>,
-        is_later: bool,
+        is_later_release: bool,
     ) -> Result<(), StoreError> {
         let item = {
             let mut inner = self.lock();
@@ -157,11 +157,11 @@ impl<S: Kept> StateTable<S> {
             S::check(world, id, before.as_ref(), &change.state);
             item
         };
-        show(world, id, &item, is_later);
+        show(world, id, &item, is_later_release);
         Ok(())
     }
 
-    /// `Scan`, a page of it.
+    /// One page of a `Scan`.
     pub(crate) fn page(&self, after: Option<&str>) -> StatesPage<S> {
         let inner = self.lock();
         let mut listed = inner.items.iter().filter_map(|(id, it)| {
@@ -179,7 +179,7 @@ impl<S: Kept> StateTable<S> {
         self.lock().items.get(id).map_or_else(Vec::new, |it| it.events.clone())
     }
 
-    /// `Scan` for events, a page of it.
+    /// One page of a `Scan` for events.
     pub(crate) fn events_page(&self, after: Option<&str>) -> republish::Page {
         let inner = self.lock();
         let mut listed =
@@ -201,13 +201,13 @@ impl<S: Kept> StateTable<S> {
         self.lock().outbox.clone()
     }
 
-    /// The ids of all that was stored to be published.
+    /// The ids of all events that were stored for publication.
     pub(crate) fn event_ids(&self) -> BTreeSet<Uuid> {
         self.lock().outbox.iter().map(|it| it.id).collect()
     }
 }
 
-fn show<S: Kept>(world: &World, id: &str, item: &Item<S>, is_later: bool) {
+fn show<S: StateRow>(world: &World, id: &str, item: &Item<S>, is_later_release: bool) {
     let keys = json!({ "id": { "S": id }, "part": { "S": "state" } });
     let mut image = keys.clone();
     let mut put = |name: &str, value: Value| image[name] = value;
@@ -220,7 +220,7 @@ fn show<S: Kept>(world: &World, id: &str, item: &Item<S>, is_later: bool) {
         put("events", json!({ "S": events }));
         put("changed", json!({ "N": item.changed.to_string() }));
     }
-    if is_later {
+    if is_later_release {
         put("since_later", json!({ "S": "a later release" }));
     }
     world.streams.write(world, S::TABLE, id, keys, image);
@@ -234,14 +234,14 @@ mod tests {
     use outbox::conformance::{self, Thing};
     use tokio::task::LocalSet;
 
-    use super::{Kept, StateTable};
+    use super::{StateRow, StateTable};
     use crate::PLATFORM;
-    use crate::line::Line;
+    use crate::event_log::EventLog;
     use crate::ports::states::States;
-    use crate::story::Story;
+    use crate::transport::FaultyTransport;
     use crate::world::World;
 
-    impl Kept for Thing {
+    impl StateRow for Thing {
         const TABLE: &'static str = "nowhere/Things";
 
         fn table(world: &World) -> &StateTable<Self> {
@@ -252,13 +252,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_simulated_table_conforms_as_a_real_one_does() {
-        let calmly = async {
-            let world = World::new(&PLATFORM, 1, Story::untold());
-            tokio::time::advance(world.plan.calm_from + Duration::from_secs(1)).await;
-            let line = Arc::new(Line::new(Arc::clone(&world), "parking-command", 1));
-            conformance::all(&States(&line)).await;
+    async fn a_simulated_table_passes_the_conformance_suite() {
+        let without_faults = async {
+            let world = World::new(&PLATFORM, 1, EventLog::disabled());
+            tokio::time::advance(world.plan.faults_end + Duration::from_secs(1)).await;
+            let transport =
+                Arc::new(FaultyTransport::new(Arc::clone(&world), "parking-command", 1));
+            conformance::all(&States(&transport)).await;
         };
-        LocalSet::new().run_until(calmly).await;
+        LocalSet::new().run_until(without_faults).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The world that the handlers run in: AWS as far as they touch it, one clock, and a plan for the day.
+//! The simulated world of a run: the parts of AWS that the handlers use, one clock, and the run's plan.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,26 +19,26 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::asl::Machine;
-use crate::dice::Dice;
+use crate::event_log::EventLog;
+use crate::invariants::Invariants;
 use crate::lambda::Environments;
-use crate::laws::Laws;
-use crate::plan::{Plan, STORM};
+use crate::plan::{BURST_FACTOR, Plan};
 use crate::queues::Queues;
+use crate::rng::SeededRng;
 use crate::sagas::Executions;
-use crate::story::Story;
 use crate::streams::Streams;
 use crate::tables::StateTable;
 use crate::wiring::Wiring;
 
-/// 2026-01-01T00:00:00Z, when every day begins.
-const MIDNIGHT: i64 = 1_767_225_600;
+/// 2026-01-01T00:00:00Z, the start of every run.
+const START: i64 = 1_767_225_600;
 
-/// A day has some thousands.
-const CALLS_MAX: usize = 80_000;
-/// Even in a storm some of it comes through.
-const STORM_MAX: u64 = 500;
+/// A run makes some thousands of calls.
+const MAX_CALLS: usize = 80_000;
+/// The highest fault rate in a burst, so that some calls still succeed.
+const MAX_BURST_RATE: u64 = 500;
 
-/// How the platform is built and wired: the same for every day.
+/// How the platform is built and wired: the same for every run.
 #[derive(Debug)]
 pub(crate) struct Platform {
     pub(crate) wiring: Wiring,
@@ -46,21 +46,21 @@ pub(crate) struct Platform {
     pub(crate) machines: BTreeMap<String, Machine>,
 }
 
-/// One day of the platform.
+/// The state of one run.
 #[derive(Debug)]
 pub(crate) struct World {
-    me: Weak<Self>,
+    this: Weak<Self>,
     began: Instant,
-    busy: AtomicUsize,
+    running: AtomicUsize,
     is_over: AtomicBool,
-    is_at_rest: AtomicBool,
+    was_quiescent: AtomicBool,
     calls: AtomicUsize,
     counts: Mutex<BTreeMap<String, u64>>,
     pub(crate) platform: &'static Platform,
-    pub(crate) dice: Dice,
+    pub(crate) rng: SeededRng,
     pub(crate) plan: Plan,
-    pub(crate) story: Story,
-    pub(crate) laws: Laws,
+    pub(crate) log: EventLog,
+    pub(crate) invariants: Invariants,
     pub(crate) bookings: MemoryStore<BookingEvent>,
     pub(crate) slots: StateTable<Slot>,
     pub(crate) bills: StateTable<Bill>,
@@ -77,44 +77,44 @@ pub(crate) struct World {
     pub(crate) executions: Executions,
 }
 
-/// Somebody is at work for as long as it lives.
+/// Counts a background task as running while it exists.
 #[derive(Debug)]
-struct Busy(Arc<World>);
+struct TaskGuard(Arc<World>);
 
-impl Drop for Busy {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl World {
-    /// The day of a seed, just begun; to be made on a paused clock.
-    pub(crate) fn new(platform: &'static Platform, seed: u64, story: Story) -> Arc<Self> {
-        Self::with(platform, seed, story, |dice| Plan::draw(dice, &platform.wiring))
+    /// The world of a seed at the start of its run; must be created on a paused clock.
+    pub(crate) fn new(platform: &'static Platform, seed: u64, log: EventLog) -> Arc<Self> {
+        Self::with(platform, seed, log, |rng| Plan::draw(rng, &platform.wiring))
     }
 
-    /// A day of this plan.
+    /// The world of a run with this plan.
     pub(crate) fn with(
         platform: &'static Platform,
         seed: u64,
-        story: Story,
-        plan: impl FnOnce(&Dice) -> Plan,
+        log: EventLog,
+        plan: impl FnOnce(&SeededRng) -> Plan,
     ) -> Arc<Self> {
-        let dice = Dice::new(seed);
-        let plan = plan(&dice);
-        Arc::new_cyclic(|me| Self {
-            me: me.clone(),
+        let rng = SeededRng::new(seed);
+        let plan = plan(&rng);
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             began: Instant::now(),
-            busy: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
-            is_at_rest: AtomicBool::new(false),
+            was_quiescent: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
             counts: Mutex::default(),
             platform,
-            dice,
+            rng,
             plan,
-            story,
-            laws: Laws::default(),
+            log,
+            invariants: Invariants::default(),
             bookings: MemoryStore::default(),
             slots: StateTable::default(),
             bills: StateTable::default(),
@@ -132,20 +132,20 @@ impl World {
         })
     }
 
-    /// This world, for those that outlive a call.
+    /// A shared handle to this world, for tasks that outlive a call.
     pub(crate) fn arc(&self) -> Arc<Self> {
-        self.me.upgrade().expect("whoever calls holds the world")
+        self.this.upgrade().expect("a caller holds the world")
     }
 
-    /// How long the day has lasted.
+    /// The time since the start of the run.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// What the clocks would show if all went right.
+    /// The correct time; the clocks of processes may differ from it.
     pub(crate) fn now(&self) -> Timestamp {
-        let midnight = Timestamp::from_second(MIDNIGHT).expect("a year of this century");
-        midnight + self.elapsed()
+        let start = Timestamp::from_second(START).expect("a year of this century");
+        start + self.elapsed()
     }
 
     pub(crate) fn now_millis(&self) -> u64 {
@@ -153,17 +153,17 @@ impl World {
     }
 
     pub(crate) fn new_id(&self) -> Uuid {
-        self.dice.id(self.now_millis())
+        self.rng.id(self.now_millis())
     }
 
-    /// Counts a call. So many have no end, and nobody could wait for it.
+    /// Counts a call. Too many calls are an invariant violation: the platform would never stop working.
     pub(crate) fn count_call(&self) {
-        if self.calls.fetch_add(1, Ordering::Relaxed) == CALLS_MAX {
-            self.laws.broken("the platform works without end");
+        if self.calls.fetch_add(1, Ordering::Relaxed) == MAX_CALLS {
+            self.invariants.violated("the platform makes calls without end");
         }
     }
 
-    /// Counts what costs something, by what it is.
+    /// Counts a billable operation by its label.
     pub(crate) fn count(&self, what: &str) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         match counts.get_mut(what) {
@@ -172,73 +172,77 @@ impl World {
         }
     }
 
-    /// What was counted since it was forgotten last.
+    /// The counts since the last reset.
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn forget_counts(&self) {
+    pub(crate) fn reset_counts(&self) {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Whether the faults have stopped.
-    pub(crate) fn is_calm(&self) -> bool {
-        self.elapsed() >= self.plan.calm_from
+    /// Whether the injection of faults has ended.
+    pub(crate) fn faults_have_ended(&self) -> bool {
+        self.elapsed() >= self.plan.faults_end
     }
 
-    /// Whether a fault of this rate befalls what happens now.
-    pub(crate) fn befalls(&self, mille: u64) -> bool {
-        if self.is_calm() {
+    /// Whether to inject a fault of this rate now.
+    pub(crate) fn injects(&self, mille: u64) -> bool {
+        if self.faults_have_ended() {
             return false;
         }
         let at = self.elapsed();
-        let is_stormy = self.plan.storms.iter().any(|(from, until)| (*from..*until).contains(&at));
-        self.dice.per_mille(if is_stormy { (mille * STORM).min(STORM_MAX) } else { mille })
+        let is_burst = self.plan.bursts.iter().any(|(from, until)| (*from..*until).contains(&at));
+        self.rng.per_mille(if is_burst {
+            (mille * BURST_FACTOR).min(MAX_BURST_RATE)
+        } else {
+            mille
+        })
     }
 
-    /// How long a message or a call is under way.
+    /// The latency of a message or a call.
     pub(crate) fn latency(&self) -> Duration {
-        if self.befalls(self.plan.slow) {
-            self.dice.millis(200..=2_500)
+        if self.injects(self.plan.slow) {
+            self.rng.millis(200..=2_500)
         } else {
-            self.dice.millis(1..=9)
+            self.rng.millis(1..=9)
         }
     }
 
-    /// Does something beside all else; the day is not over before it is done.
+    /// Runs a background task; the run does not end before it is done.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + 'static) {
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        let busy = Busy(self.arc());
+        self.running.fetch_add(1, Ordering::Relaxed);
+        let running = TaskGuard(self.arc());
         drop(tokio::task::spawn_local(async move {
             work.await;
-            drop(busy);
+            drop(running);
         }));
     }
 
-    /// Whether nobody is at work and nothing under way.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) == 0
+    /// Whether no background task is running.
+    pub(crate) fn is_quiescent(&self) -> bool {
+        self.running.load(Ordering::Relaxed) == 0
     }
 
-    /// Waits until nobody is at work; answers whether that came to be within this time.
-    pub(crate) async fn comes_to_rest(&self, within: Duration) -> bool {
+    /// Waits until no background task is running; returns whether that happened within this time.
+    pub(crate) async fn becomes_quiescent(&self, within: Duration) -> bool {
         let until = Instant::now() + within;
-        while !self.is_quiet() && !self.laws.is_broken() {
+        while !self.is_quiescent() && !self.invariants.is_violated() {
             if Instant::now() >= until {
                 return false;
             }
             sleep(Duration::from_secs(1)).await;
         }
-        self.is_at_rest.store(true, Ordering::Relaxed);
+        self.was_quiescent.store(true, Ordering::Relaxed);
         true
     }
 
-    /// Whether nobody has been at work since the faults have stopped, but for those who clear up.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        self.is_at_rest.load(Ordering::Relaxed)
+    /// Whether the platform has been quiescent once since the faults stopped.
+    pub(crate) fn was_quiescent(&self) -> bool {
+        self.was_quiescent.load(Ordering::Relaxed)
     }
 
-    /// Nothing happens any more, and those that keep each other alive let go.
+    /// Ends the run, and drops the environments, which hold references to the world.
     pub(crate) fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
         self.environments.clear();

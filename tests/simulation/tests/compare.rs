@@ -1,22 +1,22 @@
-//! The scenarios come to the same end over both sagas, and the page tells of them what is so.
+//! Both sagas end every scenario in the same way, and the docs page shows the measured figures.
 
 use simulation::compare::{Prices, compare, table};
 
 #[test]
-fn every_scenario_ends_as_it_must_over_both_sagas() {
-    for played in compare() {
-        let (scenario, saga) = (played.scenario, played.saga);
+fn every_scenario_ends_as_expected_with_both_sagas() {
+    for result in compare() {
+        let (scenario, saga) = (result.scenario, result.saga);
         assert!(
-            played.broken.is_empty(),
+            result.violations.is_empty(),
             "{}{scenario}, {saga}: {:#?}",
-            played.story,
-            played.broken
+            result.log,
+            result.violations
         );
     }
 }
 
 #[test]
-fn the_page_shows_what_is_measured() {
+fn the_page_shows_the_measured_figures() {
     let page = include_str!("../../../docs/patterns/sagas-compared.md");
     let table = table(&compare(), &Prices::listed());
     assert!(

@@ -1,4 +1,4 @@
-//! `simulate`: the whole platform in one process, through many days or one; and whether that finds planted faults.
+//! `simulate`: runs the simulation, and checks that it finds planted faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,28 +14,28 @@ use crate::files;
 use crate::layout::Layout;
 use crate::ui::Ui;
 
-/// Where the faults are listed.
+/// The list of planted faults.
 const PLANTED: &str = "tests/simulation/planted-faults.yaml";
-/// A fault that so many days don't show is not found.
-const DAYS_MAX: &str = "2000";
-/// Days without any fault planted, so that a copy that is broken by itself is not taken for one that finds everything.
-const DAYS_AS_IS: &str = "300";
-/// They take seconds; a fault that keeps a day from ending is to be told, not waited for.
-const DAYS_LAST_MAX: Duration = Duration::from_secs(300);
-/// The first of these days. Always the same: whether a fault is found must not be a matter of luck.
-const FIRST_DAY: &str = "1";
+/// A fault that this many runs do not show counts as not found.
+const MAX_RUNS: &str = "2000";
+/// Runs without a planted fault, so that a copy that is broken by itself does not seem to find every fault.
+const RUNS_WITHOUT_FAULT: &str = "300";
+/// The runs take seconds; a fault that keeps one from ending is reported after this time.
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// The first seed. Always the same, so that the result does not depend on chance.
+const FIRST_SEED: &str = "1";
 
-/// A fault, and how it is planted.
+/// A planted fault.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fault {
     name: String,
-    /// What is wrong with it.
+    /// What is wrong, in a sentence.
     what: String,
     file: PathBuf,
-    /// Occurs once in the file.
+    /// A text that occurs once in the file.
     find: String,
-    /// Stands there instead; `PLANTED` asks whether it is this fault's turn.
+    /// Its replacement, in which `PLANTED` becomes a condition that is true if this fault is enabled.
     replace: String,
 }
 
@@ -69,11 +69,11 @@ pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &SimulateArgs) -> Re
     simulate
         .run()
         .await
-        .map_err(|failure| failure.advise("the story of a seed is told by --seed"))?;
+        .map_err(|failure| failure.advise("--seed prints the event log of one run"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the program from the tree at `root`; answers where it is.
+/// Builds the program from the tree at `root`; returns its path.
 async fn build(root: &Path, layout: &Layout, ui: Ui, profile: &str) -> Result<PathBuf> {
     // No package is named: so that cargo unites the features of the same packages each time, and builds nothing twice.
     let cargo = Program::cargo(root).quiet(ui.is_quiet()).args([
@@ -104,15 +104,15 @@ pub(crate) fn require_all_found(faults: &[FaultFound]) -> Result {
     if missed.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(format!("{DAYS_MAX} days do not show: {}", missed.join(", ")))
-        .advise("a law is missing, or the days never come to it"))
+    Err(Failure::new(format!("{MAX_RUNS} runs do not show: {}", missed.join(", ")))
+        .advise("an invariant is missing, or no run reaches the fault"))
 }
 
 /// Plants every fault in a copy of the repository, and looks for each.
 pub(crate) async fn planted_faults(layout: &Layout, ui: Ui) -> Result<Vec<FaultFound>> {
     let faults: Vec<Fault> =
         serde_yaml_ng::from_str(&files::read_text(&layout.root.join(PLANTED))?)
-            .context(|| format!("cannot understand {PLANTED}"))?;
+            .context(|| format!("cannot parse {PLANTED}"))?;
     let folder = layout.tools.join("planted");
     let tree = folder.join("tree");
     copy(layout, &tree, &faults).await?;
@@ -123,23 +123,23 @@ pub(crate) async fn planted_faults(layout: &Layout, ui: Ui) -> Result<Vec<FaultF
     let content = std::fs::read(&built).context(|| format!("cannot read {}", built.display()))?;
     files::replace(&program, &content, files::PROGRAM)?;
     step.done("");
-    let step = ui.step(format!("{DAYS_AS_IS} days with none of them"));
-    days(&program, layout, None, DAYS_AS_IS).await?;
-    step.done("every law holds");
+    let step = ui.step(format!("{RUNS_WITHOUT_FAULT} runs with none of them"));
+    simulate(&program, layout, None, RUNS_WITHOUT_FAULT).await?;
+    step.done("all invariants hold");
     let mut all = Vec::new();
     for Fault { name, what, .. } in &faults {
         let step = ui.step(format!("{name}: {what}"));
-        let report = match days(&program, layout, Some(name), DAYS_MAX).await {
+        let report = match simulate(&program, layout, Some(name), MAX_RUNS).await {
             Ok(_) => {
                 step.done("not found");
                 None
             }
-            Err(failure) => match broken_law(&failure.to_string()) {
-                Some(law) => {
-                    step.done(&law);
-                    Some(law)
+            Err(failure) => match violation(&failure.to_string()) {
+                Some(found) => {
+                    step.done(&found);
+                    Some(found)
                 }
-                // Whatever stopped it, it was no law.
+                // It stopped for another reason than a violation.
                 None => return Err(failure),
             },
         };
@@ -149,29 +149,29 @@ pub(crate) async fn planted_faults(layout: &Layout, ui: Ui) -> Result<Vec<FaultF
     Ok(all)
 }
 
-async fn days(
+async fn simulate(
     program: &Path,
     layout: &Layout,
     planted: Option<&str>,
-    days: &str,
+    runs: &str,
 ) -> Result<String> {
     let simulate = Program::new(program, &layout.root)
-        .args(["--from", FIRST_DAY, "--seeds", days, "--fail-fast"])
+        .args(["--from", FIRST_SEED, "--seeds", runs, "--fail-fast"])
         .env("PLANTED", planted.unwrap_or_default());
-    tokio::time::timeout(DAYS_LAST_MAX, simulate.read())
+    tokio::time::timeout(TIMEOUT, simulate.read())
         .await
         .context(|| {
-            format!("{days} days do not end with {}", planted.unwrap_or("no fault planted"))
+            format!("{runs} runs do not end with {}", planted.unwrap_or("no fault planted"))
         })
         .flatten()
 }
 
-/// The law that was broken, in the words of the simulation; nothing if it says nothing of one.
-fn broken_law(said: &str) -> Option<String> {
+/// The first violation in the output of the simulation, if there is one.
+fn violation(output: &str) -> Option<String> {
     let mut lines =
-        said.lines().map(|line| line.trim().trim_start_matches("because ").trim_start());
-    let law = lines.find(|line| line.starts_with("seed ") && line.contains(": "))?;
-    Some(law.chars().take(100).collect())
+        output.lines().map(|line| line.trim().trim_start_matches("because ").trim_start());
+    let violation = lines.find(|line| line.starts_with("seed ") && line.contains(": "))?;
+    Some(violation.chars().take(100).collect())
 }
 
 /// Brings the copy up to date: what is as it was is not compiled again.
@@ -188,7 +188,8 @@ async fn copy(layout: &Layout, tree: &Path, faults: &[Fault]) -> Result {
     for name in listed.split('\0').filter(|it| !it.is_empty()) {
         let Some(mut content) = files::read_optional(&layout.root.join(name))? else { continue };
         if let Some(faults) = by_file.remove(Path::new(name)) {
-            let text = String::from_utf8(content).context(|| format!("{name} is no text"))?;
+            let text =
+                String::from_utf8(content).context(|| format!("{name} is not a text file"))?;
             content = plant(&text, &faults)?.into_bytes();
         }
         let path = tree.join(name);
@@ -222,11 +223,11 @@ fn plant(text: &str, faults: &[&Fault]) -> Result<String> {
         let times = text.matches(find.as_str()).count();
         if times != 1 {
             let file = file.display();
-            return Err(Failure::new(format!("{name}: its place is {times} times in {file}"))
-                .advise(format!("bring {PLANTED} up to date with it")));
+            return Err(Failure::new(format!("{name}: its text occurs {times} times in {file}"))
+                .advise(format!("update {PLANTED}")));
         }
-        let question = format!("std::env::var_os(\"PLANTED\").is_some_and(|it| it == \"{name}\")");
-        planted = planted.replacen(find.as_str(), &replace.replace("PLANTED", &question), 1);
+        let condition = format!("std::env::var_os(\"PLANTED\").is_some_and(|it| it == \"{name}\")");
+        planted = planted.replacen(find.as_str(), &replace.replace("PLANTED", &condition), 1);
     }
     Ok(planted)
 }
@@ -235,26 +236,26 @@ fn plant(text: &str, faults: &[&Fault]) -> Result<String> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Fault, PLANTED, broken_law, plant, prune};
+    use super::{Fault, PLANTED, plant, prune, violation};
     use crate::failure::Failure;
     use crate::files;
     use crate::layout::Layout;
 
     #[test]
-    fn every_planted_fault_has_its_place() {
+    fn the_text_of_every_planted_fault_occurs_once() {
         let layout = Layout::find();
         let text = files::read_text(&layout.root.join(PLANTED)).expect("it is there");
-        let faults: Vec<Fault> = serde_yaml_ng::from_str(&text).expect("it is understood");
+        let faults: Vec<Fault> = serde_yaml_ng::from_str(&text).expect("it can be parsed");
         assert!(faults.len() >= 12);
         for fault in &faults {
             let text = files::read_text(&layout.root.join(&fault.file)).expect("it is there");
-            let planted = plant(&text, &[fault]).expect("its place is there");
-            assert!(planted.contains(&fault.name), "{} asks nothing", fault.name);
+            let planted = plant(&text, &[fault]).expect("its text is there");
+            assert!(planted.contains(&fault.name), "{} has no condition", fault.name);
         }
     }
 
     #[test]
-    fn what_the_repository_has_no_more_leaves_the_copy() {
+    fn a_file_removed_from_the_repository_is_removed_from_the_copy() {
         let tree = std::env::temp_dir().join(format!("parkade-{}-prune", std::process::id()));
         let (kept, left) = (tree.join("a/kept"), tree.join("a/b/left"));
         for path in [&kept, &left] {
@@ -266,20 +267,19 @@ mod tests {
     }
 
     #[test]
-    fn a_simulation_that_dies_has_not_found_anything() {
+    fn a_crashed_simulation_has_found_no_violation() {
         let failure =
-            |said: &str| Failure::new("`simulate` did not succeed").because(said).to_string();
-        let said =
-            "Laws are broken on 1 days, such as\n  seed 8: slot 1 is booked twice\nAll of it: x";
-        assert_eq!(broken_law(&failure(said)).as_deref(), Some("seed 8: slot 1 is booked twice"));
-        let first = "  seed 8: slot 1 is booked twice\nAll of it: cargo xtask simulate --seed 8";
-        assert!(broken_law(&failure(first)).is_some());
-        assert_eq!(broken_law(&failure("thread 'main' panicked: no templates")), None);
-        assert_eq!(broken_law(&failure("")), None);
+            |output: &str| Failure::new("`simulate` did not succeed").because(output).to_string();
+        let output = "Invariants violated in 1 runs, such as\n  seed 8: slot 1 is booked twice\nEvent log: x";
+        assert_eq!(violation(&failure(output)).as_deref(), Some("seed 8: slot 1 is booked twice"));
+        let first = "  seed 8: slot 1 is booked twice\nEvent log: cargo xtask simulate --seed 8";
+        assert!(violation(&failure(first)).is_some());
+        assert_eq!(violation(&failure("thread 'main' panicked: no templates")), None);
+        assert_eq!(violation(&failure("")), None);
     }
 
     #[test]
-    fn a_fault_without_a_place_of_its_own_is_refused() {
+    fn a_fault_whose_text_does_not_occur_once_is_rejected() {
         let fault = Fault {
             name: "one".to_owned(),
             what: String::new(),

@@ -92,7 +92,7 @@ async fn an_unusable_snapshot_costs_time_and_changes_nothing(
         let commit = Commit { snapshot: broken, ..commit(version, &["a"]) };
         store.append(&stream, commit).await.expect("version is free");
     }
-    note(store, &stream, Uuid::now_v7(), &["mended"]).await.expect("taken");
+    note(store, &stream, Uuid::now_v7(), &["fixed"]).await.expect("taken");
     let observed = ObservedStore::new(store);
     note(&observed, &stream, Uuid::now_v7(), &["after"]).await.expect("taken");
     assert_eq!(load(store, &stream, EVERY + 1).await[0].snapshot, None);

@@ -198,7 +198,7 @@ pub(crate) enum Fault {
     /// It does not arrive.
     Lost,
     /// Its answer does not arrive.
-    AnswerLost,
+    ResponseLost,
     /// The function dies before it.
     Dies,
     /// The function dies after it.
@@ -208,7 +208,7 @@ pub(crate) enum Fault {
 }
 
 pub(crate) const FAULTS: [Fault; 5] =
-    [Fault::Lost, Fault::AnswerLost, Fault::Dies, Fault::DiesAfter, Fault::Conflict];
+    [Fault::Lost, Fault::ResponseLost, Fault::Dies, Fault::DiesAfter, Fault::Conflict];
 
 /// Everything that a function reaches it reaches over its line, call by call.
 #[derive(Debug, Default)]
@@ -252,7 +252,7 @@ impl Line {
             None => call.await,
             Some(Fault::Lost) => Err(fails()),
             Some(Fault::Conflict) => Err(conflicts()),
-            Some(Fault::AnswerLost) => {
+            Some(Fault::ResponseLost) => {
                 call.await?;
                 Err(fails())
             }

@@ -202,7 +202,7 @@ async fn the_ledger_in_dynamodb_conforms() {
 
 #[tokio::test]
 async fn a_lost_answer_of_the_table_is_no_second_charge() {
-    for fault in [Fault::AnswerLost, Fault::RequestLost, Fault::Throttled] {
+    for fault in [Fault::ResponseLost, Fault::RequestLost, Fault::Throttled] {
         let dynamodb = database();
         let ledger = in_dynamodb(&dynamodb);
         // The first write binds the key, the second saves the entry.
@@ -222,7 +222,7 @@ async fn a_crash_after_any_write_is_healed_by_a_repeat() {
         (Request::Refund, Ok(Receipt::Refunded(Money::ZERO))),
     ] {
         for writes_before in 0..2 {
-            for fault in [Fault::AnswerLost, Fault::RequestLost] {
+            for fault in [Fault::ResponseLost, Fault::RequestLost] {
                 let dynamodb = database();
                 if writes_before == 1 {
                     in_dynamodb(&dynamodb).bind(&key("k"), &reference("r")).await.unwrap();

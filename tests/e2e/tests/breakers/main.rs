@@ -1,8 +1,8 @@
-//! Circuit breakers on the local cloud: open and closed by calls and by operators: `cargo xtask test --only e2e`.
+//! Circuit breakers on the local cloud, opened and closed by calls and by operators: `cargo xtask test --only e2e`.
 //!
-//! While they run nobody else can rely on the payment provider.
+//! While these tests run, other tests cannot rely on the payment provider.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+#![expect(clippy::unwrap_used, reason = "a failing test says where")]
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 const PROVIDER: &str = "payment-provider";
-/// A saga that is refused asks once more, within a second or two, and undoes what it has done.
+/// A saga whose charge was rejected retries once, within a second or two, and compensates.
 const FAILS_WITHIN: Duration = Duration::from_secs(8);
 const TABLE: &str = "parkade-local-billing-breakers";
 
@@ -29,14 +29,14 @@ async fn circuit(platform: &Platform, name: &str) -> Value {
     shown["items"].as_array().unwrap().iter().find(|it| it["name"] == name).unwrap().clone()
 }
 
-/// Does something under an operator's word, which is taken back whatever comes of it.
-async fn forced<T>(
+/// Runs a test under an operator's override, which is reset whatever the result.
+async fn with_override<T>(
     platform: &Platform,
     name: &str,
-    word: &str,
+    state: &str,
     deed: impl Future<Output = T>,
 ) -> T {
-    platform.set_circuit(name, word).await;
+    platform.set_circuit(name, state).await;
     let done = AssertUnwindSafe(deed).catch_unwind().await;
     platform.reset_circuit(name).await;
     done.unwrap_or_else(|failed| resume_unwind(failed))
@@ -50,7 +50,7 @@ async fn becomes(platform: &Platform, name: &str, state: &str) -> Value {
     .await
 }
 
-/// A booking that is paid at once: its slot, its id, and what became of it.
+/// A booking paid while booking: its slot, its id, and its final state.
 async fn book(platform: &Platform, customer: &Caller, token: &str) -> (String, String, Value) {
     let slot = platform.slot().await;
     let booking = customer.book_instant(&slot, token).await;
@@ -58,11 +58,11 @@ async fn book(platform: &Platform, customer: &Caller, token: &str) -> (String, S
     (slot, booking, settled)
 }
 
-/// A good card is of no use, nothing is charged and nothing is held, and it does not take long to say so.
+/// A working card fails quickly; nothing is charged and no slot is held.
 async fn fails_fast(platform: &Platform, customer: &Caller) {
     let before = Instant::now();
     let (slot, booking, settled) = book(platform, customer, "tok_visa").await;
-    assert!(before.elapsed() < FAILS_WITHIN, "it takes {:?}", before.elapsed());
+    assert!(before.elapsed() < FAILS_WITHIN, "it took {:?}", before.elapsed());
     assert_eq!(
         (&settled["status"], &settled["reason"]),
         (&json!("failed"), &json!("payment_unavailable"))
@@ -71,13 +71,13 @@ async fn fails_fast(platform: &Platform, customer: &Caller) {
     platform.slot_becomes(&slot, "available").await;
 }
 
-async fn is_booked(platform: &Platform, customer: &Caller) {
+async fn books_successfully(platform: &Platform, customer: &Caller) {
     let (slot, booking, settled) = book(platform, customer, "tok_visa").await;
     assert_eq!(settled["status"], "completed", "{settled}");
     assert_eq!(platform.net(&format!("{slot}:{booking}")).await, 10_000);
 }
 
-/// The steps of a circuit since it was reset last, oldest first.
+/// The transitions of a circuit since the last reset, oldest first.
 fn steps(circuit: &Value) -> Vec<&str> {
     let history = circuit["history"].as_array().unwrap();
     let last = history.iter().rposition(|it| it["reason"] == "operator").unwrap();
@@ -85,11 +85,11 @@ fn steps(circuit: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_is_left_alone_and_found_again_by_one_probe() {
+async fn a_provider_outage_opens_the_circuit_and_one_probe_closes_it() {
     let platform = Platform::up();
     platform.reset_circuit(PROVIDER).await;
     let customer = platform.customer().await;
-    is_booked(&platform, &customer).await;
+    books_successfully(&platform, &customer).await;
     let opened = within(Duration::from_secs(60), "the circuit opens", async || {
         book(&platform, &customer, "tok_down").await;
         let shown = circuit(&platform, PROVIDER).await;
@@ -99,14 +99,14 @@ async fn a_provider_that_is_down_is_left_alone_and_found_again_by_one_probe() {
     assert_eq!(steps(&opened), ["open"], "{opened}");
     assert!(opened["failureRate"].as_f64().unwrap() >= 0.5, "{opened}");
     fails_fast(&platform, &customer).await;
-    // An invoice is refused as well, and not called declined: it can be paid later.
+    // The payment of an invoice is rejected as well, but not as declined: it can be paid later.
     let slot = platform.slot().await;
     let booking = customer.book_invoice(&slot).await;
     let reference = format!("{slot}:{booking}");
-    let refused = customer.pay_when_issued(&booking, &reference, "100.00", "tok_visa").await;
-    refused.expect_problem(503, "service-unavailable");
+    let rejected = customer.pay_when_issued(&booking, &reference, "100.00", "tok_visa").await;
+    rejected.expect_problem(503, "service-unavailable");
 
-    within(Duration::from_secs(60), "a booking comes through", async || {
+    within(Duration::from_secs(60), "a booking completes", async || {
         let (.., settled) = book(&platform, &customer, "tok_visa").await;
         (settled["status"] == "completed").then_some(())
     })
@@ -117,17 +117,17 @@ async fn a_provider_that_is_down_is_left_alone_and_found_again_by_one_probe() {
 }
 
 #[tokio::test]
-async fn an_operators_word_stands_until_it_is_taken_back() {
+async fn an_override_applies_until_it_is_reset() {
     let platform = Platform::up();
     let customer = platform.customer().await;
-    // So that all who are to hear of it are there.
-    is_booked(&platform, &customer).await;
-    forced(&platform, PROVIDER, "open", async {
+    // So that all instances that must receive the override are running.
+    books_successfully(&platform, &customer).await;
+    with_override(&platform, PROVIDER, "open", async {
         let shown = circuit(&platform, PROVIDER).await;
         assert_eq!((&shown["state"], &shown["override"]), (&json!("open"), &json!("open")));
         assert_eq!(shown["history"].as_array().unwrap().last().unwrap()["by"], "olga");
-        // Each instance hears of it beside a call, and obeys from the next one on.
-        within(Duration::from_secs(20), "the word is heard", async || {
+        // Each instance reads the override alongside a call, and applies it from the next call on.
+        within(Duration::from_secs(20), "the override is received", async || {
             let (.., settled) = book(&platform, &customer, "tok_visa").await;
             (settled["status"] == "failed").then_some(())
         })
@@ -137,7 +137,7 @@ async fn an_operators_word_stands_until_it_is_taken_back() {
     .await;
     let reset = circuit(&platform, PROVIDER).await;
     assert_eq!((&reset["state"], reset.get("override")), (&json!("closed"), None));
-    within(Duration::from_secs(20), "the reset is heard", async || {
+    within(Duration::from_secs(20), "the reset is received", async || {
         let (.., settled) = book(&platform, &customer, "tok_visa").await;
         (settled["status"] == "completed").then_some(())
     })
@@ -145,15 +145,15 @@ async fn an_operators_word_stands_until_it_is_taken_back() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_left_alone_is_missing_from_the_answer_at_once() {
+async fn a_service_behind_an_open_circuit_is_missing_from_the_response_immediately() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let slot = platform.slot().await;
     let booking = customer.book_invoice(&slot).await;
     customer.bill_becomes(&booking, "pending").await;
     let path = format!("/mobile/bookings/{booking}");
-    let shown = forced(&platform, "billing-query", "open", async {
-        within(Duration::from_secs(10), "the word is heard", async || {
+    let shown = with_override(&platform, "billing-query", "open", async {
+        within(Duration::from_secs(10), "the override is received", async || {
             let shown = customer.get(&path).await.expect(200);
             (shown["degraded"] == json!(["billing"])).then_some(shown)
         })
@@ -161,7 +161,7 @@ async fn a_service_that_is_left_alone_is_missing_from_the_answer_at_once() {
     })
     .await;
     assert_eq!((&shown["bookingId"], shown.get("bill")), (&json!(booking), None), "{shown}");
-    within(Duration::from_secs(10), "the reset is heard", async || {
+    within(Duration::from_secs(10), "the reset is received", async || {
         let shown = customer.get(&path).await.expect(200);
         shown.get("degraded").is_none().then_some(())
     })
@@ -169,7 +169,7 @@ async fn a_service_that_is_left_alone_is_missing_from_the_answer_at_once() {
 }
 
 #[tokio::test]
-async fn without_the_table_of_the_breaker_bookings_go_on() {
+async fn without_the_breakers_table_bookings_still_complete() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let tables = platform.dynamodb();
@@ -179,7 +179,7 @@ async fn without_the_table_of_the_breaker_bookings_go_on() {
         book(&platform, &customer, "tok_visa")
     );
     let third = book(&platform, &customer, "tok_visa").await;
-    // Before anything is said of it: whoever comes next wants the table.
+    // Immediately after the deletion: the next call needs the table.
     make_table(&tables, TABLE).await;
     for (slot, booking, settled) in [first, second, third] {
         assert_eq!(settled["status"], "completed", "{settled}");
@@ -189,7 +189,7 @@ async fn without_the_table_of_the_breaker_bookings_go_on() {
 }
 
 #[tokio::test]
-async fn a_fleet_shares_a_breaker_here_too() {
+async fn instances_share_a_breaker_on_the_cloud() {
     let tables = Platform::up().dynamodb();
     let table = format!("conformance-{}", Uuid::now_v7());
     make_table(&tables, &table).await;
@@ -200,7 +200,7 @@ async fn a_fleet_shares_a_breaker_here_too() {
     tables.delete_table().table_name(&table).send().await.unwrap();
 }
 
-/// The table as the stack makes it, in so far as the breaker depends on it.
+/// The table of the stack, as far as the breaker depends on it.
 async fn make_table(tables: &aws_sdk_dynamodb::Client, table: &str) {
     let name = AttributeDefinition::builder().attribute_name("name");
     let key = KeySchemaElement::builder().attribute_name("name").key_type(KeyType::Hash);

@@ -1,4 +1,4 @@
-//! How far the run is: for whoever watches it, and for whoever reads why it has failed.
+//! The progress of the run: printed while it runs, and part of failure messages.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,33 +10,33 @@ use tokio::time::{Instant, sleep};
 
 use crate::customers::BOOKINGS;
 
-/// Often enough to see that something moves.
-const TOLD_EVERY: Duration = Duration::from_secs(3);
+/// Often enough to show progress.
+const REPORT_EVERY: Duration = Duration::from_secs(3);
 
-/// Counts, and what is awaited.
+/// Counters, and what each customer waits for.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    begun: Instant,
+    started: Instant,
     killed: Mutex<BTreeMap<String, usize>>,
-    copied: AtomicUsize,
-    postponed: AtomicUsize,
-    retold: AtomicUsize,
+    duplicated: AtomicUsize,
+    delayed: AtomicUsize,
+    republished: AtomicUsize,
     ended: AtomicUsize,
     stage: Mutex<String>,
-    awaited: Mutex<BTreeMap<usize, String>>,
+    waiting: Mutex<BTreeMap<usize, String>>,
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
         Self {
-            begun: Instant::now(),
+            started: Instant::now(),
             killed: Mutex::default(),
-            copied: AtomicUsize::default(),
-            postponed: AtomicUsize::default(),
-            retold: AtomicUsize::default(),
+            duplicated: AtomicUsize::default(),
+            delayed: AtomicUsize::default(),
+            republished: AtomicUsize::default(),
             ended: AtomicUsize::default(),
             stage: Mutex::default(),
-            awaited: Mutex::default(),
+            waiting: Mutex::default(),
         }
     }
 
@@ -44,72 +44,72 @@ impl Progress {
         *self.killed.lock().unwrap().entry(function.to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn copied(&self) {
-        self.copied.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn duplicated(&self) {
+        self.duplicated.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn postponed(&self) {
-        self.postponed.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn delayed(&self) {
+        self.delayed.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn retold(&self) {
-        self.retold.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn republished(&self) {
+        self.republished.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often what was done: processes killed, messages copied, messages that came late, events published again.
-    pub(crate) fn mischief(&self) -> (usize, [usize; 3]) {
-        let counts = [&self.copied, &self.postponed, &self.retold];
+    /// The numbers of injected faults: killed processes, and duplicated messages, delayed messages, republished events.
+    pub(crate) fn fault_counts(&self) -> (usize, [usize; 3]) {
+        let counts = [&self.duplicated, &self.delayed, &self.republished];
         let killed = self.killed.lock().unwrap().values().sum();
         (killed, counts.map(|it| it.load(Ordering::Relaxed)))
     }
 
-    /// Everybody waits for this.
+    /// Sets the current stage of the whole run.
     pub(crate) fn stage(&self, what: impl Into<String>) {
         *self.stage.lock().unwrap() = what.into();
     }
 
-    /// The customer of this booking waits for this.
-    pub(crate) fn awaits(&self, booking: usize, what: String) {
-        self.awaited.lock().unwrap().insert(booking, what);
+    /// Sets what the customer of this booking waits for.
+    pub(crate) fn set_waiting(&self, booking: usize, what: String) {
+        self.waiting.lock().unwrap().insert(booking, what);
     }
 
-    /// The customer of this booking is content.
+    /// Marks this booking as done.
     pub(crate) fn ended(&self, booking: usize) {
-        self.awaited.lock().unwrap().remove(&booking);
+        self.waiting.lock().unwrap().remove(&booking);
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Says so time and again.
-    pub(crate) async fn tell(&self) {
+    /// Prints the progress periodically.
+    pub(crate) async fn report(&self) {
         loop {
-            sleep(TOLD_EVERY).await;
-            self.say(format!("{self}"));
+            sleep(REPORT_EVERY).await;
+            self.print(format!("{self}"));
         }
     }
 
-    pub(crate) fn say(&self, what: impl fmt::Display) {
-        eprintln!("chaos, {:>3} s: {what}", self.begun.elapsed().as_secs());
+    pub(crate) fn print(&self, what: impl fmt::Display) {
+        eprintln!("chaos, {:>3} s: {what}", self.started.elapsed().as_secs());
     }
 
-    /// All that is awaited, one a line.
-    pub(crate) fn whole(&self) -> String {
-        // Not while a lock is held: what is printed of the whole takes them too.
+    /// The progress with everything that is waited for, one a line.
+    pub(crate) fn details(&self) -> String {
+        // The locks are released first: printing the progress takes them too.
         let killed = self.killed.lock().unwrap().clone();
-        let awaited = self.awaited.lock().unwrap().clone();
-        let awaited: Vec<_> = awaited.iter().map(|(it, what)| format!("  {it}: {what}")).collect();
-        format!("{self}\nkilled: {killed:?}\nawaited:\n{}", awaited.join("\n"))
+        let waiting = self.waiting.lock().unwrap().clone();
+        let waiting: Vec<_> = waiting.iter().map(|(it, what)| format!("  {it}: {what}")).collect();
+        format!("{self}\nkilled: {killed:?}\nwaiting for:\n{}", waiting.join("\n"))
     }
 }
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (killed, [copied, postponed, retold]) = self.mischief();
+        let (killed, [duplicated, delayed, republished]) = self.fault_counts();
         let ended = self.ended.load(Ordering::Relaxed);
         let stage = self.stage.lock().unwrap().clone();
         write!(
             f,
-            "{killed} killed, {copied} copied, {postponed} late, {retold} told again; \
-             {ended} of {BOOKINGS} bookings through; {stage}"
+            "{killed} killed, {duplicated} duplicated, {delayed} delayed, {republished} republished; \
+             {ended} of {BOOKINGS} bookings done; {stage}"
         )
     }
 }

@@ -1,4 +1,4 @@
-//! An alarm goes off, and whoever is subscribed to the topic hears of it.
+//! An alarm fires, and the topic's subscribers are notified.
 
 use platform::{Platform, eventually};
 use reqwest::Method;
@@ -6,16 +6,16 @@ use serde_json::Value;
 use uuid::Uuid;
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:parkade-local-alarms";
-const DEAD: &str = "parkade-local-billing-publish-dead-letters";
+const DEAD_LETTER_QUEUE: &str = "parkade-local-billing-publish-dead-letters";
 
-/// One call in AWS's query protocol: an SDK more would take minutes to compile, for four calls.
+/// One call of AWS's query protocol: another SDK would take minutes to compile, for four calls.
 async fn call(platform: &Platform, service: &str, version: &str, form: &[(&str, &str)]) -> String {
     let scope = format!("Credential=test/20260101/us-east-1/{service}/aws4_request");
     let headers = [
         ("authorization", &*format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0")),
         ("x-amz-date", "20260101T000000Z"),
     ];
-    // Names and ARNs: nothing in them wants to be encoded but the colon, and that may stay.
+    // Names and ARNs: only the colon would need encoding, and it may stay.
     let query: Vec<_> = form.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let url = format!("{}/?Version={version}&{}", platform.endpoint(), query.join("&"));
     let reply = platform.send(Method::POST, &url, &headers, None).await;
@@ -27,22 +27,22 @@ async fn cloudwatch(platform: &Platform, form: &[(&str, &str)]) -> String {
     call(platform, "monitoring", "2010-08-01", form).await
 }
 
-/// What stands in the first element of this name.
+/// The text of the first element with this name.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let rest = xml.split_once(&format!("<{name}>"))?.1;
     Some(rest.split_once(&format!("</{name}>"))?.0)
 }
 
-/// The deployed alarm on the queue: its part of the answer.
+/// The deployed alarm on the queue: its part of the response.
 async fn alarm(platform: &Platform) -> String {
     let all = cloudwatch(platform, &[("Action", "DescribeAlarms"), ("MaxRecords", "100")]).await;
     let mut alarms = all.split("<AlarmName>").skip(1);
-    let found = alarms.find(|it| it.contains(&format!("<Value>{DEAD}</Value>")));
-    format!("<AlarmName>{}", found.expect("the queue is watched"))
+    let found = alarms.find(|it| it.contains(&format!("<Value>{DEAD_LETTER_QUEUE}</Value>")));
+    format!("<AlarmName>{}", found.expect("the queue has an alarm"))
 }
 
 #[tokio::test]
-async fn a_dead_letter_sets_off_its_alarm_and_the_topics_subscribers_are_told() {
+async fn a_dead_letter_triggers_its_alarm_and_notifies_the_topic() {
     let platform = Platform::up();
     let queues = platform.sqs();
     let name = format!("alarmed-{}", Uuid::new_v4());
@@ -59,28 +59,35 @@ async fn a_dead_letter_sets_off_its_alarm_and_the_topics_subscribers_are_told() 
     let subscribed = call(&platform, "sns", "2010-03-31", &subscribe).await;
     let subscription = element(&subscribed, "SubscriptionArn").unwrap().to_owned();
 
-    // At rest, whatever it has seen before.
+    // In state OK, whatever happened before.
     let found = alarm(&platform).await;
     let name = element(&found, "AlarmName").unwrap();
     put_again(&platform, &found).await;
 
-    let dead = queues.get_queue_url().queue_name(DEAD).send().await.unwrap().queue_url.unwrap();
-    // A wish for a booking that never was, so that it may be redriven by whoever finds it.
+    let dead = queues
+        .get_queue_url()
+        .queue_name(DEAD_LETTER_QUEUE)
+        .send()
+        .await
+        .unwrap()
+        .queue_url
+        .unwrap();
+    // A command for a booking that does not exist, so that redriving it is harmless.
     let letter = format!("{{\"republish\":{{\"aggregate\":\"{}\"}}}}", Uuid::new_v4());
     queues.send_message().queue_url(&dead).message_body(&letter).send().await.unwrap();
 
-    eventually(&format!("{name} goes off"), async || {
+    eventually(&format!("{name} fires"), async || {
         let found = alarm(&platform).await;
         if element(&found, "StateValue") == Some("ALARM") {
             return Some(());
         }
-        // AWS looks once a minute. The local cloud does too, and when an alarm is put: it is put as it was found.
+        // AWS evaluates alarms once a minute. The local cloud does too, and when an alarm is put: so put it unchanged.
         put_again(&platform, &found).await;
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         None
     })
     .await;
-    let told = eventually("the subscriber is told", async || {
+    let notification = eventually("the subscriber is notified", async || {
         let received = queues.receive_message().queue_url(&mailbox).send().await.unwrap();
         let messages = received.messages.unwrap_or_default();
         messages.iter().find_map(|it| {
@@ -90,10 +97,10 @@ async fn a_dead_letter_sets_off_its_alarm_and_the_topics_subscribers_are_told() 
         })
     })
     .await;
-    assert_eq!(told["Trigger"]["MetricName"], "ApproximateNumberOfMessagesVisible");
+    assert_eq!(notification["Trigger"]["MetricName"], "ApproximateNumberOfMessagesVisible");
 
-    // Another run shall find the alarm at rest, and another test its own letters.
-    eventually("the letter is taken away", async || {
+    // Another run must find the alarm in state OK, and another test only its own dead letters.
+    eventually("the dead letter is deleted", async || {
         let looked = queues.receive_message().queue_url(&dead).visibility_timeout(0);
         let letters = looked.max_number_of_messages(10).send().await.unwrap().messages;
         let own = letters?.into_iter().find(|it| it.body.as_deref() == Some(&*letter))?;
@@ -129,6 +136,6 @@ async fn put_again(platform: &Platform, alarm: &str) {
     assert_eq!(action, TOPIC);
     form.push(("AlarmActions.member.1", action));
     form.push(("Dimensions.member.1.Name", "QueueName"));
-    form.push(("Dimensions.member.1.Value", DEAD));
+    form.push(("Dimensions.member.1.Value", DEAD_LETTER_QUEUE));
     cloudwatch(platform, &form).await;
 }

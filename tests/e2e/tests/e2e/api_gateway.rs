@@ -1,4 +1,4 @@
-//! The front door: who gets in, and what never reaches a service.
+//! The public API: authentication, authorization, and requests that never reach a service.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,11 +15,11 @@ async fn health_needs_no_token() {
 }
 
 #[tokio::test]
-async fn the_document_of_all_routes_is_for_everybody() {
+async fn the_openapi_document_is_public() {
     let platform = Platform::up();
-    let told = platform.send(Method::GET, "/openapi.json", &[], None).await;
-    let tag = told.header("etag").unwrap();
-    let document = told.expect(200);
+    let response = platform.send(Method::GET, "/openapi.json", &[], None).await;
+    let tag = response.header("etag").unwrap();
+    let document = response.expect(200);
     assert!(document["paths"]["/mobile/bookings"]["post"].is_object());
     let again = [("if-none-match", tag.as_str())];
     assert_eq!(platform.send(Method::GET, "/openapi.json", &again, None).await.status, 304);
@@ -30,23 +30,28 @@ async fn the_document_of_all_routes_is_for_everybody() {
 }
 
 #[tokio::test]
-async fn a_long_answer_is_compressed_for_who_asks_for_it_under_the_same_tag() {
+async fn a_long_response_is_compressed_on_request_with_the_same_etag() {
     let platform = Platform::up();
     let plain = platform.send(Method::GET, "/openapi.json", &[], None).await;
     assert_eq!(plain.header("content-encoding"), None);
-    let asked = [("accept-encoding", "gzip")];
-    let zipped = platform.send(Method::GET, "/openapi.json", &asked, None).await;
-    assert_eq!(zipped.header("content-encoding").as_deref(), Some("gzip"));
-    assert_eq!(zipped.header("etag"), plain.header("etag"));
+    let headers = [("accept-encoding", "gzip")];
+    let compressed = platform.send(Method::GET, "/openapi.json", &headers, None).await;
+    assert_eq!(compressed.header("content-encoding").as_deref(), Some("gzip"));
+    assert_eq!(compressed.header("etag"), plain.header("etag"));
     let length = |it: &Reply| it.header("content-length").unwrap().parse::<usize>().unwrap();
-    assert!(length(&zipped) * 3 < length(&plain), "{} of {}", length(&zipped), length(&plain));
-    // What is short would gain nothing.
-    let short = platform.send(Method::GET, "/health", &asked, None).await;
+    assert!(
+        length(&compressed) * 3 < length(&plain),
+        "{} of {}",
+        length(&compressed),
+        length(&plain)
+    );
+    // A short response would not become shorter.
+    let short = platform.send(Method::GET, "/health", &headers, None).await;
     assert_eq!((short.status, short.header("content-encoding")), (200, None));
 }
 
 #[tokio::test]
-async fn every_other_route_wants_a_token() {
+async fn every_other_route_requires_a_token() {
     let platform = Platform::up();
     let id = Uuid::new_v4();
     for path in [
@@ -69,8 +74,8 @@ async fn every_other_route_wants_a_token() {
     }
 }
 
-fn part(token: &str, place: usize) -> Value {
-    let part = token.split('.').nth(place).unwrap();
+fn part(token: &str, index: usize) -> Value {
+    let part = token.split('.').nth(index).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
@@ -79,7 +84,7 @@ fn encoded(value: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_forged_token_opens_nothing() {
+async fn a_forged_token_is_rejected() {
     let platform = Platform::up();
     let good = platform.customer().await.token;
     let [header, claims, signature]: [&str; 3] =
@@ -100,7 +105,7 @@ async fn a_forged_token_opens_nothing() {
         with_algorithm("HS256", signature),
         with_claims("scope", json!("operator")),
         with_claims("iss", json!("https://evil.example")),
-        with_claims("aud", json!("somebody-else")),
+        with_claims("aud", json!("another-audience")),
         with_claims("exp", json!(4_000_000_000_u64)),
         format!("{header}.{claims}."),
         format!("{header}.{claims}"),
@@ -116,10 +121,10 @@ async fn a_forged_token_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_that_has_run_out_opens_nothing() {
+async fn an_expired_token_is_rejected() {
     let platform = Platform::up();
-    let late = platform.caller("customer", "late", &["--ttl=-1"]).await;
-    late.get("/mobile/slots").await.expect_problem(401, "unauthenticated");
+    let expired = platform.caller("customer", "late", &["--ttl=-1"]).await;
+    expired.get("/mobile/slots").await.expect_problem(401, "unauthenticated");
 }
 
 #[tokio::test]
@@ -198,7 +203,7 @@ async fn headers_that_no_program_sends_break_nothing() {
 }
 
 #[tokio::test]
-async fn customers_and_operators_have_their_own_doors() {
+async fn customers_and_operators_cannot_call_each_others_routes() {
     let platform = Platform::up();
     let (customer, operator) = (platform.customer().await, platform.operator().await);
     customer.get("/operator/slots").await.expect_problem(403, "forbidden");
@@ -219,7 +224,7 @@ async fn a_route_that_does_not_exist_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_is_malformed_is_refused_and_changes_nothing() {
+async fn a_malformed_request_is_rejected_without_side_effects() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let slot = platform.slot().await;
@@ -301,12 +306,12 @@ async fn unknown_ids_are_not_found() {
     customer.check_out(&id.to_string()).await.expect_problem(404, "not-found");
     let paid = customer.pay(&format!("{id}:{id}"), "100.00", "tok_visa").await;
     paid.expect_problem(404, "not-found");
-    let wish = json!({ "slotId": id, "payment": { "mode": "invoice" } });
-    customer.post_once("/mobile/bookings", &wish).await.expect_problem(404, "not-found");
+    let request = json!({ "slotId": id, "payment": { "mode": "invoice" } });
+    customer.post_once("/mobile/bookings", &request).await.expect_problem(404, "not-found");
 }
 
 #[tokio::test]
-async fn lists_take_known_filters_and_limits_alone() {
+async fn lists_accept_only_known_filters_and_limits() {
     let platform = Platform::up();
     let (customer, operator) = (platform.customer().await, platform.operator().await);
     for query in ["limit=0", "limit=101", "limit=x", "limit=-1", "cursor=AAAA", "colour=red"] {
@@ -325,7 +330,7 @@ async fn lists_take_known_filters_and_limits_alone() {
 }
 
 #[tokio::test]
-async fn a_correlation_id_that_comes_in_well_formed_comes_out_again() {
+async fn a_well_formed_correlation_id_is_returned() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let id = Uuid::new_v4().to_string();
@@ -341,16 +346,16 @@ async fn a_correlation_id_that_comes_in_well_formed_comes_out_again() {
 }
 
 #[tokio::test]
-async fn whoever_follows_a_trace_finds_it_in_the_log_of_the_service_that_was_asked() {
+async fn a_trace_id_appears_in_the_log_of_the_called_service() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let hex = |digits: usize| Uuid::new_v4().simple().to_string()[..digits].to_owned();
     let trace = format!("00-{}-{}-01", hex(32), hex(16));
     let sent = [("traceparent", trace.as_str())];
     customer.send(Method::GET, "/mobile/slots", &sent, None).await.expect(200);
-    eventually("the service has told of the trace", async || {
-        let told = xtask().args(["logs", "parking-query", "--since", "2m"]).output().await.unwrap();
-        String::from_utf8_lossy(&told.stdout).contains(&trace).then_some(())
+    eventually("the service has logged the trace", async || {
+        let logs = xtask().args(["logs", "parking-query", "--since", "2m"]).output().await.unwrap();
+        String::from_utf8_lossy(&logs.stdout).contains(&trace).then_some(())
     })
     .await;
 }

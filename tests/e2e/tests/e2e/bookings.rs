@@ -1,4 +1,4 @@
-//! What a customer may rely on, whichever way they pay.
+//! Guarantees for customers, whichever way they pay.
 
 use platform::{Platform, eventually};
 use reqwest::Method;
@@ -11,8 +11,8 @@ async fn the_same_key_gives_the_same_booking() {
     let customer = platform.customer().await;
     let slot = platform.slot().await;
     let key = Uuid::new_v4().to_string();
-    let wish = json!({ "slotId": slot, "payment": { "mode": "instant", "token": "tok_visa" } });
-    let first = customer.post_with_key("/mobile/bookings", &key, &wish).await;
+    let request = json!({ "slotId": slot, "payment": { "mode": "instant", "token": "tok_visa" } });
+    let first = customer.post_with_key("/mobile/bookings", &key, &request).await;
     let location = first.header("location").unwrap();
     let first = first.expect(202);
     let booking = first["bookingId"].as_str().unwrap();
@@ -21,7 +21,7 @@ async fn the_same_key_gives_the_same_booking() {
     assert_eq!(first["version"], 1);
     customer.settled(booking).await;
 
-    let again = customer.post_with_key("/mobile/bookings", &key, &wish).await.expect(202);
+    let again = customer.post_with_key("/mobile/bookings", &key, &request).await.expect(202);
     assert_eq!(again, first);
     let other = json!({ "slotId": slot, "payment": { "mode": "invoice" } });
     let other = customer.post_with_key("/mobile/bookings", &key, &other).await;
@@ -31,13 +31,13 @@ async fn the_same_key_gives_the_same_booking() {
 }
 
 #[tokio::test]
-async fn the_same_key_sent_at_once_books_once() {
+async fn the_same_key_sent_concurrently_books_once() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let slot = platform.slot().await;
-    let wish = json!({ "slotId": slot, "payment": { "mode": "instant", "token": "tok_visa" } });
+    let request = json!({ "slotId": slot, "payment": { "mode": "instant", "token": "tok_visa" } });
     let key = Uuid::new_v4().to_string();
-    let posts = (0..8).map(|_| customer.post_with_key("/mobile/bookings", &key, &wish));
+    let posts = (0..8).map(|_| customer.post_with_key("/mobile/bookings", &key, &request));
     let replies = futures::future::join_all(posts).await;
     let first = replies[0].body["bookingId"].clone();
     for reply in replies {
@@ -52,14 +52,14 @@ async fn the_same_key_sent_at_once_books_once() {
 async fn the_same_key_from_two_customers_is_two_bookings() {
     let platform = Platform::up();
     let (ann, bob) = (platform.customer().await, platform.customer().await);
-    let wish = json!({ "slotId": platform.slot().await, "payment": { "mode": "invoice" } });
-    let anns = ann.post_with_key("/mobile/bookings", "k", &wish).await.expect(202);
-    let bobs = bob.post_with_key("/mobile/bookings", "k", &wish).await.expect(202);
+    let request = json!({ "slotId": platform.slot().await, "payment": { "mode": "invoice" } });
+    let anns = ann.post_with_key("/mobile/bookings", "k", &request).await.expect(202);
+    let bobs = bob.post_with_key("/mobile/bookings", "k", &request).await.expect(202);
     assert_ne!(anns["bookingId"], bobs["bookingId"]);
 }
 
 #[tokio::test]
-async fn anothers_booking_and_bill_are_not_found() {
+async fn bookings_and_bills_of_other_customers_are_not_found() {
     let platform = Platform::up();
     let (ann, bob) = (platform.customer().await, platform.customer().await);
     let slot = platform.slot().await;
@@ -82,7 +82,7 @@ async fn own_bookings_are_listed_newest_first_page_by_page() {
     let mut made = Vec::new();
     for _ in 0..5 {
         made.push(customer.book_invoice(&slot).await);
-        // The view shows it before the next is made.
+        // The view contains it before the next is created.
         customer.booking(made.last().unwrap()).await;
     }
     made.reverse();

@@ -1,4 +1,4 @@
-//! Reads come from views, and a client can read its own write.
+//! Queries read views, and clients can read their own writes.
 
 use platform::Platform;
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn a_client_reads_its_own_write() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_not_reached_is_no_stale_answer() {
+async fn a_version_that_is_not_reached_gives_503_not_a_stale_response() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let booking = customer.book_invoice(&platform.slot().await).await;
@@ -34,7 +34,7 @@ async fn a_version_that_is_not_reached_is_no_stale_answer() {
 }
 
 #[tokio::test]
-async fn an_operator_sees_what_they_have_just_done() {
+async fn an_operator_reads_their_own_write() {
     let platform = Platform::up();
     let operator = platform.operator().await;
     let slot = platform.slot().await;

@@ -1,4 +1,4 @@
-//! What nobody can handle is put aside with its reason, and comes back when an operator wants it.
+//! Messages that cannot be processed are dead-lettered with a reason, and an operator can redrive them.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The address of a queue of the platform.
+/// The URL of a queue of the platform.
 async fn url(platform: &Platform, name: &str) -> String {
     let queues = platform.sqs();
-    let told = queues.get_queue_url().queue_name(format!("parkade-local-{name}")).send().await;
-    told.unwrap().queue_url.unwrap()
+    let found = queues.get_queue_url().queue_name(format!("parkade-local-{name}")).send().await;
+    found.unwrap().queue_url.unwrap()
 }
 
 async fn send(platform: &Platform, queue: &str, body: &str) {
@@ -20,8 +20,8 @@ async fn send(platform: &Platform, queue: &str, body: &str) {
     platform.sqs().send_message().queue_url(url).message_body(body).send().await.unwrap();
 }
 
-/// The letters of a queue whose bodies hold this text.
-async fn letters(operator: &Caller, queue: &str, text: &str) -> Vec<Value> {
+/// The dead letters of a queue whose bodies contain this text.
+async fn dead_letters(operator: &Caller, queue: &str, text: &str) -> Vec<Value> {
     let shown = operator.get("/operator/dead-letters").await.expect(200);
     assert_eq!(shown.get("degraded"), None);
     let items = shown["items"].as_array().unwrap().iter();
@@ -30,24 +30,24 @@ async fn letters(operator: &Caller, queue: &str, text: &str) -> Vec<Value> {
     ours.cloned().collect()
 }
 
-async fn letter(operator: &Caller, queue: &str, text: &str) -> Value {
+async fn dead_letter(operator: &Caller, queue: &str, text: &str) -> Value {
     eventually(&format!("{text} is among the dead letters of {queue}"), async || {
-        letters(operator, queue, text).await.into_iter().next()
+        dead_letters(operator, queue, text).await.into_iter().next()
     })
     .await
 }
 
-/// Moves letters back until those with this text have left; somebody who looks at them meanwhile keeps them for a moment.
+/// Redrives until no dead letter with this text is left; a concurrent reader hides them for a moment.
 async fn redrive(operator: &Caller, queue: &str, text: &str) {
     let path = format!("/operator/dead-letters/{queue}/redrive");
     eventually(&format!("{text} has left the dead letters of {queue}"), async || {
         operator.send(Method::POST, &path, &[], None).await.expect(202);
-        letters(operator, queue, text).await.is_empty().then_some(())
+        dead_letters(operator, queue, text).await.is_empty().then_some(())
     })
     .await;
 }
 
-/// An event of the bus, as a rule puts it into a queue.
+/// An event of the bus, as a rule sends it to a queue.
 fn delivery(kind: &str, data: &Value) -> String {
     json!({
         "version": "0",
@@ -74,23 +74,23 @@ fn delivery(kind: &str, data: &Value) -> String {
 }
 
 #[tokio::test]
-async fn poison_is_put_aside_with_its_reason_while_others_of_its_queue_go_on() {
+async fn a_poison_message_is_dead_lettered_with_its_reason_and_blocks_no_other() {
     let platform = Platform::up();
     let operator = platform.operator().await;
     for queue in ["booking", "parking", "billing"] {
         let mark = Uuid::new_v4().to_string();
         let poison = delivery("BookingFailed", &json!({ "bookingId": mark }));
-        // What booking reads is another kind of event.
+        // Booking reads another kind of event.
         let poison = if queue == "booking" { format!("no JSON {mark}") } else { poison };
         send(&platform, queue, &poison).await;
-        let letter = letter(&operator, queue, &mark).await;
-        // The local cloud writes JSON anew where AWS leaves it as it was.
+        let dead_letter = dead_letter(&operator, queue, &mark).await;
+        // The local cloud reserializes JSON, AWS does not.
         let same = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| json!(text));
-        let body: Value = same(letter["body"].as_str().unwrap());
+        let body: Value = same(dead_letter["body"].as_str().unwrap());
         assert_eq!(body, same(&poison));
-        let reason = letter["reason"].as_str().unwrap();
+        let reason = dead_letter["reason"].as_str().unwrap();
         assert!(reason.contains("expected") || reason.contains("missing field"), "{reason}");
-        assert!(letter["receivedAt"].as_str().unwrap().ends_with('Z'));
+        assert!(dead_letter["receivedAt"].as_str().unwrap().ends_with('Z'));
     }
     let customer = platform.customer().await;
     let slot = platform.slot().await;
@@ -101,20 +101,20 @@ async fn poison_is_put_aside_with_its_reason_while_others_of_its_queue_go_on() {
 }
 
 #[tokio::test]
-async fn what_is_redriven_has_its_effect_and_what_had_it_before_changes_nothing() {
+async fn a_redriven_message_takes_effect_once() {
     let platform = Platform::up();
     let (operator, customer) = (platform.operator().await, platform.customer().await);
     let slot = platform.slot().await;
     let booking = customer.book_invoice(&slot).await;
     customer.booking(&booking).await;
-    // As if the function had died of them time and again: nobody has said why.
+    // As if the function had crashed on them repeatedly: no reason is stored.
     let expired = |reference: &str| {
         let data = json!({ "reference": reference, "slotId": slot, "bookingId": booking });
         delivery("BillExpired", &data).replace("parkade.booking", "parkade.billing")
     };
     let body = expired(&format!("{slot}:{booking}"));
     send(&platform, "booking-dead-letters", &body).await;
-    let found = letter(&operator, "booking", &booking).await;
+    let found = dead_letter(&operator, "booking", &booking).await;
     assert!(found["reason"].as_str().unwrap().contains("died"), "{found}");
     redrive(&operator, "booking", &booking).await;
     let failed = customer.settled(&booking).await;
@@ -122,9 +122,9 @@ async fn what_is_redriven_has_its_effect_and_what_had_it_before_changes_nothing(
         (&failed["status"], &failed["reason"]),
         (&json!("failed"), &json!("payment_overdue"))
     );
-    // Once more: it is over, and stays as it is.
+    // Redriven again, it has no effect.
     send(&platform, "booking-dead-letters", &body).await;
-    letter(&operator, "booking", &booking).await;
+    dead_letter(&operator, "booking", &booking).await;
     redrive(&operator, "booking", &booking).await;
     let events = format!("/operator/bookings/{booking}/events");
     let history = operator.get(&events).await.expect(200);
@@ -137,7 +137,7 @@ async fn a_message_that_is_redriven_and_comes_back_is_counted_until_it_is_discar
     let operator = platform.operator().await;
     let mark = Uuid::new_v4().to_string();
     send(&platform, "parking", &format!("no JSON {mark}")).await;
-    let first = letter(&operator, "parking", &mark).await;
+    let first = dead_letter(&operator, "parking", &mark).await;
     // Other tests may have redriven the whole queue by now.
     let before = first["redrives"].as_u64().unwrap_or(0);
     for more in 1..=2 {
@@ -146,7 +146,7 @@ async fn a_message_that_is_redriven_and_comes_back_is_counted_until_it_is_discar
             .await
             .expect(202);
         eventually(&format!("it has come back {more} times"), async || {
-            let found = letters(&operator, "parking", &mark).await.into_iter().next()?;
+            let found = dead_letters(&operator, "parking", &mark).await.into_iter().next()?;
             (found["redrives"].as_u64()? >= before + more).then_some(())
         })
         .await;
@@ -155,7 +155,7 @@ async fn a_message_that_is_redriven_and_comes_back_is_counted_until_it_is_discar
     let nothing = json!({ "messageId": Uuid::new_v4(), "reason": "it was never there" });
     operator.post(path, &nothing).await.expect_problem(404, "not-found");
     eventually("it is discarded", async || {
-        let found = letters(&operator, "parking", &mark).await.into_iter().next()?;
+        let found = dead_letters(&operator, "parking", &mark).await.into_iter().next()?;
         let discard = json!({ "messageId": found["messageId"], "reason": "it is no JSON" });
         let reply = operator.post(path, &discard).await;
         // Another test that looks at the queue keeps its messages for a moment.
@@ -164,7 +164,7 @@ async fn a_message_that_is_redriven_and_comes_back_is_counted_until_it_is_discar
         is_done.then_some(())
     })
     .await;
-    assert_eq!(letters(&operator, "parking", &mark).await, [json!(null); 0]);
+    assert_eq!(dead_letters(&operator, "parking", &mark).await, [json!(null); 0]);
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn only_an_operator_discards_and_not_without_a_reason() {
 #[tokio::test]
 async fn an_unknown_queue_is_not_redriven() {
     let operator = Platform::up().operator().await;
-    for queue in ["nobody", "booking-dead-letters", "parkade-local-booking"] {
+    for queue in ["unknown", "booking-dead-letters", "parkade-local-booking"] {
         let path = format!("/operator/dead-letters/{queue}/redrive");
         let reply = operator.send(Method::POST, &path, &[], None).await;
         reply.expect_problem(404, "not-found");
@@ -197,12 +197,12 @@ async fn an_unknown_queue_is_not_redriven() {
 }
 
 #[tokio::test]
-async fn a_record_that_was_put_aside_is_taken_back_by_the_function_that_follows_the_stream() {
+async fn a_dead_lettered_record_is_redriven_to_its_stream_consumer() {
     let platform = Platform::up();
     let operator = platform.operator().await;
-    // Of a slot that nobody has added, so that nothing of it is to be published.
+    // Of a slot that does not exist, so that nothing is published.
     let slot = Uuid::now_v7().to_string();
-    let state = json!({ "name": "put aside", "status": "available" });
+    let state = json!({ "name": "dead-lettered", "status": "available" });
     let record = json!({
         "eventID": "1",
         "eventName": "MODIFY",
@@ -222,25 +222,25 @@ async fn a_record_that_was_put_aside_is_taken_back_by_the_function_that_follows_
         },
         "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/1",
     });
-    let parked = json!({ "reason": "the view was gone", "key": slot, "sequenceNumber": "1", "record": record });
-    let body = parked.to_string();
+    let message = json!({ "reason": "the view was missing", "key": slot, "sequenceNumber": "1", "record": record });
+    let body = message.to_string();
     let queue = "parking-publish";
     let url = url(&platform, &format!("{queue}-dead-letters")).await;
     let reason = MessageAttributeValue::builder().data_type("String");
-    let reason = reason.string_value("said beside it").build().unwrap();
+    let reason = reason.string_value("from the attribute").build().unwrap();
     let sent = platform.sqs().send_message().queue_url(url).message_body(&body);
     sent.message_attributes("reason", reason).send().await.unwrap();
-    let found = letter(&operator, queue, &slot).await;
-    assert_eq!(found["reason"], "said beside it");
+    let found = dead_letter(&operator, queue, &slot).await;
+    assert_eq!(found["reason"], "from the attribute");
     redrive(&operator, queue, &slot).await;
 }
 
 #[tokio::test]
-async fn a_saga_that_wants_an_operator_is_taken_up_when_its_letter_is_moved_back() {
+async fn an_incomplete_saga_is_recovered_when_its_dead_letter_is_redriven() {
     let platform = Platform::up();
     let (operator, customer) = (platform.operator().await, platform.customer().await);
     let slot = platform.slot().await;
-    // Any booking that is pending will do: an undo is right whatever was done before it.
+    // Any pending booking will do: a compensation is idempotent and needs no earlier action.
     let booking = customer.book_invoice(&slot).await;
     customer.booking(&booking).await;
     let letter_of = json!({
@@ -249,40 +249,40 @@ async fn a_saga_that_wants_an_operator_is_taken_up_when_its_letter_is_moved_back
         "failure": { "Error": "Transient", "Cause": "{\"errorMessage\":\"the provider is down\"}" },
     });
     send(&platform, "booking-resume-dead-letters", &letter_of.to_string()).await;
-    let found = letter(&operator, "booking-resume", &booking).await;
+    let found = dead_letter(&operator, "booking-resume", &booking).await;
     assert!(found["reason"].as_str().unwrap().contains("an undo keeps failing: Transient"));
     redrive(&operator, "booking-resume", &booking).await;
-    // Of one reason or the other: its bill is closed first, and says that it expires.
+    // With either reason: its bill is closed first, and an event says that it expired.
     assert_eq!(customer.settled(&booking).await["status"], "failed");
-    // What was barred by an undo stays so: nobody can pay for it any more.
+    // The compensation has left a tombstone: the bill can no longer be paid.
     let reference = format!("{slot}:{booking}");
     customer.pay(&reference, "100.00", "tok_visa").await.expect_problem(409, "conflict");
     assert_eq!(platform.slot_status(&slot).await, "available");
 }
 
 #[tokio::test]
-async fn an_execution_that_is_out_of_time_is_undone_by_itself() {
+async fn a_timed_out_execution_is_compensated_automatically() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let slot = platform.slot().await;
     let booking = customer.book_instant(&slot, "tok_slow").await;
     platform.slot_becomes(&slot, "blocked").await;
-    // As the workflow service tells the account's bus; the local one does not.
+    // In the form of the workflow service on AWS; the local one sends no such event.
     let input = json!({
         "bookingId": booking, "slotId": slot, "customer": "ann", "token": "tok_slow", "correlationId": booking,
     });
-    let told = json!({
+    let event = json!({
         "version": "0",
         "id": Uuid::new_v4(),
         "detail-type": "Step Functions Execution Status Change",
         "source": "aws.states",
         "detail": { "name": booking, "status": "TIMED_OUT", "input": input.to_string() },
     });
-    send(&platform, "booking-resume", &told.to_string()).await;
+    send(&platform, "booking-resume", &event.to_string()).await;
     let failed = customer.settled(&booking).await;
     assert_eq!((&failed["status"], &failed["reason"]), (&json!("failed"), &json!("saga_timeout")));
     platform.slot_becomes(&slot, "available").await;
-    eventually("nothing is owed", async || {
+    eventually("everything is refunded", async || {
         (platform.net(&format!("{slot}:{booking}")).await == 0).then_some(())
     })
     .await;
@@ -290,16 +290,16 @@ async fn an_execution_that_is_out_of_time_is_undone_by_itself() {
 
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the platform's clock is this one")]
-async fn events_are_published_once_more_and_change_nothing() {
+async fn republished_events_have_no_effect() {
     let platform = Platform::up();
     let (operator, customer) = (platform.operator().await, platform.customer().await);
     let slot = platform.slot().await;
     let booking = customer.book_instant(&slot, "tok_visa").await;
     assert_eq!(customer.settled(&booking).await["status"], "completed");
     let caught = platform.catch_events(&booking).await;
-    let wish = json!({ "aggregate": booking });
-    operator.post("/operator/services/booking/republish", &wish).await.expect(202);
-    let mut names = eventually("all three events have come by again", async || {
+    let request = json!({ "aggregate": booking });
+    operator.post("/operator/services/booking/republish", &request).await.expect(202);
+    let mut names = eventually("all three events are republished", async || {
         let names = caught.names().await;
         (names.len() >= 3).then_some(names)
     })
@@ -309,12 +309,12 @@ async fn events_are_published_once_more_and_change_nothing() {
     assert_eq!(names, ["BookingCompleted", "BookingCreated", "BookingReserved"]);
     let hour = Duration::from_secs(3_600);
     let now = jiff::Timestamp::now();
-    let wish = json!({ "from": now - hour, "until": now + hour });
+    let request = json!({ "from": now - hour, "until": now + hour });
     for service in ["parking", "billing"] {
         let path = format!("/operator/services/{service}/republish");
-        operator.post(&path, &wish).await.expect(202);
+        operator.post(&path, &request).await.expect(202);
     }
-    eventually("slot and bill have come by again", async || {
+    eventually("the events of slot and bill are republished", async || {
         let names = caught.names().await;
         ["SlotReserved", "BillPaid"]
             .iter()

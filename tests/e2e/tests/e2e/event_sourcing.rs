@@ -1,4 +1,4 @@
-//! The events are the only truth, and can be read.
+//! The events are the source of truth, and can be read.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
@@ -12,7 +12,7 @@ use platform::{Platform, eventually};
 use uuid::Uuid;
 
 #[tokio::test]
-async fn the_event_store_does_here_too_what_every_store_must() {
+async fn the_event_store_passes_the_conformance_suite_on_the_cloud() {
     let client = Platform::up().dynamodb();
     let table = format!("conformance-{}", Uuid::now_v7());
     let mut create = client.create_table().table_name(&table);
@@ -27,7 +27,7 @@ async fn the_event_store_does_here_too_what_every_store_must() {
             .key_schema(key.build().unwrap());
     }
     create.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
-    eventually("the table is there", async || {
+    eventually("the table is active", async || {
         let described = client.describe_table().table_name(&table).send().await.unwrap();
         (described.table()?.table_status()? == &TableStatus::Active).then_some(())
     })
@@ -41,7 +41,7 @@ async fn the_event_store_does_here_too_what_every_store_must() {
 }
 
 #[tokio::test]
-async fn a_booking_tells_its_history_and_how_it_stood() {
+async fn a_booking_has_its_history_and_its_past_states() {
     let platform = Platform::up();
     let (customer, operator) = (platform.customer().await, platform.operator().await);
     let booking = customer.book_instant(&platform.slot().await, "tok_visa").await;
@@ -52,21 +52,21 @@ async fn a_booking_tells_its_history_and_how_it_stood() {
     let history = operator.get(&path).await.expect(200);
     assert!(!history.to_string().contains("tok_visa"));
     let events = history["events"].as_array().unwrap();
-    let told: Vec<_> = events.iter().map(|it| it["type"].as_str().unwrap()).collect();
+    let types: Vec<_> = events.iter().map(|it| it["type"].as_str().unwrap()).collect();
     assert_eq!(
-        told,
+        types,
         ["BookingCreated", "BookingReserved", "BookingCompleted", "BookingCheckedOut"]
     );
     let versions: Vec<_> = events.iter().map(|it| it["version"].as_u64().unwrap()).collect();
     assert_eq!(versions, [1, 2, 3, 4]);
 
     for (version, status) in [(1, "pending"), (3, "completed"), (4, "checked_out")] {
-        let stood = operator.get(&format!("{path}?version={version}")).await.expect(200);
-        assert_eq!((&stood["status"], &stood["version"]), (&status.into(), &version.into()));
+        let past = operator.get(&format!("{path}?version={version}")).await.expect(200);
+        assert_eq!((&past["status"], &past["version"]), (&status.into(), &version.into()));
     }
     let made = events[0]["occurredAt"].as_str().unwrap();
-    let stood = operator.get(&format!("{path}?at={made}")).await.expect(200);
-    assert_eq!(stood["status"], "pending");
+    let past = operator.get(&format!("{path}?at={made}")).await.expect(200);
+    assert_eq!(past["status"], "pending");
     operator.get(&format!("{path}?version=5")).await.expect_problem(404, "not-found");
     for query in ["version=0", "version=x", "at=yesterday", "version=1&at=2026-01-01T00:00:00Z"] {
         operator.get(&format!("{path}?{query}")).await.expect_problem(400, "validation");

@@ -1,9 +1,9 @@
-//! The platform through its front door: `cargo xtask test --only e2e`.
+//! The platform through its public API: `cargo xtask test --only e2e`.
 //!
-//! The tests run against whatever platform `PARKADE_OUTPUTS` describes (`.local/outputs.json` unless set). Each makes its own slots and
-//! customers, so that they run side by side and on a platform that is in use.
+//! The tests run against the platform that `PARKADE_OUTPUTS` describes (`.local/outputs.json` by default). Each creates
+//! its own slots and customers, so they can run concurrently, and on a platform that is in use.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+#![expect(clippy::unwrap_used, reason = "a failing test says where")]
 
 mod alarms;
 mod api_gateway;

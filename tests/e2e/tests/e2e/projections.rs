@@ -1,4 +1,4 @@
-//! Views are made anew through the operator's routes, while they are written and read.
+//! Views are rebuilt through the operator API, while they are written and read.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,31 +7,31 @@ use std::time::Duration;
 use platform::{Caller, Platform, eventually, within};
 use serde_json::{Value, json};
 
-/// A rebuild that ends a moment after another one waits until everybody has heard of that.
+/// A rebuild that starts right after another waits until all instances have received the switch.
 const REBUILT_WITHIN: Duration = Duration::from_secs(90);
 
 async fn projection(operator: &Caller, name: &str) -> Value {
     operator.get(&format!("/operator/projections/{name}")).await.expect(200)
 }
 
-/// Has a view made anew; answers how it fared.
+/// Rebuilds a view; returns its final state.
 async fn rebuilt(operator: &Caller, name: &str) -> Value {
     let path = format!("/operator/projections/{name}/rebuild");
-    let begun = operator.post(&path, &json!({})).await.expect(202);
-    assert_eq!(begun["name"], name);
-    assert_eq!(begun["status"], "rebuilding");
-    // Once more: one that is under way is left alone, or has been quick.
+    let started = operator.post(&path, &json!({})).await.expect(202);
+    assert_eq!(started["name"], name);
+    assert_eq!(started["status"], "rebuilding");
+    // A second request joins the rebuild in progress, or comes after a quick one.
     operator.post(&path, &json!({})).await.expect(202);
-    within(REBUILT_WITHIN, &format!("{name} is made anew"), async || {
-        let told = projection(operator, name).await;
-        assert_ne!(told["status"], "failed", "{told}");
-        let is_new = told["generation"].as_u64() > begun["generation"].as_u64();
-        (is_new && told["status"] == "live").then_some(told)
+    within(REBUILT_WITHIN, &format!("{name} is rebuilt"), async || {
+        let found = projection(operator, name).await;
+        assert_ne!(found["status"], "failed", "{found}");
+        let is_new = found["generation"].as_u64() > started["generation"].as_u64();
+        (is_new && found["status"] == "live").then_some(found)
     })
     .await
 }
 
-/// All slots or bookings of a list, however many pages it has; each once.
+/// All slots or bookings of a list, across pages; each once.
 async fn listed(caller: &Caller, path: &str, id: &str) -> BTreeMap<String, Value> {
     let (mut found, mut next) = (BTreeMap::new(), format!("{path}?limit=100"));
     loop {
@@ -45,7 +45,7 @@ async fn listed(caller: &Caller, path: &str, id: &str) -> BTreeMap<String, Value
 }
 
 #[tokio::test]
-async fn views_are_made_anew_while_they_are_written_and_read() {
+async fn views_are_rebuilt_while_they_are_written_and_read() {
     let platform = Platform::up();
     let (operator, customer) = (platform.operator().await, platform.customer().await);
     let (slots, bookings) = (RefCell::new(Vec::new()), RefCell::new(BTreeMap::new()));
@@ -79,21 +79,21 @@ async fn views_are_made_anew_while_they_are_written_and_read() {
         }
     };
     let rebuild = async {
-        eventually("there is something to be made anew", async || {
+        eventually("the view has rows to rebuild", async || {
             (bookings.borrow().len() > 2).then_some(())
         })
         .await;
-        let told = tokio::join!(rebuilt(&operator, "bookings"), rebuilt(&operator, "slots"));
+        let found = tokio::join!(rebuilt(&operator, "bookings"), rebuilt(&operator, "slots"));
         is_over.set(true);
-        told
+        found
     };
     let ((), (), (of_bookings, of_slots)) = tokio::join!(write, read, rebuild);
-    for told in [&of_bookings, &of_slots] {
-        assert!(told["applied"].as_u64().unwrap() > 0, "{told}");
-        assert_eq!(told["different"], 0, "{told}");
-        assert!(told["lagSeconds"].as_u64().unwrap() < 30, "{told}");
+    for found in [&of_bookings, &of_slots] {
+        assert!(found["applied"].as_u64().unwrap() > 0, "{found}");
+        assert_eq!(found["different"], 0, "{found}");
+        assert!(found["lagSeconds"].as_u64().unwrap() < 30, "{found}");
     }
-    // Nothing is missing, nothing is stale.
+    // Nothing is missing or stale.
     let bookings = bookings.into_inner();
     for (booking, version) in &bookings {
         let path = format!("/mobile/bookings/{booking}?minVersion={version}");
@@ -109,17 +109,17 @@ async fn views_are_made_anew_while_they_are_written_and_read() {
         assert!(listed.contains_key(&slot), "{slot} is not listed");
     }
 
-    // And back to the generation before, which is as fresh.
+    // Roll back to the previous generation, which is as up to date.
     let previous = &of_slots["previous"];
     let path = "/operator/projections/slots/rollback";
     let unknown = operator.post(path, &json!({ "generation": 1_000_000 })).await;
     unknown.expect_problem(409, "conflict");
-    let back = eventually("everybody has heard of the switch", async || {
+    let rolled_back = eventually("all instances have received the switch", async || {
         let reply = operator.post(path, &json!({ "generation": previous })).await;
         (reply.status != 503).then(|| reply.expect(200))
     })
     .await;
-    assert_eq!(&back["generation"], previous);
+    assert_eq!(&rolled_back["generation"], previous);
     let slot = platform.slot().await;
     operator.get(&format!("/operator/slots/{slot}")).await.expect(200);
 }
@@ -133,7 +133,7 @@ async fn an_unknown_projection_is_not_found() {
 }
 
 #[tokio::test]
-async fn the_overview_counts_and_tells_of_the_projections() {
+async fn the_overview_has_counts_and_projections() {
     let platform = Platform::up();
     platform.slot().await;
     let operator = platform.operator().await;

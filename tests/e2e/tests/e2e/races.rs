@@ -1,4 +1,4 @@
-//! One slot, many customers.
+//! Many customers compete for one slot.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::sleep;
 
 const CUSTOMERS: u64 = 8;
 const ROUNDS: usize = 20;
-const APART: Duration = Duration::from_millis(12);
+const PAUSE: Duration = Duration::from_millis(12);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_eight_customers_on_one_slot_one_gets_it() {
+async fn one_of_eight_competing_customers_gets_the_slot() {
     let platform = Platform::up();
     let mut customers = Vec::new();
     for _ in 0..CUSTOMERS {
@@ -21,8 +21,8 @@ async fn of_eight_customers_on_one_slot_one_gets_it() {
         let slot = platform.slot().await;
         let book = async |place: u64| {
             let customer = &customers[usize::try_from(place).unwrap()];
-            sleep(APART * u32::try_from(place).unwrap()).await;
-            // Both sagas want the same slot.
+            sleep(PAUSE * u32::try_from(place).unwrap()).await;
+            // Both sagas compete for the slot.
             if place.is_multiple_of(2) {
                 return customer.book_instant(&slot, "tok_visa").await;
             }
@@ -43,7 +43,7 @@ async fn of_eight_customers_on_one_slot_one_gets_it() {
             } else {
                 assert_eq!(settled["status"], "failed", "round {round}: {settled}");
                 assert_eq!(settled["reason"], "slot_unavailable", "round {round}: {settled}");
-                let back = "what a loser has paid is given back";
+                let back = "the payment of a losing customer is refunded";
                 within(Duration::from_secs(30), back, async || {
                     (platform.net(&reference).await == 0).then_some(())
                 })

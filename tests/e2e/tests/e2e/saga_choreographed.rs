@@ -1,4 +1,4 @@
-//! Invoice bookings: services follow each other's events.
+//! Invoice bookings: services react to each other's events.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn booked() -> (Platform, Caller, String, String, String) {
 }
 
 #[tokio::test]
-async fn a_bill_paid_at_once_books() {
+async fn a_paid_bill_completes_the_booking() {
     let (platform, customer, slot, booking, reference) = booked().await;
     let paid = customer.pay(&reference, "100.00", "tok_visa").await.expect(201);
     assert_eq!(
@@ -124,7 +124,7 @@ async fn the_second_to_pay_for_a_slot_is_refunded() {
 }
 
 #[tokio::test]
-async fn cancelling_before_payment_ends_the_bill() {
+async fn cancelling_before_payment_closes_the_bill() {
     let (platform, customer, slot, booking, reference) = booked().await;
     customer.cancel(&booking).await.expect(202);
     customer.bill_becomes(&booking, "expired").await;
@@ -156,7 +156,7 @@ async fn checking_out_frees_the_slot() {
 }
 
 #[tokio::test]
-async fn a_bill_that_falls_due_expires_and_its_parts_come_back() {
+async fn an_overdue_bill_expires_and_its_partial_payments_are_refunded() {
     let (platform, customer, slot, booking, reference) = booked().await;
     let (_, other, _, unpaid, _) = booked().await;
     customer.pay(&reference, "40.00", "tok_visa").await.expect(201);
@@ -164,7 +164,7 @@ async fn a_bill_that_falls_due_expires_and_its_parts_come_back() {
         Some(customer.booking(&booking).await["bill"].clone()).filter(|bill| !bill.is_null())
     });
     due.await;
-    // The tests deploy with bills that fall due within seconds; they expire within 60 seconds of that.
+    // The tests deploy with bills that expire after seconds; the reconciliation expires them within another 60 seconds.
     let overdue = async |caller: &Caller, booking: &str| {
         within(Duration::from_secs(100), "the bill has expired", async || {
             let found = caller.booking(booking).await;

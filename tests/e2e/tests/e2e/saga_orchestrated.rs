@@ -1,4 +1,4 @@
-//! Instant bookings: the state machine books, or gives everything back.
+//! Instant bookings: the state machine completes the booking, or compensates.
 
 use platform::{Caller, Platform, eventually};
 use reqwest::Method;
@@ -16,7 +16,7 @@ async fn book(token: &str) -> (Platform, Caller, String, String, Value) {
     (platform, customer, slot, booking, settled)
 }
 
-/// The booking came to nothing: nothing is held, and nothing was kept.
+/// The booking has failed: no slot is held, and the payment is refunded.
 async fn nothing_remains(token: &str, reason: &str, charged: usize) {
     let (platform, _, slot, booking, settled) = book(token).await;
     assert_eq!(settled["status"], "failed");
@@ -39,22 +39,22 @@ async fn is_booked_and_charged_once(token: &str) {
 }
 
 #[tokio::test]
-async fn a_good_card_books() {
+async fn a_working_card_completes_the_booking() {
     is_booked_and_charged_once("tok_visa").await;
 }
 
 #[tokio::test]
-async fn a_slow_provider_is_waited_for() {
+async fn a_slow_provider_completes_the_booking() {
     is_booked_and_charged_once("tok_slow").await;
 }
 
 #[tokio::test]
-async fn a_provider_that_takes_the_money_and_never_answers_charges_once() {
+async fn a_provider_that_charges_without_a_response_charges_once() {
     is_booked_and_charged_once("tok_timeout").await;
 }
 
 #[tokio::test]
-async fn a_provider_that_is_flaky_charges_once() {
+async fn a_flaky_provider_charges_once() {
     is_booked_and_charged_once("tok_flaky").await;
 }
 
@@ -74,7 +74,7 @@ async fn a_provider_that_is_down_fails_the_booking() {
 }
 
 #[tokio::test]
-async fn a_slot_that_is_taken_costs_nothing() {
+async fn a_taken_slot_charges_nothing() {
     let (platform, ..) = book("tok_visa").await;
     let (_, _, slot, first, _) = book("tok_visa").await;
     let late = platform.customer().await;
@@ -90,7 +90,7 @@ async fn a_slot_that_is_taken_costs_nothing() {
 }
 
 #[tokio::test]
-async fn a_slot_that_is_closed_in_mid_saga_is_refunded() {
+async fn a_slot_closed_during_the_saga_is_refunded() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let slot = platform.slot().await;
@@ -110,7 +110,7 @@ async fn a_slot_that_is_closed_in_mid_saga_is_refunded() {
 }
 
 #[tokio::test]
-async fn a_reserved_slot_is_not_closed() {
+async fn a_reserved_slot_cannot_be_closed() {
     let (platform, _, slot, ..) = book("tok_visa").await;
     let close = format!("/operator/slots/{slot}/close");
     let reply = platform.operator().await.send(Method::POST, &close, &[], None).await;
@@ -130,7 +130,7 @@ async fn cancelling_refunds_and_releases() {
 }
 
 #[tokio::test]
-async fn cancelling_in_mid_saga_leaves_nothing_behind() {
+async fn cancelling_during_the_saga_releases_everything() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let slot = platform.slot().await;
@@ -144,7 +144,7 @@ async fn cancelling_in_mid_saga_leaves_nothing_behind() {
         (saga["status"] != "RUNNING").then_some(())
     })
     .await;
-    // The saga can be over before the view has heard of the cancellation.
+    // The saga can end before the view shows the cancellation.
     assert_eq!(customer.settled(&booking).await["status"], "cancelled");
     platform.slot_becomes(&slot, "available").await;
     eventually("the money is back", async || {
@@ -168,7 +168,7 @@ async fn checking_out_frees_the_slot_and_keeps_the_money() {
 }
 
 #[tokio::test]
-async fn what_has_failed_is_neither_cancelled_nor_checked_out() {
+async fn a_failed_booking_cannot_be_cancelled_or_checked_out() {
     let (_, customer, _, booking, _) = book("tok_declined").await;
     customer.cancel(&booking).await.expect_problem(409, "conflict");
     customer.check_out(&booking).await.expect_problem(409, "conflict");

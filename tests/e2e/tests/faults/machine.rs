@@ -1,4 +1,4 @@
-//! The deployed machine with a function between it and the services.
+//! The deployed state machine with the test double between its tasks and the services.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,20 +13,20 @@ const MACHINE: &str =
     "arn:aws:states:us-east-1:000000000000:stateMachine:parkade-local-booking-saga";
 const DOUBLE: &str = "arn:aws:lambda:us-east-1:000000000000:function:parkade-tests-double";
 const INVOKE: &str = "arn:aws:states:::lambda:invoke";
-/// What stands in the comment of a definition that is not the real one.
+/// The comment of a substituted definition.
 const MARK: &str = "Substituted by a test.";
-/// A task must take longer than a cold start on a busy machine, and less than the double takes when it hangs.
+/// Longer than a cold start on a busy machine, and shorter than the double's delay when it hangs.
 const TASK_SECONDS: u64 = 4;
 
-/// A task that asks a service for something.
+/// A task that invokes a function.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) name: String,
-    /// Its own undo, if it is a step of the saga: the first of its service on the way that its catch leads.
-    pub(crate) undo: Option<String>,
+    /// Its compensation, if it is a step of the saga: the first task for the same service on the path of its catch.
+    pub(crate) compensation: Option<String>,
 }
 
-/// While it is there, the deployed machine is another.
+/// The substituted definition, deployed in place of the original.
 #[derive(Debug)]
 pub(crate) struct Substituted {
     sagas: Client,
@@ -42,13 +42,13 @@ impl Substituted {
         let deployed = sagas.describe_state_machine().state_machine_arn(MACHINE).send().await;
         let folder = platform.state().join("double");
         fs::create_dir_all(&folder).unwrap();
-        let kept = folder.join("original.json");
+        let backup = folder.join("original.json");
         let mut original = deployed.unwrap().definition;
         if original.contains(MARK) {
-            // Somebody before has not come to the end.
-            original = fs::read_to_string(&kept).unwrap();
+            // An earlier run was interrupted.
+            original = fs::read_to_string(&backup).unwrap();
         } else {
-            fs::write(&kept, &original).unwrap();
+            fs::write(&backup, &original).unwrap();
         }
         let plans = folder.join("plans");
         fs::create_dir_all(&plans).unwrap();
@@ -59,20 +59,23 @@ impl Substituted {
         let real = definition["States"].clone();
         for task in &tasks {
             let state = &mut definition["States"][&task.name];
-            let undo = task.undo.as_ref().map(|undo| target(&real[undo]));
+            let compensation =
+                task.compensation.as_ref().map(|compensation| target(&real[compensation]));
             let mut payload = json!({
                 "state": task.name, "slotId.$": "$.slotId", "target": target(&real[&task.name]),
             });
-            if let Some(mut undo) = undo {
-                // Nothing has set it yet, when an undo comes before its do.
-                let payload = undo["payload"].as_object_mut().unwrap();
+            if let Some(mut compensation) = compensation {
+                // This variable has not been assigned if the compensation comes before its action.
+                let payload = compensation["payload"].as_object_mut().unwrap();
                 if payload.remove("reason.$").is_some() {
                     payload.insert("reason".to_owned(), json!("cancelled"));
                 }
-                state["Parameters"]["undo"] = undo;
+                state["Parameters"]["compensation"] = compensation;
             }
-            if let Some(undo) = state["Parameters"].as_object_mut().unwrap().remove("undo") {
-                payload["undo"] = undo;
+            if let Some(compensation) =
+                state["Parameters"].as_object_mut().unwrap().remove("compensation")
+            {
+                payload["compensation"] = compensation;
             }
             state["Parameters"] = json!({ "FunctionName": DOUBLE, "Payload": payload });
             state["TimeoutSeconds"] = json!(TASK_SECONDS);
@@ -92,24 +95,24 @@ impl Substituted {
         &self.tasks
     }
 
-    /// What is to happen to the saga of this slot: for each state, an action for each attempt; one that ends with `*` for
-    /// all that follow as well.
+    /// Sets the plan for the saga of this slot: for each state, an action for each attempt; one that ends with `*`
+    /// applies to all further attempts.
     pub(crate) fn plan(&self, slot: &str, plan: &Value) {
         fs::write(self.plans.join(format!("{slot}.json")), plan.to_string()).unwrap();
     }
 
-    /// Waits until a state has been asked for.
-    pub(crate) async fn comes_to(&self, slot: &str, state: &str) {
+    /// Waits until a state was entered.
+    pub(crate) async fn reaches(&self, slot: &str, state: &str) {
         let counter = self.plans.join(format!("{slot}.{state}"));
-        eventually(&format!("{slot} comes to {state}"), async || counter.exists().then_some(()))
+        eventually(&format!("{slot} reaches {state}"), async || counter.exists().then_some(()))
             .await;
     }
 
-    /// From now on, executions end in another way at this state.
-    pub(crate) async fn ends_otherwise(&self, state: &str) {
+    /// Deploys a definition in which this state fails.
+    pub(crate) async fn fail_at(&self, state: &str) {
         let mut definition = self.definition.clone();
         definition["States"][state] =
-            json!({ "Type": "Fail", "Error": "AnotherVersion", "Cause": "as it says" });
+            json!({ "Type": "Fail", "Error": "AnotherVersion", "Cause": "substituted" });
         self.update(&definition.to_string()).await;
     }
 
@@ -123,24 +126,24 @@ impl Substituted {
     }
 }
 
-/// The tasks of a machine that ask a function for something.
+/// The tasks that invoke a function.
 fn tasks(definition: &Value) -> Vec<Task> {
     let states = definition["States"].as_object().unwrap();
     let mut happy = vec![definition["StartAt"].as_str().unwrap().to_owned()];
     while let Some(next) = states[happy.last().unwrap()]["Next"].as_str() {
         happy.push(next.to_owned());
     }
-    let asks = |name: &&String| states[*name]["Resource"] == INVOKE;
-    let undos = states.keys().filter(asks).filter(|name| !happy.contains(name));
-    let all = happy.iter().filter(asks).chain(undos);
+    let is_task = |name: &&String| states[*name]["Resource"] == INVOKE;
+    let compensations = states.keys().filter(is_task).filter(|name| !happy.contains(name));
+    let all = happy.iter().filter(is_task).chain(compensations);
     all.map(|name| {
         let function = |name: &str| states[name]["Parameters"]["FunctionName"].clone();
-        let mut undo = states[name]["Catch"][0]["Next"].as_str();
-        while let Some(next) = undo.filter(|next| function(next) != function(name)) {
-            undo = states[next]["Next"].as_str();
+        let mut compensation = states[name]["Catch"][0]["Next"].as_str();
+        while let Some(next) = compensation.filter(|next| function(next) != function(name)) {
+            compensation = states[next]["Next"].as_str();
         }
-        let undo = undo.map(str::to_owned).filter(|_| happy.contains(name));
-        Task { name: name.clone(), undo }
+        let compensation = compensation.map(str::to_owned).filter(|_| happy.contains(name));
+        Task { name: name.clone(), compensation }
     })
     .collect()
 }
@@ -155,7 +158,7 @@ async fn deploy_double(platform: &Platform, folder: &std::path::Path, plans: &st
     let code = folder.join("code");
     fs::create_dir_all(&code).unwrap();
     let bootstrap = code.join("bootstrap");
-    // Another's process may still run it: a file that is replaced is another file.
+    // A running process may still use the file: a replaced file is a new one.
     drop(fs::remove_file(&bootstrap));
     fs::copy(env!("CARGO_BIN_EXE_double"), &bootstrap).unwrap();
     let name = DOUBLE.rsplit(':').next().unwrap();
@@ -168,9 +171,10 @@ async fn deploy_double(platform: &Platform, folder: &std::path::Path, plans: &st
     let create = lambda.create_function().function_name(name).runtime(Runtime::Providedal2023);
     let create = create.handler("bootstrap").role("arn:aws:iam::000000000000:role/double");
     create.code(code).environment(variables).timeout(30).send().await.unwrap();
-    eventually("the double can be called", async || {
-        let told = lambda.get_function_configuration().function_name(name).send().await.ok()?;
-        (told.state.is_some_and(|it| it.as_str() == "Active")).then_some(())
+    eventually("the double is active", async || {
+        let configuration =
+            lambda.get_function_configuration().function_name(name).send().await.ok()?;
+        (configuration.state.is_some_and(|it| it.as_str() == "Active")).then_some(())
     })
     .await;
     tokio::time::sleep(Duration::from_millis(100)).await;

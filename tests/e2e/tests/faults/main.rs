@@ -1,12 +1,12 @@
-//! The saga with every step failing in every way: `cargo xtask test --only e2e`.
+//! Every step of the saga fails in every way: `cargo xtask test --only e2e`.
 //!
-//! While these tests run, the deployed machine is another: each of its tasks goes through a function that does with it
-//! what a plan says (`src/bin/double.rs`). So they run after the others, and one by one.
+//! While these tests run, the deployed state machine is substituted: each of its tasks invokes a function that follows
+//! a plan (`src/bin/double.rs`). So they run after the other tests, and one at a time.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+#![expect(clippy::unwrap_used, reason = "a failing test says where")]
 
+mod final_state;
 mod machine;
-mod world;
 
 use std::time::Duration;
 
@@ -14,71 +14,74 @@ use futures::StreamExt as _;
 use platform::{Caller, Platform, eventually, within};
 use serde_json::{Value, json};
 
+use final_state::{Outcome, check_final_state};
 use machine::{Substituted, Task};
-use world::{Outcome, remains};
 
-/// So many bookings are on their way at once.
-const AT_ONCE: usize = 8;
-/// The longest that a case takes, waiting for twelve repeats among others.
+/// The number of concurrent bookings.
+const CONCURRENCY: usize = 8;
+/// The longest duration of a case, including twelve retries.
 const ENDS_WITHIN: Duration = Duration::from_secs(120);
 
-/// One way in which a saga can go wrong.
+/// One way in which a saga can fail.
 #[derive(Clone, Debug)]
 struct Case {
     name: String,
     plan: Value,
-    ends: Outcome,
-    wants_operator: bool,
+    outcome: Outcome,
+    needs_operator: bool,
 }
 
 impl Case {
-    fn new(name: String, plan: Value, ends: Outcome) -> Self {
-        Self { name, plan, ends, wants_operator: false }
+    fn new(name: String, plan: Value, outcome: Outcome) -> Self {
+        Self { name, plan, outcome, needs_operator: false }
     }
 }
 
-/// Every step of the machine in every way.
+/// Every step of the state machine in every way.
 fn cases(tasks: &[Task]) -> Vec<Case> {
-    let dos: Vec<&Task> = tasks.iter().filter(|task| task.undo.is_some()).collect();
-    let last = dos.last().unwrap().name.clone();
-    let before_last = dos[dos.len() - 2].name.clone();
+    let steps: Vec<&Task> = tasks.iter().filter(|task| task.compensation.is_some()).collect();
+    let last = steps.last().unwrap().name.clone();
+    let before_last = steps[steps.len() - 2].name.clone();
     let mut cases = Vec::new();
-    for task in &dos {
+    for task in &steps {
         let is_last = task.name == last;
         let unknown = if is_last { Outcome::Completed } else { Outcome::Failed };
-        for (action, ends) in [
-            ("refuse", Outcome::Failed),
+        for (action, outcome) in [
+            ("reject", Outcome::Failed),
             ("broken", Outcome::Failed),
             ("transient", Outcome::Completed),
             ("transient*", Outcome::Failed),
-            ("kill_before", Outcome::Completed),
-            ("kill_before*", Outcome::Failed),
-            ("kill_after", Outcome::Completed),
-            // Done, and nobody ever hears of it.
-            ("kill_after*", unknown),
+            ("crash_before", Outcome::Completed),
+            ("crash_before*", Outcome::Failed),
+            ("crash_after", Outcome::Completed),
+            // Done, and all responses are lost.
+            ("crash_after*", unknown),
             ("hang_after", Outcome::Completed),
             ("late", Outcome::Completed),
-            // The first comes late, and before the last is given up.
+            // The first attempt takes effect late, but before the last attempt is abandoned.
             ("late*", unknown),
-            ("twice", Outcome::Completed),
-            ("undo_first", Outcome::Failed),
+            ("duplicate", Outcome::Completed),
+            ("compensate_first", Outcome::Failed),
         ] {
             let plan = json!({ task.name.as_str(): [action] });
-            cases.push(Case::new(format!("{}: {action}", task.name), plan, ends));
+            cases.push(Case::new(format!("{}: {action}", task.name), plan, outcome));
         }
     }
-    for task in tasks.iter().filter(|task| task.undo.is_none()) {
+    for task in tasks.iter().filter(|task| task.compensation.is_none()) {
         let name = task.name.as_str();
-        // What leads to it: the last step, of which nobody knows; or the one before it, which is refused.
-        let is_judge = dos.last().unwrap().undo.as_deref() == Some(name);
-        let (first, how) = if is_judge { (&last, "transient*") } else { (&before_last, "refuse") };
-        for action in ["transient", "kill_before", "kill_after", "hang_after", "late", "twice"] {
-            let plan = json!({ first.as_str(): [how], name: [action] });
+        // What leads to it: the last step with an unknown result, or a rejection of the step before it.
+        let is_last_compensation = steps.last().unwrap().compensation.as_deref() == Some(name);
+        let (first, first_action) =
+            if is_last_compensation { (&last, "transient*") } else { (&before_last, "reject") };
+        for action in
+            ["transient", "crash_before", "crash_after", "hang_after", "late", "duplicate"]
+        {
+            let plan = json!({ first.as_str(): [first_action], name: [action] });
             cases.push(Case::new(format!("{name}: {action}"), plan, Outcome::Failed));
         }
-        let plan = json!({ first.as_str(): [how], name: ["transient*"] });
-        let mut case = Case::new(format!("{name}: fails for ever"), plan, Outcome::Failed);
-        case.wants_operator = true;
+        let plan = json!({ first.as_str(): [first_action], name: ["transient*"] });
+        let mut case = Case::new(format!("{name}: always fails"), plan, Outcome::Failed);
+        case.needs_operator = true;
         cases.push(case);
     }
     cases
@@ -86,7 +89,7 @@ fn cases(tasks: &[Task]) -> Vec<Case> {
 
 async fn saga(operator: &Caller, booking: &str) -> Value {
     let path = format!("/operator/bookings/{booking}/saga");
-    eventually(&format!("saga of {booking} has begun"), async || {
+    eventually(&format!("saga of {booking} has started"), async || {
         let reply = operator.get(&path).await;
         (reply.status == 200).then_some(reply.body)
     })
@@ -101,60 +104,63 @@ async fn ended(operator: &Caller, booking: &str, what: &str) -> Value {
     .await
 }
 
-async fn live_through(platform: &Platform, machine: &Substituted, case: &Case) {
+async fn run_case(platform: &Platform, machine: &Substituted, case: &Case) {
     let (operator, customer) = (platform.operator().await, platform.customer().await);
     let slot = platform.slot().await;
     machine.plan(&slot, &case.plan);
     let booking = customer.book_instant(&slot, "tok_visa").await;
     let saga = ended(&operator, &booking, &case.name).await;
-    let wants_operator = saga["error"] == "ManualInterventionRequired";
-    assert_eq!(wants_operator, case.wants_operator, "{}: {booking}: {saga}", case.name);
-    if wants_operator {
-        let letters = operator.get("/operator/dead-letters").await.expect(200);
-        let mut letters = letters["items"].as_array().unwrap().iter();
-        let is_told = letters.any(|it| {
+    let needs_operator = saga["error"] == "ManualInterventionRequired";
+    assert_eq!(needs_operator, case.needs_operator, "{}: {booking}: {saga}", case.name);
+    if needs_operator {
+        let dead_letters = operator.get("/operator/dead-letters").await.expect(200);
+        let mut dead_letters = dead_letters["items"].as_array().unwrap().iter();
+        let is_dead_lettered = dead_letters.any(|it| {
             it["queue"] == "booking-resume" && it["body"].as_str().unwrap().contains(&booking)
         });
-        assert!(is_told, "{}: {booking} has no letter", case.name);
-        // The machine that takes sagas up asks the services themselves: the cause is gone.
-        within(ENDS_WITHIN, &format!("{}: {booking} is taken up", case.name), async || {
+        assert!(is_dead_lettered, "{}: {booking} has no dead letter", case.name);
+        // The recovery machine calls the services directly, so the cause is gone.
+        within(ENDS_WITHIN, &format!("{}: {booking} is recovered", case.name), async || {
             let path = "/operator/dead-letters/booking-resume/redrive";
             operator.send(reqwest::Method::POST, path, &[], None).await.expect(202);
-            let taken_up = self::saga(&operator, &booking).await;
-            (taken_up["error"] == "BookingFailed").then_some(())
+            let recovered = self::saga(&operator, &booking).await;
+            (recovered["error"] == "BookingFailed").then_some(())
         })
         .await;
     }
-    remains(platform, &customer, &slot, &booking, case.ends, &case.name).await;
+    check_final_state(platform, &customer, &slot, &booking, case.outcome, &case.name).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_step_fails_in_every_way_and_nothing_remains() {
+async fn every_failure_of_every_step_is_retried_or_compensated() {
     let platform = Platform::up();
     platform.hold_provider_circuit().await;
     let machine = Substituted::deploy(&platform).await;
     let cases = cases(machine.tasks());
     assert!(cases.len() > 70, "{} cases", cases.len());
-    let cases =
-        futures::stream::iter(cases.iter().map(|case| live_through(&platform, &machine, case)));
-    cases.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+    let cases = futures::stream::iter(cases.iter().map(|case| run_case(&platform, &machine, case)));
+    cases.buffer_unordered(CONCURRENCY).collect::<Vec<()>>().await;
     machine.restore().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_cancels_at_any_step_wins_or_loses_cleanly() {
+async fn cancelling_at_any_step_either_succeeds_or_is_rejected() {
     let platform = Platform::up();
     platform.hold_provider_circuit().await;
     let machine = Substituted::deploy(&platform).await;
-    let dos: Vec<&Task> = machine.tasks().iter().filter(|task| task.undo.is_some()).collect();
-    let (last, before_last) = (dos[dos.len() - 1].name.clone(), dos[dos.len() - 2].name.clone());
-    let judge = dos[dos.len() - 1].undo.clone().unwrap();
+    let steps: Vec<&Task> =
+        machine.tasks().iter().filter(|task| task.compensation.is_some()).collect();
+    let (last, before_last) =
+        (steps[steps.len() - 1].name.clone(), steps[steps.len() - 2].name.clone());
+    let last_compensation = steps[steps.len() - 1].compensation.clone().unwrap();
     let cases = machine.tasks().iter().map(|task| {
         let name = task.name.as_str();
-        let plan = match &task.undo {
+        let plan = match &task.compensation {
             Some(_) => json!({ name: ["pause"] }),
-            None if name == judge => json!({ last.as_str(): ["transient*"], name: ["pause"] }),
-            None => json!({ before_last.as_str(): ["refuse"], name: ["pause"] }),
+            None if name == last_compensation => {
+                json!({ last.as_str(): ["transient*"], name: ["pause"] })
+            }
+            None => json!({ before_last.as_str(): ["reject"], name: ["pause"] }),
         };
         (name, plan)
     });
@@ -163,9 +169,9 @@ async fn whoever_cancels_at_any_step_wins_or_loses_cleanly() {
         let slot = platform.slot().await;
         machine.plan(&slot, &plan);
         let booking = customer.book_instant(&slot, "tok_visa").await;
-        machine.comes_to(&slot, name).await;
+        machine.reaches(&slot, name).await;
         let reply = customer.cancel(&booking).await;
-        let told = match reply.status {
+        let outcome = match reply.status {
             202 => Outcome::Cancelled,
             _ => {
                 reply.expect_problem(409, "conflict");
@@ -173,20 +179,36 @@ async fn whoever_cancels_at_any_step_wins_or_loses_cleanly() {
             }
         };
         ended(&operator, &booking, name).await;
-        remains(&platform, &customer, &slot, &booking, told, &format!("cancelled at {name}")).await;
+        check_final_state(
+            &platform,
+            &customer,
+            &slot,
+            &booking,
+            outcome,
+            &format!("cancelled at {name}"),
+        )
+        .await;
     };
     let cases = futures::stream::iter(cases.map(cancel));
-    cases.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
-    // Before it has begun, as nearly as one can.
+    cases.buffer_unordered(CONCURRENCY).collect::<Vec<()>>().await;
+    // Before the saga has started, as far as possible.
     let (customer, slot) = (platform.customer().await, platform.slot().await);
     let booking = customer.book_instant(&slot, "tok_visa").await;
     customer.cancel(&booking).await.expect(202);
-    remains(&platform, &customer, &slot, &booking, Outcome::Cancelled, "cancelled at once").await;
+    check_final_state(
+        &platform,
+        &customer,
+        &slot,
+        &booking,
+        Outcome::Cancelled,
+        "cancelled immediately",
+    )
+    .await;
     machine.restore().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_version_of_the_machine_leaves_alone_what_runs() {
+async fn a_new_version_of_the_state_machine_does_not_change_running_executions() {
     let platform = Platform::up();
     platform.hold_provider_circuit().await;
     let machine = Substituted::deploy(&platform).await;
@@ -194,16 +216,20 @@ async fn a_new_version_of_the_machine_leaves_alone_what_runs() {
     let slot = platform.slot().await;
     machine.plan(&slot, &json!({ "AuthorisePayment": ["pause"] }));
     let running = customer.book_instant(&slot, "tok_visa").await;
-    machine.comes_to(&slot, "AuthorisePayment").await;
-    machine.ends_otherwise("BookingCompleted").await;
+    machine.reaches(&slot, "AuthorisePayment").await;
+    machine.fail_at("BookingCompleted").await;
     let (other, next_slot) = (platform.customer().await, platform.slot().await);
     let next = other.book_instant(&next_slot, "tok_visa").await;
-    let told = ended(&operator, &running, "the old version").await;
-    assert_eq!((&told["status"], told.get("error")), (&json!("succeeded"), None), "{told}");
-    let told = ended(&operator, &next, "the new version").await;
-    assert_eq!(told["error"], "AnotherVersion", "{told}");
+    let final_saga = ended(&operator, &running, "the old version").await;
+    assert_eq!(
+        (&final_saga["status"], final_saga.get("error")),
+        (&json!("succeeded"), None),
+        "{final_saga}"
+    );
+    let final_saga = ended(&operator, &next, "the new version").await;
+    assert_eq!(final_saga["error"], "AnotherVersion", "{final_saga}");
     machine.restore().await;
     for (customer, slot, booking) in [(customer, slot, running), (other, next_slot, next)] {
-        remains(&platform, &customer, &slot, &booking, Outcome::Completed, "both").await;
+        check_final_state(&platform, &customer, &slot, &booking, Outcome::Completed, "both").await;
     }
 }

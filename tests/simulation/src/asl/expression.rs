@@ -1,4 +1,4 @@
-//! What a definition computes: references into a state's input and to variables, and texts made of them.
+//! Expressions of a definition: references to a state's input and to variables, and texts composed of them.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::TaskError;
 
-/// What a state can refer to.
+/// The values that a state can refer to.
 #[derive(Debug)]
 pub(super) struct Scope {
     pub(super) input: Value,
@@ -30,7 +30,7 @@ pub(super) enum Reference {
     ExecutionName,
 }
 
-/// What a text is made of.
+/// How a text is composed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Expression {
     Reference(Reference),
@@ -54,7 +54,7 @@ pub(super) fn fill(payload: &BTreeMap<String, Field>, scope: &Scope) -> Result<V
     Ok(filled.into())
 }
 
-/// Whether it names a variable, or a field that a path needs no brackets for.
+/// Whether it names a variable, or a field that needs no brackets in a path.
 pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_')
         && text.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
@@ -88,10 +88,10 @@ impl Reference {
 }
 
 impl Expression {
-    /// Reads one of the intrinsic functions that give a text.
+    /// Parses one of the intrinsic functions that return a text.
     pub(super) fn read(text: &str) -> Option<Self> {
         match expression(text)? {
-            // Whether a field that wants a text may be a plain variable is not for a simulation to decide.
+            // The simulation does not decide whether a plain variable is allowed where a text is required.
             (Self::Reference(_), _) => None,
             (read, rest) => rest.is_empty().then_some(read),
         }
@@ -102,7 +102,7 @@ impl Expression {
             Self::Reference(reference) => match reference.value(scope)? {
                 Value::String(text) => Ok(text.clone()),
                 value @ (Value::Null | Value::Bool(_) | Value::Number(_)) => Ok(value.to_string()),
-                // AWS writes these in a way of its own, which nothing could read again.
+                // AWS writes these in its own format, which no parser reads.
                 Value::Array(_) | Value::Object(_) => Err(runtime(
                     "a list or an object is no text, and `States.JsonToString` has to make it one"
                         .to_owned(),
@@ -124,7 +124,7 @@ impl Expression {
     }
 }
 
-/// Reads an expression from the front of a text, and gives what is left of that.
+/// Parses an expression at the beginning of a text, and returns the rest of the text.
 fn expression(text: &str) -> Option<(Expression, &str)> {
     if let Some(rest) = text.strip_prefix("States.JsonToString(") {
         let (reference, rest) = rest.split_once(')')?;
@@ -140,7 +140,7 @@ fn expression(text: &str) -> Option<(Expression, &str)> {
         }
         let rest = rest.trim_start().strip_prefix(')')?;
         let pieces: Vec<String> = template.split("{}").map(str::to_owned).collect();
-        // Escapes are not interpreted, and a brace alone would want one.
+        // Escapes are not interpreted, and a single brace would need one.
         let is_plain = !template.contains('\\') && !pieces.iter().any(|it| it.contains(['{', '}']));
         let is_whole = pieces.len() == arguments.len() + 1;
         return (is_plain && is_whole).then_some((Expression::Format { pieces, arguments }, rest));
@@ -149,7 +149,7 @@ fn expression(text: &str) -> Option<(Expression, &str)> {
     Some((Expression::Reference(Reference::read(reference.trim_end())?), rest))
 }
 
-/// What no retrier and no catcher hears of.
+/// An error that no retrier and no catcher handles.
 fn runtime(cause: String) -> TaskError {
     TaskError { error: "States.Runtime".to_owned(), cause }
 }

@@ -1,7 +1,7 @@
-//! An interpreter of the state machines that are deployed, so that what is simulated is what runs.
+//! An interpreter of the deployed state machines, so that the simulation runs the real definitions.
 //!
-//! It knows the states and fields that they use, and refuses a definition that has others: what is skipped in silence
-//! would be tested without being there. Where the language's specification and AWS differ, it does as AWS does.
+//! It supports the states and fields that they use, and rejects a definition with others: a field that were ignored
+//! would seem tested. Where the language's specification and AWS differ, it behaves like AWS.
 
 mod expression;
 mod read;
@@ -17,15 +17,15 @@ use serde_json::{Map, Value, json};
 use expression::{Expression, Field, Reference, Scope};
 pub use read::Unsupported;
 
-/// Matches every error but those that end an execution whatever its definition says.
+/// Matches every error except those that end an execution whatever its definition says.
 const ALL: &str = "States.ALL";
-/// Matches every error but a time-out.
+/// Matches every error except a timeout.
 const TASK_FAILED: &str = "States.TaskFailed";
 const TIMEOUT: &str = "States.Timeout";
-/// What AWS lets no wildcard catch, although the language would.
+/// Errors that no wildcard catches on AWS, although the language's specification allows it.
 const TERMINAL: [&str; 2] = ["States.Runtime", "States.DataLimitExceeded"];
 
-/// A machine as its definition tells it.
+/// A parsed state machine.
 #[derive(Debug)]
 pub struct Machine {
     start_at: String,
@@ -41,7 +41,7 @@ enum State {
     Fail { error: String, cause: Expression },
 }
 
-/// The state that follows when a text is this one.
+/// The next state if a text has this value.
 #[derive(Debug)]
 struct Choice {
     variable: Reference,
@@ -51,9 +51,9 @@ struct Choice {
 
 #[derive(Debug)]
 struct Task {
-    asks: Asks,
-    /// The function, or the address of the queue, as the definition spells it.
-    whom: String,
+    action: TaskAction,
+    /// The function, or the address of the queue, as written in the definition.
+    target: String,
     payload: BTreeMap<String, Field>,
     timeout: Duration,
     retry: Vec<Retrier>,
@@ -63,7 +63,7 @@ struct Task {
 
 /// What a task does with its payload.
 #[derive(Clone, Copy, Debug)]
-enum Asks {
+enum TaskAction {
     /// Invokes a function with it.
     Function,
     /// Sends it to a queue.
@@ -90,17 +90,17 @@ enum Jitter {
 struct Catcher {
     errors: Errors,
     assign: Map<String, Value>,
-    /// The field of the input that gets the error; without one, nobody hears of it.
+    /// The field of the input that receives the error; without one, the error is dropped.
     result: Option<String>,
     next: String,
 }
 
-/// Names of errors, wildcards among them.
+/// Error names, including wildcards.
 #[derive(Debug)]
 struct Errors(Vec<String>);
 
-/// What an execution reaches: functions, queues, chance, and somebody who takes notes.
-pub trait Host {
+/// The environment of an execution: functions, queues, randomness and an observer.
+pub trait Runtime {
     /// Invokes a function; dropping the future must not stop the function.
     fn invoke(
         &self,
@@ -114,59 +114,59 @@ pub trait Host {
     /// The name of the execution.
     fn name(&self) -> &str;
 
-    /// A number below `end`, for jitter.
+    /// A random number below `end`, for jitter.
     fn chance(&self, end: u64) -> u64;
 
-    /// Takes note of what happens.
-    fn note(&self, what: Happening<'_>);
+    /// Observes an event of the execution.
+    fn observe(&self, what: ExecutionEvent<'_>);
 }
 
-/// A function's failure, in the words that `ErrorEquals` is compared with.
+/// A function's error, with the name that `ErrorEquals` is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskError {
     /// The error's name.
     pub error: String,
-    /// What is said of it.
+    /// The error's description.
     pub cause: String,
 }
 
-/// What happens in an execution, in order.
+/// The events of an execution, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Happening<'a> {
-    /// A state has begun.
+pub enum ExecutionEvent<'a> {
+    /// A state was entered.
     Entered {
         /// The state's name.
         state: &'a str,
-        /// Whether it does something, rather than choose the next or end the execution.
+        /// Whether it is a task, rather than a choice or a final state.
         is_task: bool,
     },
-    /// Its function is invoked, or its message sent, the first time or again.
+    /// A function is invoked, or a message sent, for the first time or as a retry.
     Attempted {
-        /// The function or the queue, as the definition spells it.
-        whom: &'a str,
+        /// The function or the queue, as written in the definition.
+        target: &'a str,
     },
-    /// The function has answered.
+    /// The attempt succeeded.
     Succeeded,
-    /// The function has failed, or not answered in time.
+    /// The attempt failed or timed out.
     Failed {
         /// The error's name.
         error: &'a str,
-        /// What is said of it.
+        /// The error's description.
         cause: &'a str,
     },
-    /// It will be invoked again.
+    /// The attempt will be retried.
     Retries {
-        /// The pause before that.
+        /// The pause before the retry.
         after: Duration,
     },
-    /// It will not be invoked again, and the definition says how it goes on.
+    /// The error was caught, and the execution continues with another state.
     Caught {
         /// The error's name.
         error: &'a str,
     },
     /// The task is over, and another state begins.
     Left {
-        /// That state.
+        /// The name of that state.
         next: &'a str,
     },
     /// The execution is over.
@@ -176,41 +176,41 @@ pub enum Happening<'a> {
 /// How an execution ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// As it should.
+    /// In a `Succeed` state.
     Succeeded {
         /// The last state.
         at: String,
-        /// The output of that.
+        /// The output of that state.
         output: Value,
     },
-    /// In a `Fail` state, or by an error that nothing catches.
+    /// In a `Fail` state, or by an uncaught error.
     Failed {
         /// The last state.
         state: String,
         /// The error's name.
         error: String,
-        /// What is said of it.
+        /// The error's description.
         cause: String,
     },
-    /// By the machine's own time-out; what was under way goes on unheard.
+    /// By the machine's own timeout; functions that were running continue.
     TimedOut,
 }
 
 impl Machine {
-    /// Reads a definition in the Amazon States Language.
+    /// Parses a definition in the Amazon States Language.
     ///
     /// # Errors
     ///
-    /// What stands in it and is not interpreted, or leads nowhere, and where.
+    /// If it contains anything that is not interpreted, or a transition to no state; the error says where.
     pub fn read(definition: &str) -> Result<Self, Unsupported> {
         read::machine(definition)
     }
 
-    /// Every function that it invokes, as `FunctionName` spells it.
+    /// Every function that it invokes, as written in `FunctionName`.
     #[must_use]
     pub fn functions(&self) -> BTreeSet<&str> {
-        let functions = self.tasks().filter(|task| matches!(task.asks, Asks::Function));
-        functions.map(|task| task.whom.as_str()).collect()
+        let functions = self.tasks().filter(|task| matches!(task.action, TaskAction::Function));
+        functions.map(|task| task.target.as_str()).collect()
     }
 
     /// The names of its states, in alphabetical order.
@@ -219,13 +219,13 @@ impl Machine {
     }
 
     /// Runs one execution to its end on tokio's clock.
-    pub async fn run(&self, input: Value, host: &impl Host) -> Ended {
-        let name = Value::from(host.name());
+    pub async fn run(&self, input: Value, runtime: &impl Runtime) -> Ended {
+        let name = Value::from(runtime.name());
         let scope = Scope { input, variables: Map::new(), name };
-        let execution = Execution { machine: self, host, scope };
+        let execution = Execution { machine: self, runtime, scope };
         let ended = tokio::time::timeout(self.timeout, execution.run()).await;
         let ended = ended.unwrap_or(Ended::TimedOut);
-        host.note(Happening::Ended(&ended));
+        runtime.observe(ExecutionEvent::Ended(&ended));
         ended
     }
 
@@ -239,22 +239,22 @@ impl Machine {
 
 struct Execution<'a, H> {
     machine: &'a Machine,
-    host: &'a H,
+    runtime: &'a H,
     scope: Scope,
 }
 
-impl<'a, H: Host> Execution<'a, H> {
+impl<'a, H: Runtime> Execution<'a, H> {
     async fn run(mut self) -> Ended {
         let mut name = self.machine.start_at.as_str();
         loop {
-            // `read` has refused a definition in which a state leads nowhere.
+            // `read` has rejected definitions with transitions to no state.
             let state = &self.machine.states[name];
             let is_task = matches!(state, State::Task(_));
-            self.host.note(Happening::Entered { state: name, is_task });
+            self.runtime.observe(ExecutionEvent::Entered { state: name, is_task });
             let failure = match state {
                 State::Task(task) => match self.perform(task).await {
                     Ok(next) => {
-                        self.host.note(Happening::Left { next });
+                        self.runtime.observe(ExecutionEvent::Left { next });
                         name = next;
                         continue;
                     }
@@ -289,53 +289,53 @@ impl<'a, H: Host> Execution<'a, H> {
         Ok(default)
     }
 
-    /// One visit to a task, and the name of the state that follows.
+    /// Runs a task, and returns the name of the next state.
     async fn perform(&mut self, task: &'a Task) -> Result<&'a str, TaskError> {
-        // Once for all attempts. What is missing from the input is missing for good, and no catch hears of it.
+        // Once for all attempts. A missing input field stays missing, and no catcher handles that error.
         let payload = expression::fill(&task.payload, &self.scope)?;
         let mut retries = vec![0; task.retry.len()];
         let failure = loop {
             let Err(failure) = self.attempt(task, payload.clone()).await else {
                 return Ok(&task.next);
             };
-            // The first that matches decides, even when it is used up; those after it are not asked.
+            // The first retrier that matches decides, even if its attempts are exhausted; later ones are ignored.
             let retrier =
                 task.retry.iter().zip(&mut retries).find(|(it, _)| it.errors.includes(&failure));
             let Some((retrier, retries)) = retrier else { break failure };
-            let Some(after) = retrier.pause(*retries, self.host) else { break failure };
+            let Some(after) = retrier.pause(*retries, self.runtime) else { break failure };
             *retries += 1;
-            self.host.note(Happening::Retries { after });
+            self.runtime.observe(ExecutionEvent::Retries { after });
             tokio::time::sleep(after).await;
         };
         let Some(catcher) = task.catch.iter().find(|it| it.errors.includes(&failure)) else {
             return Err(failure);
         };
-        self.host.note(Happening::Caught { error: &failure.error });
+        self.runtime.observe(ExecutionEvent::Caught { error: &failure.error });
         self.catch(catcher, failure)?;
         Ok(&catcher.next)
     }
 
     async fn attempt(&self, task: &Task, payload: Value) -> Result<(), TaskError> {
-        self.host.note(Happening::Attempted { whom: &task.whom });
-        let answer = async {
-            match task.asks {
-                Asks::Function => self.host.invoke(&task.whom, payload).await.map(drop),
-                Asks::Queue => self.host.send(&task.whom, payload).await,
+        self.runtime.observe(ExecutionEvent::Attempted { target: &task.target });
+        let result = async {
+            match task.action {
+                TaskAction::Function => self.runtime.invoke(&task.target, payload).await.map(drop),
+                TaskAction::Queue => self.runtime.send(&task.target, payload).await,
             }
         };
-        // Nobody stops the function: that is the host's promise. AWS says nothing of a time-out but its name.
-        let answer = tokio::time::timeout(task.timeout, answer)
+        // The function is not stopped, as `Host` promises. On AWS a timeout has a name but no description.
+        let result = tokio::time::timeout(task.timeout, result)
             .await
             .unwrap_or_else(|_| Err(TaskError { error: TIMEOUT.to_owned(), cause: String::new() }));
-        match answer {
-            // Every task has the `ResultPath` null, so the answer goes nowhere.
+        match result {
+            // Every task has the `ResultPath` null, so the result is dropped.
             Ok(()) => {
-                self.host.note(Happening::Succeeded);
+                self.runtime.observe(ExecutionEvent::Succeeded);
                 Ok(())
             }
             Err(failure) => {
                 let TaskError { error, cause } = &failure;
-                self.host.note(Happening::Failed { error, cause });
+                self.runtime.observe(ExecutionEvent::Failed { error, cause });
                 Err(failure)
             }
         }
@@ -345,7 +345,8 @@ impl<'a, H: Host> Execution<'a, H> {
         if let Some(field) = &catcher.result {
             let TaskError { error, cause } = failure;
             let Value::Object(input) = &mut self.scope.input else {
-                let cause = format!("the input is no object, so it can't have a field `{field}`");
+                let cause =
+                    format!("the input is not an object, so it can't have a field `{field}`");
                 return Err(TaskError { error: "States.ResultPathMatchFailure".to_owned(), cause });
             };
             input.insert(field.clone(), json!({ "Error": error, "Cause": cause }));
@@ -356,17 +357,17 @@ impl<'a, H: Host> Execution<'a, H> {
 }
 
 impl Retrier {
-    /// How long to wait before the next retry, if there is one.
-    fn pause(&self, retries: u64, host: &impl Host) -> Option<Duration> {
+    /// The pause before the next retry, if there is one.
+    fn pause(&self, retries: u64, runtime: &impl Runtime) -> Option<Duration> {
         if retries >= self.retries_max {
             return None;
         }
-        // Saturates where the longest delay has long been reached.
+        // Saturates where the maximal delay has long been reached.
         let factor = self.backoff_rate.saturating_pow(u32::try_from(retries).unwrap_or(u32::MAX));
         let delay_ms = self.interval_ms.saturating_mul(factor).min(self.delay_max_ms);
         Some(Duration::from_millis(match self.jitter {
             Jitter::None => delay_ms,
-            Jitter::Full => host.chance(delay_ms.saturating_add(1)),
+            Jitter::Full => runtime.chance(delay_ms.saturating_add(1)),
         }))
     }
 }

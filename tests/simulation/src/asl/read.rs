@@ -1,4 +1,4 @@
-//! Reads a definition, and refuses all that it would not run as AWS does.
+//! Parses a definition, and rejects everything that it would not run as AWS does.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,19 +7,20 @@ use serde_json::{Map, Value};
 
 use super::expression::{Expression, Field, Reference, is_name};
 use super::{
-    ALL, Asks, Catcher, Choice, Errors, Jitter, Machine, Retrier, State, TASK_FAILED, TIMEOUT, Task,
+    ALL, Catcher, Choice, Errors, Jitter, Machine, Retrier, State, TASK_FAILED, TIMEOUT, Task,
+    TaskAction,
 };
 
 const INVOKE: &str = "arn:aws:states:::lambda:invoke";
 const SEND: &str = "arn:aws:states:::sqs:sendMessage";
 
-/// What stands in a definition and is not interpreted, or leads nowhere.
+/// A part of a definition that is not interpreted, or a transition to no state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {what}")]
 pub struct Unsupported {
-    /// Where it stands.
+    /// Where it is.
     pub place: String,
-    /// What it is.
+    /// What is wrong.
     pub what: String,
 }
 
@@ -73,7 +74,7 @@ fn state(mut fields: Fields) -> Result<State> {
         "Choice" => {
             let choices = fields.list("Choices")?.into_iter().map(choice);
             let choices = choices.collect::<Result<Vec<_>>>()?;
-            // Without it, AWS ends an execution for which nothing is chosen.
+            // Without it, AWS ends an execution in which no choice matches.
             State::Choice { choices, default: fields.text("Default")? }
         }
         "Succeed" => State::Succeed,
@@ -103,17 +104,17 @@ fn choice(mut fields: Fields) -> Result<Choice> {
 
 fn task(fields: &mut Fields) -> Result<Task> {
     let resource = fields.text("Resource")?;
-    let (asks, whom, what) = match resource.as_str() {
-        INVOKE => (Asks::Function, "FunctionName", "Payload"),
-        SEND => (Asks::Queue, "QueueUrl", "MessageBody"),
+    let (action, target, what) = match resource.as_str() {
+        INVOKE => (TaskAction::Function, "FunctionName", "Payload"),
+        SEND => (TaskAction::Queue, "QueueUrl", "MessageBody"),
         _ => return Err(fields.refuse(format!("resource `{resource}` is not interpreted"))),
     };
-    // No comment here: what stands in `Parameters` is sent.
+    // No comment here: all of `Parameters` is sent.
     let mut parameters = fields.inner("Parameters")?;
-    let whom = parameters.text(whom)?;
+    let target = parameters.text(target)?;
     let payload = payload(&mut parameters, what)?;
     parameters.end()?;
-    // Without it the answer would take the place of the input.
+    // Without it the result would replace the input.
     if fields.required("ResultPath")? != Value::Null {
         return Err(fields.refuse("`ResultPath` other than null is not interpreted"));
     }
@@ -122,7 +123,7 @@ fn task(fields: &mut Fields) -> Result<Task> {
     all_comes_last(fields, "Retry", retry.iter().map(|it| &it.errors))?;
     all_comes_last(fields, "Catch", catch.iter().map(|it| &it.errors))?;
     let timeout = fields.seconds("TimeoutSeconds")?;
-    Ok(Task { asks, whom, payload, timeout, retry, catch, next: fields.text("Next")? })
+    Ok(Task { action, target, payload, timeout, retry, catch, next: fields.text("Next")? })
 }
 
 fn payload(parameters: &mut Fields, what: &str) -> Result<BTreeMap<String, Field>> {
@@ -160,7 +161,7 @@ fn retrier(mut fields: Fields) -> Result<Retrier> {
     };
     let retrier = Retrier {
         errors: errors(&mut fields)?,
-        // The defaults are those of the language.
+        // The defaults of the language.
         interval_ms: fields.whole("IntervalSeconds", 1)?.unwrap_or(1).saturating_mul(1000),
         backoff_rate: fields.whole("BackoffRate", 1)?.unwrap_or(2),
         retries_max: fields.whole("MaxAttempts", 0)?.unwrap_or(3),
@@ -182,7 +183,7 @@ fn catcher(mut fields: Fields) -> Result<Catcher> {
             return Err(fields.refuse(format!("`Assign`: `{name}` is not interpreted: {value}")));
         }
     }
-    // Without it the error would take the place of the input.
+    // Without it the error would replace the input.
     let path = fields.required("ResultPath")?;
     let result = match path.as_str().map(Reference::read) {
         None if path.is_null() => None,
@@ -200,7 +201,7 @@ fn errors(fields: &mut Fields) -> Result<Errors> {
         .as_array()
         .and_then(|it| it.iter().map(|it| it.as_str().map(str::to_owned)).collect());
     let Some(names) = names.filter(|names| !names.is_empty()) else {
-        return Err(fields.refuse("`ErrorEquals` is no list of names"));
+        return Err(fields.refuse("`ErrorEquals` is not a list of names"));
     };
     let known = |name: &str| [ALL, TASK_FAILED, TIMEOUT].contains(&name);
     if let Some(name) = names.iter().find(|it| it.starts_with("States.") && !known(it)) {
@@ -209,7 +210,7 @@ fn errors(fields: &mut Fields) -> Result<Errors> {
     Ok(Errors(names))
 }
 
-/// AWS refuses a definition in which anything stands beside or after the wildcard.
+/// AWS rejects a definition in which the wildcard is not alone and last.
 fn all_comes_last<'a>(
     fields: &Fields,
     list: &str,
@@ -219,14 +220,14 @@ fn all_comes_last<'a>(
     for (at, Errors(names)) in errors.enumerate() {
         let has_all = names.iter().any(|name| name == ALL);
         if has_all && (names.len() > 1 || at != last) {
-            let what = format!("`{list}[{at}]`: `{ALL}` does not stand alone and last");
+            let what = format!("`{list}[{at}]`: `{ALL}` is not alone and last");
             return Err(fields.refuse(what));
         }
     }
     Ok(())
 }
 
-/// The fields of an object. Each is taken out as it is read, so what is left has not been understood.
+/// The fields of an object. Each is removed as it is parsed, so the rest was not understood.
 struct Fields {
     place: String,
     fields: Map<String, Value>,
@@ -240,7 +241,7 @@ impl Fields {
             | Value::Bool(_)
             | Value::Number(_)
             | Value::String(_)
-            | Value::Array(_) => Err(Unsupported { place, what: "is no object".to_owned() }),
+            | Value::Array(_) => Err(Unsupported { place, what: "is not an object".to_owned() }),
         }
     }
 
@@ -254,7 +255,7 @@ impl Fields {
         Unsupported { place: self.place.clone(), what: what.into() }
     }
 
-    /// Nothing may be left.
+    /// No field may be left.
     fn end(self) -> Result<()> {
         match self.fields.keys().next() {
             Some(name) => Err(self.refuse(format!("field `{name}` is not interpreted"))),
@@ -266,7 +267,7 @@ impl Fields {
         self.fields.remove(name)
     }
 
-    /// A field that is null is there, which matters to a path.
+    /// A field that is null exists, which matters for a path.
     fn required(&mut self, name: &str) -> Result<Value> {
         self.optional(name).ok_or_else(|| self.refuse(format!("field `{name}` is missing")))
     }
@@ -276,13 +277,13 @@ impl Fields {
         value
             .as_str()
             .map(str::to_owned)
-            .ok_or_else(|| self.refuse(format!("`{name}` is no text: {value}")))
+            .ok_or_else(|| self.refuse(format!("`{name}` is not a text: {value}")))
     }
 
     fn whole(&mut self, name: &str, least: u64) -> Result<Option<u64>> {
         let Some(value) = self.optional(name) else { return Ok(None) };
         value.as_u64().filter(|it| *it >= least).map(Some).ok_or_else(|| {
-            self.refuse(format!("`{name}` is no whole number from {least} on: {value}"))
+            self.refuse(format!("`{name}` is not a whole number of at least {least}: {value}"))
         })
     }
 
@@ -305,7 +306,7 @@ impl Fields {
     fn list(&mut self, name: &str) -> Result<Vec<Self>> {
         let value = self.required(name)?;
         let Value::Array(items) = value else {
-            return Err(self.refuse(format!("`{name}` is no list: {value}")));
+            return Err(self.refuse(format!("`{name}` is not a list: {value}")));
         };
         let place = |at| format!("{}: `{name}[{at}]`", self.place);
         items.into_iter().enumerate().map(|(at, it)| Self::with_comment(place(at), it)).collect()

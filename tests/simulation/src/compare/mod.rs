@@ -1,7 +1,7 @@
-//! Both sagas through the same scenarios: what must come of it either way, and what each takes for it.
+//! Runs the same scenarios through both sagas: compares the final states with the expected ones, and counts the cost.
 //!
-//! A scenario is played on a day without faults, the same each time. It knows of the saga only how a booking is paid: by
-//! the saga itself, or by the customer as soon as there is a bill.
+//! A scenario runs without faults, the same each time. It depends on the saga only in how a booking is paid: by the
+//! saga itself, or by the customer as soon as there is a bill.
 
 mod prices;
 mod scenarios;
@@ -14,66 +14,66 @@ use contracts::booking::{BookingStatus, FailureReason};
 use tokio::task::LocalSet;
 
 pub use prices::Prices;
-use scenarios::{SCENARIOS, Scenario, Stage};
+use scenarios::{SCENARIOS, Scenario, Setup};
 
+use crate::event_log::EventLog;
 use crate::plan::Plan;
-use crate::story::Story;
 use crate::world::World;
-use crate::{PLATFORM, REST_WITHIN, rest};
+use crate::{PLATFORM, QUIESCENCE_TIMEOUT, final_checks};
 
-/// The day on which all is played.
+/// The seed of all scenarios.
 const SEED: u64 = 1;
 
-/// How a booking is carried through.
+/// The kind of saga that completes a booking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saga {
-    /// By a state machine, which charges the card.
+    /// Orchestrated by a state machine, which charges the card.
     Orchestrated,
-    /// By events, after the customer has paid an invoice.
+    /// Choreographed by events, after the customer has paid an invoice.
     Choreographed,
 }
 
-/// What a scenario has taken, but for what belongs to the payment provider.
+/// The billable operations of a scenario, except those of the payment provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Requests of customers and operators.
     pub requests: u64,
     /// Invocations of functions.
     pub calls: u64,
-    /// State transitions, retries among them.
+    /// State transitions, including retries.
     pub transitions: u64,
     /// Events on the bus.
     pub events: u64,
     /// Requests to queues: a message is sent, and a batch received and deleted.
     pub queue_requests: u64,
-    /// Writes of items, which are of a kilobyte at most.
+    /// Writes of items of at most a kilobyte.
     pub writes: u64,
-    /// Reads.
+    /// Reads of items.
     pub reads: u64,
     /// Requests to the payment provider.
     pub provider: u64,
 }
 
-/// One scenario, played over one saga.
+/// The result of one scenario with one saga.
 #[derive(Clone, Debug)]
-pub struct Played {
-    /// The scenario.
+pub struct ScenarioResult {
+    /// The scenario's name.
     pub scenario: &'static str,
     /// The saga.
     pub saga: Saga,
-    /// How the booking ended.
+    /// The final status of the booking.
     pub end: String,
-    /// What it took.
+    /// The operations counted.
     pub counts: Counts,
-    /// From the request to the booking's end, simulated.
+    /// Simulated time from the request to the booking's final status.
     pub latency: Duration,
-    /// What was not as it must be.
-    pub broken: Vec<String>,
-    /// What happened, line by line.
-    pub story: String,
+    /// The violated expectations and invariants.
+    pub violations: Vec<String>,
+    /// The event log.
+    pub log: String,
 }
 
-/// What is counted of a label: a call that a function makes, or something that the world does.
+/// What a label is counted as: a call made by a function, or an action of the world.
 enum Kind {
     Request,
     Call,
@@ -83,7 +83,7 @@ enum Kind {
     Write,
     Read,
     Provider,
-    /// It is counted where it arrives.
+    /// Counted by its receiver.
     Elsewhere,
 }
 
@@ -99,19 +99,19 @@ fn kind(label: &str) -> Option<Kind> {
         | "advance a row"
         | "advance a bill's row"
         | "put a state"
-        | "put a bar"
-        | "move a version"
-        | "put a mark"
-        | "put a control"
+        | "put a tombstone"
+        | "bump a version"
+        | "put a lag report"
+        | "put a projection state"
         | "put a breaker" => Kind::Write,
         "load a booking"
         | "load a booking's end"
         | "get events"
         | "get a state"
-        | "get a bar"
+        | "get a tombstone"
         | "get a row"
         | "get a bill's row"
-        | "get a control"
+        | "get a projection state"
         | "get a breaker"
         | "list an index"
         | "list commits"
@@ -120,21 +120,20 @@ fn kind(label: &str) -> Option<Kind> {
         | "list rows"
         | "list bookings"
         | "list bills" => Kind::Read,
-        "ask the provider" => Kind::Provider,
-        "put events" | "start a saga" | "start undos" | "send a reminder" | "send a wish" => {
-            Kind::Elsewhere
-        }
+        "call the provider" => Kind::Provider,
+        "put events" | "start a saga" | "start a recovery" | "send a reminder"
+        | "send a command" => Kind::Elsewhere,
         function if PLATFORM.wiring.functions.contains_key(function) => Kind::Elsewhere,
         _ => return None,
     })
 }
 
 impl Counts {
-    /// Sorts what was counted by its labels.
+    /// Sorts the counts by the kinds of their labels.
     ///
     /// # Errors
     ///
-    /// Names a label that nobody has given a kind.
+    /// If a label has no kind.
     fn new(counted: &BTreeMap<String, u64>) -> Result<Self, String> {
         let mut counts = Self::default();
         for (label, count) in counted {
@@ -155,42 +154,42 @@ impl Counts {
     }
 }
 
-/// Plays every scenario over both sagas.
+/// Runs every scenario with both sagas.
 #[must_use]
-pub fn compare() -> Vec<Played> {
+pub fn compare() -> Vec<ScenarioResult> {
     let sagas = [Saga::Orchestrated, Saga::Choreographed];
-    SCENARIOS.iter().flat_map(|it| sagas.map(|saga| play(it, saga))).collect()
+    SCENARIOS.iter().flat_map(|it| sagas.map(|saga| run(it, saga))).collect()
 }
 
-fn play(scenario: &Scenario, saga: Saga) -> Played {
+fn run(scenario: &Scenario, saga: Saga) -> ScenarioResult {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing");
     let local = LocalSet::new();
-    let played = local.block_on(&runtime, async {
-        let world = World::with(&PLATFORM, SEED, Story::told(), |_| Plan::calm());
-        let stage = Stage::set(&world, saga).await;
-        // What it takes to set the stage is no part of the play.
-        world.forget_counts();
-        let (end, latency) = (scenario.play)(&stage).await;
-        if !world.comes_to_rest(REST_WITHIN).await {
-            world.laws.broken("the platform does not come to rest");
+    let result = local.block_on(&runtime, async {
+        let world = World::with(&PLATFORM, SEED, EventLog::recording(), |_| Plan::without_faults());
+        let setup = Setup::new(&world, saga).await;
+        // The setup is not part of the measurement.
+        world.reset_counts();
+        let (end, latency) = (scenario.run)(&setup).await;
+        if !world.becomes_quiescent(QUIESCENCE_TIMEOUT).await {
+            world.invariants.violated("the platform does not become quiescent");
         }
         let counts = Counts::new(&world.counts()).unwrap_or_else(|uncounted| {
-            world.laws.broken(uncounted);
+            world.invariants.violated(uncounted);
             Counts::default()
         });
-        if !world.laws.is_broken() {
-            rest::check(&world);
+        if !world.invariants.is_violated() {
+            final_checks::check(&world);
         }
-        let (broken, story) = (world.laws.all_broken(), world.story.lines());
+        let (violations, log) = (world.invariants.all_violations(), world.log.lines());
         world.end();
-        Played { scenario: scenario.name, saga, end, counts, latency, broken, story }
+        ScenarioResult { scenario: scenario.name, saga, end, counts, latency, violations, log }
     });
     drop(local);
-    played
+    result
 }
 
 impl fmt::Display for Saga {
@@ -202,7 +201,7 @@ impl fmt::Display for Saga {
     }
 }
 
-/// How a booking ended, in words.
+/// The final status of a booking, in words.
 fn ended(status: BookingStatus, reason: Option<FailureReason>) -> String {
     let word = |it: &dyn fmt::Debug| {
         let mut words = String::new();
@@ -220,21 +219,21 @@ fn ended(status: BookingStatus, reason: Option<FailureReason>) -> String {
     }
 }
 
-/// The comparison as a table in Markdown.
+/// The comparison as a Markdown table.
 #[must_use]
-pub fn table(all: &[Played], prices: &Prices) -> String {
+pub fn table(all: &[ScenarioResult], prices: &Prices) -> String {
     let mut table = String::from(
         "| scenario | saga | it ends | calls | steps | events | queue requests | writes | reads | provider | ms | $ a million |\n\
          |---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
-    for Played { scenario, saga, end, counts, latency, .. } in all {
+    for ScenarioResult { scenario, saga, end, counts, latency, .. } in all {
         let cents = prices.cents_a_million(counts);
-        let (dollars, rest, ms) = (cents / 100, cents % 100, latency.as_millis());
+        let (dollars, final_checks, ms) = (cents / 100, cents % 100, latency.as_millis());
         let Counts { calls, transitions, events, queue_requests, writes, reads, provider, .. } =
             counts;
         table += &format!(
             "| {scenario} | {saga} | {end} | {calls} | {transitions} | {events} | {queue_requests} \
-             | {writes} | {reads} | {provider} | {ms} | {dollars}.{rest:02} |\n"
+             | {writes} | {reads} | {provider} | {ms} | {dollars}.{final_checks:02} |\n"
         );
     }
     table

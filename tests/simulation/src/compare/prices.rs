@@ -1,10 +1,10 @@
-//! What things cost, from `prices.yaml` alone.
+//! Prices, read from `prices.yaml`.
 
 use serde::Deserialize;
 
 use super::Counts;
 
-/// List prices in millionths of a dollar for a million of each, and what a call is taken to need.
+/// List prices in millionths of a dollar per million, and the resources that a call is assumed to need.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
@@ -21,17 +21,17 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// Those that are kept.
+    /// The prices of `prices.yaml`.
     ///
     /// # Panics
     ///
-    /// If the file is not what it should be.
+    /// If the file is malformed.
     #[must_use]
     pub fn listed() -> Self {
         serde_yaml_ng::from_str(include_str!("../../prices.yaml")).expect("prices can be read")
     }
 
-    /// What a million such bookings cost, in whole cents.
+    /// The cost of a million such bookings, in whole cents.
     #[must_use]
     pub fn cents_a_million(&self, counts: &Counts) -> u64 {
         let memory = self.gigabyte_second * self.memory_megabytes / 1_024;

@@ -1,4 +1,4 @@
-//! The scenarios, each told once for both sagas.
+//! The scenarios, each written once for both sagas.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -14,47 +14,47 @@ use tokio::time::{Instant, sleep};
 
 use super::{Saga, ended};
 use crate::functions::total;
-use crate::laws::held;
-use crate::workload::{self, Ask, Client};
+use crate::invariants::held;
+use crate::workload::{self, ApiRequest, Client};
 use crate::world::World;
 
-/// Longer than any bill is given, and any saga.
+/// Longer than the lifetime of any bill or saga.
 const ENDS_WITHIN: Duration = Duration::from_secs(900);
 
-/// How a booking ended, and after how long.
+/// The final status of a booking, and the time until it was reached.
 pub(super) type End = (String, Duration);
 
-/// Something that may happen to a booking.
+/// A course of events for one booking.
 pub(super) struct Scenario {
     pub(super) name: &'static str,
-    pub(super) play: for<'a> fn(&'a Stage<'a>) -> Pin<Box<dyn Future<Output = End> + 'a>>,
+    pub(super) run: for<'a> fn(&'a Setup<'a>) -> Pin<Box<dyn Future<Output = End> + 'a>>,
 }
 
 pub(super) const SCENARIOS: [Scenario; 8] = [
-    Scenario { name: "happy", play: |it| Box::pin(happy(it)) },
-    Scenario { name: "slot taken", play: |it| Box::pin(slot_taken(it)) },
-    Scenario { name: "declined", play: |it| Box::pin(declined(it)) },
-    Scenario { name: "provider down", play: |it| Box::pin(provider_down(it)) },
-    Scenario { name: "time-out", play: |it| Box::pin(time_out(it)) },
-    Scenario { name: "cancel race", play: |it| Box::pin(cancel_race(it)) },
-    Scenario { name: "duplicate request", play: |it| Box::pin(duplicate_request(it)) },
-    Scenario { name: "late event", play: |it| Box::pin(late_event(it)) },
+    Scenario { name: "happy", run: |it| Box::pin(happy(it)) },
+    Scenario { name: "slot taken", run: |it| Box::pin(slot_taken(it)) },
+    Scenario { name: "declined", run: |it| Box::pin(declined(it)) },
+    Scenario { name: "provider down", run: |it| Box::pin(provider_down(it)) },
+    Scenario { name: "time-out", run: |it| Box::pin(time_out(it)) },
+    Scenario { name: "cancel race", run: |it| Box::pin(cancel_race(it)) },
+    Scenario { name: "duplicate request", run: |it| Box::pin(duplicate_request(it)) },
+    Scenario { name: "late event", run: |it| Box::pin(late_event(it)) },
 ];
 
 /// A world with one free slot, and the saga under test.
-pub(super) struct Stage<'a> {
+pub(super) struct Setup<'a> {
     world: &'a World,
     saga: Saga,
     slot_id: SlotId,
 }
 
-/// What must be true of a booking that is over.
+/// The expected final state of a booking.
 struct Expected {
     status: BookingStatus,
     reason: Option<FailureReason>,
-    /// Whether its slot is its own.
+    /// Whether it holds its slot.
     has_slot: bool,
-    /// What the provider has kept for it.
+    /// The amount that the provider holds for it.
     kept: Money,
 }
 
@@ -66,101 +66,105 @@ fn failed(reason: FailureReason) -> Expected {
     Expected { status, reason: Some(reason), has_slot: false, kept: Money::ZERO }
 }
 
-/// Everybody is served, and nothing goes wrong.
-async fn happy(stage: &Stage<'_>) -> End {
+/// The booking completes, and nothing fails.
+async fn happy(setup: &Setup<'_>) -> End {
     let began = Instant::now();
-    let booking = stage.book("ann", "tok_visa").await;
-    stage.ends(booking, began, &COMPLETED()).await
+    let booking = setup.book("ann", "tok_visa").await;
+    setup.ends(booking, began, &COMPLETED()).await
 }
 
-/// Another has the slot already; what was paid comes back.
-async fn slot_taken(stage: &Stage<'_>) -> End {
-    let first = stage.book("ann", "tok_visa").await;
-    stage.ends(first, Instant::now(), &COMPLETED()).await;
-    stage.world.comes_to_rest(ENDS_WITHIN).await;
-    stage.world.forget_counts();
+/// Another booking holds the slot already; the payment is refunded.
+async fn slot_taken(setup: &Setup<'_>) -> End {
+    let first = setup.book("ann", "tok_visa").await;
+    setup.ends(first, Instant::now(), &COMPLETED()).await;
+    setup.world.becomes_quiescent(ENDS_WITHIN).await;
+    setup.world.reset_counts();
     let began = Instant::now();
-    let booking = stage.book("bob", "tok_visa").await;
-    let end = stage.ends(booking, began, &failed(FailureReason::SlotUnavailable)).await;
-    stage.is_still(first, &COMPLETED());
+    let booking = setup.book("bob", "tok_visa").await;
+    let end = setup.ends(booking, began, &failed(FailureReason::SlotUnavailable)).await;
+    setup.check(first, &COMPLETED());
     end
 }
 
-/// The card is refused. Whoever pays an invoice may try another card until it is due, and here does not.
-async fn declined(stage: &Stage<'_>) -> End {
+/// The card is declined. The payer of an invoice could try another card until the bill expires, and does not here.
+async fn declined(setup: &Setup<'_>) -> End {
     let began = Instant::now();
-    let booking = stage.book("ann", "tok_declined").await;
-    let reason = stage.either(FailureReason::PaymentDeclined, FailureReason::PaymentOverdue);
-    stage.ends(booking, began, &failed(reason)).await
+    let booking = setup.book("ann", "tok_declined").await;
+    let reason = setup.either(FailureReason::PaymentDeclined, FailureReason::PaymentOverdue);
+    setup.ends(booking, began, &failed(reason)).await
 }
 
-/// The provider does not answer. Whoever pays an invoice hears so, and may try again until it is due.
-async fn provider_down(stage: &Stage<'_>) -> End {
+/// The provider does not respond. The payer of an invoice gets an error, and could retry until the bill expires.
+async fn provider_down(setup: &Setup<'_>) -> End {
     let began = Instant::now();
-    let booking = stage.book("ann", "tok_down").await;
-    let reason = stage.either(FailureReason::PaymentUnavailable, FailureReason::PaymentOverdue);
-    stage.ends(booking, began, &failed(reason)).await
+    let booking = setup.book("ann", "tok_down").await;
+    let reason = setup.either(FailureReason::PaymentUnavailable, FailureReason::PaymentOverdue);
+    setup.ends(booking, began, &failed(reason)).await
 }
 
-/// The provider takes the money, and its answer never comes: it is asked again, and has charged once.
-async fn time_out(stage: &Stage<'_>) -> End {
+/// The provider takes the money, and its response is lost: the charge is retried, and made once.
+async fn time_out(setup: &Setup<'_>) -> End {
     let began = Instant::now();
-    let booking = stage.book("ann", "tok_timeout").await;
-    stage.ends(booking, began, &COMPLETED()).await
+    let booking = setup.book("ann", "tok_timeout").await;
+    setup.ends(booking, began, &COMPLETED()).await
 }
 
-/// The customer thinks better of it while the saga is at work.
-async fn cancel_race(stage: &Stage<'_>) -> End {
+/// The customer cancels while the saga is running.
+async fn cancel_race(setup: &Setup<'_>) -> End {
     let began = Instant::now();
-    let booking = stage.wish("ann", "tok_visa", "wish").await;
-    let pays = stage.pays("ann", booking, "tok_visa");
+    let booking = setup.request_booking("ann", "tok_visa", "key").await;
+    let pays = setup.pays("ann", booking, "tok_visa");
     let cancels = async {
         sleep(Duration::from_millis(100)).await;
-        let ask = Ask::new("POST", "/mobile/bookings/{bookingId}/cancel");
-        stage.client("ann").send(&ask.with("bookingId", booking)).await
+        let request = ApiRequest::new("POST", "/mobile/bookings/{bookingId}/cancel");
+        setup.client("ann").send(&request.with("bookingId", booking)).await
     };
-    let ((), heard) = tokio::join!(pays, cancels);
-    let heard = heard.map(|it| it.status);
-    stage.world.laws.hold(heard == Some(202), || format!("the cancelling is answered {heard:?}"));
+    let ((), response) = tokio::join!(pays, cancels);
+    let response = response.map(|it| it.status);
+    setup.world.invariants.check(response == Some(202), || format!("cancelling got {response:?}"));
     let cancelled = Expected {
         status: BookingStatus::Cancelled,
         reason: None,
         has_slot: false,
         kept: Money::ZERO,
     };
-    stage.ends(booking, began, &cancelled).await
+    setup.ends(booking, began, &cancelled).await
 }
 
-/// Every request comes twice at once.
-async fn duplicate_request(stage: &Stage<'_>) -> End {
+/// Every request is sent twice concurrently.
+async fn duplicate_request(setup: &Setup<'_>) -> End {
     let began = Instant::now();
-    let (booking, again) =
-        tokio::join!(stage.wish("ann", "tok_visa", "wish"), stage.wish("ann", "tok_visa", "wish"));
-    stage.world.laws.hold(booking == again, || format!("one wish led to {booking} and {again}"));
-    tokio::join!(stage.pays("ann", booking, "tok_visa"), stage.pays("ann", booking, "tok_visa"));
-    let end = stage.ends(booking, began, &COMPLETED()).await;
-    let bookings = stage.world.laws.bookings().len();
-    stage.world.laws.hold(bookings == 1, || format!("there are {bookings} bookings"));
+    let (booking, repeated) = tokio::join!(
+        setup.request_booking("ann", "tok_visa", "key"),
+        setup.request_booking("ann", "tok_visa", "key")
+    );
+    setup.world.invariants.check(booking == repeated, || {
+        format!("one idempotency key led to bookings {booking} and {repeated}")
+    });
+    tokio::join!(setup.pays("ann", booking, "tok_visa"), setup.pays("ann", booking, "tok_visa"));
+    let end = setup.ends(booking, began, &COMPLETED()).await;
+    let bookings = setup.world.invariants.bookings().len();
+    setup.world.invariants.check(bookings == 1, || format!("there are {bookings} bookings"));
     end
 }
 
-/// All that has happened is told once more, when all is over.
-async fn late_event(stage: &Stage<'_>) -> End {
+/// All events are republished after the end.
+async fn late_event(setup: &Setup<'_>) -> End {
     let began = Instant::now();
-    let booking = stage.book("ann", "tok_visa").await;
-    let end = stage.ends(booking, began, &COMPLETED()).await;
-    stage.world.comes_to_rest(ENDS_WITHIN).await;
-    workload::republish_all(stage.world).await;
-    stage.world.comes_to_rest(ENDS_WITHIN).await;
-    stage.is_still(booking, &COMPLETED());
+    let booking = setup.book("ann", "tok_visa").await;
+    let end = setup.ends(booking, began, &COMPLETED()).await;
+    setup.world.becomes_quiescent(ENDS_WITHIN).await;
+    workload::republish_all(setup.world).await;
+    setup.world.becomes_quiescent(ENDS_WITHIN).await;
+    setup.check(booking, &COMPLETED());
     end
 }
 
-impl<'a> Stage<'a> {
-    pub(super) async fn set(world: &'a World, saga: Saga) -> Self {
+impl<'a> Setup<'a> {
+    pub(super) async fn new(world: &'a World, saga: Saga) -> Self {
         let slots = workload::open(world).await;
-        let slot_id = *slots.first().expect("a calm day has its slots");
-        world.comes_to_rest(ENDS_WITHIN).await;
+        let slot_id = *slots.first().expect("without faults the slots are created");
+        world.becomes_quiescent(ENDS_WITHIN).await;
         Self { world, saga, slot_id }
     }
 
@@ -175,26 +179,29 @@ impl<'a> Stage<'a> {
         Client::new(self.world, who, "customer")
     }
 
-    /// Books and pays; the next one before it has come to an end.
+    /// Books and pays; the next booking can start before this one has ended.
     async fn book(&self, who: &str, card: &str) -> BookingId {
-        let booking = self.wish(who, card, who).await;
+        let booking = self.request_booking(who, card, who).await;
         self.pays(who, booking, card).await;
         booking
     }
 
-    /// RepublishQueue for the slot.
-    async fn wish(&self, who: &str, card: &str, key: &str) -> BookingId {
+    /// Requests a booking of the slot.
+    async fn request_booking(&self, who: &str, card: &str, key: &str) -> BookingId {
         let payment =
             self.either(json!({ "mode": "instant", "token": card }), json!({ "mode": "invoice" }));
-        let ask = Ask::new("POST", "/mobile/bookings").key(key);
-        let ask = ask.body(json!({ "slotId": self.slot_id, "payment": payment }));
-        let heard = self.client(who).send(&ask).await.expect("a calm day has its answers");
-        self.world.laws.hold(heard.status == 202, || format!("a wish is answered {}", heard.body));
-        let booking = heard.body["bookingId"].as_str().and_then(|it| it.parse().ok());
-        booking.expect("a wish that is accepted has a name")
+        let request = ApiRequest::new("POST", "/mobile/bookings").key(key);
+        let request = request.body(json!({ "slotId": self.slot_id, "payment": payment }));
+        let response =
+            self.client(who).send(&request).await.expect("without faults there is a response");
+        self.world
+            .invariants
+            .check(response.status == 202, || format!("a booking request got {}", response.body));
+        let booking = response.body["bookingId"].as_str().and_then(|it| it.parse().ok());
+        booking.expect("an accepted booking has an id")
     }
 
-    /// Pays as soon as there is a bill, if the saga leaves it to the customer.
+    /// Pays as soon as there is a bill, if the saga leaves payment to the customer.
     async fn pays(&self, who: &str, booking_id: BookingId, card: &str) {
         if self.saga == Saga::Orchestrated {
             return;
@@ -207,58 +214,60 @@ impl<'a> Stage<'a> {
             let status = bill.and_then(|(version, it)| public(it, *version)).map(|it| it.status);
             match status {
                 Some(BillStatus::Pending) => break,
-                // It was cancelled before there was one.
+                // It was cancelled before there was a bill.
                 Some(_) => return,
                 None if Instant::now() > until => return,
                 None => sleep(Duration::from_millis(1)).await,
             }
         }
-        let ask = Ask::new("POST", "/mobile/bills/{reference}/payments");
-        let ask = ask.with("reference", reference).key(&format!("payment-{booking_id}"));
-        let ask = ask.body(json!({ "amount": total(), "token": card }));
-        let heard = self.client(who).send(&ask).await.map(|it| it.status);
+        let request = ApiRequest::new("POST", "/mobile/bills/{reference}/payments");
+        let request = request.with("reference", reference).key(&format!("payment-{booking_id}"));
+        let request = request.body(json!({ "amount": total(), "token": card }));
+        let response = self.client(who).send(&request).await.map(|it| it.status);
         let is_right = match card {
-            "tok_declined" => heard == Some(402),
-            "tok_down" => heard == Some(503),
-            _ => matches!(heard, Some(201 | 409)),
+            "tok_declined" => response == Some(402),
+            "tok_down" => response == Some(503),
+            _ => matches!(response, Some(201 | 409)),
         };
-        self.world.laws.hold(is_right, || format!("a payment by {card} is answered {heard:?}"));
+        self.world.invariants.check(is_right, || format!("a payment by {card} got {response:?}"));
     }
 
-    /// Waits until a booking is over, and holds it against what must come of it.
+    /// Waits until a booking is final, and checks it against the expected state.
     async fn ends(&self, booking: BookingId, began: Instant, expected: &Expected) -> End {
         let until = Instant::now() + ENDS_WITHIN;
         let end = loop {
-            let status = self.standing(booking);
+            let status = self.status_of(booking);
             if let Some((status, reason)) = status
                 && status != BookingStatus::Pending
             {
                 break (ended(status, reason), began.elapsed());
             }
             if Instant::now() > until {
-                self.world.laws.broken(format!("booking {booking} does not end: {status:?}"));
+                self.world
+                    .invariants
+                    .violated(format!("booking {booking} does not end: {status:?}"));
                 break ("never".to_owned(), began.elapsed());
             }
             sleep(Duration::from_millis(1)).await;
         };
-        // The slot and the money of a booking that was cancelled follow it.
-        self.world.comes_to_rest(ENDS_WITHIN).await;
-        self.is_still(booking, expected);
+        // The slot and the money of a cancelled booking are released afterwards.
+        self.world.becomes_quiescent(ENDS_WITHIN).await;
+        self.check(booking, expected);
         end
     }
 
-    fn standing(&self, booking: BookingId) -> Option<(BookingStatus, Option<FailureReason>)> {
-        let bookings = self.world.laws.bookings();
+    fn status_of(&self, booking: BookingId) -> Option<(BookingStatus, Option<FailureReason>)> {
+        let bookings = self.world.invariants.bookings();
         let booking = bookings.get(&booking)?;
         Some((booking.known()?.1, booking.reason()))
     }
 
-    fn is_still(&self, booking_id: BookingId, expected: &Expected) {
+    fn check(&self, booking_id: BookingId, expected: &Expected) {
         let Expected { status, reason, has_slot, kept } = expected;
-        let laws = &self.world.laws;
-        let standing = self.standing(booking_id);
-        laws.hold(standing == Some((*status, *reason)), || {
-            format!("booking {booking_id} is {standing:?}, and not {status:?} {reason:?}")
+        let invariants = &self.world.invariants;
+        let found = self.status_of(booking_id);
+        invariants.check(found == Some((*status, *reason)), || {
+            format!("booking {booking_id} is {found:?}, and not {status:?} {reason:?}")
         });
         let slots = self.world.slots.all();
         let standing = slots.get(&self.slot_id.to_string()).map(|(_, it)| &it.state);
@@ -268,10 +277,10 @@ impl<'a> Stage<'a> {
             }
             _ => None,
         };
-        laws.hold((holder == Some(booking_id)) == *has_slot, || {
+        invariants.check((holder == Some(booking_id)) == *has_slot, || {
             format!("booking {booking_id}: the slot is {standing:?}")
         });
-        let there = held(self.world, self.slot_id, booking_id);
-        laws.hold(there == *kept, || format!("booking {booking_id}: {there} is kept"));
+        let net = held(self.world, self.slot_id, booking_id);
+        invariants.check(net == *kept, || format!("booking {booking_id}: {net} is held"));
     }
 }

@@ -1,4 +1,4 @@
-//! The tables of circuit breakers, and what a breaker is told of the world around it.
+//! The tables of circuit breakers, and the environment of a breaker.
 
 use std::sync::Arc;
 
@@ -8,44 +8,44 @@ use circuit_breaker::settings::{Settings, Watch};
 use circuit_breaker::store::{Store, StoreError, Swapped};
 use jiff::Timestamp;
 
-use super::at_once;
-use crate::line::{Access, Cut, Line};
+use super::now_or_panic;
+use crate::transport::{Access, CallError, FaultyTransport};
 use crate::world::World;
 
-/// Billing's table and that of the backends, in one: no breaker of one has the name of one of the other.
+/// Billing's table and that of the backends in one: their breakers have different names.
 #[derive(Clone, Debug)]
-pub(crate) struct Breakers(pub(crate) Arc<Line>);
+pub(crate) struct Breakers(pub(crate) Arc<FaultyTransport>);
 
-/// A process that has breakers.
+/// The telemetry of the breakers of one process.
 #[derive(Clone, Debug)]
-pub(crate) struct Told(pub(crate) Arc<Line>);
+pub(crate) struct BreakerTelemetry(pub(crate) Arc<FaultyTransport>);
 
-/// As deployed, in so far as it matters here.
+/// The deployed settings, as far as they matter here.
 pub(crate) fn settings(open_ms: u64) -> Settings {
     Settings { watch: Watch::Beside, open_ms, store_deadline_ms: 50, ..Settings::default() }
 }
 
-fn store(cut: Cut) -> StoreError {
-    match cut {
-        Cut::Throttled => StoreError::Throttled(Box::new(cut)),
-        Cut::NoAnswer | Cut::Conflict => StoreError::Unavailable(Box::new(cut)),
+fn store(error: CallError) -> StoreError {
+    match error {
+        CallError::Throttled => StoreError::Throttled(Box::new(error)),
+        CallError::NoResponse | CallError::Conflict => StoreError::Unavailable(Box::new(error)),
     }
 }
 
 impl Store for Breakers {
     async fn load(&self, name: &str) -> Result<Option<Shared>, StoreError> {
         let name = name.to_owned();
-        let get = move |world: &World| at_once(world.breakers.load(&name));
+        let get = move |world: &World| now_or_panic(world.breakers.load(&name));
         self.0.call(Access::Read, "get a breaker", get).await.map_err(store)?
     }
 
     async fn swap(&self, name: &str, expected: u64, next: &Shared) -> Result<Swapped, StoreError> {
         let (name, next) = (name.to_owned(), next.clone());
         let put = move |world: &World| {
-            let before = at_once(world.breakers.load(&name))?.unwrap_or_default();
-            let swapped = at_once(world.breakers.swap(&name, expected, &next))?;
+            let before = now_or_panic(world.breakers.load(&name))?.unwrap_or_default();
+            let swapped = now_or_panic(world.breakers.swap(&name, expected, &next))?;
             if swapped == Swapped::Done && before.version == expected {
-                world.laws.circuit_moved(world, &name, &before, &next);
+                world.invariants.circuit_changed(world, &name, &before, &next);
             }
             Ok(swapped)
         };
@@ -53,19 +53,19 @@ impl Store for Breakers {
     }
 }
 
-impl Host for Told {
+impl Host for BreakerTelemetry {
     fn now(&self) -> Timestamp {
         self.0.now()
     }
 
     fn random(&self) -> u64 {
-        self.0.world.dice.below(u64::MAX)
+        self.0.world.rng.below(u64::MAX)
     }
 
     fn observe(&self, breaker: &str, event: &Event<'_>) {
-        self.0.tell(|| format!("  circuit {breaker}: {event:?}"));
+        self.0.log(|| format!("  circuit {breaker}: {event:?}"));
         if matches!(event, Event::Refused) {
-            self.0.world.laws.count_refusal(breaker);
+            self.0.world.invariants.count_rejection(breaker);
         }
     }
 }

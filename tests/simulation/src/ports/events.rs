@@ -1,4 +1,4 @@
-//! The table of bookings: streams of commits, and what its stream shows of them.
+//! The table of bookings: event streams, and the table's own change stream.
 
 use std::sync::Arc;
 
@@ -7,22 +7,22 @@ use event_sourcing::item::CommitItem;
 use event_sourcing::store::{self, Commit, EventStore};
 use serde_json::json;
 
-use super::at_once;
-use crate::line::{Access, Cut, Line};
+use super::now_or_panic;
+use crate::transport::{Access, CallError, FaultyTransport};
 use crate::world::World;
 
-/// The table of bookings, as the templates name it.
+/// The table of bookings, as named in the templates.
 pub(crate) const BOOKINGS: &str = "booking/BookingsTable";
 
-/// The table of bookings.
+/// The event store of bookings, through the transport of one process.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Events<'a>(pub(crate) &'a Arc<Line>);
+pub(crate) struct Events<'a>(pub(crate) &'a Arc<FaultyTransport>);
 
-fn event_store(cut: Cut) -> store::StoreError {
-    match cut {
-        Cut::NoAnswer => store::StoreError::Unavailable(Box::new(cut)),
-        Cut::Throttled => store::StoreError::Throttled(Box::new(cut)),
-        Cut::Conflict => store::StoreError::TransactionConflict(Box::new(cut)),
+fn event_store(error: CallError) -> store::StoreError {
+    match error {
+        CallError::NoResponse => store::StoreError::Unavailable(Box::new(error)),
+        CallError::Throttled => store::StoreError::Throttled(Box::new(error)),
+        CallError::Conflict => store::StoreError::TransactionConflict(Box::new(error)),
     }
 }
 
@@ -33,7 +33,7 @@ impl EventStore<BookingEvent> for Events<'_> {
         after: u64,
     ) -> Result<Vec<Commit<BookingEvent>>, store::StoreError> {
         let stream = stream.to_owned();
-        let load = move |world: &World| at_once(world.bookings.load(&stream, after));
+        let load = move |world: &World| now_or_panic(world.bookings.load(&stream, after));
         self.0.call(Access::Read, "load a booking", load).await.map_err(event_store)?
     }
 
@@ -44,7 +44,8 @@ impl EventStore<BookingEvent> for Events<'_> {
         limit: usize,
     ) -> Result<Vec<Commit<BookingEvent>>, store::StoreError> {
         let stream = stream.to_owned();
-        let load = move |world: &World| at_once(world.bookings.load_back(&stream, from, limit));
+        let load =
+            move |world: &World| now_or_panic(world.bookings.load_back(&stream, from, limit));
         self.0.call(Access::Read, "load a booking's end", load).await.map_err(event_store)?
     }
 
@@ -53,8 +54,8 @@ impl EventStore<BookingEvent> for Events<'_> {
         stream: &str,
         commit: Commit<BookingEvent>,
     ) -> Result<(), store::StoreError> {
-        let (stream, is_later) = (stream.to_owned(), self.0.is_later);
-        let append = move |world: &World| append(world, &stream, commit.clone(), is_later);
+        let (stream, is_later_release) = (stream.to_owned(), self.0.is_later_release);
+        let append = move |world: &World| append(world, &stream, commit.clone(), is_later_release);
         self.0
             .call(Access::Conditional, "append to a booking", append)
             .await
@@ -66,23 +67,23 @@ fn append(
     world: &World,
     stream: &str,
     commit: Commit<BookingEvent>,
-    is_later: bool,
+    is_later_release: bool,
 ) -> Result<(), store::StoreError> {
     let last = || {
-        let end = at_once(world.bookings.load_back(stream, u64::MAX, 1));
+        let end = now_or_panic(world.bookings.load_back(stream, u64::MAX, 1));
         end.ok().and_then(|it| it.first().map(Commit::last_version)).unwrap_or(0)
     };
     let before = last();
-    at_once(world.bookings.append(stream, commit.clone()))?;
+    now_or_panic(world.bookings.append(stream, commit.clone()))?;
     if last() == before {
-        // It was there already.
+        // It was stored before.
         return Ok(());
     }
-    world.laws.booking_changed(world, stream, before, &commit);
+    world.invariants.booking_changed(world, stream, before, &commit);
     let item = CommitItem::new(stream, &commit).expect("a commit is JSON");
     let image: serde_dynamo::Item = serde_dynamo::to_item(item).expect("an item of texts");
     let mut image = serde_json::to_value(image).expect("an item is JSON");
-    if is_later {
+    if is_later_release {
         image["since_later"] = json!({ "S": "a later release" });
     }
     let keys = json!({ "stream": image["stream"], "version": image["version"] });
@@ -94,7 +95,7 @@ impl store::Streams for Events<'_> {
     async fn streams(&self, after: Option<&str>) -> Result<store::StreamsPage, store::StoreError> {
         let after = after.map(str::to_owned);
         let list = move |world: &World| {
-            at_once(store::Streams::streams(&world.bookings, after.as_deref()))
+            now_or_panic(store::Streams::streams(&world.bookings, after.as_deref()))
         };
         self.0.call(Access::Read, "list bookings", list).await.map_err(event_store)?
     }
@@ -106,8 +107,9 @@ impl store::Log<BookingEvent> for Events<'_> {
         after: Option<&str>,
     ) -> Result<store::CommitsPage<BookingEvent>, store::StoreError> {
         let after = after.map(str::to_owned);
-        let list =
-            move |world: &World| at_once(store::Log::commits(&world.bookings, after.as_deref()));
+        let list = move |world: &World| {
+            now_or_panic(store::Log::commits(&world.bookings, after.as_deref()))
+        };
         self.0.call(Access::Read, "list commits", list).await.map_err(event_store)?
     }
 }

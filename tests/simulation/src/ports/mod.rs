@@ -1,15 +1,15 @@
-//! Every port of the handlers, at the near end of a line.
+//! The ports of the handlers, over the fault-injecting transport.
 
 pub(crate) mod breakers;
 pub(crate) mod events;
-pub(crate) mod far;
 pub(crate) mod messages;
+pub(crate) mod remote;
 pub(crate) mod states;
 pub(crate) mod views;
 
 use futures::FutureExt as _;
 
-/// What stands in memory answers at once.
-fn at_once<T>(answer: impl Future<Output = T>) -> T {
-    answer.now_or_never().expect("memory does not wait")
+/// The result of a future of an in-memory store, which never waits.
+fn now_or_panic<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("memory does not wait")
 }

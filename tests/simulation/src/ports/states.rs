@@ -7,19 +7,20 @@ use outbox::envelope::{Envelope, RawEvent};
 use outbox::republish::{Page, RepublishSource, SourceError};
 use outbox::state::{Change, Loaded, StateStore, StatesPage, StoreError};
 
-use crate::line::{Access, Cut, Line};
-use crate::tables::Kept;
+use crate::tables::StateRow;
+use crate::transport::{Access, CallError, FaultyTransport};
 use crate::world::World;
 
-/// A table of slots or bills. Its calls are those of `outbox::dynamodb`, one by one, since one can die between them.
+/// A table of slots or bills. Its calls are those of `outbox::dynamodb`, one by one, because a process can crash
+/// between them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct States<'a>(pub(crate) &'a Arc<Line>);
+pub(crate) struct States<'a>(pub(crate) &'a Arc<FaultyTransport>);
 
-pub(super) fn state_store(cut: Cut) -> StoreError {
-    StoreError::Unavailable(Box::new(cut))
+pub(super) fn state_store(error: CallError) -> StoreError {
+    StoreError::Unavailable(Box::new(error))
 }
 
-impl<S: Kept> StateStore<S> for States<'_> {
+impl<S: StateRow> StateStore<S> for States<'_> {
     async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<S>, StoreError> {
         let key = id.to_owned();
         let get = move |world: &World| S::table(world).get(&key);
@@ -32,8 +33,9 @@ impl<S: Kept> StateStore<S> for States<'_> {
     }
 
     async fn save(&self, id: &str, change: Change<S>) -> Result<(), StoreError> {
-        let (id, is_later) = (id.to_owned(), self.0.is_later);
-        let save = move |world: &World| S::table(world).save(world, &id, change.clone(), is_later);
+        let (id, is_later_release) = (id.to_owned(), self.0.is_later_release);
+        let save =
+            move |world: &World| S::table(world).save(world, &id, change.clone(), is_later_release);
         self.0.call(Access::Conditional, "put a state", save).await.map_err(state_store)?
     }
 
@@ -43,31 +45,35 @@ impl<S: Kept> StateStore<S> for States<'_> {
             Some(false) => {}
             None => put_tombstone::<S>(self.0, id, holder, false).await?,
         }
-        let (key, is_later) = (id.to_owned(), self.0.is_later);
-        let bump = move |world: &World| S::table(world).bump(world, &key, is_later);
+        let (key, is_later_release) = (id.to_owned(), self.0.is_later_release);
+        let bump = move |world: &World| S::table(world).bump(world, &key, is_later_release);
         self.0.call(Access::Write, "move a version", bump).await.map_err(state_store)?;
         put_tombstone::<S>(self.0, id, holder, true).await
     }
 }
 
-async fn bar<S: Kept>(line: &Line, id: &str, holder: &str) -> Result<Option<bool>, StoreError> {
+async fn bar<S: StateRow>(
+    transport: &FaultyTransport,
+    id: &str,
+    holder: &str,
+) -> Result<Option<bool>, StoreError> {
     let (id, holder) = (id.to_owned(), holder.to_owned());
-    let get = move |world: &World| S::table(world).get_bar(&id, &holder);
-    line.call(Access::Read, "get a bar", get).await.map_err(state_store)
+    let get = move |world: &World| S::table(world).get_tombstone(&id, &holder);
+    transport.call(Access::Read, "get a tombstone", get).await.map_err(state_store)
 }
 
-async fn put_tombstone<S: Kept>(
-    line: &Line,
+async fn put_tombstone<S: StateRow>(
+    transport: &FaultyTransport,
     id: &str,
     holder: &str,
     is_sealed: bool,
 ) -> Result<(), StoreError> {
     let (id, holder) = (id.to_owned(), holder.to_owned());
     let put = move |world: &World| S::table(world).put_tombstone(world, &id, &holder, is_sealed);
-    line.call(Access::Write, "put a bar", put).await.map_err(state_store)
+    transport.call(Access::Write, "put a bar", put).await.map_err(state_store)
 }
 
-impl<S: Kept> outbox::state::States<S> for States<'_> {
+impl<S: StateRow> outbox::state::States<S> for States<'_> {
     async fn states(&self, after: Option<&str>) -> Result<StatesPage<S>, StoreError> {
         let after = after.map(str::to_owned);
         let list = move |world: &World| S::table(world).page(after.as_deref());
@@ -75,22 +81,25 @@ impl<S: Kept> outbox::state::States<S> for States<'_> {
     }
 }
 
-/// What a table of state has to publish once more.
+/// The stored events of a table of state, for republishing.
 #[derive(Debug)]
-pub(crate) struct Committed<'a, S>(pub(crate) &'a Arc<Line>, pub(crate) PhantomData<fn() -> S>);
+pub(crate) struct Committed<'a, S>(
+    pub(crate) &'a Arc<FaultyTransport>,
+    pub(crate) PhantomData<fn() -> S>,
+);
 
-impl<S: Kept> RepublishSource for Committed<'_, S> {
+impl<S: StateRow> RepublishSource for Committed<'_, S> {
     async fn events_of(&self, aggregate: &str) -> Result<Vec<Envelope<RawEvent>>, SourceError> {
         let id = aggregate.to_owned();
         let get = move |world: &World| S::table(world).events_of(&id);
         let found = self.0.call(Access::Read, "get events", get).await;
-        found.map_err(|cut| SourceError(Box::new(cut)))
+        found.map_err(|error| SourceError(Box::new(error)))
     }
 
     async fn page(&self, after: Option<&str>) -> Result<Page, SourceError> {
         let after = after.map(str::to_owned);
         let list = move |world: &World| S::table(world).events_page(after.as_deref());
         let found = self.0.call(Access::Read, "list events", list).await;
-        found.map_err(|cut| SourceError(Box::new(cut)))
+        found.map_err(|error| SourceError(Box::new(error)))
     }
 }

@@ -1,8 +1,8 @@
-//! How the platform is wired, as its templates tell it: what is simulated is what is deployed.
+//! The platform's wiring, read from its templates: what is simulated is what is deployed.
 //!
-//! Everything is read as for a stage on AWS. What would change how messages flow and is not modelled here is an error
-//! that names its place, so a template cannot outgrow the simulation unnoticed. Permissions are not read: that each
-//! rule, function and machine may do what it is wired for is checked where the templates are (`xtask/tests/infra`).
+//! Everything is read as for a stage on AWS. A property that would change how messages flow, and is not modelled here,
+//! is an error that names its place, so a template cannot outgrow the simulation unnoticed. Permissions are not read:
+//! `xtask/tests/infra` checks that each rule, function and machine has those that its wiring needs.
 
 mod pattern;
 mod read;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use pattern::Pattern;
 
-/// The functions of all stacks, and what calls them.
+/// The functions of all stacks, and their event sources.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wiring {
     /// By the name of the binary, such as `billing-react`.
@@ -26,17 +26,17 @@ pub struct Wiring {
     pub queues: BTreeMap<String, Queue>,
     /// State machines, by stack and logical name.
     pub machines: BTreeMap<String, Machine>,
-    /// The one bus, by stack and logical name; every rule listens to it, or to the account's own.
+    /// The one bus, by stack and logical name; every rule listens to it, or to the account's default bus.
     pub bus: Option<String>,
-    /// What goes from the bus into a queue.
+    /// The rules that route events of the bus to a queue.
     pub rules: Vec<Rule>,
-    /// What goes into a queue when an execution of a machine ends where it stands.
+    /// The rules that route the end of an execution to a queue.
     pub ends: Vec<End>,
-    /// What the clock calls.
+    /// The scheduled invocations.
     pub schedules: Vec<Schedule>,
-    /// What is called with the messages of a queue.
+    /// The event source mappings of queues.
     pub queue_sources: Vec<QueueSource>,
-    /// What is called with the changes of a table.
+    /// The event source mappings of table streams.
     pub stream_sources: Vec<StreamSource>,
 }
 
@@ -45,44 +45,44 @@ pub struct Wiring {
 pub struct Function {
     /// Its stack and logical name, such as `billing/ReactFunction`.
     pub resource: String,
-    /// How long a call may take.
+    /// Its timeout.
     pub timeout: Duration,
-    /// How often a failed call that nobody waits for is made again.
+    /// The number of retries of a failed asynchronous invocation.
     pub retries_when_async: u32,
-    /// The queue that gets such a call when it has failed for good.
+    /// The queue that receives asynchronous invocations whose retries are exhausted.
     pub failures_to: Option<String>,
 }
 
 /// An SQS queue; it is not FIFO.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// How long a received message is hidden from others.
+    /// The visibility timeout of a received message.
     pub visibility: Duration,
-    /// How long a new message is hidden, unless it says so itself.
+    /// The delay of a new message, unless the message has its own.
     pub delay: Duration,
-    /// How long a message is kept.
+    /// The retention of a message.
     pub retention: Duration,
-    /// Where a message goes that is received too often; nowhere from a queue of dead letters.
+    /// The redrive policy; none for a dead-letter queue.
     pub redrive: Option<Redrive>,
 }
 
-/// The end of a message that cannot be handled.
+/// A redrive policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redrive {
-    /// How often a message is received before it is moved.
+    /// The number of receives after which a message is moved.
     pub receives_max: u32,
-    /// The queue that it is moved to.
+    /// The dead-letter queue.
     pub dead_letters: String,
 }
 
 /// A standard state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
-    /// The file that defines it, as seen from the template.
+    /// The definition's path, relative to the template.
     pub definition: String,
-    /// What stands for each function, such as `ParkingCommandFunctionArn`, and the binary that it is.
+    /// The binaries of its functions, by their substitutions, such as `ParkingCommandFunctionArn`.
     pub substitutions: BTreeMap<String, String>,
-    /// What stands for each queue, such as `ResumeDeadLettersUrl`, and the queue that it is.
+    /// Its queues, by their substitutions, such as `ResumeDeadLettersUrl`.
     pub queues: BTreeMap<String, String>,
 }
 
@@ -91,82 +91,82 @@ pub struct Machine {
 pub struct Rule {
     /// Its stack and logical name.
     pub name: String,
-    /// Which events it lets through.
+    /// The pattern of its events.
     pub pattern: Pattern,
-    /// The queue that gets them, each whole and in one message.
+    /// The queue that receives them, each whole and in one message.
     pub queue: String,
-    /// The queue that gets what could not be delivered.
+    /// The queue that receives events that could not be delivered.
     pub dead_letters: Option<String>,
 }
 
-/// A rule of the account's own bus, to which the workflow service tells how executions end.
+/// A rule of the account's default bus, to which the workflow service sends the ends of executions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
     /// The stack and logical name of the rule.
     pub name: String,
     /// The machines.
     pub machines: Vec<String>,
-    /// In which ways an execution has ended, such as `TIMED_OUT`.
+    /// The final statuses of executions, such as `TIMED_OUT`.
     pub statuses: Vec<String>,
-    /// The queue that is told.
+    /// The queue that receives the event.
     pub queue: String,
 }
 
-/// A call that recurs.
+/// A scheduled invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// The stack and logical name of its rule.
     pub name: String,
-    /// The time from one call to the next.
+    /// The period.
     pub every: Duration,
-    /// The binary that is called; nobody waits for the call.
+    /// The binary that is invoked asynchronously.
     pub function: String,
-    /// What it is called with.
+    /// The payload.
     pub input: Value,
 }
 
-/// A function that reads a queue, and reports which messages failed.
+/// A function that reads a queue, and reports failed messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSource {
     /// The queue.
     pub queue: String,
-    /// The binary that is called.
+    /// The binary that is invoked.
     pub function: String,
-    /// How many messages a call may get.
+    /// The maximal number of messages in a batch.
     pub batch_max: usize,
-    /// How many calls may run at once.
+    /// The maximal number of concurrent invocations.
     pub concurrency_max: usize,
 }
 
-/// A function that follows a table from the oldest record on, and reports from which record it failed.
+/// A function that reads a table's stream from its oldest record, and reports the first failed record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamSource {
-    /// The table, by stack and logical name; its stream holds new images and no old ones.
+    /// The table, by stack and logical name; its stream contains new images only.
     pub table: String,
-    /// The binary that is called.
+    /// The binary that is invoked.
     pub function: String,
-    /// How many records a call may get.
+    /// The maximal number of records in a batch.
     pub batch_max: usize,
-    /// How often a failed batch is tried again.
+    /// The maximal number of retries of a failed batch.
     pub retries_max: u32,
-    /// How old a record may be and still be tried.
+    /// The maximal age of a record that is retried.
     pub record_age_max: Duration,
     /// Whether a batch is halved when the function fails as a whole.
     pub bisects: bool,
-    /// A record must match one of these; none lets all through.
+    /// A record must match one of these; without any, all records match.
     pub filters: Vec<Pattern>,
-    /// The queue that is told of what was given up.
+    /// The queue that receives the position of abandoned batches.
     pub failures_to: String,
 }
 
 impl Wiring {
-    /// Reads templates, each with the name of its stack, for a stage on AWS.
+    /// Reads templates, each with the name of its stack, as for a stage on AWS.
     ///
-    /// `settings` stand in the place of parameters' defaults, in every stack that declares them.
+    /// `settings` replace the defaults of parameters, in every stack that declares them.
     ///
     /// # Errors
     ///
-    /// If a template is not understood, or has what the simulation does not know.
+    /// If a template cannot be parsed, or has a property that the simulation does not know.
     pub fn read(
         templates: &[(&str, &str)],
         settings: &BTreeMap<String, String>,
@@ -174,7 +174,7 @@ impl Wiring {
         read::wiring(&template::Templates::parse(templates, settings)?)
     }
 
-    /// The queue that dead letters are moved back to.
+    /// The queue to which a dead-letter queue is redriven.
     #[must_use]
     pub fn queue_of_dead_letters(&self, dead_letters: &str) -> Option<&str> {
         let found = self.queues.iter().find(|(_, queue)| {
@@ -183,21 +183,21 @@ impl Wiring {
         found.map(|(name, _)| name.as_str())
     }
 
-    /// The rules that let an event through: each delivers it once.
+    /// The rules that match an event: each delivers it once.
     pub fn rules_for<'a>(&'a self, event: &'a Value) -> impl Iterator<Item = &'a Rule> {
         self.rules.iter().filter(|rule| rule.pattern.matches(event))
     }
 }
 
 impl StreamSource {
-    /// Whether the function gets a record, written as it is in a call.
+    /// Whether the function receives a record, in the form of its payload.
     #[must_use]
     pub fn passes(&self, record: &Value) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
     }
 }
 
-/// Why the templates do not tell a wiring.
+/// Why a wiring cannot be read from the templates.
 #[derive(Debug, thiserror::Error)]
 pub enum WiringError {
     /// A template is not YAML.
@@ -205,23 +205,23 @@ pub enum WiringError {
     Yaml {
         /// The stack.
         stack: String,
-        /// What the parser says.
+        /// The parser's error.
         #[source]
         cause: serde_yaml_ng::Error,
     },
     /// A text that must be JSON is not.
     #[error("{place}: not JSON")]
     Json {
-        /// Where it stands.
+        /// Where it is.
         place: String,
-        /// What the parser says.
+        /// The parser's error.
         #[source]
         cause: serde_json::Error,
     },
-    /// It is wrong, or more than the simulation knows.
+    /// A value is wrong, or unknown to the simulation.
     #[error("{place}: {reason}")]
     Refused {
-        /// Where it stands, such as `billing/Resources/Queue/Properties/FifoQueue`.
+        /// Where it is, such as `billing/Resources/Queue/Properties/FifoQueue`.
         place: String,
         /// What is wrong.
         reason: String,

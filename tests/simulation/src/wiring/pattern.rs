@@ -1,4 +1,4 @@
-//! Patterns of events and of stream records: the part of EventBridge's language that the templates use.
+//! Event patterns and filters of stream records: the part of EventBridge's language that the templates use.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::WiringError;
 use super::template::UNKNOWN;
 
-/// Says which JSON matches: by nested fields, and for each a list of texts.
+/// A pattern: nested fields, each with a list of texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     fields: Fields,
@@ -22,21 +22,21 @@ enum Node {
 }
 
 impl Pattern {
-    /// Reads a pattern that stands at `place` and may speak of these fields alone.
+    /// Parses a pattern at `place` that may use only these top-level fields.
     ///
     /// # Errors
     ///
-    /// If it has anything but fields and lists of texts, or another field at the top.
+    /// If it has anything but fields and lists of texts, or another top-level field.
     pub(super) fn read(value: &Value, place: &str, top: &[&str]) -> Result<Self, WiringError> {
-        let map = value.as_object().ok_or_else(|| refused(place, "a pattern has fields"))?;
-        // A misspelt field would match nothing, for ever and without a word.
+        let map = value.as_object().ok_or_else(|| rejected(place, "a pattern has fields"))?;
+        // A misspelt field would never match, and nothing would report it.
         if let Some(key) = map.keys().find(|key| !top.contains(&key.as_str())) {
-            return Err(refused(&format!("{place}/{key}"), UNKNOWN));
+            return Err(rejected(&format!("{place}/{key}"), UNKNOWN));
         }
         Ok(Self { fields: fields(map, place)? })
     }
 
-    /// Whether an event (with `source`, `detail-type`, `detail`) or a record of a stream matches.
+    /// Whether an event (with `source`, `detail-type`, `detail`) or a stream record matches.
     #[must_use]
     pub fn matches(&self, event: &Value) -> bool {
         has(&self.fields, event)
@@ -45,14 +45,14 @@ impl Pattern {
 
 fn fields(map: &Map<String, Value>, place: &str) -> Result<Fields, WiringError> {
     if map.is_empty() {
-        return Err(refused(place, "a pattern without fields"));
+        return Err(rejected(place, "a pattern without fields"));
     }
     map.iter()
         .map(|(key, value)| {
             let place = format!("{place}/{key}");
-            // `$or` is an operator, and `Ref` or `Fn::…` a value that nobody has looked up.
+            // `$or` is an operator, and `Ref` or `Fn::…` an unresolved value.
             if key.starts_with('$') || key.starts_with("Fn::") || key == "Ref" {
-                return Err(refused(&place, UNKNOWN));
+                return Err(rejected(&place, UNKNOWN));
             }
             Ok((key.clone(), node(value, &place)?))
         })
@@ -62,26 +62,26 @@ fn fields(map: &Map<String, Value>, place: &str) -> Result<Fields, WiringError> 
 fn node(value: &Value, place: &str) -> Result<Node, WiringError> {
     match value {
         Value::Object(map) => Ok(Node::Fields(fields(map, place)?)),
-        Value::Array(items) if items.is_empty() => Err(refused(place, "an empty list")),
+        Value::Array(items) if items.is_empty() => Err(rejected(place, "an empty list")),
         Value::Array(items) => {
             let texts = items.iter().enumerate().map(|(index, item)| {
                 // `prefix`, `anything-but` and all other operators are objects; numbers have rules of their own.
                 let text = item.as_str().map(str::to_owned);
-                text.ok_or_else(|| refused(&format!("{place}/{index}"), "not a text"))
+                text.ok_or_else(|| rejected(&format!("{place}/{index}"), "not a text"))
             });
             Ok(Node::AnyOf(texts.collect::<Result<_, _>>()?))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            Err(refused(place, "neither fields nor a list"))
+            Err(rejected(place, "neither fields nor a list"))
         }
     }
 }
 
-fn refused(place: &str, reason: &str) -> WiringError {
+fn rejected(place: &str, reason: &str) -> WiringError {
     WiringError::Refused { place: place.to_owned(), reason: reason.to_owned() }
 }
 
-/// Whether a value has all these fields; of a list, whether one item has them.
+/// Whether a value has all these fields; for a list, whether one item has them.
 fn has(fields: &Fields, value: &Value) -> bool {
     if let Value::Array(items) = value {
         return items.iter().any(|item| has(fields, item));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn all_fields_must_match_and_one_text_of_each() {
+    fn all_fields_must_match_with_one_text_each() {
         let pattern = json!({"source": ["a", "b"], "detail": {"data": {"mode": ["x"]}}});
         let pattern = read(&pattern).expect("read");
         let event =
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_one_item_must_match_alone() {
+    fn one_item_of_a_list_must_match_alone() {
         let pattern = json!({"detail": {"tags": ["x"], "parts": {"a": ["1"], "b": ["2"]}}});
         let pattern = read(&pattern).expect("read");
         let event = |tags: Value, parts: Value| json!({"detail": {"tags": tags, "parts": parts}});
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused_with_its_place() {
+    fn an_unknown_element_is_rejected_with_its_place() {
         for (pattern, message) in [
             (json!("x"), "here: a pattern has fields"),
             (json!({}), "here: a pattern without fields"),

@@ -1,4 +1,4 @@
-//! Makes the wiring of the templates' resources, and refuses whatever it would have to pass over in silence.
+//! Builds the wiring from the templates' resources, and rejects what it cannot model.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const QUEUE: &str = "AWS::SQS::Queue";
 const RULE: &str = "AWS::Events::Rule";
 const TABLE: &str = "AWS::DynamoDB::Table";
 
-/// What moves no message: places, permissions, logs, and the way in over HTTP, which has its own document.
+/// Resource types that move no message: storage, permissions, logs, and the HTTP API, which has a document of its own.
 const STILL: [&str; 13] = [
     TABLE,
     "AWS::ApiGateway::Account",
@@ -36,7 +36,7 @@ const STILL: [&str; 13] = [
     "AWS::Serverless::Api",
 ];
 
-/// What AWS takes where a template is silent.
+/// The defaults of AWS.
 mod default {
     pub(super) const QUEUE_DELAY_S: u64 = 0;
     pub(super) const QUEUE_RETENTION_S: u64 = 345_600;
@@ -73,7 +73,7 @@ fn add(wiring: &mut Wiring, resource: &Resource<'_>) -> Outcome<()> {
     if STILL.contains(&resource.kind) {
         return Ok(());
     }
-    // Not `Condition`: what is there on one stage alone has to be thought of first.
+    // Not `Condition`: resources that exist on one stage alone are not modelled.
     let known =
         ["DeletionPolicy", "DependsOn", "Metadata", "Properties", "Type", "UpdateReplacePolicy"];
     resource.body.only(&known)?;
@@ -81,7 +81,7 @@ fn add(wiring: &mut Wiring, resource: &Resource<'_>) -> Outcome<()> {
         BUS => {
             resource.body.at("Properties")?.only(&["Name"])?;
             if wiring.bus.replace(key).is_some() {
-                return Err(resource.body.refused("a second bus"));
+                return Err(resource.body.rejected("a second bus"));
             }
         }
         FUNCTION => add_function(wiring, resource)?,
@@ -92,7 +92,7 @@ fn add(wiring: &mut Wiring, resource: &Resource<'_>) -> Outcome<()> {
             wiring.queues.insert(key, queue(&resource.body.at("Properties")?)?);
         }
         RULE => add_rule(wiring, key, &resource.body.at("Properties")?)?,
-        kind => return Err(resource.body.refused(format!("{kind} is {UNKNOWN}"))),
+        kind => return Err(resource.body.rejected(format!("{kind} is {UNKNOWN}"))),
     }
     Ok(())
 }
@@ -119,7 +119,7 @@ fn add_function(wiring: &mut Wiring, resource: &Resource<'_>) -> Outcome<()> {
     let binary = binary(resource)?;
     let function = function(resource, &properties)?;
     if wiring.functions.insert(binary.clone(), function).is_some() {
-        return Err(properties.at("CodeUri")?.refused("another function has this binary"));
+        return Err(properties.at("CodeUri")?.rejected("another function has this binary"));
     }
     let Some(events) = properties.find("Events")? else { return Ok(()) };
     for (_, event) in events.entries()? {
@@ -128,9 +128,9 @@ fn add_function(wiring: &mut Wiring, resource: &Resource<'_>) -> Outcome<()> {
         match event.at("Type")?.text()?.as_str() {
             "SQS" => wiring.queue_sources.push(queue_source(&properties, &binary)?),
             "DynamoDB" => wiring.stream_sources.push(stream_source(&properties, &binary)?),
-            // A way in over HTTP: a caller's affair.
+            // The HTTP API: called by clients.
             "Api" => {}
-            kind => return Err(event.refused(format!("a source of type {kind} is {UNKNOWN}"))),
+            kind => return Err(event.rejected(format!("a source of type {kind} is {UNKNOWN}"))),
         }
     }
     Ok(())
@@ -156,7 +156,7 @@ fn function(resource: &Resource<'_>, properties: &Place<'_>) -> Outcome<Function
     })
 }
 
-/// What SAM adds to each function of a template.
+/// The values that SAM adds to each function of a template.
 fn global<'a>(resource: &Resource<'a>, property: &str) -> Outcome<Option<Place<'a>>> {
     let Some(globals) = resource.body.root()?.find("Globals")? else { return Ok(None) };
     globals.only(&["Api", "Function"])?;
@@ -173,16 +173,16 @@ fn global<'a>(resource: &Resource<'a>, property: &str) -> Outcome<Option<Place<'
     function.find(property)
 }
 
-/// The binary that a function runs: the name between the parameters that say where code is kept.
+/// The binary of a function: the name between the parameters for the location of the code.
 fn binary(function: &Resource<'_>) -> Outcome<String> {
     let key = function.body.at("Properties")?.at("CodeUri")?.at("Key")?;
     let name = key.raw()["Fn::Sub"].as_str().and_then(|text| {
         text.strip_prefix("${CodePrefix}/")?.strip_suffix("${CodeSuffix}").map(str::to_owned)
     });
-    name.ok_or_else(|| key.refused("not ${CodePrefix}/<binary>${CodeSuffix}"))
+    name.ok_or_else(|| key.rejected("not ${CodePrefix}/<binary>${CodeSuffix}"))
 }
 
-/// The queue that a destination for failures is.
+/// The queue that is the destination of failures.
 fn on_failure(destination: &Place<'_>) -> Outcome<String> {
     destination.only(&["OnFailure"])?;
     let failure = destination.at("OnFailure")?;
@@ -247,12 +247,12 @@ fn filters(criteria: &Place<'_>) -> Outcome<Vec<Pattern>> {
         .collect()
 }
 
-/// Without it one bad message would bring back all that came with it, which nothing here is written for.
+/// Without it one failing message would cause redelivery of the whole batch, which no consumer here expects.
 fn reports_failures(properties: &Place<'_>) -> Outcome<()> {
     let types = properties.at("FunctionResponseTypes")?;
     match types.items()?.as_slice() {
         [only] => only.must_be("ReportBatchItemFailures"),
-        _ => Err(types.refused("not ReportBatchItemFailures alone")),
+        _ => Err(types.rejected("not ReportBatchItemFailures alone")),
     }
 }
 
@@ -286,7 +286,7 @@ fn queue(properties: &Place<'_>) -> Outcome<Queue> {
 fn add_rule(wiring: &mut Wiring, name: String, properties: &Place<'_>) -> Outcome<()> {
     let targets = properties.at("Targets")?;
     let items = targets.items()?;
-    let [target] = items.as_slice() else { return Err(targets.refused("not one target")) };
+    let [target] = items.as_slice() else { return Err(targets.rejected("not one target")) };
     if let Some(pattern) = properties.find("EventPattern")? {
         properties.only(&["EventBusName", "EventPattern", "Targets"])?;
         target.only(&["Arn", "DeadLetterConfig", "Id"])?;
@@ -308,7 +308,7 @@ fn add_rule(wiring: &mut Wiring, name: String, properties: &Place<'_>) -> Outcom
         });
     } else {
         properties.only(&["ScheduleExpression", "Targets"])?;
-        // Without an input, the function would get an event that tells the time.
+        // Without an input, the payload would be an event with the time.
         target.only(&["Arn", "Id", "Input"])?;
         wiring.schedules.push(Schedule {
             name,
@@ -320,12 +320,12 @@ fn add_rule(wiring: &mut Wiring, name: String, properties: &Place<'_>) -> Outcom
     Ok(())
 }
 
-/// The only events of the account's own bus that anybody listens to.
+/// The only events of the account's default bus that a rule matches.
 fn end(name: String, pattern: &Place<'_>, target: &Place<'_>) -> Outcome<End> {
     pattern.only(&["detail", "detail-type", "source"])?;
     let only = |place: Place<'_>, expected: &str| {
         let items = place.items()?;
-        let [item] = items.as_slice() else { return Err(place.refused("not one")) };
+        let [item] = items.as_slice() else { return Err(place.rejected("not one")) };
         item.must_be(expected)
     };
     only(pattern.at("source")?, "aws.states")?;
@@ -344,7 +344,7 @@ fn end(name: String, pattern: &Place<'_>, target: &Place<'_>) -> Outcome<End> {
     })
 }
 
-/// The time of `rate(1 minute)`. AWS wants the singular for one, and the plural for more.
+/// The period of `rate(1 minute)`. AWS requires the singular for one, and the plural for more.
 fn rate(expression: &Place<'_>) -> Outcome<Duration> {
     let text = expression.text()?;
     let rate = text.strip_prefix("rate(").and_then(|it| it.strip_suffix(')')?.split_once(' '));
@@ -358,7 +358,7 @@ fn rate(expression: &Place<'_>) -> Outcome<Duration> {
         };
         Some(Duration::from_secs(count.checked_mul(unit_s)?))
     });
-    every.ok_or_else(|| expression.refused(format!("{text} is {UNKNOWN}")))
+    every.ok_or_else(|| expression.rejected(format!("{text} is {UNKNOWN}")))
 }
 
 fn machine(properties: &Place<'_>) -> Outcome<Machine> {
@@ -371,7 +371,7 @@ fn machine(properties: &Place<'_>) -> Outcome<Machine> {
         "StateMachineType",
         "TracingConfiguration",
     ])?;
-    // Another type may run a state twice, and has no name that keeps a second execution away.
+    // Another type may run a state twice, and its names do not prevent a second execution.
     properties.at("StateMachineType")?.must_be("STANDARD")?;
     let mut machine = Machine {
         definition: properties.at("DefinitionS3Location")?.text()?,
@@ -379,7 +379,7 @@ fn machine(properties: &Place<'_>) -> Outcome<Machine> {
         queues: BTreeMap::new(),
     };
     for (name, value) in properties.at("DefinitionSubstitutions")?.entries()? {
-        // What is no function's ARN must be a queue's address.
+        // A substitution that is not a function's ARN must be a queue's URL.
         if let Ok(queue) = value.resource(QUEUE, "Ref") {
             machine.queues.insert(name.to_owned(), queue.key);
         } else {

@@ -1,6 +1,6 @@
-//! Reads templates as CloudFormation would, and knows of each value where it stands.
+//! Reads templates like CloudFormation, and knows the place of each value.
 //!
-//! A value is looked up when it is asked for, so only what the wiring is made of has to be understood.
+//! A value is resolved when it is read, so only the values used by the wiring have to be understood.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use super::WiringError;
 
 type Outcome<T> = Result<T, WiringError>;
 
-/// The stage, unless the settings name another. It only has to be none where somebody sits and watches.
+/// The stage, unless the settings name another. It must not be the local stage.
 const STAGE: &str = "simulation";
 const STAGE_LOCAL: &str = "local";
-/// Said of all that may change what happens, and is not modelled.
+/// The error for a property that may change the behaviour and is not modelled.
 pub(super) const UNKNOWN: &str = "unknown to the simulation";
 
-/// The templates of all stacks, and what their parameters are.
+/// The templates of all stacks, and the values of their parameters.
 pub(super) struct Templates {
     documents: BTreeMap<String, Value>,
     settings: BTreeMap<String, String>,
@@ -32,7 +32,7 @@ pub(super) struct Place<'a> {
     value: &'a Value,
 }
 
-/// What a template makes.
+/// A resource of a template.
 pub(super) struct Resource<'a> {
     /// Stack and logical name.
     pub(super) key: String,
@@ -40,7 +40,7 @@ pub(super) struct Resource<'a> {
     pub(super) body: Place<'a>,
 }
 
-/// What a value stands for.
+/// What a value resolves to.
 enum Meaning<'a> {
     Plain(&'a Value),
     Text(String),
@@ -57,23 +57,23 @@ impl Templates {
             let yaml: Yaml = serde_yaml_ng::from_str(text)
                 .map_err(|cause| WiringError::Yaml { stack: (*stack).to_owned(), cause })?;
             if documents.insert((*stack).to_owned(), long_form(yaml, stack)?).is_some() {
-                return Err(refused(stack, "two templates of one name"));
+                return Err(rejected(stack, "two templates of one name"));
             }
         }
         let mut settings = settings.clone();
         let declared =
             |name: &str| documents.values().any(|it| it["Parameters"].get(name).is_some());
         if let Some(name) = settings.keys().find(|name| !declared(name)) {
-            return Err(refused(name, "no template has such a parameter"));
+            return Err(rejected(name, "no template has such a parameter"));
         }
         let stage = settings.entry("Stage".to_owned()).or_insert_with(|| STAGE.to_owned());
         if stage == STAGE_LOCAL {
-            return Err(refused("Stage", "the wiring is read as for AWS"));
+            return Err(rejected("Stage", "the wiring is read as for AWS"));
         }
         Ok(Self { documents, settings })
     }
 
-    /// Each template as a whole.
+    /// The roots of all templates.
     pub(super) fn roots(&self) -> impl Iterator<Item = Place<'_>> {
         self.documents.iter().map(move |(stack, value)| Place {
             templates: self,
@@ -89,35 +89,35 @@ impl Templates {
 }
 
 impl<'a> Place<'a> {
-    /// An error that stands here.
-    pub(super) fn refused(&self, reason: impl Into<String>) -> WiringError {
-        refused(&self.path, reason)
+    /// An error at this place.
+    pub(super) fn rejected(&self, reason: impl Into<String>) -> WiringError {
+        rejected(&self.path, reason)
     }
 
-    /// Where it is.
+    /// The path of this place.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// The template that this stands in.
+    /// The template of this place.
     pub(super) fn root(&self) -> Outcome<Place<'a>> {
-        self.templates.root(self.stack).ok_or_else(|| self.refused("stands in no template"))
+        self.templates.root(self.stack).ok_or_else(|| self.rejected("is in no template"))
     }
 
-    /// What stands under a key, if anything does.
+    /// The value of a key, if there is one.
     pub(super) fn find(&self, key: &str) -> Outcome<Option<Self>> {
         self.map()?.get(key).map(|value| self.inside(key, value)).transpose()
     }
 
-    /// What must stand under a key.
+    /// The value of a required key.
     pub(super) fn at(&self, key: &str) -> Outcome<Self> {
-        self.find(key)?.ok_or_else(|| self.refused(format!("has no {key}")))
+        self.find(key)?.ok_or_else(|| self.rejected(format!("has no {key}")))
     }
 
-    /// Refuses every key that is not one of these.
+    /// Rejects every key that is not one of these.
     pub(super) fn only(&self, known: &[&str]) -> Outcome<()> {
         let unknown = self.map()?.keys().find(|key| !known.contains(&key.as_str()));
-        let unknown = unknown.map(|key| refused(&format!("{}/{key}", self.path), UNKNOWN));
+        let unknown = unknown.map(|key| rejected(&format!("{}/{key}", self.path), UNKNOWN));
         unknown.map_or(Ok(()), Err)
     }
 
@@ -129,26 +129,26 @@ impl<'a> Place<'a> {
 
     /// The items of a list.
     pub(super) fn items(&self) -> Outcome<Vec<Self>> {
-        let items = self.value.as_array().ok_or_else(|| self.refused("not a list"))?;
+        let items = self.value.as_array().ok_or_else(|| self.rejected("not a list"))?;
         let items = items.iter().enumerate();
         items.map(|(index, item)| self.inside(&index.to_string(), item)).collect()
     }
 
-    /// The text that it stands for.
+    /// The text that it resolves to.
     pub(super) fn text(&self) -> Outcome<String> {
         match self.meaning()? {
             Meaning::Plain(Value::String(text)) => Ok(text.clone()),
             Meaning::Text(text) => Ok(text),
-            Meaning::Plain(_) | Meaning::Attribute(..) => Err(self.refused("not a text")),
+            Meaning::Plain(_) | Meaning::Attribute(..) => Err(self.rejected("not a text")),
         }
     }
 
-    /// Refuses every text but this.
+    /// Rejects every text but this.
     pub(super) fn must_be(&self, text: &str) -> Outcome<()> {
-        if self.text()? == text { Ok(()) } else { Err(self.refused(format!("not {text}"))) }
+        if self.text()? == text { Ok(()) } else { Err(self.rejected(format!("not {text}"))) }
     }
 
-    /// The number that it stands for; a parameter's is written as a text.
+    /// The number that it resolves to; a parameter's is written as a text.
     pub(super) fn number<T: TryFrom<u64>>(&self) -> Outcome<T> {
         let number = match self.meaning()? {
             Meaning::Plain(value) => {
@@ -158,35 +158,35 @@ impl<'a> Place<'a> {
             Meaning::Attribute(..) => None,
         };
         let number = number.and_then(|it| T::try_from(it).ok());
-        number.ok_or_else(|| self.refused("not a number, or too great"))
+        number.ok_or_else(|| self.rejected("not a number, or too great"))
     }
 
     pub(super) fn truth(&self) -> Outcome<bool> {
-        self.value.as_bool().ok_or_else(|| self.refused("neither true nor false"))
+        self.value.as_bool().ok_or_else(|| self.rejected("neither true nor false"))
     }
 
-    /// The JSON that its text is.
+    /// Its text, parsed as JSON.
     pub(super) fn json(&self) -> Outcome<Value> {
         serde_json::from_str(&self.text()?)
             .map_err(|cause| WiringError::Json { place: self.path.clone(), cause })
     }
 
-    /// It as written.
+    /// The value as written.
     pub(super) fn raw(&self) -> &'a Value {
         self.value
     }
 
-    /// The resource that it names by one of its attributes (`Ref` for what `!Ref` gives).
+    /// The resource that it refers to by one of its attributes (`Ref` for `!Ref`).
     pub(super) fn resource(&self, kind: &str, attribute: &str) -> Outcome<Resource<'a>> {
         match self.meaning()? {
             Meaning::Attribute(it, own) if it.kind == kind && own == attribute => Ok(it),
             Meaning::Attribute(..) | Meaning::Plain(_) | Meaning::Text(_) => {
-                Err(self.refused(format!("not the {attribute} of an {kind}")))
+                Err(self.rejected(format!("not the {attribute} of an {kind}")))
             }
         }
     }
 
-    /// What stands inside; of an `Fn::If`, the branch that counts.
+    /// A nested value; for an `Fn::If`, the branch that applies.
     fn inside(&self, key: &str, value: &'a Value) -> Outcome<Self> {
         let path = format!("{}/{key}", self.path);
         let mut place = Self { path, value, ..self.clone() };
@@ -199,7 +199,7 @@ impl<'a> Place<'a> {
                         no
                     }
                 }
-                Some(_) | None => return Err(place.refused("Fn::If without two branches")),
+                Some(_) | None => return Err(place.rejected("Fn::If without two branches")),
             };
             place.value = branch;
         }
@@ -209,20 +209,20 @@ impl<'a> Place<'a> {
     fn holds(&self, condition: &str) -> Outcome<bool> {
         let condition = self.root()?.at("Conditions")?.at(condition)?;
         let Some(("Fn::Equals", sides)) = call(condition.value) else {
-            return Err(condition.refused("not an Fn::Equals"));
+            return Err(condition.rejected("not an Fn::Equals"));
         };
         let sides = condition.inside("Fn::Equals", sides)?.items()?;
         let [left, right] = sides.as_slice() else {
-            return Err(condition.refused("Fn::Equals without two sides"));
+            return Err(condition.rejected("Fn::Equals without two sides"));
         };
         Ok(left.text()? == right.text()?)
     }
 
-    /// The mapping that it is. A function is none: else what it would add is missed without a word.
+    /// The mapping that it is. A function is rejected: otherwise the values it adds would be missed silently.
     fn map(&self) -> Outcome<&'a Map<String, Value>> {
         match call(self.value) {
-            Some((function, _)) => Err(self.refused(format!("{function} is {UNKNOWN}"))),
-            None => self.value.as_object().ok_or_else(|| self.refused("not a mapping")),
+            Some((function, _)) => Err(self.rejected(format!("{function} is {UNKNOWN}"))),
+            None => self.value.as_object().ok_or_else(|| self.rejected("not a mapping")),
         }
     }
 
@@ -240,38 +240,38 @@ impl<'a> Place<'a> {
                 let found = path.split_once('.').map(|(name, attribute)| {
                     Ok(self.sibling(name)?.map(|it| Meaning::Attribute(it, attribute.to_owned())))
                 });
-                found.transpose()?.flatten().ok_or_else(|| self.refused(format!("no {path}")))
+                found.transpose()?.flatten().ok_or_else(|| self.rejected(format!("no {path}")))
             }
-            unknown => Err(self.refused(format!("{unknown} is {UNKNOWN}"))),
+            unknown => Err(self.rejected(format!("{unknown} is {UNKNOWN}"))),
         }
     }
 
-    /// What `!Ref` gives.
+    /// The value of `!Ref`.
     fn named(&self, name: &str) -> Outcome<Meaning<'a>> {
         if let Some(text) = self.parameter(name)? {
             return Ok(Meaning::Text(text));
         }
-        let resource = self.sibling(name)?.ok_or_else(|| self.refused(format!("no {name}")))?;
+        let resource = self.sibling(name)?.ok_or_else(|| self.rejected(format!("no {name}")))?;
         Ok(Meaning::Attribute(resource, "Ref".to_owned()))
     }
 
-    /// A text with its parameters filled in; resources are not looked up in the midst of one.
+    /// A text with its parameters substituted; references to resources in it are not supported.
     fn filled(&self, text: &str) -> Outcome<String> {
         let mut filled = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
             let (name, after) =
-                after.split_once('}').ok_or_else(|| self.refused("a brace is not closed"))?;
+                after.split_once('}').ok_or_else(|| self.rejected("a brace is not closed"))?;
             filled += before;
             filled += &self
                 .parameter(name)?
-                .ok_or_else(|| self.refused(format!("{name} is not a parameter")))?;
+                .ok_or_else(|| self.rejected(format!("{name} is not a parameter")))?;
             rest = after;
         }
         Ok(filled + rest)
     }
 
-    /// The value of a parameter; nothing if the template declares none of that name.
+    /// The value of a parameter; `None` if the template declares none of that name.
     fn parameter(&self, name: &str) -> Outcome<Option<String>> {
         let declared = self.root()?.value["Parameters"].get(name);
         let Some(declared) = declared else { return Ok(None) };
@@ -282,7 +282,7 @@ impl<'a> Place<'a> {
             Value::String(text) => Ok(Some(text.clone())),
             Value::Number(number) => Ok(Some(number.to_string())),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                Err(self.refused(format!("{name} is neither set nor has it a default")))
+                Err(self.rejected(format!("{name} is neither set nor has it a default")))
             }
         }
     }
@@ -296,11 +296,11 @@ impl<'a> Place<'a> {
     /// The resource that it describes.
     pub(super) fn into_resource(self, name: &str) -> Outcome<Resource<'a>> {
         let kind = self.at("Type")?;
-        let kind = kind.value.as_str().ok_or_else(|| kind.refused("not a text"))?;
+        let kind = kind.value.as_str().ok_or_else(|| kind.rejected("not a text"))?;
         Ok(Resource { key: format!("{}/{name}", self.stack), kind, body: self })
     }
 
-    /// What another stack exports under a name.
+    /// The value that another stack exports under a name.
     fn imported(&self, name: &str) -> Outcome<Meaning<'a>> {
         for root in self.templates.roots() {
             let Some(outputs) = root.find("Outputs")? else { continue };
@@ -311,22 +311,22 @@ impl<'a> Place<'a> {
                 }
             }
         }
-        Err(self.refused(format!("no stack exports {name}")))
+        Err(self.rejected(format!("no stack exports {name}")))
     }
 }
 
-fn refused(place: &str, reason: impl Into<String>) -> WiringError {
+fn rejected(place: &str, reason: impl Into<String>) -> WiringError {
     WiringError::Refused { place: place.to_owned(), reason: reason.into() }
 }
 
-/// The name and the argument of what looks like a function.
+/// The name and the argument of an intrinsic function.
 fn call(value: &Value) -> Option<(&str, &Value)> {
     let map = value.as_object().filter(|map| map.len() == 1)?;
     let (name, argument) = map.iter().next()?;
     (name == "Ref" || name.starts_with("Fn::")).then_some((name, argument))
 }
 
-/// Writes YAML as JSON, and CloudFormation's short tags as the functions they stand for.
+/// Converts YAML to JSON, and CloudFormation's short tags to the functions they stand for.
 fn long_form(yaml: Yaml, place: &str) -> Outcome<Value> {
     Ok(match yaml {
         Yaml::Null => Value::Null,
@@ -341,7 +341,7 @@ fn long_form(yaml: Yaml, place: &str) -> Outcome<Value> {
         }
         Yaml::Mapping(entries) => {
             let entries = entries.into_iter().map(|(key, value)| {
-                let key = key.as_str().ok_or_else(|| refused(place, "a key is not a text"))?;
+                let key = key.as_str().ok_or_else(|| rejected(place, "a key is not a text"))?;
                 Ok((key.to_owned(), long_form(value, &format!("{place}/{key}"))?))
             });
             Value::Object(entries.collect::<Outcome<_>>()?)

@@ -1,4 +1,4 @@
-//! A customer: books a slot, pays for it, thinks better of it, leaves it, and asks twice.
+//! Simulated customers: they book a slot, pay, cancel, check out, and repeat requests.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use contracts::id::{BookingId, SlotId};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{Ask, Client, Heard};
+use super::{ApiRequest, ApiResponse, Client};
 use crate::world::World;
 
-/// Few, so that they have several bookings each.
+/// Few, so that each has several bookings.
 const NAMES: [&str; 3] = ["ann", "bob", "eve"];
-/// Cards that do not work, or not at once.
+/// Cards that do not work, or not at the first attempt.
 const BAD_CARDS: [&str; 6] =
     ["tok_declined", "tok_insufficient_funds", "tok_slow", "tok_timeout", "tok_flaky", "tok_down"];
 
-/// One wish, and what is to become of it.
+/// One booking of a customer.
 struct Visit<'a> {
     client: Client<'a>,
     slot_id: SlotId,
@@ -25,24 +25,24 @@ struct Visit<'a> {
     is_instant: bool,
 }
 
-pub(super) async fn come(world: &World, slots: &[SlotId], number: u64) {
+pub(super) async fn run(world: &World, slots: &[SlotId], number: u64) {
     if slots.is_empty() {
         return;
     }
-    let dice = &world.dice;
-    let arrival = dice.below(u64::try_from(world.plan.arrivals.as_millis()).unwrap_or(0));
+    let rng = &world.rng;
+    let arrival = rng.below(u64::try_from(world.plan.arrivals.as_millis()).unwrap_or(0));
     let visit = Visit {
-        client: Client { world, subject: (*dice.one_of(&NAMES)).to_owned(), role: "customer" },
-        slot_id: *dice.one_of(slots),
+        client: Client { world, subject: (*rng.one_of(&NAMES)).to_owned(), role: "customer" },
+        slot_id: *rng.one_of(slots),
         number,
         token: card(world),
-        is_instant: dice.per_mille(world.plan.instant),
+        is_instant: rng.per_mille(world.plan.instant),
     };
     sleep(Duration::from_millis(arrival)).await;
     let Some(booking_id) = visit.book().await else { return };
-    // Each at a time of its own: they meet each other and the saga at every step.
-    let cancels = dice.per_mille(world.plan.cancels);
-    let leaves = dice.per_mille(300);
+    // Each action at a random time, so that actions race with each other and with the saga at every step.
+    let cancels = rng.per_mille(world.plan.cancels);
+    let checks_out = rng.per_mille(300);
     tokio::join!(
         async {
             if !visit.is_instant {
@@ -51,40 +51,40 @@ pub(super) async fn come(world: &World, slots: &[SlotId], number: u64) {
         },
         async {
             if cancels {
-                sleep(dice.millis(0..=*dice.one_of(&[200, 3_000, 60_000]))).await;
-                visit.give_up(booking_id, "cancel", "cancelled").await;
+                sleep(rng.millis(0..=*rng.one_of(&[200, 3_000, 60_000]))).await;
+                visit.end_booking(booking_id, "cancel", "cancelled").await;
             }
         },
         async {
-            if leaves {
-                sleep(dice.millis(0..=60_000)).await;
-                visit.give_up(booking_id, "check-out", "checked_out").await;
+            if checks_out {
+                sleep(rng.millis(0..=60_000)).await;
+                visit.end_booking(booking_id, "check-out", "checked_out").await;
             }
         },
         visit.watch(booking_id),
     );
 }
 
-/// Everybody gives up what is still pending.
+/// Cancels all bookings that are still pending.
 pub(crate) async fn cancel_pending(world: &World) {
-    for (booking_id, booking) in world.laws.bookings() {
+    for (booking_id, booking) in world.invariants.bookings() {
         let Some((details, BookingStatus::Pending)) = booking.known() else { continue };
         let client = Client { world, subject: details.customer.0.clone(), role: "customer" };
-        let ask = Ask::new("POST", "/mobile/bookings/{bookingId}/cancel");
-        let ask = ask.with("bookingId", booking_id);
-        if let Some(heard) = client.insist(&ask).await
-            && heard.status != 202
+        let request = ApiRequest::new("POST", "/mobile/bookings/{bookingId}/cancel");
+        let request = request.with("bookingId", booking_id);
+        if let Some(response) = client.send_until_decided(&request).await
+            && response.status != 202
         {
-            client.wrong(&ask, &heard);
+            client.wrong(&request, &response);
         }
     }
 }
 
 fn card(world: &World) -> &'static str {
-    if world.dice.per_mille(world.plan.good_cards) {
+    if world.rng.per_mille(world.plan.good_cards) {
         "tok_visa"
     } else {
-        BAD_CARDS[world.dice.place(BAD_CARDS.len())]
+        BAD_CARDS[world.rng.index(BAD_CARDS.len())]
     }
 }
 
@@ -93,82 +93,91 @@ impl Visit<'_> {
         self.client.world
     }
 
-    fn wish(&self, slot_id: SlotId) -> Ask {
+    fn booking_request(&self, slot_id: SlotId) -> ApiRequest {
         let payment = if self.is_instant {
             json!({ "mode": "instant", "token": self.token })
         } else {
             json!({ "mode": "invoice" })
         };
-        Ask::new("POST", "/mobile/bookings")
+        ApiRequest::new("POST", "/mobile/bookings")
             .key(&format!("booking-{}", self.number))
             .body(json!({ "slotId": slot_id, "payment": payment }))
     }
 
     async fn book(&self) -> Option<BookingId> {
-        let wish = self.wish(self.slot_id);
-        let heard = if self.world().dice.per_mille(self.world().plan.repeats) {
-            let (first, second) =
-                tokio::join!(self.client.insist(&wish), self.client.insist(&wish));
+        let booking_request = self.booking_request(self.slot_id);
+        let response = if self.world().rng.per_mille(self.world().plan.repeats) {
+            let (first, second) = tokio::join!(
+                self.client.send_until_decided(&booking_request),
+                self.client.send_until_decided(&booking_request)
+            );
             let (first, second) = (first?, second?);
-            self.world().laws.hold(first.body["bookingId"] == second.body["bookingId"], || {
-                format!("one wish led to {} and {}", first.body, second.body)
-            });
-            let other = self.wish(SlotId(self.world().new_id()));
-            let refused = self.client.insist(&other).await?;
-            if refused.status != 422 {
-                self.client.wrong(&other, &refused);
+            self.world().invariants.check(
+                first.body["bookingId"] == second.body["bookingId"],
+                || {
+                    format!(
+                        "one idempotency key led to bookings {} and {}",
+                        first.body, second.body
+                    )
+                },
+            );
+            let other = self.booking_request(SlotId(self.world().new_id()));
+            let rejected = self.client.send_until_decided(&other).await?;
+            if rejected.status != 422 {
+                self.client.wrong(&other, &rejected);
             }
             first
         } else {
-            self.client.insist(&wish).await?
+            self.client.send_until_decided(&booking_request).await?
         };
-        if heard.status != 202 {
-            self.client.wrong(&wish, &heard);
+        if response.status != 202 {
+            self.client.wrong(&booking_request, &response);
             return None;
         }
-        let booking_id: BookingId = heard.body["bookingId"].as_str()?.parse().ok()?;
-        let version = heard.body["version"].as_u64()?;
+        let booking_id: BookingId = response.body["bookingId"].as_str()?.parse().ok()?;
+        let version = response.body["version"].as_u64()?;
         self.read(booking_id, Some(version)).await;
         Some(booking_id)
     }
 
-    /// Reads the booking once, and knows what it was.
+    /// Reads the booking once, and records the status shown.
     async fn read(&self, booking_id: BookingId, min_version: Option<u64>) -> Option<BookingStatus> {
-        let mut ask = Ask::new("GET", "/mobile/bookings/{bookingId}").with("bookingId", booking_id);
+        let mut request =
+            ApiRequest::new("GET", "/mobile/bookings/{bookingId}").with("bookingId", booking_id);
         if let Some(version) = min_version {
-            ask = ask.query("minVersion", version);
+            request = request.query("minVersion", version);
         }
-        let heard = self.client.send(&ask).await?;
-        match heard.status {
+        let response = self.client.send(&request).await?;
+        match response.status {
             200 => {
-                let version = heard.body["version"].as_u64().unwrap_or(0);
+                let version = response.body["version"].as_u64().unwrap_or(0);
                 if version < min_version.unwrap_or(0) {
-                    self.client.wrong(&ask, &heard);
+                    self.client.wrong(&request, &response);
                 }
-                let status = serde_json::from_value(heard.body["status"].clone()).ok()?;
-                self.world().laws.seen(booking_id, status);
+                let status = serde_json::from_value(response.body["status"].clone()).ok()?;
+                self.world().invariants.seen(booking_id, status);
                 Some(status)
             }
             503 => None,
-            // The view may be long behind a booking that was only just made.
+            // The view may lag behind a booking that was just created.
             404 if min_version.is_none() => None,
             _ => {
-                self.client.wrong(&ask, &heard);
+                self.client.wrong(&request, &response);
                 None
             }
         }
     }
 
     async fn watch(&self, booking_id: BookingId) {
-        for _ in 0..self.world().dice.below(6) {
-            sleep(self.world().dice.millis(50..=20_000)).await;
+        for _ in 0..self.world().rng.below(6) {
+            sleep(self.world().rng.millis(50..=20_000)).await;
             self.read(booking_id, None).await;
         }
     }
 
     async fn pay(&self, booking_id: BookingId) {
-        let dice = &self.world().dice;
-        let parts: &[&str] = match dice.below(8) {
+        let rng = &self.world().rng;
+        let parts: &[&str] = match rng.below(8) {
             0..=2 => &["100.00"],
             3 => &["40.00", "60.00"],
             4 => &["0.01", "99.98", "0.01"],
@@ -179,53 +188,54 @@ impl Visit<'_> {
         let reference = format!("{}:{booking_id}", self.slot_id);
         for (number, amount) in parts.iter().enumerate() {
             let due_ms = u64::try_from(self.world().plan.bill_due.as_millis()).unwrap_or(0);
-            // Mostly at once, now and then at the last moment or too late.
-            let wait =
-                if dice.below(3) == 0 { dice.below(due_ms + 5_000) } else { dice.below(2_000) };
+            // Mostly immediately, sometimes just before or after the bill expires.
+            let wait = if rng.below(3) == 0 { rng.below(due_ms + 5_000) } else { rng.below(2_000) };
             sleep(Duration::from_millis(wait)).await;
             let token = card(self.world());
-            let ask = Ask::new("POST", "/mobile/bills/{reference}/payments")
+            let request = ApiRequest::new("POST", "/mobile/bills/{reference}/payments")
                 .with("reference", &reference)
                 .key(&format!("payment-{booking_id}-{number}"))
                 .body(json!({ "amount": amount, "token": token }));
-            let heard = if token == "tok_down" {
-                // Nobody ever gets an answer to that.
-                drop(self.client.send(&ask).await);
+            let response = if token == "tok_down" {
+                // This token never gets a response.
+                drop(self.client.send(&request).await);
                 return;
-            } else if dice.per_mille(self.world().plan.repeats) {
-                let (first, second) =
-                    tokio::join!(self.client.insist(&ask), self.client.insist(&ask));
+            } else if rng.per_mille(self.world().plan.repeats) {
+                let (first, second) = tokio::join!(
+                    self.client.send_until_decided(&request),
+                    self.client.send_until_decided(&request)
+                );
                 first.or(second)
             } else {
-                self.client.insist(&ask).await
+                self.client.send_until_decided(&request).await
             };
-            let Some(heard) = heard else { return };
-            match heard.status {
+            let Some(response) = response else { return };
+            match response.status {
                 201 | 402 => {}
-                // There is no bill yet; or there is none to pay any more.
+                // There is no bill yet, or it can no longer be paid.
                 404 | 409 => return,
-                _ => return self.client.wrong(&ask, &heard),
+                _ => return self.client.wrong(&request, &response),
             }
         }
     }
 
     /// Cancels or checks out.
-    async fn give_up(&self, booking_id: BookingId, how: &str, becomes: &str) {
+    async fn end_booking(&self, booking_id: BookingId, how: &str, becomes: &str) {
         let resource = match how {
             "cancel" => "/mobile/bookings/{bookingId}/cancel",
             _ => "/mobile/bookings/{bookingId}/check-out",
         };
-        let ask = Ask::new("POST", resource).with("bookingId", booking_id);
-        let Some(heard) = self.client.insist(&ask).await else { return };
-        match &heard {
-            Heard { status: 202, body } if body["status"] == becomes => {
+        let request = ApiRequest::new("POST", resource).with("bookingId", booking_id);
+        let Some(response) = self.client.send_until_decided(&request).await else { return };
+        match &response {
+            ApiResponse { status: 202, body } if body["status"] == becomes => {
                 if let Ok(status) = serde_json::from_value(body["status"].clone()) {
-                    self.world().laws.seen(booking_id, status);
+                    self.world().invariants.seen(booking_id, status);
                 }
                 self.read(booking_id, body["version"].as_u64()).await;
             }
-            Heard { status: 409, .. } => {}
-            _ => self.client.wrong(&ask, &heard),
+            ApiResponse { status: 409, .. } => {}
+            _ => self.client.wrong(&request, &response),
         }
     }
 }

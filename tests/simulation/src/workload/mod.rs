@@ -1,4 +1,4 @@
-//! Those who come to the front door: customers and operators, and what they expect of an answer.
+//! Clients of the public API: customers and operators, and their checks of the responses.
 
 mod customer;
 mod operator;
@@ -14,13 +14,13 @@ use crate::world::World;
 pub(crate) use customer::cancel_pending;
 pub(crate) use operator::{finish_rebuilds, open, redrive_all, republish_all};
 
-/// How often a client asks once all is calm, about every two seconds. A circuit may stay open for two minutes, and where no
-/// other calls come, a card that works at the third try is its probe three times.
-const PATIENCE: u32 = 300;
-/// API Gateway waits no longer.
+/// The number of attempts of a client after the faults have stopped, one about every two seconds. A circuit may stay
+/// open for two minutes, and without other calls, a card that works at the third attempt is the probe three times.
+const MAX_ATTEMPTS: u32 = 300;
+/// The integration timeout of API Gateway.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(29);
 
-/// Somebody with a token.
+/// A client with a bearer token.
 #[derive(Clone, Debug)]
 pub(crate) struct Client<'a> {
     world: &'a World,
@@ -28,9 +28,9 @@ pub(crate) struct Client<'a> {
     role: &'static str,
 }
 
-/// A request, as it comes to the gateway.
+/// A request to the gateway.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct ApiRequest {
     method: &'static str,
     resource: &'static str,
     parameters: Map<String, Value>,
@@ -39,14 +39,14 @@ pub(crate) struct Ask {
     body: Option<Value>,
 }
 
-/// What a client hears.
+/// A response of the gateway.
 #[derive(Clone, Debug)]
-pub(crate) struct Heard {
+pub(crate) struct ApiResponse {
     pub(crate) status: u16,
     pub(crate) body: Value,
 }
 
-impl Ask {
+impl ApiRequest {
     pub(crate) fn new(method: &'static str, resource: &'static str) -> Self {
         let (parameters, query) = (Map::new(), Map::new());
         Self { method, resource, parameters, query, key: None, body: None }
@@ -109,77 +109,79 @@ impl<'a> Client<'a> {
         Self { world, subject: subject.to_owned(), role }
     }
 
-    /// Sends a request once; nothing if no answer comes, and then nobody knows what it has done.
-    pub(crate) async fn send(&self, ask: &Ask) -> Option<Heard> {
+    /// Sends a request once; `None` if there is no response, so that its effect is unknown.
+    pub(crate) async fn send(&self, request: &ApiRequest) -> Option<ApiResponse> {
         let world = self.world;
         let function = if self.role == "operator" { "operator-bff" } else { "mobile-bff" };
-        world.story.tell(world.elapsed(), &self.subject, || {
-            format!("{} {} {:?} {:?}", ask.method, ask.resource, ask.parameters, ask.body)
+        world.log.record(world.elapsed(), &self.subject, || {
+            format!(
+                "{} {} {:?} {:?}",
+                request.method, request.resource, request.parameters, request.body
+            )
         });
         world.count("request");
-        let payload = ask.event(self).to_string().into_bytes();
-        if world.befalls(world.plan.lost) {
+        let payload = request.event(self).to_string().into_bytes();
+        if world.injects(world.plan.request_lost) {
             return None;
         }
-        let answer = timeout(GATEWAY_TIMEOUT, lambda::invoke(world, function, payload)).await;
-        if world.befalls(world.plan.answer_lost) {
+        let proxy = timeout(GATEWAY_TIMEOUT, lambda::invoke(world, function, payload)).await;
+        if world.injects(world.plan.response_lost) {
             return None;
         }
-        // What the gateway says of a function that failed, 502 or 504, tells no more than silence.
-        let answer: Value = serde_json::from_slice(&answer.ok()?.ok()?).ok()?;
-        let status = answer["statusCode"].as_u64().and_then(|it| u16::try_from(it).ok())?;
-        let body = answer["body"].as_str().unwrap_or_default();
+        // The gateway's response for a failed function, 502 or 504, tells no more than no response.
+        let proxy: Value = serde_json::from_slice(&proxy.ok()?.ok()?).ok()?;
+        let status = proxy["statusCode"].as_u64().and_then(|it| u16::try_from(it).ok())?;
+        let body = proxy["body"].as_str().unwrap_or_default();
         let body = serde_json::from_str(body).unwrap_or(Value::Null);
-        world.story.tell(world.elapsed(), &self.subject, || format!("hears {status} {body}"));
-        self.check(ask, status, &answer, &body);
-        Some(Heard { status, body })
+        world.log.record(world.elapsed(), &self.subject, || format!("gets {status} {body}"));
+        self.check(request, status, &proxy, &body);
+        Some(ApiResponse { status, body })
     }
 
-    /// Sends a request until there is an answer that says yes or no.
-    async fn insist(&self, ask: &Ask) -> Option<Heard> {
+    /// Sends a request until it gets a response below 500.
+    async fn send_until_decided(&self, request: &ApiRequest) -> Option<ApiResponse> {
         let world = self.world;
-        let mut attempts_when_calm = 0;
-        while attempts_when_calm < PATIENCE {
-            match self.send(ask).await {
-                Some(heard) if heard.status < 500 => return Some(heard),
+        let mut attempts_without_faults = 0;
+        while attempts_without_faults < MAX_ATTEMPTS {
+            match self.send(request).await {
+                Some(response) if response.status < 500 => return Some(response),
                 Some(_) | None => {}
             }
-            attempts_when_calm += u32::from(world.is_calm());
-            sleep(world.dice.millis(100..=4_000)).await;
+            attempts_without_faults += u32::from(world.faults_have_ended());
+            sleep(world.rng.millis(100..=4_000)).await;
         }
-        world.laws.broken(format!("{} {} is never answered", ask.method, ask.resource));
+        world.invariants.violated(format!(
+            "{} {} never gets a response below 500",
+            request.method, request.resource
+        ));
         None
     }
 
-    /// Whatever goes wrong behind it, the front door keeps its contract.
-    fn check(&self, ask: &Ask, status: u16, answer: &Value, body: &Value) {
-        let is_problem = header(answer, "Content-Type") == "application/problem+json";
+    /// The public API keeps its contract, whatever faults occur behind it.
+    fn check(&self, request: &ApiRequest, status: u16, proxy: &Value, body: &Value) {
+        let is_problem = header(proxy, "Content-Type") == "application/problem+json";
         let known = [200, 201, 202, 304, 400, 402, 403, 404, 409, 422, 503];
-        self.world.laws.hold(known.contains(&status), || {
-            format!("{} {} is answered {status}: {body}", ask.method, ask.resource)
+        self.world.invariants.check(known.contains(&status), || {
+            format!("{} {} got {status}: {body}", request.method, request.resource)
         });
-        self.world.laws.hold(is_problem == (status >= 400), || {
-            format!(
-                "{} {} is answered {status} as {}",
-                ask.method,
-                ask.resource,
-                header(answer, "Content-Type")
-            )
+        self.world.invariants.check(is_problem == (status >= 400), || {
+            let media_type = header(proxy, "Content-Type");
+            format!("{} {} got {status} as {media_type}", request.method, request.resource)
         });
-        let may_retry = !header(answer, "Retry-After").is_null();
-        self.world.laws.hold(may_retry == (status == 503), || {
+        let may_retry = !header(proxy, "Retry-After").is_null();
+        self.world.invariants.check(may_retry == (status == 503), || {
             format!(
-                "{} {} is answered {status}, Retry-After: {may_retry}",
-                ask.method, ask.resource
+                "{} {} got {status}, Retry-After: {may_retry}",
+                request.method, request.resource
             )
         });
     }
 
-    /// An answer that cannot be, whatever happens.
-    fn wrong(&self, ask: &Ask, heard: &Heard) {
-        let Heard { status, body } = heard;
-        let what = format!("{} {} {:?}", ask.method, ask.resource, ask.parameters);
-        self.world.laws.broken(format!("{what} is answered {status}: {body}"));
+    /// Records an impossible response as a violation.
+    fn wrong(&self, request: &ApiRequest, response: &ApiResponse) {
+        let ApiResponse { status, body } = response;
+        let what = format!("{} {} {:?}", request.method, request.resource, request.parameters);
+        self.world.invariants.violated(format!("{what} got {status}: {body}"));
     }
 }
 
@@ -194,7 +196,7 @@ fn header<'a>(answer: &'a Value, name: &str) -> &'a Value {
 /// Everybody comes and does what they came for.
 pub(crate) async fn run(world: &World) {
     let slots = operator::open(world).await;
-    let customers = (0..world.plan.bookings).map(|number| customer::come(world, &slots, number));
+    let customers = (0..world.plan.bookings).map(|number| customer::run(world, &slots, number));
     let operators = operator::work(world, &slots);
     let (_, ()) = tokio::join!(futures::future::join_all(customers), operators);
 }

@@ -1,4 +1,4 @@
-//! Operators: open slots, close and reopen them, look at things, and have views made anew.
+//! Simulated operators: they create, close and reopen slots, read the console, and rebuild views.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,64 +10,66 @@ use operator_bff::handlers::breakers::BREAKERS;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{Ask, Client};
+use super::{ApiRequest, Client};
 use crate::world::World;
 
 fn operator(world: &World) -> Client<'_> {
     Client { world, subject: "operator".to_owned(), role: "operator" }
 }
 
-/// Opens the slots of the day.
+/// Creates the slots of the run.
 pub(crate) async fn open(world: &World) -> Vec<SlotId> {
     let client = operator(world);
     let mut slots = Vec::new();
     for number in 0..world.plan.slots {
-        let ask = Ask::new("POST", "/operator/slots").body(json!({ "name": format!("A{number}") }));
-        let Some(heard) = client.insist(&ask).await else { continue };
-        match heard.body["slotId"].as_str().and_then(|it| it.parse().ok()) {
-            Some(slot_id) if heard.status == 201 => slots.push(slot_id),
-            Some(_) | None => client.wrong(&ask, &heard),
+        let request = ApiRequest::new("POST", "/operator/slots")
+            .body(json!({ "name": format!("A{number}") }));
+        let Some(response) = client.send_until_decided(&request).await else { continue };
+        match response.body["slotId"].as_str().and_then(|it| it.parse().ok()) {
+            Some(slot_id) if response.status == 201 => slots.push(slot_id),
+            Some(_) | None => client.wrong(&request, &response),
         }
     }
     slots
 }
 
-/// What else is to do.
+/// Runs all other operator actions.
 pub(super) async fn work(world: &World, slots: &[SlotId]) {
     tokio::join!(
         close_and_reopen(world, slots),
         rebuild(world),
         redrive(world),
         republish(world, slots),
-        look(world),
-        have_words(world),
+        read_pages(world),
+        override_circuits(world),
     );
 }
 
-/// Forces circuits for a while, and takes the word back in the end.
-async fn have_words(world: &World) {
+/// Overrides circuits for a while, and resets them afterwards.
+async fn override_circuits(world: &World) {
     let client = operator(world);
-    for _ in 0..world.plan.words {
-        until(world, world.plan.calm_from).await;
-        let (breaker, _) = world.dice.one_of(&BREAKERS);
-        let word = *world.dice.one_of(&["open", "closed", "disabled"]);
-        for ask in [
-            Ask::new("POST", "/operator/circuit-breakers/{name}").body(json!({ "override": word })),
-            Ask::new("POST", "/operator/circuit-breakers/{name}/reset"),
+    for _ in 0..world.plan.overrides {
+        pause_up_to(world, world.plan.faults_end).await;
+        let (breaker, _) = world.rng.one_of(&BREAKERS);
+        let state = *world.rng.one_of(&["open", "closed", "disabled"]);
+        for request in [
+            ApiRequest::new("POST", "/operator/circuit-breakers/{name}")
+                .body(json!({ "override": state })),
+            ApiRequest::new("POST", "/operator/circuit-breakers/{name}/reset"),
         ] {
-            let ask = ask.with("name", breaker);
-            let Some(heard) = client.insist(&ask).await else { continue };
-            if heard.status != 200 || heard.body["name"] != *breaker {
-                client.wrong(&ask, &heard);
+            let request = request.with("name", breaker);
+            let Some(response) = client.send_until_decided(&request).await else { continue };
+            if response.status != 200 || response.body["name"] != *breaker {
+                client.wrong(&request, &response);
             }
-            sleep(world.dice.millis(0..=20_000)).await;
+            sleep(world.rng.millis(0..=20_000)).await;
         }
     }
 }
 
-async fn until(world: &World, at_most: Duration) {
+async fn pause_up_to(world: &World, at_most: Duration) {
     let most = u64::try_from(at_most.as_millis()).unwrap_or(0);
-    sleep(Duration::from_millis(world.dice.below(most))).await;
+    sleep(Duration::from_millis(world.rng.below(most))).await;
 }
 
 async fn close_and_reopen(world: &World, slots: &[SlotId]) {
@@ -76,15 +78,15 @@ async fn close_and_reopen(world: &World, slots: &[SlotId]) {
     }
     let client = operator(world);
     for _ in 0..world.plan.closures {
-        until(world, world.plan.arrivals / 2).await;
-        let slot_id = world.dice.one_of(slots);
+        pause_up_to(world, world.plan.arrivals / 2).await;
+        let slot_id = world.rng.one_of(slots);
         for resource in ["/operator/slots/{slotId}/close", "/operator/slots/{slotId}/reopen"] {
-            let ask = Ask::new("POST", resource).with("slotId", slot_id);
-            let Some(heard) = client.insist(&ask).await else { return };
-            if !matches!(heard.status, 200 | 409) {
-                client.wrong(&ask, &heard);
+            let request = ApiRequest::new("POST", resource).with("slotId", slot_id);
+            let Some(response) = client.send_until_decided(&request).await else { return };
+            if !matches!(response.status, 200 | 409) {
+                client.wrong(&request, &response);
             }
-            sleep(world.dice.millis(0..=2_000)).await;
+            sleep(world.rng.millis(0..=2_000)).await;
         }
     }
 }
@@ -92,109 +94,110 @@ async fn close_and_reopen(world: &World, slots: &[SlotId]) {
 async fn rebuild(world: &World) {
     let client = operator(world);
     for _ in 0..world.plan.rebuilds {
-        // While customers come: a rebuild beside which nothing is written is no test.
-        until(world, world.plan.arrivals + Duration::from_secs(2)).await;
-        let name = *world.dice.one_of(&["bookings", "slots"]);
-        let ask = if world.dice.below(4) == 0 {
-            Ask::new("POST", "/operator/projections/{name}/rollback")
+        // While customers write: a rebuild without concurrent writes tests nothing.
+        pause_up_to(world, world.plan.arrivals + Duration::from_secs(2)).await;
+        let name = *world.rng.one_of(&["bookings", "slots"]);
+        let request = if world.rng.below(4) == 0 {
+            ApiRequest::new("POST", "/operator/projections/{name}/rollback")
                 .with("name", name)
-                .body(json!({ "generation": world.dice.within(1..=3) }))
+                .body(json!({ "generation": world.rng.within(1..=3) }))
         } else {
-            Ask::new("POST", "/operator/projections/{name}/rebuild").with("name", name)
+            ApiRequest::new("POST", "/operator/projections/{name}/rebuild").with("name", name)
         };
-        // Once: whoever asks again gets what is under way.
-        if let Some(heard) = client.send(&ask).await
-            && !matches!(heard.status, 200 | 202 | 409 | 503)
+        // Once: a second request would return the rebuild in progress.
+        if let Some(response) = client.send(&request).await
+            && !matches!(response.status, 200 | 202 | 409 | 503)
         {
-            client.wrong(&ask, &heard);
+            client.wrong(&request, &response);
         }
     }
 }
 
-/// Whether the cause is gone or not.
+/// Redrives whether or not the cause has been fixed.
 async fn redrive(world: &World) {
     for _ in 0..world.plan.redrives {
-        until(world, world.plan.calm_from).await;
+        pause_up_to(world, world.plan.faults_end).await;
         redrive_all(world).await;
     }
 }
 
-/// Looks at all dead letters and brings them back; answers how many there were.
+/// Lists all dead letters and redrives them; returns how many there were.
 pub(crate) async fn redrive_all(world: &World) -> u64 {
     let client = operator(world);
-    let ask = Ask::new("GET", "/operator/dead-letters");
-    let Some(heard) = client.insist(&ask).await else { return 0 };
-    let Some(items) = heard.body["items"].as_array().filter(|_| heard.status == 200) else {
-        client.wrong(&ask, &heard);
+    let request = ApiRequest::new("GET", "/operator/dead-letters");
+    let Some(response) = client.send_until_decided(&request).await else { return 0 };
+    let Some(items) = response.body["items"].as_array().filter(|_| response.status == 200) else {
+        client.wrong(&request, &response);
         return 0;
     };
     let queues: BTreeSet<&str> = items.iter().filter_map(|it| it["queue"].as_str()).collect();
     let mut count = 0;
     for queue in queues {
-        let ask = Ask::new("POST", "/operator/dead-letters/{queue}/redrive").with("queue", queue);
-        let Some(heard) = client.insist(&ask).await else { continue };
-        if heard.status != 202 {
-            client.wrong(&ask, &heard);
+        let request =
+            ApiRequest::new("POST", "/operator/dead-letters/{queue}/redrive").with("queue", queue);
+        let Some(response) = client.send_until_decided(&request).await else { continue };
+        if response.status != 202 {
+            client.wrong(&request, &response);
         }
-        count += heard.body["messages"].as_u64().unwrap_or(0);
+        count += response.body["messages"].as_u64().unwrap_or(0);
     }
     count
 }
 
 async fn republish(world: &World, slots: &[SlotId]) {
     for _ in 0..world.plan.republishes {
-        until(world, world.plan.calm_from).await;
-        if world.dice.below(2) == 0 {
+        pause_up_to(world, world.plan.faults_end).await;
+        if world.rng.below(2) == 0 {
             republish_all(world).await;
         } else if !slots.is_empty() {
-            let wish = json!({ "aggregate": world.dice.one_of(slots) });
-            ask_to_republish(world, "parking", wish).await;
+            let range = json!({ "aggregate": world.rng.one_of(slots) });
+            request_republish(world, "parking", range).await;
         }
     }
 }
 
-/// Has everything of the day published once more.
+/// Republishes all events of the run.
 pub(crate) async fn republish_all(world: &World) {
     for service in ["booking", "parking", "billing"] {
-        // The clocks of those who wrote may have been wrong.
+        // The clocks of the writers may have been wrong.
         let day = Duration::from_secs(24 * 3_600);
-        let wish = json!({ "from": world.now() - day, "until": world.now() + day });
-        ask_to_republish(world, service, wish).await;
+        let range = json!({ "from": world.now() - day, "until": world.now() + day });
+        request_republish(world, service, range).await;
     }
 }
 
-async fn ask_to_republish(world: &World, service: &str, wish: Value) {
+async fn request_republish(world: &World, service: &str, range: Value) {
     let client = operator(world);
-    let ask = Ask::new("POST", "/operator/services/{service}/republish");
-    let ask = ask.with("service", service).body(wish);
-    if let Some(heard) = client.insist(&ask).await
-        && heard.status != 202
+    let request = ApiRequest::new("POST", "/operator/services/{service}/republish");
+    let request = request.with("service", service).body(range);
+    if let Some(response) = client.send_until_decided(&request).await
+        && response.status != 202
     {
-        client.wrong(&ask, &heard);
+        client.wrong(&request, &response);
     }
 }
 
-async fn look(world: &World) {
+async fn read_pages(world: &World) {
     let client = operator(world);
     for _ in 0..3 {
-        until(world, world.plan.calm_from).await;
-        let resource = *world.dice.one_of(&[
+        pause_up_to(world, world.plan.faults_end).await;
+        let resource = *world.rng.one_of(&[
             "/operator/overview",
             "/operator/bookings",
             "/operator/slots",
             "/operator/circuit-breakers",
             "/operator/projections/{name}",
         ]);
-        let ask = Ask::new("GET", resource).with("name", "bookings");
-        if let Some(heard) = client.send(&ask).await
-            && !matches!(heard.status, 200 | 503)
+        let request = ApiRequest::new("GET", resource).with("name", "bookings");
+        if let Some(response) = client.send(&request).await
+            && !matches!(response.status, 200 | 503)
         {
-            client.wrong(&ask, &heard);
+            client.wrong(&request, &response);
         }
     }
 }
 
-/// Asks again for rebuilds that were given up; answers whether there were any.
+/// Requests failed rebuilds again; returns whether there were any.
 pub(crate) async fn finish_rebuilds(world: &World) -> bool {
     let control = |control: Option<Result<(cqrs::generation::ProjectionState, _), _>>| {
         control.and_then(Result::ok).is_some_and(|it: (_, cqrs::lag::Lag)| it.0.rebuild.is_some())
@@ -203,8 +206,9 @@ pub(crate) async fn finish_rebuilds(world: &World) -> bool {
     let slots = control(world.slot_views.state().now_or_never());
     let client = operator(world);
     for (name, _) in [("bookings", bookings), ("slots", slots)].iter().filter(|it| it.1) {
-        let ask = Ask::new("POST", "/operator/projections/{name}/rebuild").with("name", name);
-        drop(client.insist(&ask).await);
+        let request =
+            ApiRequest::new("POST", "/operator/projections/{name}/rebuild").with("name", name);
+        drop(client.send_until_decided(&request).await);
     }
     bookings || slots
 }

@@ -1,6 +1,6 @@
 //! The wiring of the templates as they are.
 
-mod refused;
+mod rejected;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +17,7 @@ fn platform() -> Wiring {
     Wiring::read(&TEMPLATES, &BTreeMap::new()).expect("the templates are understood")
 }
 
-fn refused(templates: &[(&str, &str)], settings: &[(&str, &str)]) -> String {
+fn rejected(templates: &[(&str, &str)], settings: &[(&str, &str)]) -> String {
     Wiring::read(templates, &map(settings)).expect_err("it is refused").to_string()
 }
 
@@ -36,7 +36,7 @@ fn every_template_is_read() {
 }
 
 #[test]
-fn every_function_is_found_with_its_time_out() {
+fn every_function_is_found_with_its_timeout() {
     let platform = platform();
     let found = platform.functions.iter().map(|(name, it)| (name.as_str(), it.timeout.as_secs()));
     let expected = [
@@ -71,9 +71,9 @@ fn every_function_is_found_with_its_time_out() {
 }
 
 #[test]
-fn a_call_that_nobody_waits_for_is_made_three_times_unless_another_follows_anyway() {
+fn an_asynchronous_invocation_is_retried_twice_unless_it_is_scheduled() {
     for (name, function) in platform().functions {
-        // A sweep is followed by the next.
+        // The next scheduled run replaces a failed one.
         let retries = if name == "billing-react" { 0 } else { 2 };
         assert_eq!(function.retries_when_async, retries, "{name}");
         let service = name.strip_suffix("-rebuild");
@@ -83,7 +83,7 @@ fn a_call_that_nobody_waits_for_is_made_three_times_unless_another_follows_anywa
 }
 
 #[test]
-fn a_message_is_hidden_for_as_long_as_on_aws_not_as_on_the_local_stage() {
+fn the_visibility_timeout_is_that_of_aws_not_of_the_local_stage() {
     let platform = platform();
     for (name, visible_after_s) in [("billing", 90), ("booking", 36), ("parking", 36)] {
         let queue = &platform.queues[&format!("{name}/Queue")];
@@ -96,21 +96,21 @@ fn a_message_is_hidden_for_as_long_as_on_aws_not_as_on_the_local_stage() {
 }
 
 #[test]
-fn whatever_is_given_up_goes_to_a_queue_that_is_there() {
+fn every_failure_destination_is_an_existing_queue() {
     let platform = platform();
-    let given_up = (platform.queues.values())
+    let failures_to = (platform.queues.values())
         .filter_map(|it| Some(it.redrive.as_ref()?.dead_letters.clone()))
         .chain(platform.functions.values().filter_map(|it| it.failures_to.clone()))
         .chain(platform.rules.iter().filter_map(|it| it.dead_letters.clone()))
         .chain(platform.stream_sources.iter().map(|it| it.failures_to.clone()));
-    let given_up: BTreeSet<String> = given_up.collect();
+    let failures_to: BTreeSet<String> = failures_to.collect();
     let all = platform.queues.keys().filter(|name| name.ends_with("DeadLetters")).cloned();
-    assert_eq!(given_up, all.collect(), "each is used, and none is missing");
-    assert!(given_up.iter().all(|name| platform.queues[name].redrive.is_none()));
+    assert_eq!(failures_to, all.collect(), "each is used, and none is missing");
+    assert!(failures_to.iter().all(|name| platform.queues[name].redrive.is_none()));
 }
 
 #[test]
-fn billing_looks_for_what_is_due_once_a_minute() {
+fn billing_reconciles_due_bills_once_a_minute() {
     let schedules = platform().schedules;
     let [sweep] = schedules.as_slice() else { unreachable!("one schedule: {schedules:?}") };
     assert_eq!(sweep.name, "billing/SweepRule");
@@ -120,7 +120,7 @@ fn billing_looks_for_what_is_due_once_a_minute() {
 }
 
 #[test]
-fn whoever_has_dead_letters_reads_a_queue_of_its_own() {
+fn every_function_with_dead_letters_reads_a_queue_of_its_own() {
     let wiring = platform();
     let sources = &wiring.queue_sources;
     let found = sources.iter().map(|it| (it.queue.as_str(), it.function.as_str()));
@@ -144,12 +144,16 @@ fn whoever_has_dead_letters_reads_a_queue_of_its_own() {
         assert_eq!(source.concurrency_max, if of_events { 10 } else { 2 }, "{}", source.queue);
         let dead_letters = wiring.queues[&source.queue].redrive.clone().map(|it| it.dead_letters);
         let back = dead_letters.as_deref().and_then(|it| wiring.queue_of_dead_letters(it));
-        assert_eq!(back, Some(source.queue.as_str()), "they come back to where they came from");
+        assert_eq!(
+            back,
+            Some(source.queue.as_str()),
+            "they are redriven to the queue that they came from"
+        );
     }
 }
 
 #[test]
-fn an_execution_that_ends_where_it_stands_is_taken_up() {
+fn an_execution_that_is_timed_out_or_aborted_is_recovered() {
     let platform = platform();
     let [end] = platform.ends.as_slice() else { unreachable!("one rule: {:?}", platform.ends) };
     assert_eq!(end.machines, ["booking/BookingSaga", "booking/BookingSagaUndo"]);
@@ -158,7 +162,7 @@ fn an_execution_that_ends_where_it_stands_is_taken_up() {
 }
 
 #[test]
-fn every_name_in_a_machine_leads_to_its_binary_or_its_queue() {
+fn every_substitution_of_a_machine_resolves_to_a_binary_or_a_queue() {
     let platform = platform();
     let binaries = [
         ("BillingCommandFunctionArn", "billing-command"),
@@ -182,7 +186,7 @@ fn every_name_in_a_machine_leads_to_its_binary_or_its_queue() {
 // ---- From the bus to the queues -------------------------------------------------------------------------------------
 
 #[test]
-fn every_event_that_a_reactor_handles_reaches_its_queue_once_and_no_other_does() {
+fn exactly_the_events_that_a_consumer_handles_reach_its_queue_once() {
     let platform = platform();
     assert_eq!(platform.bus.as_deref(), Some("bus/Bus"));
     let invoice = json!({"bookingId": "b", "payment": {"mode": "invoice"}});
@@ -210,7 +214,7 @@ fn every_event_that_a_reactor_handles_reaches_its_queue_once_and_no_other_does()
         ("billing", "BillRefunded", json!({}), &none),
         ("billing", "BillExpired", json!({}), &["booking/Queue"]),
         ("billing", "PaymentDeclined", json!({}), &none),
-        // Somebody else's event of the same name.
+        // An event of the same name from another source.
         ("parking", "BookingCreated", invoice, &none),
         ("billing", "SlotReserved", json!({}), &none),
     ] {
@@ -239,7 +243,7 @@ fn followers<'a>(platform: &'a Wiring, table: &str) -> Vec<&'a StreamSource> {
 }
 
 #[test]
-fn each_write_model_is_followed_by_its_view_and_the_bus() {
+fn each_write_model_has_a_projector_and_a_publisher() {
     let platform = platform();
     assert_eq!(platform.stream_sources.len(), 6);
     for (service, table) in [("billing", "Bills"), ("booking", "Bookings"), ("parking", "Slots")] {
@@ -258,23 +262,23 @@ fn each_write_model_is_followed_by_its_view_and_the_bus() {
 }
 
 #[test]
-fn what_stands_beside_a_state_is_passed_over() {
+fn records_of_other_items_than_states_are_filtered_out() {
     let platform = platform();
     for table in ["billing/BillsTable", "parking/SlotsTable"] {
         for source in followers(&platform, table) {
             let part = |part: &str| record(&json!({"id": {"S": "1"}, "part": {"S": part}}));
             assert!(source.passes(&part("state")), "{}", source.function);
-            for beside in ["bar#booking-1", "state#", ""] {
-                assert!(!source.passes(&part(beside)), "{} gets {beside}", source.function);
+            for other in ["bar#booking-1", "state#", ""] {
+                assert!(!source.passes(&part(other)), "{} gets {other}", source.function);
             }
-            // Keys without their types are no keys of a record.
+            // Keys without their types are not the keys of a record.
             assert!(!source.passes(&record(&json!({"id": "1", "part": "state"}))));
         }
     }
 }
 
 #[test]
-fn every_commit_of_a_booking_is_seen() {
+fn every_commit_of_a_booking_passes_the_filters() {
     let commit = record(&json!({"stream": {"S": "booking-1"}, "version": {"N": "1"}}));
     for source in followers(&platform(), "booking/BookingsTable") {
         assert!(source.filters.is_empty() && source.passes(&commit), "{}", source.function);
@@ -284,7 +288,7 @@ fn every_commit_of_a_booking_is_seen() {
 // ---- Settings -------------------------------------------------------------------------------------------------------
 
 #[test]
-fn a_setting_stands_in_the_place_of_a_default() {
+fn a_setting_replaces_a_default() {
     let template = "
 Parameters:
   Hidden: {Type: Number, Default: 20}
@@ -300,10 +304,10 @@ Resources:
 }
 
 #[test]
-fn a_setting_that_nobody_asks_for_and_the_local_stage_are_refused() {
-    let unknown = refused(&TEMPLATES, &[("BillDueSecond", "1")]);
+fn an_unused_setting_and_the_local_stage_are_rejected() {
+    let unknown = rejected(&TEMPLATES, &[("BillDueSecond", "1")]);
     assert_eq!(unknown, "BillDueSecond: no template has such a parameter");
-    let local = refused(&TEMPLATES, &[("Stage", "local")]);
+    let local = rejected(&TEMPLATES, &[("Stage", "local")]);
     assert_eq!(local, "Stage: the wiring is read as for AWS");
     let other = Wiring::read(&TEMPLATES, &map(&[("Stage", "production")])).expect("read");
     assert_eq!(other, platform(), "all stages on AWS are wired alike");

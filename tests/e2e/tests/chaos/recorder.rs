@@ -1,4 +1,4 @@
-//! Hears every event of the bus, by a rule and a queue of its own.
+//! Records every event of the bus, through a rule and a queue of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,18 +14,18 @@ use uuid::Uuid;
 use crate::BUS;
 
 const TARGET: &str = "queue";
-/// More events than can be on their way at once.
-const FRESH_MAX: usize = 10_000;
+/// More events than can be in flight at once.
+const CAPACITY: usize = 10_000;
 
-/// An event as it came over the bus.
+/// An event of the bus.
 #[derive(Clone, Debug)]
-pub(crate) struct Caught {
+pub(crate) struct Recorded {
     pub(crate) source: String,
     pub(crate) kind: String,
     pub(crate) detail: Value,
 }
 
-impl Caught {
+impl Recorded {
     fn read(body: &str) -> Self {
         let mut event: Value = serde_json::from_str(body).unwrap();
         let text = |name: &str| event[name].as_str().unwrap().to_owned();
@@ -38,23 +38,23 @@ impl Caught {
     }
 }
 
-/// Those that have come so far, by their ids, however often each came.
-type Heard = Arc<Mutex<BTreeMap<String, Caught>>>;
+/// The recorded events by id; duplicates are recorded once.
+type RecordedEvents = Arc<Mutex<BTreeMap<String, Recorded>>>;
 
-/// A rule, a queue, and somebody who empties it.
+/// A rule, a queue, and a task that empties it.
 #[derive(Debug)]
-pub(crate) struct Catcher {
+pub(crate) struct Recorder {
     platform: Platform,
     name: String,
     url: String,
-    heard: Heard,
-    fresh: broadcast::Sender<Caught>,
+    events: RecordedEvents,
+    new_events: broadcast::Sender<Recorded>,
     task: JoinSet<()>,
 }
 
-impl Catcher {
-    /// Once this is done, nothing that is published is missed.
-    pub(crate) async fn begin(platform: &Platform) -> Self {
+impl Recorder {
+    /// Starts recording: no event published after this call is missed.
+    pub(crate) async fn start(platform: &Platform) -> Self {
         let (queues, rules) = (platform.sqs(), platform.eventbridge());
         let name = format!("chaos-{}", Uuid::new_v4());
         let made = queues.create_queue().queue_name(&name).send().await.unwrap();
@@ -67,28 +67,28 @@ impl Catcher {
         let targets = rules.put_targets().rule(&name).event_bus_name(BUS);
         let put = targets.targets(target.unwrap()).send().await.unwrap();
         assert_eq!(put.failed_entry_count, 0, "{put:?}");
-        let (heard, fresh) = (Heard::default(), broadcast::Sender::new(FRESH_MAX));
+        let (events, new_events) = (RecordedEvents::default(), broadcast::Sender::new(CAPACITY));
         let url = made.queue_url.unwrap();
         let mut task = JoinSet::new();
-        task.spawn(catch(queues, url.clone(), Arc::clone(&heard), fresh.clone()));
-        Self { platform: platform.clone(), name, url, heard, fresh, task }
+        task.spawn(record(queues, url.clone(), Arc::clone(&events), new_events.clone()));
+        Self { platform: platform.clone(), name, url, events, new_events, task }
     }
 
     /// Every event from now on, once.
-    pub(crate) fn fresh(&self) -> broadcast::Receiver<Caught> {
-        self.fresh.subscribe()
+    pub(crate) fn new_events(&self) -> broadcast::Receiver<Recorded> {
+        self.new_events.subscribe()
     }
 
-    /// Those that have come so far, by their ids.
-    pub(crate) fn heard(&self) -> BTreeMap<String, Caught> {
-        self.heard.lock().unwrap().clone()
+    /// The events recorded so far, by id.
+    pub(crate) fn events(&self) -> BTreeMap<String, Recorded> {
+        self.events.lock().unwrap().clone()
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.heard.lock().unwrap().len()
+        self.events.lock().unwrap().len()
     }
 
-    /// Takes rule and queue away again.
+    /// Stops, and deletes the rule and the queue.
     pub(crate) async fn end(self) {
         drop(self.task);
         let (queues, rules) = (self.platform.sqs(), self.platform.eventbridge());
@@ -99,11 +99,11 @@ impl Catcher {
     }
 }
 
-async fn catch(
+async fn record(
     queues: aws_sdk_sqs::Client,
     url: String,
-    heard: Heard,
-    fresh: broadcast::Sender<Caught>,
+    events: RecordedEvents,
+    new_events: broadcast::Sender<Recorded>,
 ) {
     loop {
         let receive = queues.receive_message().queue_url(&url).max_number_of_messages(10);
@@ -112,19 +112,19 @@ async fn catch(
         if messages.is_empty() {
             continue;
         }
-        let entries = messages.iter().enumerate().map(|(place, message)| {
+        let entries = messages.iter().enumerate().map(|(index, message)| {
             let handle = message.receipt_handle.as_deref().unwrap();
-            let entry = DeleteMessageBatchRequestEntry::builder().id(place.to_string());
+            let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
             entry.receipt_handle(handle).build().unwrap()
         });
         let delete = queues.delete_message_batch().queue_url(&url);
         delete.set_entries(Some(entries.collect())).send().await.unwrap();
         for message in messages {
-            let event = Caught::read(message.body.as_deref().unwrap());
+            let event = Recorded::read(message.body.as_deref().unwrap());
             let id = event.text("id").to_owned();
-            if heard.lock().unwrap().insert(id, event.clone()).is_none() {
-                // Nobody may listen: before the mischief begins, and after it.
-                drop(fresh.send(event));
+            if events.lock().unwrap().insert(id, event.clone()).is_none() {
+                // There may be no subscriber before and after the fault injection.
+                drop(new_events.send(event));
             }
         }
     }

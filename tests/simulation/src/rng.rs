@@ -1,4 +1,4 @@
-//! All chance of a run, from one number.
+//! All randomness of a run, from one seed.
 
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
@@ -7,20 +7,20 @@ use std::time::Duration;
 use fastrand::Rng;
 use uuid::Uuid;
 
-/// The same seed, the same throws in the same order.
+/// A seeded generator: the same seed gives the same draws in the same order.
 #[derive(Debug)]
-pub(crate) struct Dice(Mutex<Rng>);
+pub(crate) struct SeededRng(Mutex<Rng>);
 
-impl Dice {
+impl SeededRng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(Mutex::new(Rng::with_seed(seed)))
     }
 
-    fn with<T>(&self, throw: impl FnOnce(&mut Rng) -> T) -> T {
-        throw(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        draw(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A number below `end`, and 0 below 0.
+    /// A number below `end`, and 0 if `end` is 0.
     pub(crate) fn below(&self, end: u64) -> u64 {
         self.with(|rng| if end == 0 { 0 } else { rng.u64(..end) })
     }
@@ -29,17 +29,17 @@ impl Dice {
         self.with(|rng| rng.u64(range))
     }
 
-    /// Whether one of these many thousandths came up.
+    /// True with a probability of this many per mille.
     pub(crate) fn per_mille(&self, mille: u64) -> bool {
         mille > 0 && self.below(1_000) < mille
     }
 
-    pub(crate) fn place(&self, length: usize) -> usize {
+    pub(crate) fn index(&self, length: usize) -> usize {
         self.with(|rng| if length == 0 { 0 } else { rng.usize(..length) })
     }
 
     pub(crate) fn one_of<'a, T>(&self, choices: &'a [T]) -> &'a T {
-        &choices[self.place(choices.len())]
+        &choices[self.index(choices.len())]
     }
 
     pub(crate) fn millis(&self, range: RangeInclusive<u64>) -> Duration {
@@ -53,7 +53,7 @@ impl Dice {
         uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
     }
 
-    /// What comes next; two runs that have thrown alike agree on it.
+    /// The state of the generator; two runs with the same draws have the same.
     pub(crate) fn fingerprint(&self) -> u64 {
         self.with(|rng| rng.get_seed())
     }

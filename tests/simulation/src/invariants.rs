@@ -1,4 +1,4 @@
-//! What must always be true, after every step of the world, and what became of the day.
+//! The invariants that are checked after every step, and the statistics of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,83 +19,89 @@ use payment_provider::ledger::Ledger as _;
 use tokio::sync::Notify;
 
 use crate::functions::total;
-use crate::line::Fate;
+use crate::transport::Fault;
 use crate::world::World;
 
-/// Holds the day against the laws, and keeps what it was like.
+/// Checks the invariants of a run, and collects its statistics.
 #[derive(Debug, Default)]
-pub(crate) struct Laws {
+pub(crate) struct Invariants {
     inner: Mutex<Inner>,
-    is_broken: Notify,
+    is_violated: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    broken: Vec<String>,
+    violations: Vec<String>,
     faults: BTreeMap<String, u64>,
     redriven: u64,
     circuits: BTreeMap<String, u64>,
-    refused: BTreeMap<String, u64>,
-    forgotten: u64,
+    rejected: BTreeMap<String, u64>,
+    trimmed: u64,
     bookings: BTreeMap<BookingId, Booking>,
     completed: BTreeMap<SlotId, BTreeSet<BookingId>>,
     seen: BTreeMap<BookingId, BTreeSet<BookingStatus>>,
 }
 
-impl Laws {
+impl Invariants {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a law is broken.
-    pub(crate) fn broken(&self, what: impl Into<String>) {
-        self.lock().broken.push(what.into());
-        self.is_broken.notify_one();
+    /// Records a violation.
+    pub(crate) fn violated(&self, what: impl Into<String>) {
+        self.lock().violations.push(what.into());
+        self.is_violated.notify_one();
     }
 
-    /// Notes that a law is broken, unless it holds.
-    pub(crate) fn hold(&self, holds: bool, what: impl FnOnce() -> String) {
+    /// Records a violation unless the condition holds.
+    pub(crate) fn check(&self, holds: bool, what: impl FnOnce() -> String) {
         if !holds {
-            self.broken(what());
+            self.violated(what());
         }
     }
 
-    pub(crate) fn is_broken(&self) -> bool {
-        !self.lock().broken.is_empty()
+    pub(crate) fn is_violated(&self) -> bool {
+        !self.lock().violations.is_empty()
     }
 
-    /// Waits until a law is broken.
-    pub(crate) async fn until_broken(&self) {
-        self.is_broken.notified().await;
+    /// Waits until an invariant is violated.
+    pub(crate) async fn until_violated(&self) {
+        self.is_violated.notified().await;
     }
 
-    pub(crate) fn all_broken(&self) -> Vec<String> {
-        self.lock().broken.clone()
+    pub(crate) fn all_violations(&self) -> Vec<String> {
+        self.lock().violations.clone()
     }
 
-    pub(crate) fn count_fault(&self, fate: Fate) {
-        *self.lock().faults.entry(format!("{fate:?}")).or_default() += 1;
+    pub(crate) fn count_fault(&self, fault: Fault) {
+        *self.lock().faults.entry(format!("{fault:?}")).or_default() += 1;
     }
 
-    /// A call was refused by a breaker.
-    pub(crate) fn count_refusal(&self, breaker: &str) {
-        *self.lock().refused.entry(breaker.to_owned()).or_default() += 1;
+    /// Counts a call that an open circuit rejected.
+    pub(crate) fn count_rejection(&self, breaker: &str) {
+        *self.lock().rejected.entry(breaker.to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn has_refused(&self, breaker: &str) -> bool {
-        self.lock().refused.contains_key(breaker)
+    pub(crate) fn has_rejected(&self, breaker: &str) -> bool {
+        self.lock().rejected.contains_key(breaker)
     }
 
-    /// Somebody has written how a circuit stands.
-    pub(crate) fn circuit_moved(&self, world: &World, name: &str, before: &Shared, after: &Shared) {
+    /// The stored state of a circuit has changed.
+    pub(crate) fn circuit_changed(
+        &self,
+        world: &World,
+        name: &str,
+        before: &Shared,
+        after: &Shared,
+    ) {
         if let (
             State::HalfOpen { probe: Some(old), .. },
             State::HalfOpen { probe: Some(new), .. },
         ) = (&before.state, &after.state)
         {
-            // Whoever claims it may be ahead of whoever has, by twice the most that a clock is wrong.
+            // The clock of the claiming process may be ahead of the other's, by twice the maximal clock error.
             let skew = Duration::from_millis(2 * world.plan.skew_ms);
-            self.hold(new.since + skew >= old.until, || {
+            self.check(new.since + skew >= old.until, || {
                 format!("circuit {name} has two probes at once: {old:?}, {new:?}")
             });
         }
@@ -105,13 +111,13 @@ impl Laws {
         }
     }
 
-    /// How often circuits have taken which step, and how many calls were refused.
+    /// The number of circuit transitions by state, and of rejected calls.
     pub(crate) fn circuits(&self) -> BTreeMap<String, u64> {
         let inner = self.lock();
         let mut circuits = inner.circuits.clone();
-        let refused: u64 = inner.refused.values().sum();
-        if refused > 0 {
-            circuits.insert("Refused".to_owned(), refused);
+        let rejected: u64 = inner.rejected.values().sum();
+        if rejected > 0 {
+            circuits.insert("Rejected".to_owned(), rejected);
         }
         circuits
     }
@@ -124,8 +130,8 @@ impl Laws {
         self.lock().faults.clone()
     }
 
-    /// So many messages were brought back by an operator.
-    pub(crate) fn brought_back(&self, messages: usize) {
+    /// Counts messages that an operator redrove.
+    pub(crate) fn count_redriven(&self, messages: usize) {
         self.lock().redriven += messages as u64;
     }
 
@@ -133,23 +139,23 @@ impl Laws {
         self.lock().redriven
     }
 
-    /// A stream has forgotten a change before its publisher has read it.
-    pub(crate) fn forgot(&self) {
+    /// Counts a stream record that was trimmed before its publisher read it.
+    pub(crate) fn count_trimmed(&self) {
         let mut inner = self.lock();
-        inner.forgotten += 1;
-        *inner.faults.entry("Forgotten".to_owned()).or_default() += 1;
+        inner.trimmed += 1;
+        *inner.faults.entry("Trimmed".to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn forgotten(&self) -> u64 {
-        self.lock().forgotten
+    pub(crate) fn trimmed(&self) -> u64 {
+        self.lock().trimmed
     }
 
-    /// Every booking as its events have left it.
+    /// Every booking, folded from its events.
     pub(crate) fn bookings(&self) -> BTreeMap<BookingId, Booking> {
         self.lock().bookings.clone()
     }
 
-    /// A customer has read this of a booking.
+    /// A customer has read this status of a booking.
     pub(crate) fn seen(&self, booking_id: BookingId, status: BookingStatus) {
         self.lock().seen.entry(booking_id).or_default().insert(status);
     }
@@ -166,11 +172,11 @@ impl Laws {
         before: u64,
         commit: &Commit<BookingEvent>,
     ) {
-        self.hold(commit.version == before + 1, || {
+        self.check(commit.version == before + 1, || {
             format!("booking {stream} goes from version {before} to {}", commit.version)
         });
         let Ok(booking_id) = stream.parse::<BookingId>() else {
-            return self.broken(format!("{stream} is no booking"));
+            return self.violated(format!("stream {stream} is not a booking"));
         };
         let (was, is) = {
             let mut inner = self.lock();
@@ -182,9 +188,9 @@ impl Laws {
         };
         let (before, after) = (was.known().map(|it| it.1), is.known());
         let Some((details, after)) = after else {
-            return self.broken(format!("booking {stream} has events and does not exist"));
+            return self.violated(format!("booking {stream} has events and does not exist"));
         };
-        self.hold(may_follow(before, after), || {
+        self.check(is_valid_transition(before, after), || {
             format!("booking {booking_id} goes from {before:?} to {after:?}")
         });
         let slot_id = details.slot_id;
@@ -203,22 +209,23 @@ impl Laws {
             completed.iter().copied().filter(|it| *it != booking_id).collect()
         };
         if after == BookingStatus::Completed {
-            self.hold(others.is_empty(), || {
+            self.check(others.is_empty(), || {
                 format!("slot {slot_id} is booked twice: by {booking_id} and by {others:?}")
             });
             let standing = world.slots.get(&slot_id.to_string()).state.map(|it| it.state);
-            self.hold(standing == Some(SlotState::Reserved { booking_id }), || {
+            self.check(standing == Some(SlotState::Reserved { booking_id }), || {
                 format!("booking {booking_id} is complete, and its slot is {standing:?}")
             });
-            self.hold(held(world, slot_id, booking_id) == total(), || {
+            self.check(held(world, slot_id, booking_id) == total(), || {
                 format!("booking {booking_id} is complete, and not paid")
             });
         }
     }
 
-    /// What the saga undoes, it undoes before it says that the booking has failed.
+    /// The saga must run its compensations before it marks the booking as failed.
     fn failed(&self, world: &World, booking_id: BookingId, slot_id: SlotId, reason: FailureReason) {
-        // Whether it was complete is for the booking to say, so there its word comes first.
+        // For other reasons, the booking itself decides whether it was complete, so it is called before the
+        // compensations.
         if !matches!(
             reason,
             FailureReason::SlotUnavailable
@@ -228,13 +235,15 @@ impl Laws {
             return;
         }
         let held = held(world, slot_id, booking_id);
-        self.hold(held.is_zero(), || {
-            format!("booking {booking_id} failed of {reason:?}, and {held} are still held")
+        self.check(held.is_zero(), || {
+            format!("booking {booking_id} failed with {reason:?}, and {held} is still held")
         });
         let standing = world.slots.get(&slot_id.to_string()).state.map(|it| it.state);
         let holders = [SlotState::Blocked { booking_id }, SlotState::Reserved { booking_id }];
-        self.hold(standing.is_none_or(|it| !holders.contains(&it)), || {
-            format!("booking {booking_id} failed of {reason:?}, and its slot is still {standing:?}")
+        self.check(standing.is_none_or(|it| !holders.contains(&it)), || {
+            format!(
+                "booking {booking_id} failed with {reason:?}, and its slot is still {standing:?}"
+            )
         });
     }
 
@@ -247,31 +256,33 @@ impl Laws {
             SlotState::Absent | SlotState::Available | SlotState::Closed => None,
         };
         let (was, is) = (before.and_then(holder), holder(after));
-        self.hold(was == is || was.is_none() || is.is_none(), || {
+        self.check(was == is || was.is_none() || is.is_none(), || {
             format!("slot {id} goes from {was:?} to {is:?} at once")
         });
-        self.hold(
+        self.check(
             is.is_none()
                 || is != after.refused
                 || before.is_some_and(|it| it.refused == after.refused),
-            || format!("slot {id} is refused to {is:?}, who holds it"),
+            || format!("slot {id} is rejected for {is:?}, which holds it"),
         );
         let was_reserved = before.is_some_and(|it| matches!(it.state, SlotState::Reserved { .. }));
         if let Some(loser) = was.filter(|_| was_reserved && is.is_none()) {
             let status = self.status(loser);
-            self.hold(status != Some(BookingStatus::Completed), || {
+            self.check(status != Some(BookingStatus::Completed), || {
                 format!("slot {id} is taken from {loser}, which is complete")
             });
         }
         if let Some(winner) = is.filter(|_| was != is) {
             let status = self.status(winner);
-            self.hold(status.is_some(), || format!("slot {id} is held by {winner}, which is none"));
+            self.check(status.is_some(), || {
+                format!("slot {id} is held by {winner}, which does not exist")
+            });
         }
     }
 
     /// A bill was written.
     pub(crate) fn bill_changed(&self, id: &str, before: Option<&Bill>, after: &Bill) {
-        self.hold(after.paid() <= total(), || format!("bill {id} is paid over its total"));
+        self.check(after.paid() <= total(), || format!("bill {id} is paid over its total"));
         let was = before.and_then(Bill::status);
         let is = after.status();
         let is_final = |it| {
@@ -281,25 +292,29 @@ impl Laws {
                 Some(Paid | Pending) | None => false,
             }
         };
-        self.hold(!is_final(was) || was == is, || format!("bill {id} goes from {was:?} to {is:?}"));
+        self.check(!is_final(was) || was == is, || {
+            format!("bill {id} goes from {was:?} to {is:?}")
+        });
     }
 
-    /// The provider has taken money or given it back.
+    /// The provider has charged or refunded money.
     pub(crate) fn money_moved(&self, world: &World, reference: &Reference) {
         let (charged, refunded) = moved(world, reference);
         let net = charged.checked_sub(refunded);
-        self.hold(net.is_some_and(|net| net <= total()), || {
-            format!("{reference}: {charged} were charged and {refunded} given back")
+        self.check(net.is_some_and(|net| net <= total()), || {
+            format!("{reference}: {charged} were charged and {refunded} refunded")
         });
         let booking_id = reference.to_string().parse().ok().map(|it: BillReference| it.booking_id);
         let Some(booking_id) = booking_id else {
-            return self.broken(format!("money moves for {reference}, which is no bill"));
+            return self.violated(format!("money moves for {reference}, which is no bill"));
         };
         let status = self.status(booking_id);
-        self.hold(status.is_some(), || format!("money moves for {reference}, which is no booking"));
+        self.check(status.is_some(), || {
+            format!("money moves for {reference}, which is no booking")
+        });
         let is_kept = matches!(status, Some(BookingStatus::Completed | BookingStatus::CheckedOut));
-        self.hold(!is_kept || net == Some(total()), || {
-            format!("{reference} is {status:?}, and {charged} less {refunded} are paid for it")
+        self.check(!is_kept || net == Some(total()), || {
+            format!("{reference} is {status:?}, and {charged} less {refunded} is paid for it")
         });
     }
 
@@ -308,8 +323,8 @@ impl Laws {
     }
 }
 
-/// Whether a booking may go from one state to another.
-fn may_follow(before: Option<BookingStatus>, after: BookingStatus) -> bool {
+/// Whether a booking may go from one status to the other.
+fn is_valid_transition(before: Option<BookingStatus>, after: BookingStatus) -> bool {
     use BookingStatus::{Cancelled, CheckedOut, Completed, Failed, Pending};
     match before {
         None => after == Pending,
@@ -319,7 +334,7 @@ fn may_follow(before: Option<BookingStatus>, after: BookingStatus) -> bool {
     }
 }
 
-/// What was charged for a bill, and what was given back.
+/// The total charged for a bill, and the total refunded.
 pub(crate) fn moved(world: &World, reference: &Reference) -> (Money, Money) {
     let entries = world.ledger.entries(reference).now_or_never().and_then(Result::ok);
     let movements = entries.into_iter().flatten().flat_map(|(_, entry)| entry.movements());
@@ -332,7 +347,7 @@ pub(crate) fn moved(world: &World, reference: &Reference) -> (Money, Money) {
     })
 }
 
-/// The money that the provider holds for a booking.
+/// The amount that the provider holds for a booking.
 pub(crate) fn held(world: &World, slot_id: SlotId, booking_id: BookingId) -> Money {
     let reference = BillReference { slot_id, booking_id }.to_string();
     let reference = reference.parse().expect("a bill's name is a reference");

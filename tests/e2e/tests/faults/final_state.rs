@@ -1,4 +1,4 @@
-//! What is left of a booking, in every table and in the provider's books.
+//! The final state of a booking, in every table and in the provider's ledger.
 
 use std::collections::HashMap;
 
@@ -26,40 +26,49 @@ impl Outcome {
 
 type Item = HashMap<String, AttributeValue>;
 
-/// Waits until all that was set off has ended, and holds what is left against what may be.
-pub(crate) async fn remains(
+/// Waits until the booking and its saga have ended, and checks the remaining state.
+pub(crate) async fn check_final_state(
     platform: &Platform,
     customer: &Caller,
     slot: &str,
     booking: &str,
-    ends: Outcome,
+    outcome: Outcome,
     what: &str,
 ) {
     let found = customer.settled(booking).await;
-    assert_eq!(found["status"], ends.status(), "{what}: {booking}: {found}");
-    let (reference, is_complete) = (format!("{slot}:{booking}"), ends == Outcome::Completed);
-    let standing = if is_complete { "reserved" } else { "available" };
-    platform.slot_becomes(slot, standing).await;
-    let owed = if is_complete { 10_000 } else { 0 };
-    eventually(&format!("{what}: {booking}: the money adds up"), async || {
-        (platform.net(&reference).await == owed).then_some(())
+    assert_eq!(found["status"], outcome.status(), "{what}: {booking}: {found}");
+    let (reference, is_complete) = (format!("{slot}:{booking}"), outcome == Outcome::Completed);
+    let slot_status = if is_complete { "reserved" } else { "available" };
+    platform.slot_becomes(slot, slot_status).await;
+    let expected_net = if is_complete { 10_000 } else { 0 };
+    eventually(&format!("{what}: {booking}: the payment matches"), async || {
+        (platform.net(&reference).await == expected_net).then_some(())
     })
     .await;
-    // The view of the bill may have to follow, and the events of cancelling may be on their way.
-    eventually(&format!("{what}: {booking}: nothing else remains"), async || {
-        left(platform, slot, booking, is_complete).await.is_empty().then_some(())
+    // The view of the bill may lag, and the events of the cancellation may be on their way.
+    eventually(&format!("{what}: {booking}: no other state remains"), async || {
+        unexpected_items(platform, slot, booking, is_complete).await.is_empty().then_some(())
     })
     .await;
-    assert_eq!(left(platform, slot, booking, is_complete).await, [""; 0], "{what}: {booking}");
+    assert_eq!(
+        unexpected_items(platform, slot, booking, is_complete).await,
+        [""; 0],
+        "{what}: {booking}"
+    );
 }
 
-/// Everything that should not be there.
-async fn left(platform: &Platform, slot: &str, booking: &str, is_complete: bool) -> Vec<String> {
+/// Every item that should not remain.
+async fn unexpected_items(
+    platform: &Platform,
+    slot: &str,
+    booking: &str,
+    is_complete: bool,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     for table in tables(platform).await {
         for item in mentions(platform, &table, slot, booking).await {
             let name = table.trim_start_matches("parkade-local-");
-            if !may_be(name, &item, booking, is_complete) {
+            if !is_expected(name, &item, booking, is_complete) {
                 wrong.push(format!("{name}: {item:?}"));
             }
         }
@@ -67,8 +76,8 @@ async fn left(platform: &Platform, slot: &str, booking: &str, is_complete: bool)
     wrong
 }
 
-/// Whether an item may be there when all is over.
-fn may_be(table: &str, item: &Item, booking: &str, is_complete: bool) -> bool {
+/// Whether an item may remain after the end.
+fn is_expected(table: &str, item: &Item, booking: &str, is_complete: bool) -> bool {
     let text = |name: &str| item.get(name).and_then(|it| it.as_s().ok()).map_or("", String::as_str);
     let state = |name: &str| serde_json::from_str::<Value>(text(name)).unwrap_or_default();
     let holds = |slot: &Value| {
@@ -77,7 +86,7 @@ fn may_be(table: &str, item: &Item, booking: &str, is_complete: bool) -> bool {
         if is_complete { is_ours && status == "reserved" } else { status == "available" }
     };
     match table {
-        // A bar stays for as long as anything late could come.
+        // A tombstone stays for as long as a late action could arrive.
         "slots" | "bills" if text("part").starts_with("bar#") => true,
         "slots" => holds(&state("state")),
         "bills" => {
@@ -86,13 +95,13 @@ fn may_be(table: &str, item: &Item, booking: &str, is_complete: bool) -> bool {
             if is_complete { stage == "open" } else { stage == "closed" }
         }
         "slots-view" | "bookings-view" | "bills-view" => {
-            let told = format!("{item:?}");
-            // Nothing that says that it is not over.
+            let text_of_item = format!("{item:?}");
+            // No status that is not final.
             !["\"pending\"", "\\\"pending\\\"", "\"blocked\"", "\\\"blocked\\\""]
                 .iter()
-                .any(|it| told.contains(it))
+                .any(|it| text_of_item.contains(it))
         }
-        // What has happened, and what the provider has done: both have been looked at through their own doors.
+        // Events and ledger entries, which are checked through the APIs.
         "bookings" | "ledger" => true,
         _ => false,
     }
@@ -104,15 +113,15 @@ async fn tables(platform: &Platform) -> Vec<String> {
     listed.into_iter().filter(|name| name.starts_with("parkade-local-")).collect()
 }
 
-/// The items of a table in which a slot or a booking occurs.
+/// The items of a table that mention a slot or a booking.
 async fn mentions(platform: &Platform, table: &str, slot: &str, booking: &str) -> Vec<Item> {
     let scan = platform.dynamodb().scan().table_name(table).consistent_read(true);
     let mut pages = scan.into_paginator().items().send();
     let mut found = Vec::new();
     while let Some(item) = pages.next().await {
         let item = item.unwrap();
-        let told = format!("{item:?}");
-        if told.contains(slot) || told.contains(booking) {
+        let text_of_item = format!("{item:?}");
+        if text_of_item.contains(slot) || text_of_item.contains(booking) {
             found.push(item);
         }
     }

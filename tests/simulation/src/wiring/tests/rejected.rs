@@ -1,20 +1,20 @@
-//! What becomes of templates that say more than the simulation understands.
+//! Templates with properties that the simulation does not know are rejected.
 
-use super::refused;
+use super::rejected;
 use crate::TEMPLATES;
 
-/// Why the templates are refused once a text in one of them is replaced, the first time that it stands there.
-fn refusal(stack: &str, from: &str, to: &str) -> String {
+/// The error after a text in one of the templates is replaced, at its first occurrence.
+fn rejection(stack: &str, from: &str, to: &str) -> String {
     let changed = TEMPLATES.map(|(name, text)| {
         assert!(name != stack || text.contains(from), "{stack} has no {from:?}");
         (name, if name == stack { text.replacen(from, to, 1) } else { text.to_owned() })
     });
     let changed = changed.each_ref().map(|(name, text)| (*name, text.as_str()));
-    refused(&changed, &[])
+    rejected(&changed, &[])
 }
 
 #[test]
-fn a_property_that_the_simulation_does_not_know_is_refused_with_its_place() {
+fn an_unknown_property_is_rejected_with_its_place() {
     let unknown = "unknown to the simulation";
     for (stack, from, to, place) in [
         (
@@ -72,12 +72,12 @@ fn a_property_that_the_simulation_does_not_know_is_refused_with_its_place() {
             "RebuildFunction/Properties/EventInvokeConfig/MaximumEventAgeInSeconds",
         ),
     ] {
-        assert_eq!(refusal(stack, from, to), format!("{stack}/Resources/{place}: {unknown}"));
+        assert_eq!(rejection(stack, from, to), format!("{stack}/Resources/{place}: {unknown}"));
     }
 }
 
 #[test]
-fn a_value_that_the_simulation_does_not_know_is_refused_with_its_place() {
+fn an_unknown_value_is_rejected_with_its_place() {
     for (stack, from, to, message) in [
         (
             "billing",
@@ -161,7 +161,7 @@ fn a_value_that_the_simulation_does_not_know_is_refused_with_its_place() {
             "QueryFunction/Properties/CodeUri: another function has this binary",
         ),
     ] {
-        assert_eq!(refusal(stack, from, to), format!("{stack}/Resources/{message}"));
+        assert_eq!(rejection(stack, from, to), format!("{stack}/Resources/{message}"));
     }
 }
 
@@ -169,7 +169,7 @@ fn a_value_that_the_simulation_does_not_know_is_refused_with_its_place() {
 fn a_global_that_the_simulation_does_not_know_is_refused_though_no_function_uses_it() {
     let to = "    EventInvokeConfig: {MaximumRetryAttempts: 0}\n    Timeout: 6";
     assert_eq!(
-        refusal("payment-provider", "    Timeout: 6", to),
+        rejection("payment-provider", "    Timeout: 6", to),
         "payment-provider/Globals/Function/EventInvokeConfig: unknown to the simulation"
     );
 }
@@ -177,9 +177,9 @@ fn a_global_that_the_simulation_does_not_know_is_refused_though_no_function_uses
 #[test]
 fn two_buses_two_templates_of_one_name_and_what_is_no_template_are_refused() {
     let bus = "Resources: {B: {Type: AWS::Events::EventBus, Properties: {Name: b}}}";
-    assert_eq!(refused(&[("a", bus), ("b", bus)], &[]), "b/Resources/B: a second bus");
-    assert_eq!(refused(&[("a", bus), ("a", bus)], &[]), "a: two templates of one name");
-    assert_eq!(refused(&[("a", "{")], &[]), "a: not YAML");
+    assert_eq!(rejected(&[("a", bus), ("b", bus)], &[]), "b/Resources/B: a second bus");
+    assert_eq!(rejected(&[("a", bus), ("a", bus)], &[]), "a: two templates of one name");
+    assert_eq!(rejected(&[("a", "{")], &[]), "a: not YAML");
     let twice = "Resources: {B: {Type: AWS::SNS::Topic}, B: {Type: AWS::SNS::Topic}}";
-    assert_eq!(refused(&[("a", twice)], &[]), "a: not YAML");
+    assert_eq!(rejected(&[("a", twice)], &[]), "a: not YAML");
 }

@@ -1,4 +1,4 @@
-//! What is stored, behind all doors, and what must be true of it once all is quiet.
+//! Reads the stored state directly from the tables, and verifies it once the platform is quiescent.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -9,22 +9,22 @@ use platform::Platform;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::catcher::Caught;
 use crate::changes::Committed;
 use crate::customers::Booked;
+use crate::recorder::Recorded;
 
-/// The tables that are the truth; all others are made from them.
+/// The write models; all other tables are derived from them.
 pub(crate) const TABLES: [&str; 3] = ["bookings", "slots", "bills"];
 const TOTAL_CENTS: i64 = 10_000;
-/// So many questions are asked at once.
-const AT_ONCE: usize = 8;
-/// A function that died comes back to its stream within a second or two.
-const SHOWN_WITHIN: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The number of concurrent requests.
+const CONCURRENCY: usize = 8;
+/// A stream is read again within a second or two after its function was killed.
+const VIEW_LAG_MAX: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(500);
 
 type Item = HashMap<String, AttributeValue>;
 
-/// A booking, by its events.
+/// A booking, folded from its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Booking {
     pub(crate) slot: String,
@@ -32,22 +32,22 @@ pub(crate) struct Booking {
     pub(crate) version: u64,
 }
 
-/// A slot or a bill.
+/// A slot or a bill with its version.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Stored {
+pub(crate) struct Versioned {
     pub(crate) version: u64,
     pub(crate) state: Value,
 }
 
-/// Everything that is about these slots.
+/// All stored state about these slots.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Truth {
+pub(crate) struct StoredState {
     pub(crate) bookings: BTreeMap<String, Booking>,
-    pub(crate) slots: BTreeMap<String, Stored>,
-    pub(crate) bills: BTreeMap<String, Stored>,
+    pub(crate) slots: BTreeMap<String, Versioned>,
+    pub(crate) bills: BTreeMap<String, Versioned>,
 }
 
-impl Truth {
+impl StoredState {
     pub(crate) async fn read(platform: &Platform, slots: &[String]) -> Self {
         let ours: BTreeSet<&str> = slots.iter().map(String::as_str).collect();
         let mut commits = scan(platform, "bookings").await;
@@ -68,7 +68,7 @@ impl Truth {
                     "BookingFailed" => "failed",
                     "BookingCancelled" => "cancelled",
                     "BookingCheckedOut" => "checked_out",
-                    other => unreachable!("{other} is no event of a booking"),
+                    other => unreachable!("{other} is not an event of a booking"),
                 };
             }
         }
@@ -80,7 +80,7 @@ impl Truth {
         Self { bookings, slots, bills }
     }
 
-    /// What somebody has yet to bring to its end.
+    /// The descriptions of everything that is not final yet.
     pub(crate) fn unfinished(&self) -> Vec<String> {
         let pending = self.bookings.iter().filter(|(_, it)| it.status == "pending");
         let pending = pending.map(|(id, _)| format!("booking {id} is pending"));
@@ -92,11 +92,11 @@ impl Truth {
             stage["stage"] == "closing"
                 || payments.iter().any(|it| it["state"]["state"] == "requested")
         });
-        let open = open.map(|(id, it)| format!("bill {id} is half done: {}", it.state));
+        let open = open.map(|(id, it)| format!("bill {id} is incomplete: {}", it.state));
         pending.chain(blocked).chain(open).collect()
     }
 
-    /// How many bookings stand how.
+    /// The number of bookings by status.
     pub(crate) fn outcomes(&self) -> BTreeMap<&'static str, usize> {
         let mut outcomes = BTreeMap::new();
         for booking in self.bookings.values() {
@@ -106,13 +106,13 @@ impl Truth {
     }
 }
 
-async fn states(platform: &Platform, table: &str) -> BTreeMap<String, Stored> {
+async fn states(platform: &Platform, table: &str) -> BTreeMap<String, Versioned> {
     let items = scan(platform, table).await;
-    // A bar may have moved the version of what never had a state.
+    // A tombstone may have created an item without a state.
     let items = items.iter().filter(|it| text(it, "part") == "state" && it.contains_key("state"));
     let states = items.map(|item| {
         let state = serde_json::from_str(text(item, "state")).unwrap();
-        (text(item, "id").to_owned(), Stored { version: number(item, "version"), state })
+        (text(item, "id").to_owned(), Versioned { version: number(item, "version"), state })
     });
     states.collect()
 }
@@ -135,83 +135,97 @@ fn number(item: &Item, name: &str) -> u64 {
     item[name].as_n().unwrap().parse().unwrap()
 }
 
-/// Laws that do not hold, in words.
+/// The violated invariants.
 #[derive(Debug, Default)]
-pub(crate) struct Broken(Vec<String>);
+pub(crate) struct Violations(Vec<String>);
 
-impl Broken {
-    pub(crate) fn hold(&mut self, is_so: bool, otherwise: impl FnOnce() -> String) {
-        if !is_so {
-            self.0.push(otherwise());
+impl Violations {
+    pub(crate) fn check(&mut self, holds: bool, message: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(message());
         }
     }
 
     #[track_caller]
-    pub(crate) fn none(self) {
-        assert!(self.0.is_empty(), "{} laws are broken:\n{}", self.0.len(), self.0.join("\n"));
+    pub(crate) fn assert_none(self) {
+        assert!(
+            self.0.is_empty(),
+            "{} invariants are violated:\n{}",
+            self.0.len(),
+            self.0.join("\n")
+        );
     }
 }
 
-/// Every booking that was asked for is there once and final, and its customer was told the truth.
-pub(crate) fn every_booking_is_final(truth: &Truth, booked: &[Booked], broken: &mut Broken) {
-    let asked: BTreeSet<_> = booked.iter().map(|it| it.id.clone()).collect();
-    let known: BTreeSet<_> = truth.bookings.keys().cloned().collect();
-    broken.hold(asked == known, || {
-        format!("bookings are {known:?}, and these were asked for: {asked:?}")
+/// Every requested booking exists once and is final, and its customer read correct statuses.
+pub(crate) fn every_booking_is_final(
+    stored: &StoredState,
+    booked: &[Booked],
+    violations: &mut Violations,
+) {
+    let requested: BTreeSet<_> = booked.iter().map(|it| it.id.clone()).collect();
+    let known: BTreeSet<_> = stored.bookings.keys().cloned().collect();
+    violations.check(requested == known, || {
+        format!("bookings are {known:?}, requested were {requested:?}")
     });
     for it in booked {
-        let Some(booking) = truth.bookings.get(&it.id) else { continue };
-        broken.hold(booking.status != "pending", || format!("{} is pending for ever", it.id));
-        broken.hold(booking.slot == it.slot, || format!("{} is of {}", it.id, booking.slot));
-        for told in &it.told {
-            let is_true = booking.status == told
-                || told == "completed" && ["cancelled", "checked_out"].contains(&booking.status);
-            broken.hold(is_true, || {
-                format!("{} is {}, its customer was told {:?}", it.id, booking.status, it.told)
+        let Some(booking) = stored.bookings.get(&it.id) else { continue };
+        violations.check(booking.status != "pending", || format!("{} stays pending", it.id));
+        violations
+            .check(booking.slot == it.slot, || format!("{} is for slot {}", it.id, booking.slot));
+        for seen in &it.statuses {
+            let is_true = booking.status == seen
+                || seen == "completed" && ["cancelled", "checked_out"].contains(&booking.status);
+            violations.check(is_true, || {
+                format!("{} is {}, its customer read {:?}", it.id, booking.status, it.statuses)
             });
         }
     }
 }
 
-/// Each reserved slot is held by a booking that is complete, each of these holds its slot, and nothing is blocked.
-pub(crate) fn no_slot_is_held_by_nobody(truth: &Truth, slots: &[String], broken: &mut Broken) {
+/// Each reserved slot is held by a completed booking, each completed booking holds its slot, and no slot is blocked.
+pub(crate) fn every_reserved_slot_has_a_completed_booking(
+    stored: &StoredState,
+    slots: &[String],
+    violations: &mut Violations,
+) {
     let mut held = BTreeMap::new();
     for slot in slots {
-        let Some(Stored { state, .. }) = truth.slots.get(slot) else {
-            broken.hold(false, || format!("slot {slot} is gone"));
+        let Some(Versioned { state, .. }) = stored.slots.get(slot) else {
+            violations.check(false, || format!("slot {slot} is missing"));
             continue;
         };
         let holder = state["bookingId"].as_str();
         match state["status"].as_str() {
-            Some("available") => broken.hold(holder.is_none(), || format!("{slot}: {state}")),
+            Some("available") => violations.check(holder.is_none(), || format!("{slot}: {state}")),
             Some("reserved") => {
-                let booking = holder.and_then(|it| truth.bookings.get(it));
+                let booking = holder.and_then(|it| stored.bookings.get(it));
                 let is_right =
                     booking.is_some_and(|it| it.status == "completed" && it.slot == *slot);
-                broken.hold(is_right, || format!("{slot} is {state}, held by {booking:?}"));
+                violations.check(is_right, || format!("{slot} is {state}, held by {booking:?}"));
                 held.insert(slot.as_str(), holder.unwrap_or_default());
             }
-            _ => broken.hold(false, || format!("slot {slot} is left as {state}")),
+            _ => violations.check(false, || format!("slot {slot} stays {state}")),
         }
     }
-    for (id, booking) in truth.bookings.iter().filter(|(_, it)| it.status == "completed") {
-        broken.hold(held.get(booking.slot.as_str()) == Some(&id.as_str()), || {
+    for (id, booking) in stored.bookings.iter().filter(|(_, it)| it.status == "completed") {
+        violations.check(held.get(booking.slot.as_str()) == Some(&id.as_str()), || {
             format!("{id} is complete and does not hold {}", booking.slot)
         });
     }
 }
 
-/// Who has the slot, or had it to the end, has paid for it once; nobody else has paid.
-pub(crate) async fn the_ledger_adds_up(
+/// A booking that has its slot, or had it until check-out, is paid once; all other charges are refunded.
+pub(crate) async fn the_ledger_matches_the_bookings(
     platform: &Platform,
-    truth: &Truth,
+    stored: &StoredState,
     booked: &[Booked],
-    broken: &mut Broken,
+    violations: &mut Violations,
 ) {
     let money = booked.iter().map(async |it| (it, platform.money(&it.reference()).await));
-    let mut money = futures::stream::iter(money).buffer_unordered(AT_ONCE);
+    let mut money = futures::stream::iter(money).buffer_unordered(CONCURRENCY);
     while let Some((it, (charges, refunds))) = money.next().await {
-        let Some(booking) = truth.bookings.get(&it.id) else { continue };
+        let Some(booking) = stored.bookings.get(&it.id) else { continue };
         let is_kept = ["completed", "checked_out"].contains(&booking.status);
         let (charged, refunded): (i64, i64) = (charges.iter().sum(), refunds.iter().sum());
         let is_right = if is_kept {
@@ -219,118 +233,121 @@ pub(crate) async fn the_ledger_adds_up(
         } else {
             charged == refunded
         };
-        broken.hold(is_right, || {
+        violations.check(is_right, || {
             format!("{} is {}: charged {charges:?}, refunded {refunds:?}", it.id, booking.status)
         });
-        let bill = truth.bills.get(&it.reference()).map(|it| &it.state["stage"]);
+        let bill = stored.bills.get(&it.reference()).map(|it| &it.state["stage"]);
         let stage = bill.map(|it| it["stage"].as_str().unwrap_or_default());
         let is_right =
             if is_kept { stage == Some("open") } else { matches!(stage, None | Some("closed")) };
-        broken.hold(is_right, || format!("{} is {}, its bill {bill:?}", it.id, booking.status));
+        violations
+            .check(is_right, || format!("{} is {}, its bill {bill:?}", it.id, booking.status));
     }
-    // The provider writes for whom each charge is: nobody is charged for what nobody has booked.
+    // The provider stores the reference of each charge: no charge is without a booking.
     let ours: BTreeSet<_> = booked.iter().map(Booked::reference).collect();
     for item in scan(platform, "ledger").await {
         let reference = text(&item, "reference");
-        let of_ours = reference.split(':').next().is_some_and(|it| truth.slots.contains_key(it));
-        broken.hold(!of_ours || ours.contains(reference), || {
-            format!("nobody has booked what was charged: {item:?}")
+        let of_ours = reference.split(':').next().is_some_and(|it| stored.slots.contains_key(it));
+        violations.check(!of_ours || ours.contains(reference), || {
+            format!("a charge without a booking: {item:?}")
         });
     }
 }
 
-/// What is on the bus is what was committed, all of it and nothing else.
+/// The events on the bus are exactly the committed events.
 pub(crate) fn every_event_was_published(
-    truth: &Truth,
+    stored: &StoredState,
     committed: &BTreeMap<String, Committed>,
-    heard: &BTreeMap<String, Caught>,
-    broken: &mut Broken,
+    published: &BTreeMap<String, Recorded>,
+    violations: &mut Violations,
 ) {
     for (id, event) in committed {
-        let is_right = heard.get(id).is_some_and(|heard| {
-            heard.text("subject") == event.subject
-                && heard.detail["sequence"] == event.sequence
-                && heard.kind == event.kind
+        let is_right = published.get(id).is_some_and(|published| {
+            published.text("subject") == event.subject
+                && published.detail["sequence"] == event.sequence
+                && published.kind == event.kind
         });
-        broken.hold(is_right, || {
-            format!("{event:?} was committed, and was heard as {:?}", heard.get(id))
+        violations.check(is_right, || {
+            format!("{event:?} was committed, and published as {:?}", published.get(id))
         });
     }
     let ours = |subject: &str| {
-        truth.bookings.contains_key(subject)
-            || truth.slots.contains_key(subject)
-            || subject.split(':').next().is_some_and(|it| truth.slots.contains_key(it))
+        stored.bookings.contains_key(subject)
+            || stored.slots.contains_key(subject)
+            || subject.split(':').next().is_some_and(|it| stored.slots.contains_key(it))
     };
-    for (id, event) in heard.iter().filter(|(_, it)| ours(it.text("subject"))) {
-        broken.hold(committed.contains_key(id), || format!("nobody has committed {event:?}"));
+    for (id, event) in published.iter().filter(|(_, it)| ours(it.text("subject"))) {
+        violations.check(committed.contains_key(id), || {
+            format!("{event:?} was published without a commit")
+        });
     }
-    for (id, booking) in &truth.bookings {
-        let told = heard.values().filter(|it| it.text("subject") == id);
-        let told: BTreeSet<_> = told.filter_map(|it| it.detail["sequence"].as_u64()).collect();
-        broken.hold((1..=booking.version).eq(told.iter().copied()), || {
-            format!("{id} is at {}, and heard were {told:?}", booking.version)
+    for (id, booking) in &stored.bookings {
+        let seen = published.values().filter(|it| it.text("subject") == id);
+        let seen: BTreeSet<_> = seen.filter_map(|it| it.detail["sequence"].as_u64()).collect();
+        violations.check((1..=booking.version).eq(seen.iter().copied()), || {
+            format!("{id} is at {}, published were {seen:?}", booking.version)
         });
     }
 }
 
-/// What the operator is shown of a booking's past is what was on the bus.
-pub(crate) async fn the_history_is_what_was_heard(
+/// The history that the operator API shows is the published events.
+pub(crate) async fn the_history_matches_the_published_events(
     platform: &Platform,
-    truth: &Truth,
-    heard: &BTreeMap<String, Caught>,
-    broken: &mut Broken,
+    stored: &StoredState,
+    published: &BTreeMap<String, Recorded>,
+    violations: &mut Violations,
 ) {
     let operator = platform.operator().await;
-    let histories = truth.bookings.keys().map(async |id| {
+    let histories = stored.bookings.keys().map(async |id| {
         let path = format!("/operator/bookings/{id}/events");
         (id, operator.get(&path).await.expect(200))
     });
-    let mut histories = futures::stream::iter(histories).buffer_unordered(AT_ONCE);
+    let mut histories = futures::stream::iter(histories).buffer_unordered(CONCURRENCY);
     while let Some((id, history)) = histories.next().await {
         let shown = history["events"].as_array().unwrap().iter().map(|it| {
             let text = |name: &str| it[name].as_str().unwrap().to_owned();
             (it["version"].as_u64(), text("type"), text("id"))
         });
         let shown: Vec<_> = shown.collect();
-        let mut told: Vec<_> = heard
+        let mut seen: Vec<_> = published
             .values()
             .filter(|it| it.text("subject") == id)
             .map(|it| (it.detail["sequence"].as_u64(), it.kind.clone(), it.text("id").to_owned()))
             .collect();
-        told.sort();
-        broken.hold(shown == told, || format!("{id}: shown {shown:?}, heard {told:?}"));
+        seen.sort();
+        violations.check(shown == seen, || format!("{id}: shown {shown:?}, published {seen:?}"));
     }
 }
 
-/// The views follow the truth; they may need a moment.
-pub(crate) async fn the_views_agree(
+/// The views match the write models, possibly after a moment.
+pub(crate) async fn the_views_match(
     platform: &Platform,
-    truth: &Truth,
+    stored: &StoredState,
     booked: &[Booked],
-    broken: &mut Broken,
+    violations: &mut Violations,
 ) {
-    let deadline = Instant::now() + SHOWN_WITHIN;
+    let deadline = Instant::now() + VIEW_LAG_MAX;
     let wrong = loop {
-        let wrong = differences(platform, truth, booked).await;
+        let wrong = differences(platform, stored, booked).await;
         if wrong.is_empty() || Instant::now() > deadline {
             break wrong;
         }
-        sleep(LOOK_EVERY).await;
+        sleep(PAUSE).await;
     };
     for difference in wrong {
-        broken.hold(false, || difference);
+        violations.check(false, || difference);
     }
 }
 
-/// What the front door shows otherwise than it is.
-async fn differences(platform: &Platform, truth: &Truth, booked: &[Booked]) -> Vec<String> {
+/// The differences between the public API and the write models.
+async fn differences(platform: &Platform, stored: &StoredState, booked: &[Booked]) -> Vec<String> {
     let operator = platform.operator().await;
     let mut wrong = Vec::new();
-    let shown = booked.iter().filter_map(|it| Some((it, truth.bookings.get(&it.id)?)));
+    let shown = booked.iter().filter_map(|it| Some((it, stored.bookings.get(&it.id)?)));
     let shown = shown.map(async |(it, booking)| {
         (it, booking, it.customer.get(&format!("/mobile/bookings/{}", it.id)).await)
     });
-    let mut shown = futures::stream::iter(shown).buffer_unordered(AT_ONCE);
+    let mut shown = futures::stream::iter(shown).buffer_unordered(CONCURRENCY);
     while let Some((it, booking, reply)) = shown.next().await {
         let bill = reply.body["bill"]["status"].as_str();
         let is_right = reply.body["status"] == booking.status
@@ -343,11 +360,11 @@ async fn differences(platform: &Platform, truth: &Truth, booked: &[Booked]) -> V
             wrong.push(format!("{} is {booking:?}, shown as {}", it.id, reply.text));
         }
     }
-    let shown = truth
+    let shown = stored
         .slots
         .iter()
         .map(async |(id, slot)| (id, slot, operator.get(&format!("/operator/slots/{id}")).await));
-    let mut shown = futures::stream::iter(shown).buffer_unordered(AT_ONCE);
+    let mut shown = futures::stream::iter(shown).buffer_unordered(CONCURRENCY);
     while let Some((id, slot, reply)) = shown.next().await {
         if reply.body["status"] != slot.state["status"] {
             wrong.push(format!("{id} is {}, shown as {}", slot.state, reply.text));

@@ -1,4 +1,4 @@
-//! What must be true once the faults have stopped and all is quiet.
+//! Checks of the final state, once the faults have stopped and the platform is quiescent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,28 +22,28 @@ use parking::domain::SlotState;
 
 use crate::asl::Ended;
 use crate::functions::total;
-use crate::laws::held;
+use crate::invariants::held;
 use crate::ports::breakers::settings;
 use crate::sagas::{SAGA, UNDO};
 use crate::world::World;
 
-/// Holds everything that is left against the laws.
+/// Checks all that is stored.
 pub(crate) fn check(world: &World) {
-    let bookings = world.laws.bookings();
+    let bookings = world.invariants.bookings();
     every_booking_is_final_and_paid_exactly(world, &bookings);
-    every_slot_is_free_or_rightly_held(world, &bookings);
-    no_circuit_is_held_for_ever(world);
-    no_money_is_without_a_booking(world, &bookings);
+    every_slot_is_free_or_held_by_a_completed_booking(world, &bookings);
+    no_circuit_stays_open(world);
+    every_bill_has_a_booking_and_is_not_due(world, &bookings);
     every_saga_has_ended(world, &bookings);
     every_event_was_published(world);
-    every_effect_was_had_once(world);
-    every_view_is_the_fold_of_its_events(world, &bookings);
-    nothing_is_left_behind(world);
-    customers_were_told_the_truth(world, &bookings);
+    every_effect_happened_once(world);
+    every_view_matches_its_source(world, &bookings);
+    no_messages_are_left(world);
+    customers_read_correct_statuses(world, &bookings);
 }
 
 fn every_booking_is_final_and_paid_exactly(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
-    let laws = &world.laws;
+    let invariants = &world.invariants;
     for (booking_id, booking) in bookings {
         let Some((details, status)) = booking.known() else { continue };
         let held = held(world, details.slot_id, *booking_id);
@@ -51,12 +51,12 @@ fn every_booking_is_final_and_paid_exactly(world: &World, bookings: &BTreeMap<Bo
             BookingStatus::Completed | BookingStatus::CheckedOut => total(),
             BookingStatus::Failed | BookingStatus::Cancelled => Money::ZERO,
             BookingStatus::Pending => {
-                laws.broken(format!("booking {booking_id} is pending for ever"));
+                invariants.violated(format!("booking {booking_id} stays pending"));
                 continue;
             }
         };
-        laws.hold(held == expected, || {
-            format!("booking {booking_id} is {status:?}, and {held} are held for it")
+        invariants.check(held == expected, || {
+            format!("booking {booking_id} is {status:?}, and {held} is held for it")
         });
         let reference = BillReference { slot_id: details.slot_id, booking_id: *booking_id };
         let bill = world.bills.get(&reference.to_string()).state.and_then(|it| it.status());
@@ -67,69 +67,73 @@ fn every_booking_is_final_and_paid_exactly(world: &World, bookings: &BTreeMap<Bo
             }
             BookingStatus::Pending => false,
         };
-        laws.hold(is_right, || format!("booking {booking_id} is {status:?}, its bill {bill:?}"));
+        invariants
+            .check(is_right, || format!("booking {booking_id} is {status:?}, its bill {bill:?}"));
         if let Some(reason) = booking.reason() {
             let is_possible = reason_is_possible(world, &details.payment, reason);
-            laws.hold(is_possible, || {
-                format!("booking {booking_id} failed of {reason:?}: {:?}", details.payment)
+            invariants.check(is_possible, || {
+                format!("booking {booking_id} failed with {reason:?}: {:?}", details.payment)
             });
         }
     }
 }
 
-/// What is not closed lets a probe pass before long, and no word of an operator's was left behind.
-fn no_circuit_is_held_for_ever(world: &World) {
+/// A circuit that is not closed admits a probe soon, and no operator's override is left.
+fn no_circuit_stays_open(world: &World) {
     let skew = Duration::from_millis(2 * world.plan.skew_ms);
     let latest = world.now() + Duration::from_millis(settings(0).open_max_ms) + skew;
     for (name, _) in BREAKERS {
         let stored = world.breakers.load(name).now_or_never().expect("memory does not wait");
         let Ok(Some(circuit)) = stored else { continue };
-        world.laws.hold(circuit.forced.is_none(), || {
-            format!("circuit {name} is forced after the day: {:?}", circuit.forced)
+        world.invariants.check(circuit.forced.is_none(), || {
+            format!("circuit {name} is overridden after the run: {:?}", circuit.forced)
         });
         let until = match &circuit.state {
             State::Closed | State::Suspected { .. } | State::HalfOpen { probe: None, .. } => None,
             State::Open { until, .. } => Some(*until),
             State::HalfOpen { probe: Some(probe), .. } => Some(probe.until),
         };
-        world.laws.hold(until.is_none_or(|it| it <= latest), || {
-            format!("circuit {name} is held until {until:?}")
+        world.invariants.check(until.is_none_or(|it| it <= latest), || {
+            format!("circuit {name} stays open until {until:?}")
         });
     }
 }
 
-/// A declined card is never called unreachable, and a card that works never declined.
+/// A declined card is never reported as unreachable, and a working card never as declined.
 fn reason_is_possible(world: &World, payment: &Payment, reason: FailureReason) -> bool {
     let token = match payment {
         Payment::Instant { token } => Some(token.as_str()),
         Payment::Invoice { .. } => None,
     };
     let is_declined = matches!(token, Some("tok_declined" | "tok_insufficient_funds"));
-    let is_fine = world.plan.is_fine();
+    let is_fault_free = world.plan.is_fault_free();
     match reason {
         FailureReason::SlotUnavailable => true,
         FailureReason::PaymentDeclined => is_declined,
         FailureReason::PaymentUnavailable => {
-            let is_left_alone = world.laws.has_refused(BREAKER);
-            token == Some("tok_down") || token.is_some() && (!is_fine || is_left_alone)
+            let was_rejected = world.invariants.has_rejected(BREAKER);
+            token == Some("tok_down") || token.is_some() && (!is_fault_free || was_rejected)
         }
         FailureReason::PaymentOverdue => token.is_none(),
-        FailureReason::SagaTimeout => token.is_some() && !is_fine,
+        FailureReason::SagaTimeout => token.is_some() && !is_fault_free,
         FailureReason::Cancelled => false,
     }
 }
 
-fn every_slot_is_free_or_rightly_held(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
-    let laws = &world.laws;
+fn every_slot_is_free_or_held_by_a_completed_booking(
+    world: &World,
+    bookings: &BTreeMap<BookingId, Booking>,
+) {
+    let invariants = &world.invariants;
     let mut reserved: BTreeMap<SlotId, BookingId> = BTreeMap::new();
     for (id, (_, slot)) in world.slots.all() {
         match slot.state {
             SlotState::Blocked { booking_id } => {
-                laws.broken(format!("slot {id} is blocked for ever by {booking_id}"));
+                invariants.violated(format!("slot {id} stays blocked by {booking_id}"));
             }
             SlotState::Reserved { booking_id } => {
                 let status = bookings.get(&booking_id).and_then(|it| it.known()).map(|it| it.1);
-                laws.hold(status == Some(BookingStatus::Completed), || {
+                invariants.check(status == Some(BookingStatus::Completed), || {
                     format!("slot {id} is held by {booking_id}, which is {status:?}")
                 });
                 if let Ok(slot_id) = id.parse() {
@@ -141,61 +145,67 @@ fn every_slot_is_free_or_rightly_held(world: &World, bookings: &BTreeMap<Booking
     }
     for (booking_id, booking) in bookings {
         if let Some((details, BookingStatus::Completed)) = booking.known() {
-            laws.hold(reserved.get(&details.slot_id) == Some(booking_id), || {
+            invariants.check(reserved.get(&details.slot_id) == Some(booking_id), || {
                 format!("booking {booking_id} is complete and has no slot")
             });
         }
     }
 }
 
-fn no_money_is_without_a_booking(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
+fn every_bill_has_a_booking_and_is_not_due(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
     for (id, (_, bill)) in world.bills.all() {
         let known = bookings.get(&bill.reference.booking_id).and_then(|it| it.known());
-        world.laws.hold(known.is_some_and(|it| it.0.slot_id == bill.reference.slot_id), || {
-            format!("bill {id} is of no booking")
-        });
+        world
+            .invariants
+            .check(known.is_some_and(|it| it.0.slot_id == bill.reference.slot_id), || {
+                format!("bill {id} has no booking")
+            });
         let due = bill.attention_at();
-        world.laws.hold(due.is_none(), || format!("bill {id} still waits for {due:?}"));
+        world.invariants.check(due.is_none(), || format!("bill {id} is still due at {due:?}"));
     }
 }
 
 fn every_saga_has_ended(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
-    let laws = &world.laws;
+    let invariants = &world.invariants;
     let executions = world.executions.all();
     for ((machine, name), ended) in &executions {
-        // An execution of undos has a number behind the booking.
+        // The name of a recovery execution has a number after the booking's id.
         let booking_id = name.get(..36).unwrap_or_default();
         let status = booking_id.parse().ok().and_then(|id: BookingId| bookings.get(&id)?.known());
         let Some((details, status)) = status else {
-            laws.broken(format!("saga {name} is of no booking"));
+            invariants.violated(format!("saga {name} has no booking"));
             continue;
         };
-        laws.hold(details.payment.mode() == PaymentMode::Instant, || {
-            format!("saga {name} is of an invoice")
+        invariants.check(details.payment.mode() == PaymentMode::Instant, || {
+            format!("saga {name} belongs to an invoice")
         });
         let is_right = match ended {
             Some(Ended::Succeeded { .. }) => status != BookingStatus::Failed,
             Some(Ended::Failed { error, .. }) if error == "BookingFailed" => {
                 matches!(status, BookingStatus::Failed | BookingStatus::Cancelled)
             }
-            Some(Ended::Failed { .. } | Ended::TimedOut) => is_taken_up(&executions, machine, name),
+            Some(Ended::Failed { .. } | Ended::TimedOut) => {
+                has_recovery(&executions, machine, name)
+            }
             None => false,
         };
-        laws.hold(is_right, || format!("saga {name} ended as {ended:?}, its booking {status:?}"));
+        invariants
+            .check(is_right, || format!("saga {name} ended as {ended:?}, its booking {status:?}"));
     }
     for (booking_id, booking) in bookings {
         let Some((details, status)) = booking.known() else { continue };
         let needs_saga = details.payment.mode() == PaymentMode::Instant
-            // One that was cancelled at once has none.
+            // A booking that was cancelled immediately has none.
             && status != BookingStatus::Cancelled;
-        laws.hold(!needs_saga || executions.contains_key(&(SAGA, booking_id.to_string())), || {
-            format!("booking {booking_id} has no saga")
-        });
+        invariants
+            .check(!needs_saga || executions.contains_key(&(SAGA, booking_id.to_string())), || {
+                format!("booking {booking_id} has no saga")
+            });
     }
 }
 
-/// Whether there is an execution that goes on where this one has left its booking half done.
-fn is_taken_up(
+/// Whether there is a recovery execution for the booking that this one left incomplete.
+fn has_recovery(
     executions: &BTreeMap<(&'static str, String), Option<Ended>>,
     machine: &str,
     name: &str,
@@ -210,8 +220,8 @@ fn is_taken_up(
 }
 
 fn every_event_was_published(world: &World) {
-    if world.laws.forgotten() > 0 {
-        // A table of state keeps the events of the last change: what others did not need was not told again.
+    if world.invariants.trimmed() > 0 {
+        // State-stored aggregates can republish only the events of their last change.
         return;
     }
     let mut events = world.slots.event_ids();
@@ -220,7 +230,7 @@ fn every_event_was_published(world: &World) {
         let commits = world.bookings.load(&stream, 0).now_or_never();
         let mut version = 0;
         for commit in commits.and_then(Result::ok).unwrap_or_default() {
-            world.laws.hold(commit.version == version + 1, || {
+            world.invariants.check(commit.version == version + 1, || {
                 format!("booking {stream} has a gap after {version}")
             });
             version = commit.last_version();
@@ -228,7 +238,7 @@ fn every_event_was_published(world: &World) {
         }
     }
     for event in events {
-        world.laws.hold(world.queues.has_published(event), || {
+        world.invariants.check(world.queues.has_published(event), || {
             format!("event {event} was committed and never published")
         });
     }
@@ -247,28 +257,27 @@ fn streams(world: &World) -> Vec<String> {
     }
 }
 
-/// However often an event was delivered, what it led to has happened once.
-fn every_effect_was_had_once(world: &World) {
+/// An event may be delivered several times, but its effect happens once.
+fn every_effect_happened_once(world: &World) {
     let mut had = BTreeSet::new();
-    let mut refused = BTreeSet::new();
+    let mut rejected = BTreeSet::new();
     let mut sequences = BTreeSet::new();
     for envelope in world.slots.outbox().iter().chain(&world.bills.outbox()) {
-        world.laws.hold(
+        world.invariants.check(
             sequences.insert((envelope.subject.clone(), envelope.sequence, envelope.id)),
-            || format!("{envelope:?} stands twice in an outbox"),
+            || format!("{envelope:?} is twice in an outbox"),
         );
         let of = envelope.event.data.get("bookingId").cloned().unwrap_or_default().to_string();
-        // An answer may be repeated, and must not be taken back.
+        // The event may be republished, but the decision must not be reversed.
         let is_refusal = envelope.event.kind == "SlotUnavailable";
         let is_grant = envelope.event.kind == "SlotReserved";
         if is_refusal {
-            refused.insert((envelope.subject.clone(), of.clone()));
+            rejected.insert((envelope.subject.clone(), of.clone()));
         }
-        world
-            .laws
-            .hold(!(is_grant && refused.contains(&(envelope.subject.clone(), of.clone()))), || {
-                format!("{envelope:?} was refused before")
-            });
+        world.invariants.check(
+            !(is_grant && rejected.contains(&(envelope.subject.clone(), of.clone()))),
+            || format!("{envelope:?} was rejected before"),
+        );
         let once = [
             "SlotCreated",
             "SlotReserved",
@@ -280,12 +289,12 @@ fn every_effect_was_had_once(world: &World) {
         ];
         if once.contains(&envelope.event.kind.as_str()) {
             let effect = (envelope.subject.clone(), envelope.event.kind.clone(), of);
-            world.laws.hold(had.insert(effect), || format!("{envelope:?} has happened twice"));
+            world.invariants.check(had.insert(effect), || format!("{envelope:?} happened twice"));
         }
     }
 }
 
-fn every_view_is_the_fold_of_its_events(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
+fn every_view_matches_its_source(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
     let rows = bookings.keys().filter_map(|booking_id| {
         let commits = world.bookings.load(&booking_id.to_string(), 0).now_or_never()?.ok()?;
         let (version, row) = booking::view::fold(*booking_id, &commits)?;
@@ -302,10 +311,10 @@ fn every_view_is_the_fold_of_its_events(world: &World, bookings: &BTreeMap<Booki
     });
     let expected: BTreeMap<_, _> = bills.collect();
     let shown = world.bill_view.rows();
-    world.laws.hold(shown == expected, || format!("bills are {shown:?}, not {expected:?}"));
+    world.invariants.check(shown == expected, || format!("bills are {shown:?}, not {expected:?}"));
 }
 
-/// A bar moves a version and shows nothing new, so a row may be behind by versions that say nothing.
+/// A tombstone increments the version without changing the row, so a row may lag behind by such versions.
 fn compare<R>(
     world: &World,
     name: &str,
@@ -319,26 +328,26 @@ fn compare<R>(
     let Some((control, _)) = control else { return };
     for number in control.retained() {
         let shown = views.generation(number).rows();
-        world.laws.hold(shown == *expected, || {
+        world.invariants.check(shown == *expected, || {
             format!("generation {number} of {name} is {shown:?}, not {expected:?}")
         });
     }
-    world.laws.hold(control.rebuild.is_none(), || {
-        format!("{name} are still made anew: {:?}", control.rebuild)
+    world.invariants.check(control.rebuild.is_none(), || {
+        format!("the rebuild of {name} is unfinished: {:?}", control.rebuild)
     });
 }
 
-fn nothing_is_left_behind(world: &World) {
-    let laws = &world.laws;
-    for letter in world.queues.dead() {
-        laws.broken(format!("{} has a dead letter: {}", letter.queue, letter.body));
+fn no_messages_are_left(world: &World) {
+    let invariants = &world.invariants;
+    for message in world.queues.dead() {
+        invariants.violated(format!("{} has a dead letter: {}", message.queue, message.body));
     }
     let left = world.queues.left();
-    laws.hold(left == 0, || format!("{left} messages are left in the queues"));
+    invariants.check(left == 0, || format!("{left} messages are left in the queues"));
 }
 
-fn customers_were_told_the_truth(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
-    for (booking_id, seen) in world.laws.all_seen() {
+fn customers_read_correct_statuses(world: &World, bookings: &BTreeMap<BookingId, Booking>) {
+    for (booking_id, seen) in world.invariants.all_seen() {
         let status = bookings.get(&booking_id).and_then(|it| it.known()).map(|it| it.1);
         for seen in seen {
             let is_true = match seen {
@@ -355,7 +364,7 @@ fn customers_were_told_the_truth(world: &World, bookings: &BTreeMap<BookingId, B
                     status == Some(seen)
                 }
             };
-            world.laws.hold(is_true, || {
+            world.invariants.check(is_true, || {
                 format!("booking {booking_id} was shown as {seen:?}, and is {status:?}")
             });
         }

@@ -1,4 +1,4 @@
-//! Everything else that is far away: the workflow service, the index of bills, the payment provider, other functions.
+//! The other remote services: the workflow service, the index of bills, the payment provider, other functions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,34 +21,34 @@ use serde_json::{Value, json};
 use service_error::ServiceError;
 use tokio::time::{sleep, timeout};
 
-use super::at_once;
+use super::now_or_panic;
 use super::states::state_store;
 use crate::functions::PROVIDER_KEY;
 use crate::lambda;
-use crate::line::{Access, Cut, Fate, Line};
-use crate::queues::Dead;
+use crate::queues::DeadLetter;
 use crate::sagas::{SAGA, UNDO};
+use crate::transport::{Access, CallError, Fault, FaultyTransport};
 use crate::world::World;
 
-/// Of so many calls of a provider that is down, one is answered at once; the others hang.
+/// One in this many calls of a provider that is down gets no response; the others fail at once.
 const PROVIDER_IS_SILENT: u64 = 2;
 
 /// The state machines, the queues as operators see them, the payment provider, and the index of bills.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Far<'a>(pub(crate) &'a Arc<Line>);
+pub(crate) struct Remote<'a>(pub(crate) &'a Arc<FaultyTransport>);
 
-impl SagaStarter for Far<'_> {
+impl SagaStarter for Remote<'_> {
     async fn start(&self, input: &SagaInput) -> Result<(), WorkflowError> {
         let input = input.clone();
         let start = move |world: &World| {
             world.executions.start(world, SAGA, input.booking_id.to_string(), &input);
         };
         let started = self.0.call(Access::Write, "start a saga", start).await;
-        started.map_err(|cut| WorkflowError(Box::new(cut)))
+        started.map_err(|error| WorkflowError(Box::new(error)))
     }
 }
 
-impl CompensationStarter for Far<'_> {
+impl CompensationStarter for Remote<'_> {
     async fn start_compensation(
         &self,
         name: &str,
@@ -56,34 +56,30 @@ impl CompensationStarter for Far<'_> {
     ) -> Result<(), WorkflowError> {
         let (name, input) = (name.to_owned(), input.clone());
         let start = move |world: &World| world.executions.start(world, UNDO, name.clone(), &input);
-        let started = self.0.call(Access::Write, "start undos", start).await;
-        started.map_err(|cut| WorkflowError(Box::new(cut)))
+        let started = self.0.call(Access::Write, "start compensations", start).await;
+        started.map_err(|error| WorkflowError(Box::new(error)))
     }
 }
 
-impl Queues for Far<'_> {
+impl Queues for Remote<'_> {
     async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, ServiceError> {
         let queue = queue.url.clone();
-        let look = move |world: &World| {
+        let list = move |world: &World| {
             let letters = world.queues.dead().into_iter().filter(|it| it.queue == queue);
-            let found = letters.map(|Dead { id: message_id, body, reason, .. }| FoundLetter {
-                message_id,
-                reason,
-                body,
-                received_at: world.now(),
-                redrives: 0,
+            let found = letters.map(|DeadLetter { id: message_id, body, reason, .. }| {
+                FoundLetter { message_id, reason, body, received_at: world.now(), redrives: 0 }
             });
             found.collect()
         };
-        let found = self.0.call(Access::Read, "look at dead letters", look).await;
-        found.map_err(|cut| ServiceError::transient("the queue can't be reached", cut))
+        let found = self.0.call(Access::Read, "list dead letters", list).await;
+        found.map_err(|error| ServiceError::transient("the queue can't be reached", error))
     }
 
     async fn redrive(&self, queue: &Watched) -> Result<u64, ServiceError> {
         let queue = queue.url.clone();
         let redrive = move |world: &World| world.queues.redrive(world, &queue) as u64;
         let moved = self.0.call(Access::Write, "redrive", redrive).await;
-        moved.map_err(|cut| ServiceError::transient("the queue can't be reached", cut))
+        moved.map_err(|error| ServiceError::transient("the queue can't be reached", error))
     }
 
     async fn discard(&self, _: &Watched, _: &str) -> Result<Option<FoundLetter>, ServiceError> {
@@ -97,8 +93,8 @@ impl Queues for Far<'_> {
             let (messages, dead_letters) = world.queues.depth(&queue);
             Depth { messages: messages as u64, dead_letters: dead_letters as u64 }
         };
-        let told = self.0.call(Access::Read, "count messages", count).await;
-        told.map_err(|cut| ServiceError::transient("the queue can't be reached", cut))
+        let counted = self.0.call(Access::Read, "count messages", count).await;
+        counted.map_err(|error| ServiceError::transient("the queue can't be reached", error))
     }
 
     async fn send(&self, queue: &Watched, message: String) -> Result<(), ServiceError> {
@@ -106,11 +102,11 @@ impl Queues for Far<'_> {
         let send =
             move |world: &World| world.queues.send(world, &queue, message.clone(), Duration::ZERO);
         let sent = self.0.call(Access::Write, "send a wish", send).await;
-        sent.map_err(|cut| ServiceError::transient("the queue can't be reached", cut))
+        sent.map_err(|error| ServiceError::transient("the queue can't be reached", error))
     }
 }
 
-impl Workflow for Far<'_> {
+impl Workflow for Remote<'_> {
     async fn execution(
         &self,
         machine: workflow::Machine,
@@ -123,18 +119,19 @@ impl Workflow for Far<'_> {
         };
         let get = move |world: &World| world.executions.shown(machine, &name);
         let found = self.0.call(Access::Read, "get an execution", get).await;
-        found.map_err(|cut| ServiceError::transient("the workflow service does not answer", cut))
+        found
+            .map_err(|error| ServiceError::transient("the workflow service does not answer", error))
     }
 }
 
-impl DueBills for Far<'_> {
+impl DueBills for Remote<'_> {
     async fn due_before(&self, seconds: i64) -> Result<Vec<DueBill>, StoreError> {
         let find = move |world: &World| {
             let bills = world.bills.all().into_values();
             let due = bills.filter_map(|(_, bill): (u64, Bill)| {
                 let at_seconds = billing::desk::seconds_up(bill.attention_at()?);
                 // An index lags behind its table.
-                let is_seen = !world.befalls(world.plan.delayed);
+                let is_seen = !world.injects(world.plan.delayed);
                 let due = DueBill { reference: bill.reference, at_seconds };
                 (at_seconds < seconds && is_seen).then_some(due)
             });
@@ -146,7 +143,7 @@ impl DueBills for Far<'_> {
     }
 }
 
-impl billing::ports::Provider for Far<'_> {
+impl billing::ports::Provider for Remote<'_> {
     type Leave<'a>
         = ()
     where
@@ -173,9 +170,9 @@ impl billing::ports::Provider for Far<'_> {
     }
 }
 
-/// One request over HTTP, to the provider's function behind its gateway.
+/// One HTTP request to the provider's function behind its gateway.
 async fn post(
-    line: &Line,
+    transport: &FaultyTransport,
     path: &str,
     key: PaymentId,
     body: &(impl Serialize + Sync),
@@ -193,61 +190,69 @@ async fn post(
         "body": serde_json::to_string(body).expect("a body is JSON"),
         "isBase64Encoded": false,
     });
-    let world = &line.world;
-    let fate = line.fate(Access::Write, "ask the provider");
-    if fate == Fate::Dies {
-        return line.die().await;
+    let world = &transport.world;
+    let fault = transport.next_fault(Access::Write, "call the provider");
+    if fault == Fault::CrashBefore {
+        return transport.crash().await;
     }
-    let asked = async {
+    let call = async {
         sleep(world.latency()).await;
         let at = world.elapsed();
         if world.plan.provider_down.iter().any(|(from, until)| (*from..*until).contains(&at)) {
-            world.laws.count_outage();
-            if world.dice.below(PROVIDER_IS_SILENT) == 0 {
+            world.invariants.count_outage();
+            if world.rng.below(PROVIDER_IS_SILENT) == 0 {
                 sleep(ATTEMPT_TIMEOUT * 2).await;
             }
             return Ok((503, String::new()));
         }
-        match fate {
-            Fate::Lost | Fate::Conflict => return Err(no_answer("the connection was lost")),
-            Fate::Throttled => return Ok((429, String::new())),
-            Fate::Done | Fate::AnswerLost | Fate::Late | Fate::Dies | Fate::DiesAfter => {}
+        match fault {
+            Fault::RequestLost | Fault::Conflict => {
+                return Err(no_answer("the connection was lost"));
+            }
+            Fault::Throttled => return Ok((429, String::new())),
+            Fault::None
+            | Fault::ResponseLost
+            | Fault::AppliedLate
+            | Fault::CrashBefore
+            | Fault::CrashAfter => {}
         }
-        let answer = lambda::invoke(world, "payment-provider", event.to_string().into_bytes());
-        let Ok(answer) = answer.await else { return Ok((502, String::new())) };
-        let answer: Value = serde_json::from_slice(&answer).expect("a proxy answer is JSON");
-        let status = answer["statusCode"].as_u64().and_then(|it| u16::try_from(it).ok());
-        let body = answer["body"].as_str().unwrap_or_default().to_owned();
+        let response = lambda::invoke(world, "payment-provider", event.to_string().into_bytes());
+        let Ok(response) = response.await else { return Ok((502, String::new())) };
+        let response: Value = serde_json::from_slice(&response).expect("a proxy response is JSON");
+        let status = response["statusCode"].as_u64().and_then(|it| u16::try_from(it).ok());
+        let body = response["body"].as_str().unwrap_or_default().to_owned();
         Ok((status.unwrap_or(502), body))
     };
-    let answer = timeout(ATTEMPT_TIMEOUT, asked).await;
-    match fate {
-        Fate::DiesAfter => line.die().await,
-        Fate::AnswerLost | Fate::Late => Err(no_answer("the answer was lost")),
-        Fate::Done | Fate::Lost | Fate::Dies | Fate::Throttled | Fate::Conflict => {
-            answer.unwrap_or_else(|_| Err(no_answer("the time was over")))
-        }
+    let response = timeout(ATTEMPT_TIMEOUT, call).await;
+    match fault {
+        Fault::CrashAfter => transport.crash().await,
+        Fault::ResponseLost | Fault::AppliedLate => Err(no_answer("the response was lost")),
+        Fault::None
+        | Fault::RequestLost
+        | Fault::CrashBefore
+        | Fault::Throttled
+        | Fault::Conflict => response.unwrap_or_else(|_| Err(no_answer("the deadline passed"))),
     }
 }
 
 /// The provider's table.
 #[derive(Clone, Debug)]
-pub(crate) struct Ledger(Arc<Line>);
+pub(crate) struct Ledger(Arc<FaultyTransport>);
 
 impl Ledger {
-    pub(crate) fn new(line: &Arc<Line>) -> Self {
-        Self(Arc::clone(line))
+    pub(crate) fn new(transport: &Arc<FaultyTransport>) -> Self {
+        Self(Arc::clone(transport))
     }
 }
 
-fn ledger(cut: Cut) -> LedgerError {
-    LedgerError::Unavailable(Box::new(cut))
+fn ledger(error: CallError) -> LedgerError {
+    LedgerError::Unavailable(Box::new(error))
 }
 
 impl LedgerPort for Ledger {
     async fn bind(&self, key: &Key, reference: &Reference) -> Result<bool, LedgerError> {
         let (key, reference) = (key.clone(), reference.clone());
-        let bind = move |world: &World| at_once(world.ledger.bind(&key, &reference));
+        let bind = move |world: &World| now_or_panic(world.ledger.bind(&key, &reference));
         self.0.call(Access::Write, "bind a key", bind).await.map_err(ledger)?
     }
 
@@ -257,7 +262,7 @@ impl LedgerPort for Ledger {
         key: &Key,
     ) -> Result<(LedgerEntry, Revision), LedgerError> {
         let (key, reference) = (key.clone(), reference.clone());
-        let load = move |world: &World| at_once(world.ledger.load(&reference, &key));
+        let load = move |world: &World| now_or_panic(world.ledger.load(&reference, &key));
         self.0.call(Access::Read, "get an entry", load).await.map_err(ledger)?
     }
 
@@ -270,8 +275,8 @@ impl LedgerPort for Ledger {
     ) -> Result<(), LedgerError> {
         let (key, reference, entry) = (key.clone(), reference.clone(), entry.clone());
         let save = move |world: &World| {
-            at_once(world.ledger.save(&reference, &key, &entry, expected))?;
-            world.laws.money_moved(world, &reference);
+            now_or_panic(world.ledger.save(&reference, &key, &entry, expected))?;
+            world.invariants.money_moved(world, &reference);
             Ok(())
         };
         self.0.call(Access::Conditional, "put an entry", save).await.map_err(ledger)?
@@ -279,56 +284,65 @@ impl LedgerPort for Ledger {
 
     async fn entries(&self, reference: &Reference) -> Result<Vec<(Key, LedgerEntry)>, LedgerError> {
         let reference = reference.clone();
-        let list = move |world: &World| at_once(world.ledger.entries(&reference));
+        let list = move |world: &World| now_or_panic(world.ledger.entries(&reference));
         self.0.call(Access::Read, "list entries", list).await.map_err(ledger)?
     }
 }
 
 /// Other functions.
 #[derive(Clone, Debug)]
-pub(crate) struct Services(pub(crate) Arc<Line>);
+pub(crate) struct Services(pub(crate) Arc<FaultyTransport>);
 
 impl Services {
-    fn worded(&self, function: &str, request: Vec<u8>) -> Vec<u8> {
-        if self.0.is_later { lambda::with_more(function, request) } else { request }
-    }
-
-    async fn reach(&self, function: &str) -> Result<Fate, ServiceError> {
-        let fate = self.0.fate(Access::Read, function);
-        let lost =
-            |why: &'static str| Err(ServiceError::transient("the service did not answer", why));
-        match fate {
-            Fate::Dies => self.0.die().await,
-            Fate::Lost => lost("the connection was lost"),
-            Fate::Throttled | Fate::Conflict => lost("TooManyRequestsException"),
-            Fate::Done | Fate::AnswerLost | Fate::Late | Fate::DiesAfter => Ok(fate),
+    fn payload(&self, function: &str, request: Vec<u8>) -> Vec<u8> {
+        if self.0.is_later_release {
+            lambda::with_later_members(function, request)
+        } else {
+            request
         }
     }
 
-    async fn hear(&self, fate: Fate) -> Result<(), ServiceError> {
-        match fate {
-            Fate::DiesAfter => self.0.die().await,
-            Fate::AnswerLost | Fate::Late => {
-                Err(ServiceError::transient("the service did not answer", "the answer was lost"))
+    async fn send_request(&self, function: &str) -> Result<Fault, ServiceError> {
+        let fault = self.0.next_fault(Access::Read, function);
+        let lost =
+            |why: &'static str| Err(ServiceError::transient("the service did not respond", why));
+        match fault {
+            Fault::CrashBefore => self.0.crash().await,
+            Fault::RequestLost => lost("the connection was lost"),
+            Fault::Throttled | Fault::Conflict => lost("TooManyRequestsException"),
+            Fault::None | Fault::ResponseLost | Fault::AppliedLate | Fault::CrashAfter => Ok(fault),
+        }
+    }
+
+    async fn receive_response(&self, fault: Fault) -> Result<(), ServiceError> {
+        match fault {
+            Fault::CrashAfter => self.0.crash().await,
+            Fault::ResponseLost | Fault::AppliedLate => {
+                Err(ServiceError::transient("the service did not respond", "the response was lost"))
             }
-            Fate::Done | Fate::Lost | Fate::Dies | Fate::Throttled | Fate::Conflict => Ok(()),
+            Fault::None
+            | Fault::RequestLost
+            | Fault::CrashBefore
+            | Fault::Throttled
+            | Fault::Conflict => Ok(()),
         }
     }
 }
 
 impl Invoke for Services {
     async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, ServiceError> {
-        let fate = self.reach(function).await?;
-        let request = self.worded(function, request);
-        let answer = lambda::invoke(&self.0.world, function, request).await;
-        self.hear(fate).await?;
-        answer.map_err(|failed| ServiceError::from_wire(&failed.error_type, &failed.error_message))
+        let fault = self.send_request(function).await?;
+        let request = self.payload(function, request);
+        let response = lambda::invoke(&self.0.world, function, request).await;
+        self.receive_response(fault).await?;
+        response
+            .map_err(|failed| ServiceError::from_wire(&failed.error_type, &failed.error_message))
     }
 
     async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), ServiceError> {
-        let fate = self.reach(function).await?;
+        let fault = self.send_request(function).await?;
         sleep(self.0.world.latency()).await;
-        lambda::start(&self.0.world, function, self.worded(function, request));
-        self.hear(fate).await
+        lambda::start(&self.0.world, function, self.payload(function, request));
+        self.receive_response(fault).await
     }
 }
