@@ -386,6 +386,7 @@ mod queries {
                 slot_id: slot_id(1),
                 name: "A1".to_owned(),
                 status: SlotStatus::Closed,
+                holder: None,
                 version: 2,
             };
             view.advance(&slot_id(1).to_string(), 2, &SlotRow(slot)).await.unwrap();
