@@ -165,12 +165,12 @@ pub(crate) async fn invoke_observed(
     function: &str,
     payload: Vec<u8>,
 ) -> (Result<Vec<u8>, Failed>, bool) {
-    let (log, receiver) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let (world_of, function) = (world.arc(), function.to_owned());
     world.spawn(async move {
         let response = run(&world_of, &function, &payload).await;
         // The caller may have stopped waiting.
-        drop(log.send(response));
+        drop(sender.send(response));
     });
     receiver.await.unwrap_or_else(|_| (Err(Failed::new("Lambda.Unknown", "the run is over")), true))
 }

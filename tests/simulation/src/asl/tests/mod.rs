@@ -351,7 +351,7 @@ async fn an_uncaught_error_ends_the_execution() {
     let ended = runtime.run(&machine()).await;
     assert!(matches!(ended, Ended::Failed { state, error, .. }
         if state == "BlockSlot" && error == "States.DataLimitExceeded"));
-    for (reference, events) in [
+    for (reference, expected) in [
         ("$.no.such", "the input has no `$.no.such`"),
         ("$reason", "nothing has assigned `$reason`"),
     ] {
@@ -360,7 +360,7 @@ async fn an_uncaught_error_ends_the_execution() {
         let runtime = ScriptedRuntime::new(|_, _| DONE);
         let (state, error) = ("BlockSlot".to_owned(), "States.Runtime".to_owned());
         let ended = runtime.run(&machine).await;
-        assert_eq!(ended, Ended::Failed { state, error, cause: events.to_owned() });
+        assert_eq!(ended, Ended::Failed { state, error, cause: expected.to_owned() });
         assert!(runtime.invocations.borrow().is_empty());
     }
 }
@@ -374,12 +374,12 @@ async fn events_are_observed_in_the_order_of_a_history() {
     });
     runtime.run(&machine()).await;
     let events = runtime.events.borrow();
-    let events: Vec<&str> =
+    let kinds: Vec<&str> =
         events.iter().map(|it| it.split([' ', '(']).next().unwrap_or(it)).collect();
     let refused =
         ["Entered", "Attempted", "Failed", "Retries", "Attempted", "Failed", "Caught", "Left"];
     let done = ["Entered", "Attempted", "Succeeded", "Left"];
-    assert_eq!(events, [&refused[..], &done, &done, &["Entered", "Ended"]].concat());
+    assert_eq!(kinds, [&refused[..], &done, &done, &["Entered", "Ended"]].concat());
     assert_eq!(events[7], "Left { next: \"UnblockSlot\" }");
     assert_eq!(events[16], "Entered { state: \"BookingFailed\", is_task: false }");
 }

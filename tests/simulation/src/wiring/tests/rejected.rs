@@ -166,7 +166,7 @@ fn an_unknown_value_is_rejected_with_its_place() {
 }
 
 #[test]
-fn a_global_that_the_simulation_does_not_know_is_refused_though_no_function_uses_it() {
+fn an_unknown_global_is_rejected_even_if_unused() {
     let to = "    EventInvokeConfig: {MaximumRetryAttempts: 0}\n    Timeout: 6";
     assert_eq!(
         rejection("payment-provider", "    Timeout: 6", to),
@@ -175,7 +175,7 @@ fn a_global_that_the_simulation_does_not_know_is_refused_though_no_function_uses
 }
 
 #[test]
-fn two_buses_two_templates_of_one_name_and_what_is_no_template_are_refused() {
+fn two_buses_duplicate_templates_and_non_templates_are_rejected() {
     let bus = "Resources: {B: {Type: AWS::Events::EventBus, Properties: {Name: b}}}";
     assert_eq!(rejected(&[("a", bus), ("b", bus)], &[]), "b/Resources/B: a second bus");
     assert_eq!(rejected(&[("a", bus), ("a", bus)], &[]), "a: two templates of one name");
