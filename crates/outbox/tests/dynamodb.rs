@@ -44,7 +44,7 @@ async fn a_put_whose_response_is_lost_is_recognised() {
     let network = Network::default();
     let store = store(network.client());
     for expected in [0, 1] {
-        network.dynamodb.order("PutItem", Fault::AnswerLost);
+        network.dynamodb.order("PutItem", Fault::ResponseLost);
         store.save("it", change(expected, "mine")).await.unwrap();
         assert_eq!(load(&store, None).await.unwrap().version, expected + 1);
     }
@@ -53,7 +53,7 @@ async fn a_put_whose_response_is_lost_is_recognised() {
 
 #[tokio::test]
 async fn an_unknown_outcome_is_never_reported_as_a_conflict() {
-    for fault in [Fault::Throttled, Fault::RequestLost, Fault::AnswerLost] {
+    for fault in [Fault::Throttled, Fault::RequestLost, Fault::ResponseLost] {
         let network = Network::default();
         let store = store(network.without_retries());
         network.dynamodb.order("PutItem", fault);
@@ -67,7 +67,7 @@ async fn an_unknown_outcome_is_never_reported_as_a_conflict() {
 
 #[tokio::test]
 async fn a_fault_that_the_sdk_retries_leaves_one_tombstone_and_one_change() {
-    for fault in [Fault::Throttled, Fault::RequestLost, Fault::AnswerLost] {
+    for fault in [Fault::Throttled, Fault::RequestLost, Fault::ResponseLost] {
         for operation in ["GetItem", "PutItem", "UpdateItem"] {
             let network = Network::default();
             let store = store(network.client());
