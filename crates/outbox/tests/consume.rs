@@ -161,7 +161,7 @@ async fn a_message_that_was_redriven_and_comes_back_says_how_often() {
             poison["messageAttributes"] = json!({ "redrives": attribute });
         }
         run_with(&[poison], &letters).await;
-        assert_eq!(letters.letters()[0].redrives, redrives);
+        assert_eq!(letters.messages()[0].redrives, redrives);
     }
 }
 

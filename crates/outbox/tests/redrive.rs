@@ -114,7 +114,7 @@ async fn a_record_that_is_dead_lettered_again_by_its_handler_says_how_often_it_w
     } });
     for (trigger, redrives) in [(serde_json::from_value(redriven).unwrap(), 2), (stream(&[1]), 0)] {
         handle_records(trigger, &MemoryDeadLetters::default(), handle).await;
-        assert_eq!(letters.letters().last().unwrap().redrives, redrives);
+        assert_eq!(letters.messages().last().unwrap().redrives, redrives);
     }
 }
 

@@ -224,7 +224,7 @@ async fn of_very_many_messages_the_cloud_moves_the_rest_itself_where_it_can() {
     let cloud = Cloud::with(250);
     cloud.inner().refuses_tasks = Some("AccessDeniedException");
     let failure = cloud.queues().redrive(&booking()).await.expect_err("it is refused");
-    assert_eq!(failure.kind(), FailureKind::Transient);
+    assert_eq!(failure.kind(), ErrorKind::Transient);
 }
 
 #[tokio::test]
