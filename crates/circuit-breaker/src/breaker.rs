@@ -1,4 +1,4 @@
-//! A call through a breaker: what the pure parts decide, carried out.
+//! The breaker around one dependency, in one instance: carries out what the pure parts decide.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,25 +8,20 @@ use futures::future::{Either, select};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::breaker::{Question, Shared, Transition};
 use crate::instance::{Admission, Duty, Instance, Pass};
+use crate::outcome::Outcome;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError, Swapped};
 use crate::time::ms_from;
 
+#[doc(hidden)]
+pub use crate::shared_state::{
+    Asker, Forced, HISTORY_MAX, LOCAL_TRIPS_MAX, LocalTrip, Passage, Probe, Question, Reason,
+    Shared, Stand, State, Transition, Vote, Word,
+};
+
 /// So often is the store asked around one call at most: see, claim, lose, see.
 const ROUNDS_MAX: usize = 4;
-
-/// What a call's answer says of the one who was called. Only the caller can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// It did its work, whatever the answer: a declined card is one.
-    Success,
-    /// It did not.
-    Failure,
-    /// That can't be told; the caller has made a mistake, say. Counts for nothing.
-    Ignored,
-}
 
 /// The call was not made: the circuit is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
