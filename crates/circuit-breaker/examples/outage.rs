@@ -5,10 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use circuit_breaker::breaker::Transition;
-use circuit_breaker::call::{Breaker, Event, Host, Outcome};
+use circuit_breaker::breaker::{Breaker, Event, Host};
 use circuit_breaker::memory::MemoryStore;
+use circuit_breaker::outcome::Outcome;
 use circuit_breaker::settings::{Settings, Watch};
+use circuit_breaker::shared_state::Transition;
 use jiff::Timestamp;
 use tokio::time::sleep;
 

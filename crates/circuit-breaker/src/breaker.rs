@@ -1,523 +1,398 @@
-//! The rules that all instances of a fleet share: (state, question, now) → the state after it.
-//!
-//! Nothing here reads a clock, rolls dice or reaches a store. An instance that knows a state asks one question; if the answer
-//! is another state, it is written on the condition that nobody has written since. So whatever happens at once happens in
-//! some order, and each question is answered with what is true when it is written.
-//!
-//! | state | left by |
-//! | --- | --- |
-//! | closed | a vote: suspected, or open if that is a quorum |
-//! | suspected | the votes of a quorum, or votes that nobody doubts for a while: open. Time: votes lapse, which nobody writes |
-//! | open | a claim, once its time is over: half-open |
-//! | half-open | the probe's answer: closed, or open for longer. A claim, once the lease is over: half-open anew |
-//!
-//! An operator's word stands above all of these until it is taken back.
+//! The breaker around one dependency, in one instance: carries out what the pure parts decide.
 
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::{Either, select};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
+use crate::instance::{Admission, Duty, Instance, Pass};
+use crate::outcome::Outcome;
 use crate::settings::Settings;
-use crate::time::{ms_apart, ms_from, plus};
+use crate::store::{Store, StoreError, Swapped};
+use crate::time::ms_from;
 
-/// So many transitions are kept; enough to see what happened, and small enough for two write units.
-pub const HISTORY_MAX: usize = 20;
+#[doc(hidden)]
+pub use crate::shared_state::{
+    Asker, Forced, HISTORY_MAX, LOCAL_TRIPS_MAX, LocalTrip, Passage, Probe, Question, Reason,
+    Shared, Stand, State, Transition, Vote, Word,
+};
 
-/// At most this many local trips are kept, the latest ones: more than an operator reads, and half a write unit.
-pub const LOCAL_TRIPS_MAX: usize = 8;
+/// So often is the store asked around one call at most: see, claim, lose, see.
+const ROUNDS_MAX: usize = 4;
 
-/// What all instances know of a circuit; by default it is closed and was never anything else.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Shared {
-    /// How often it was written.
-    pub version: u64,
-    /// The random number that names the last write.
-    pub write: u64,
-    /// Where it stands, but for an operator.
-    pub state: State,
-    /// What an operator has said.
-    pub forced: Option<Forced>,
-    /// How often it was closed; what was counted in an earlier generation is of no account.
-    pub generation: u64,
-    /// When it was closed last.
-    pub closed_at: Option<Timestamp>,
-    /// How often in a row it has been opened; it stays open the longer for it.
-    pub openings: u32,
-    /// The share of failures that the last vote told of; 0 once it is closed.
-    pub failures_permille: u32,
-    /// The last transitions, oldest first.
-    pub history: Vec<Transition>,
-    /// Instances that make no calls by their own decision while the shared circuit is closed, oldest first. Written with
-    /// the vote of the instance, so a report costs no write of its own; an entry whose time is over means nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub local_trips: Vec<LocalTrip>,
+/// The call was not made: the circuit is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("circuit is open")]
+pub struct Refused {
+    /// When another try may be worth it, if that is known.
+    pub retry_at: Option<Timestamp>,
 }
 
-/// One instance has opened its own circuit. While the shared circuit is closed, only this instance rejects calls.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "PackedTrip", into = "PackedTrip")]
-pub struct LocalTrip {
-    /// The instance.
-    pub instance: u64,
-    /// When its circuit opened.
-    pub since: Timestamp,
-    /// Until when it rejects calls. Its next call after that is a probe of its own.
-    pub until: Timestamp,
-    /// The share of failures in its window at that time.
-    pub failures_permille: u32,
-    /// The share of slow calls in its window at that time.
-    pub slow_permille: u32,
+/// What a breaker needs of the world around it.
+pub trait Host {
+    /// The time of day, which goes on while the process stands still.
+    fn now(&self) -> Timestamp;
+
+    /// A random number.
+    fn random(&self) -> u64;
+
+    /// Something has happened that a log or a metric may want to tell. It must not take long.
+    fn observe(&self, breaker: &str, event: &Event<'_>);
 }
 
-/// A local trip as it is stored: half of the bytes.
-type PackedTrip = (u64, i64, i64, u32, u32);
+/// What has happened in this instance.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The circuit took a step, and this instance wrote it. Each step is observed by one instance at most.
+    Stepped(&'a Transition),
+    /// This instance finds its own calls sick, and makes none for a while; the fleet is told.
+    Tripped,
+    /// A call was refused.
+    Refused,
+    /// A call is a probe, the fleet's elected one or this instance's own.
+    Probing {
+        /// Whether it is the fleet's.
+        is_elected: bool,
+    },
+    /// The shared state is out of reach; this instance decides by itself for a while.
+    StoreFailed(&'a StoreError),
+}
 
-impl From<PackedTrip> for LocalTrip {
-    fn from((instance, since, until, failures_permille, slow_permille): PackedTrip) -> Self {
-        let at = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
-        Self { instance, since: at(since), until: at(until), failures_permille, slow_permille }
+/// A breaker around one thing that is called, in one instance of a fleet.
+///
+/// Make one per instance and name, and keep it: what it remembers is worth nothing if each call has its own.
+#[derive(Debug)]
+pub struct Breaker<S, H> {
+    name: String,
+    settings: Settings,
+    store: S,
+    host: H,
+    instance: Mutex<Instance>,
+    /// Wakes the calls that wait for another one to leave the store.
+    has_left: Notify,
+}
+
+impl<S: Store, H: Host> Breaker<S, H> {
+    /// A breaker that shares its state with all others of this name in the store.
+    pub fn new(name: impl Into<String>, settings: Settings, store: S, host: H) -> Self {
+        let instance = Mutex::new(Instance::new(host.random(), &settings));
+        Self { name: name.into(), settings, store, host, instance, has_left: Notify::new() }
     }
-}
 
-impl From<LocalTrip> for PackedTrip {
-    fn from(it: LocalTrip) -> Self {
-        let (since, until) = (it.since.as_millisecond(), it.until.as_millisecond());
-        (it.instance, since, until, it.failures_permille, it.slow_permille)
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
     }
-}
 
-/// Where a circuit stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Calls pass.
-    #[default]
-    Closed,
-    /// Calls pass, though some instances say that they should not.
-    Suspected {
-        /// Who says so, the first one first.
-        votes: Vec<Vote>,
-        /// When an instance that fares well has last said that it does.
-        doubted_at: Option<Timestamp>,
-    },
-    /// Calls are refused.
-    Open {
-        /// When it was opened, after it had been closed.
-        opened_at: Timestamp,
-        /// When this time began.
-        since: Timestamp,
-        /// When a probe is due.
-        until: Timestamp,
-    },
-    /// Calls are refused, but for one probe.
-    HalfOpen {
-        /// When it was opened, after it had been closed.
-        opened_at: Timestamp,
-        /// How many probes have succeeded.
-        passed: u32,
-        /// The elected probe; none between two.
-        probe: Option<Probe>,
-    },
-}
-
-/// An instance's word that its own calls fare badly.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Vote {
-    /// Who says so.
-    pub instance: u64,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// The one call that may pass.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Probe {
-    /// Its name: the number of the write that claimed it.
-    pub id: u64,
-    /// When it was claimed.
-    pub since: Timestamp,
-    /// When it may be replaced.
-    pub until: Timestamp,
-}
-
-/// An operator's word.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Forced {
-    /// What is to be.
-    pub word: Word,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// What an operator can say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Word {
-    /// Every call is refused.
-    Open,
-    /// Every call passes; calls are counted, and nothing follows from it.
-    Closed,
-    /// Every call passes, as if there were no breaker.
-    Disabled,
-}
-
-/// A step that the circuit has taken.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "Packed", into = "Packed")]
-pub struct Transition {
-    /// When, by the clock of whoever wrote it.
-    pub at: Timestamp,
-    /// What it was before.
-    pub from: Stand,
-    /// What it is since.
-    pub to: Stand,
-    /// Why.
-    pub reason: Reason,
-    /// The operator, or the instance.
-    pub by: String,
-}
-
-/// Where a circuit stands, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stand {
-    /// Calls pass.
-    Closed,
-    /// Calls are refused.
-    Open,
-    /// Calls are refused, but for a probe.
-    HalfOpen,
-    /// An operator has opened it.
-    ForcedOpen,
-    /// An operator has closed it.
-    ForcedClosed,
-    /// An operator has disabled it.
-    Disabled,
-}
-
-/// Why a circuit took a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// A quorum of instances has tripped.
-    Quorum,
-    /// Fewer have, and nobody doubted them.
-    Undisputed,
-    /// Its time was over, and a probe is on its way.
-    Probing,
-    /// The probe has not answered, and another is on its way.
-    ProbeLost,
-    /// Enough probes have succeeded.
-    ProbePassed,
-    /// The probe has failed.
-    ProbeFailed,
-    /// An operator wants it so.
-    Operator,
-}
-
-/// A transition as it is stored: a third of the bytes, since each write pays for all of them.
-type Packed = (i64, Stand, Stand, Reason, String);
-
-impl From<Packed> for Transition {
-    fn from((at, from, to, reason, by): Packed) -> Self {
-        let at = Timestamp::from_millisecond(at).unwrap_or_default();
-        Self { at, from, to, reason, by }
+    /// What this instance knows of the shared state: what it last saw, however long ago.
+    pub fn known(&self) -> Option<Shared> {
+        self.lock().known().cloned()
     }
-}
 
-impl From<Transition> for Packed {
-    fn from(it: Transition) -> Self {
-        (it.at.as_millisecond(), it.from, it.to, it.reason, it.by)
+    /// Looks at the shared state, as is worth it before the first call: a fresh instance knows nothing.
+    pub async fn refresh(&self) {
+        self.perform(Duty::Read).await;
     }
-}
 
-/// What can be asked of a circuit.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Question {
-    /// This instance has opened its own circuit: may the shared one be opened?
-    Vote(LocalTrip),
-    /// I have voted, and nobody has doubted it: may it be opened?
-    OpenAlone {
-        /// Who asks.
-        instance: u64,
-    },
-    /// My calls fare well: may it stay closed?
-    Doubt {
-        /// Who asks.
-        instance: u64,
-    },
-    /// May I probe? The write becomes the name of the probe.
-    Claim,
-    /// The probe is back: may it be closed, or must it be opened again?
-    Answer {
-        /// The name of the probe.
-        probe: u64,
-        /// Whether it has succeeded.
-        passed: bool,
-    },
-    /// An operator's word.
-    Force(Word),
-    /// An operator takes everything back: closed, as if nothing had been.
-    Reset,
-}
-
-/// Who asks, and when.
-#[derive(Clone, Debug)]
-pub struct Asker<'a> {
-    /// The operator, or the instance, for the history.
-    pub by: &'a str,
-    /// A fresh random number: it names the write, and is the luck in how long the circuit stays open.
-    pub write: u64,
-    /// The asker's clock.
-    pub now: Timestamp,
-}
-
-/// Whether calls pass, but for an operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
-    /// They do.
-    Free,
-    /// They don't, until then.
-    Refused(Timestamp),
-    /// They don't, but since then whoever claims it may probe.
-    Due(Timestamp),
-}
-
-impl Shared {
-    /// The state after a question, to be written; none if the question is moot.
-    #[must_use]
-    pub fn answer(
+    /// Makes a call, unless the circuit is open.
+    ///
+    /// A call that is dropped before it answers counts as failed if it has been slow by then: who is out of patience was
+    /// not served. One that is dropped sooner says nothing: its caller has changed its mind.
+    ///
+    /// # Errors
+    ///
+    /// If the circuit is open. What is done instead is the caller's: `unwrap_or_else` is the fallback.
+    pub async fn call<T>(
         &self,
-        question: &Question,
-        asker: &Asker<'_>,
-        settings: &Settings,
-    ) -> Option<Self> {
-        let now = asker.now;
-        let mut next = self.clone();
-        next.version += 1;
-        next.write = asker.write;
-        let reason = match *question {
-            Question::Force(word) => {
-                next.close(now);
-                next.forced = Some(Forced { word, since: now });
-                Some(Reason::Operator)
+        classify: impl FnOnce(&T) -> Outcome,
+        call: impl Future<Output = T>,
+    ) -> Result<T, Refused> {
+        let permit = self.enter().await?;
+        let since = permit.since;
+        Ok(permit.run_since(since, classify, call).await)
+    }
+
+    /// Leave for one call, to be had before something is done that would have to be undone if the call could not be made.
+    ///
+    /// # Errors
+    ///
+    /// If the circuit is open.
+    pub async fn enter(&self) -> Result<Permit<'_, S, H>, Refused> {
+        let mut rounds = 0;
+        loop {
+            // Made before the question, so that one who leaves in between is not missed.
+            let has_left = self.has_left.notified();
+            let now = self.host.now();
+            let admission = self.lock().admit(&self.settings, now, rounds < ROUNDS_MAX);
+            rounds += 1;
+            match admission {
+                Admission::Wait => {
+                    let deadline = Duration::from_millis(self.settings.store_deadline_ms);
+                    if tokio::time::timeout(deadline, has_left).await.is_err() {
+                        rounds = ROUNDS_MAX;
+                    }
+                }
+                Admission::Pass { pass, is_read } => {
+                    let turn = is_read.then(|| self.turn());
+                    return Ok(Permit { breaker: self, pass: Some(pass), turn, since: now });
+                }
+                Admission::Refuse(retry_at) => {
+                    self.observe(&Event::Refused);
+                    return Err(Refused { retry_at });
+                }
+                Admission::First(duty) => {
+                    let turn = self.turn();
+                    let claimed = self.perform(duty).await;
+                    drop(turn);
+                    if let Some(id) = claimed {
+                        let (pass, since) = (Some(Pass::Probe { id }), self.host.now());
+                        return Ok(Permit { breaker: self, pass, turn: None, since });
+                    }
+                }
             }
-            Question::Reset => {
-                next.close(now);
-                next.forced = None;
-                next.openings = 0;
-                Some(Reason::Operator)
+        }
+    }
+
+    fn take_off(&self, pass: Pass, since: Timestamp) -> Flight<'_, S, H> {
+        match pass {
+            Pass::Probe { .. } => self.observe(&Event::Probing { is_elected: true }),
+            Pass::Local { .. } => self.observe(&Event::Probing { is_elected: false }),
+            Pass::Counted { .. } | Pass::Free => {}
+        }
+        Flight { breaker: self, pass: Some(pass), since }
+    }
+
+    /// Makes the call, and reads the state meanwhile.
+    ///
+    /// Never as a task of its own: a function is frozen once it has answered, and would be thawed in the middle of it. So
+    /// the call's answer waits for the reading, if that is slower, for as long as the store's deadline.
+    async fn beside<T>(&self, turn: Turn<'_>, call: impl Future<Output = T>) -> T {
+        let read = pin!(self.perform(Duty::Read));
+        match select(pin!(call), read).await {
+            Either::Left((answer, read)) => {
+                read.await;
+                drop(turn);
+                answer
             }
-            // Nobody argues with an operator.
-            _ if self.forced.is_some() => return None,
-            Question::Vote(ref trip) => {
-                let (mut votes, doubted_at) = self.suspicion(settings, now)?;
-                let instance = trip.instance;
-                let has_voted = votes.iter().any(|it| it.instance == instance);
-                if has_voted && self.has_report_of(trip.instance, trip.since) {
-                    return None;
-                }
-                if !has_voted {
-                    votes.push(Vote { instance, at: now });
-                }
-                next.report(trip.clone(), now);
-                next.failures_permille = trip.failures_permille;
-                if votes.len() >= settings.quorum {
-                    next.open_again(asker, settings);
-                    Some(Reason::Quorum)
-                } else {
-                    next.state = State::Suspected { votes, doubted_at };
-                    None
-                }
+            Either::Right((_, call)) => {
+                drop(turn);
+                call.await
             }
-            Question::OpenAlone { instance } => {
-                let (votes, doubted_at) = self.suspicion(settings, now)?;
-                votes.iter().find(|it| it.instance == instance)?;
-                let first = votes.first()?.at;
-                // Those who doubted had a while in which they need not have said so again.
-                let doubted = doubted_at.map(|at| plus(at, settings.window_ms));
-                let undoubted = doubted.map_or(first, |it| it.max(first));
-                if now < plus(undoubted, settings.alone_after_ms) {
-                    return None;
+        }
+    }
+
+    /// Does at the store what follows from a call.
+    async fn settle(&self, duty: Duty) {
+        let mut duty = Some(duty);
+        for _ in 0..ROUNDS_MAX {
+            let Some(next) = duty else { return };
+            let turn = self.turn();
+            self.perform(next).await;
+            drop(turn);
+            let now = self.host.now();
+            duty = self.lock().duty(&self.settings, now);
+        }
+        if duty.is_some() {
+            // Enough for one call; what is left to do comes up again with the next one.
+            drop(self.turn());
+        }
+    }
+
+    /// The turn at the store that this instance was given.
+    fn turn(&self) -> Turn<'_> {
+        Turn { instance: &self.instance, has_left: &self.has_left }
+    }
+
+    /// Does it; answers the name of the probe that was claimed by it.
+    async fn perform(&self, duty: Duty) -> Option<u64> {
+        match duty {
+            Duty::Read => {
+                match self.in_time(self.store.load(&self.name)).await {
+                    Ok(shared) => self.adopt(shared.unwrap_or_default()),
+                    Err(error) => self.store_failed(None, &error),
                 }
-                next.open_again(asker, settings);
-                Some(Reason::Undisputed)
-            }
-            Question::Doubt { instance } => {
-                let (votes, doubted_at) = self.suspicion(settings, now)?;
-                let is_known = doubted_at.is_some_and(|at| ms_apart(at, now) <= settings.window_ms);
-                if is_known || votes.is_empty() || votes.iter().any(|it| it.instance == instance) {
-                    return None;
-                }
-                next.state = State::Suspected { votes, doubted_at: Some(now) };
                 None
             }
-            Question::Claim => {
-                let (opened_at, passed, reason) = match &self.state {
-                    State::Closed | State::Suspected { .. } => return None,
-                    State::Open { opened_at, .. } => (*opened_at, 0, Reason::Probing),
-                    State::HalfOpen { opened_at, passed, probe: None } => {
-                        (*opened_at, *passed, Reason::Probing)
-                    }
-                    State::HalfOpen { opened_at, passed, probe: Some(_) } => {
-                        (*opened_at, *passed, Reason::ProbeLost)
-                    }
-                };
-                let until = plus(now, settings.lease_ms);
-                let probe = Some(Probe { id: asker.write, since: now, until });
-                next.state = State::HalfOpen { opened_at, passed, probe };
-                Some(reason)
-            }
-            Question::Answer { probe: id, passed: is_passed } => {
-                let State::HalfOpen { opened_at, passed, probe: Some(probe) } = &self.state else {
-                    return None;
-                };
-                // A straggler of an earlier time says nothing.
-                if probe.id != id {
-                    return None;
-                }
-                if !is_passed {
-                    next.open(*opened_at, asker, settings);
-                    Some(Reason::ProbeFailed)
-                } else if passed + 1 < settings.probes_to_close {
-                    let (opened_at, passed) = (*opened_at, passed + 1);
-                    next.state = State::HalfOpen { opened_at, passed, probe: None };
-                    None
-                } else {
-                    next.close(now);
-                    Some(Reason::ProbePassed)
-                }
-            }
+            Duty::Ask(question) => self.ask(question).await,
+        }
+    }
+
+    async fn ask(&self, question: Question) -> Option<u64> {
+        let (now, write) = (self.host.now(), self.host.random());
+        let asked = self.lock().asks(&question, write, &self.settings, now);
+        let Some((expected, next)) = asked else {
+            self.lock().drop_question(&question);
+            return None;
         };
-        if let Some(reason) = reason {
-            let (from, to) = (self.stand(), next.stand());
-            let by = asker.by.to_owned();
-            next.history.push(Transition { at: now, from, to, reason, by });
-            let excess = next.history.len().saturating_sub(HISTORY_MAX);
-            next.history.drain(..excess);
-        }
-        Some(next)
-    }
-
-    /// Whether calls pass, for someone who has first seen this state at `seen_at`.
-    ///
-    /// Nobody waits longer than the state itself was meant to last, counted by their own clock: the times in it may be of
-    /// a clock that is wrong.
-    #[must_use]
-    pub fn passage(&self, seen_at: Timestamp, now: Timestamp) -> Passage {
-        let (since, until) = match &self.state {
-            State::Closed | State::Suspected { .. } => return Passage::Free,
-            State::Open { since, until, .. } => (*since, *until),
-            State::HalfOpen { probe: Some(probe), .. } => (probe.since, probe.until),
-            State::HalfOpen { probe: None, .. } => (seen_at, seen_at),
-        };
-        let until = until.min(plus(seen_at, ms_from(since, until)));
-        if now < until { Passage::Refused(until) } else { Passage::Due(until) }
-    }
-
-    /// Whether instances say that it should not be closed.
-    #[must_use]
-    pub fn is_suspected(&self, settings: &Settings, now: Timestamp) -> bool {
-        match &self.state {
-            State::Suspected { votes, .. } => {
-                votes.iter().any(|it| ms_apart(it.at, now) <= settings.window_ms)
+        match self.in_time(self.store.swap(&self.name, expected, &next)).await {
+            Ok(Swapped::Done) => {
+                let step = next.history.last().filter(|it| it.at == now && next.version > expected);
+                let is_step = !matches!(question, Question::Doubt { .. }) && step.is_some();
+                let step = step.filter(|_| is_step).cloned();
+                self.adopt(next);
+                if let Some(step) = step {
+                    self.observe(&Event::Stepped(&step));
+                }
+                matches!(question, Question::Claim).then_some(write)
             }
-            State::Closed | State::Open { .. } | State::HalfOpen { .. } => false,
-        }
-    }
-
-    /// Whether the trip of this instance at this time is reported.
-    #[must_use]
-    pub fn has_report_of(&self, instance: u64, since: Timestamp) -> bool {
-        // Stored to the millisecond.
-        let since = since.as_millisecond();
-        self.local_trips
-            .iter()
-            .any(|it| it.instance == instance && it.since.as_millisecond() == since)
-    }
-
-    /// The instances that reject calls by their own decision now. None while the shared circuit is not closed or an
-    /// operator's override applies, since then no instance decides alone.
-    pub fn local_trips_at(&self, now: Timestamp) -> impl Iterator<Item = &LocalTrip> {
-        let is_local = self.stand() == Stand::Closed;
-        self.local_trips.iter().filter(move |it| is_local && now < it.until)
-    }
-
-    /// The votes that count now, and the last veto if it still counts; none if the circuit is not closed.
-    #[must_use]
-    pub fn votes_at(&self, settings: &Settings, now: Timestamp) -> (usize, Option<Timestamp>) {
-        match self.suspicion(settings, now) {
-            Some((votes, vetoed_at)) if self.forced.is_none() && !votes.is_empty() => {
-                (votes.len(), vetoed_at)
+            Ok(Swapped::Lost(winner)) => {
+                self.adopt(*winner);
+                None
             }
-            Some(_) | None => (0, None),
+            Err(error) => {
+                self.store_failed(Some(write), &error);
+                None
+            }
         }
     }
 
-    /// Where it stands, in a word.
-    #[must_use]
-    pub fn stand(&self) -> Stand {
-        match self.forced.as_ref().map(|it| it.word) {
-            Some(Word::Open) => Stand::ForcedOpen,
-            Some(Word::Closed) => Stand::ForcedClosed,
-            Some(Word::Disabled) => Stand::Disabled,
-            None => match self.state {
-                State::Closed | State::Suspected { .. } => Stand::Closed,
-                State::Open { .. } => Stand::Open,
-                State::HalfOpen { .. } => Stand::HalfOpen,
-            },
-        }
-    }
-
-    /// The votes that still count, and the last doubt; none if it is not closed.
-    fn suspicion(
+    async fn in_time<T>(
         &self,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Option<(Vec<Vote>, Option<Timestamp>)> {
-        match &self.state {
-            State::Closed => Some((Vec::new(), None)),
-            State::Suspected { votes, doubted_at } => {
-                let mut votes = votes.clone();
-                // To both sides: a vote of a clock that is ahead must not count until the others' clocks are.
-                votes.retain(|it| ms_apart(it.at, now) <= settings.window_ms);
-                // Long enough that what OpenAlone waits for after it can be told.
-                let doubt_ms = settings.window_ms.saturating_add(settings.alone_after_ms);
-                let doubted_at = doubted_at.filter(|at| ms_apart(*at, now) <= doubt_ms);
-                Some((votes, doubted_at))
-            }
-            State::Open { .. } | State::HalfOpen { .. } => None,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let deadline = Duration::from_millis(self.settings.store_deadline_ms);
+        tokio::time::timeout(deadline, answer).await.unwrap_or(Err(StoreError::Late))
+    }
+
+    fn adopt(&self, shared: Shared) {
+        let (now, luck) = (self.host.now(), self.host.random());
+        let own = self.lock().adopt(shared, &self.settings, now, luck);
+        if let Some(step) = own {
+            self.observe(&Event::Stepped(&step));
         }
     }
 
-    /// Adds a local trip, and drops what is over.
-    fn report(&mut self, trip: LocalTrip, now: Timestamp) {
-        self.local_trips.retain(|it| it.instance != trip.instance && now < it.until);
-        self.local_trips.push(trip);
-        let excess = self.local_trips.len().saturating_sub(LOCAL_TRIPS_MAX);
-        self.local_trips.drain(..excess);
+    fn store_failed(&self, unsure: Option<u64>, error: &StoreError) {
+        let (now, luck) = (self.host.now(), self.host.random());
+        self.lock().store_failed(unsure, &self.settings, now, luck);
+        self.observe(&Event::StoreFailed(error));
     }
 
-    /// From closed to open, for longer if it was open not long ago.
-    fn open_again(&mut self, asker: &Asker<'_>, settings: &Settings) {
-        if self.closed_at.is_none_or(|at| ms_apart(at, asker.now) >= settings.forget_ms) {
-            self.openings = 0;
+    fn observe(&self, event: &Event<'_>) {
+        self.host.observe(&self.name, event);
+    }
+
+    /// Held for a few dozen nanoseconds, and never while anything is waited for.
+    fn lock(&self) -> MutexGuard<'_, Instance> {
+        self.instance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A turn at the store. It ends whatever becomes of it, so that a dropped call does not keep others away.
+#[derive(Debug)]
+struct Turn<'a> {
+    instance: &'a Mutex<Instance>,
+    has_left: &'a Notify,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.instance.lock().unwrap_or_else(PoisonError::into_inner).leave();
+        self.has_left.notify_waiters();
+    }
+}
+
+/// Leave for one call. If it is dropped before the call is made, it says nothing of whoever would have been called.
+#[derive(Debug)]
+#[must_use = "the call is still to be made"]
+pub struct Permit<'a, S: Store, H: Host> {
+    breaker: &'a Breaker<S, H>,
+    pass: Option<Pass>,
+    /// The turn at the store, if the state is to be read beside the call.
+    turn: Option<Turn<'a>>,
+    since: Timestamp,
+}
+
+impl<S: Store, H: Host> Permit<'_, S, H> {
+    /// Makes the call; what becomes of one that is dropped is told at [`Breaker::call`].
+    pub async fn run<T>(
+        self,
+        classify: impl FnOnce(&T) -> Outcome,
+        call: impl Future<Output = T>,
+    ) -> T {
+        let since = self.breaker.host.now();
+        self.run_since(since, classify, call).await
+    }
+
+    async fn run_since<T>(
+        mut self,
+        since: Timestamp,
+        classify: impl FnOnce(&T) -> Outcome,
+        call: impl Future<Output = T>,
+    ) -> T {
+        let (breaker, turn) = (self.breaker, self.turn.take());
+        // A permit is made with a pass, and gives it away here alone.
+        let mut flight = breaker.take_off(self.pass.take().unwrap_or(Pass::Free), since);
+        drop(self);
+        let answer = match turn {
+            None => call.await,
+            Some(turn) => breaker.beside(turn, call).await,
+        };
+        if let Some(duty) = flight.land(classify(&answer)) {
+            breaker.settle(duty).await;
         }
-        self.open(asker.now, asker, settings);
+        answer
     }
+}
 
-    fn open(&mut self, opened_at: Timestamp, asker: &Asker<'_>, settings: &Settings) {
-        let since = asker.now;
-        let until = plus(since, settings.open_for_ms(self.openings, asker.write));
-        self.openings = self.openings.saturating_add(1);
-        self.local_trips.clear();
-        self.state = State::Open { opened_at, since, until };
+impl<S: Store, H: Host> Drop for Permit<'_, S, H> {
+    fn drop(&mut self) {
+        let Some(pass) = self.pass.take() else { return };
+        let (breaker, now) = (self.breaker, self.breaker.host.now());
+        let luck = || breaker.host.random();
+        // It was ignored, so the gate can't have been opened by it.
+        breaker.lock().record(&breaker.settings, pass, Outcome::Ignored, 0, now, luck);
     }
+}
 
-    fn close(&mut self, now: Timestamp) {
-        self.state = State::Closed;
-        self.generation += 1;
-        self.closed_at = Some(now);
-        self.failures_permille = 0;
-        self.local_trips.clear();
+/// A call under way. If it is dropped before it has answered, it may have failed.
+struct Flight<'a, S: Store, H: Host> {
+    breaker: &'a Breaker<S, H>,
+    pass: Option<Pass>,
+    since: Timestamp,
+}
+
+impl<S: Store, H: Host> Flight<'_, S, H> {
+    /// Counts the call, and says what is to be done at the store because of it.
+    fn land(&mut self, outcome: Outcome) -> Option<Duty> {
+        let breaker = self.breaker;
+        let pass = self.pass.take()?;
+        let now = breaker.host.now();
+        let elapsed_ms = ms_from(self.since, now);
+        let luck = || breaker.host.random();
+        let (has_tripped, duty) = {
+            let mut instance = breaker.lock();
+            let has_tripped =
+                instance.record(&breaker.settings, pass, outcome, elapsed_ms, now, luck);
+            (has_tripped, instance.duty(&breaker.settings, now))
+        };
+        if has_tripped {
+            breaker.observe(&Event::Tripped);
+        }
+        duty
+    }
+}
+
+impl<S: Store, H: Host> Drop for Flight<'_, S, H> {
+    fn drop(&mut self) {
+        let Some(pass) = self.pass.take() else { return };
+        let breaker = self.breaker;
+        let now = breaker.host.now();
+        let elapsed_ms = ms_from(self.since, now);
+        let luck = || breaker.host.random();
+        let outcome = match elapsed_ms >= breaker.settings.slow_call_ms {
+            true => Outcome::Failure,
+            false => Outcome::Ignored,
+        };
+        // Nothing can be waited for here: what is to be done at the store is left to the next call.
+        let mut instance = breaker.lock();
+        let has_tripped = instance.record(&breaker.settings, pass, outcome, elapsed_ms, now, luck);
+        drop(instance);
+        if has_tripped {
+            breaker.observe(&Event::Tripped);
+        }
     }
 }

@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::{Asker, LocalTrip, Question, Reason, Shared, Stand, State, Transition, Word};
-use crate::call::{Event, Host};
+use crate::breaker::{Event, Host};
 use crate::settings::Settings;
+use crate::shared_state::{
+    Asker, LocalTrip, Question, Reason, Shared, Stand, State, Transition, Word,
+};
 use crate::store::{Store, StoreError, Swapped};
 
 /// Who loses a race tries again; a breaker is written a few times a minute.

@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
-use crate::breaker::{Shared, Stand};
+use crate::shared_state::{Shared, Stand};
 use crate::store::{Store, StoreError, Swapped};
 
 /// Keeps breakers in one table.

@@ -1,17 +1,17 @@
-//! What one instance of a fleet knows and does: pure as well, and led by whoever makes the calls.
+//! What one instance knows and decides: pure, and driven by the code that makes the calls.
 //!
-//! It has a window of its own calls and a gate of its own. The gate closes what the window tells to be sick at once, for
-//! this instance alone, until the fleet has agreed on it, or for as long as the store can't be reached. What the fleet has
-//! agreed on goes above the gate.
+//! It has a window of its own calls and a local circuit (the gate). If the window exceeds its thresholds, the local circuit
+//! opens immediately, for this instance only, until the fleet agrees or for as long as the store is unreachable. What the
+//! fleet has agreed on takes precedence.
 //!
 //! What is to be done at the store is never remembered as a task: it follows from what is known, each time it is asked for
 //! ([`Instance::duty`]). So nothing is lost when a call is dropped half-way, and what failed is done when its time has come.
 
 use jiff::Timestamp;
 
-use crate::breaker::{Asker, LocalTrip, Passage, Question, Shared, State, Transition, Word};
-use crate::call::Outcome;
+use crate::outcome::Outcome;
 use crate::settings::{Settings, Watch};
+use crate::shared_state::{Asker, LocalTrip, Passage, Question, Shared, State, Transition, Word};
 use crate::time::{ms_apart, ms_from, plus};
 use crate::window::Window;
 

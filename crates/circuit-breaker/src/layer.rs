@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use tower::{Layer, Service};
 
-use crate::call::{Breaker, Host, Outcome, Refused};
+use crate::breaker::{Breaker, Host, Refused};
+use crate::outcome::Outcome;
 use crate::store::Store;
 
 /// Puts a breaker around services; all of them, and their clones, are one instance.

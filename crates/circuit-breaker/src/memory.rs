@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::breaker::Shared;
+use crate::shared_state::Shared;
 use crate::store::{Store, StoreError, Swapped};
 
 /// Keeps breakers in memory. A clone shows the same ones.

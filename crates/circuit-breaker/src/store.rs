@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use crate::breaker::Shared;
+use crate::shared_state::Shared;
 
 /// Keeps one state for each breaker.
 ///

@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
-use circuit_breaker::breaker::{
+use circuit_breaker::settings::Settings;
+use circuit_breaker::shared_state::{
     Asker, Forced, HISTORY_MAX, LOCAL_TRIPS_MAX, LocalTrip, Passage, Probe, Question, Reason,
     Shared, Stand, State, Transition, Vote, Word,
 };
-use circuit_breaker::settings::Settings;
 use jiff::{SignedDuration, Timestamp};
 
 const NOW_MS: u64 = 100_000;

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use circuit_breaker::breaker::{Shared, Word};
-use circuit_breaker::call::{Breaker, Event, Host, Outcome, Refused};
+use circuit_breaker::breaker::{Breaker, Event, Host, Refused};
 use circuit_breaker::control::{Control, Shown};
 use circuit_breaker::layer::{BreakerLayer, CallError};
 use circuit_breaker::memory::MemoryStore;
+use circuit_breaker::outcome::Outcome;
 use circuit_breaker::settings::{Settings, Watch};
+use circuit_breaker::shared_state::{Shared, Word};
 use circuit_breaker::store::{Store, StoreError, Swapped};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};

@@ -13,10 +13,10 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use circuit_breaker::breaker::{Asker, LocalTrip, Question, Shared, Stand, State, Word};
-use circuit_breaker::call::Outcome;
 use circuit_breaker::instance::{Admission, Duty, Instance, Pass};
+use circuit_breaker::outcome::Outcome;
 use circuit_breaker::settings::{Settings, Watch};
+use circuit_breaker::shared_state::{Asker, LocalTrip, Question, Shared, Stand, State, Word};
 use jiff::Timestamp;
 
 const TICK_MS: i64 = 10;

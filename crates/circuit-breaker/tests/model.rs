@@ -9,10 +9,10 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use circuit_breaker::breaker::{Question, Shared, Stand, State};
-use circuit_breaker::call::Outcome;
 use circuit_breaker::instance::{Admission, Duty, Instance, Pass};
+use circuit_breaker::outcome::Outcome;
 use circuit_breaker::settings::Settings;
+use circuit_breaker::shared_state::{Question, Shared, Stand, State};
 use jiff::Timestamp;
 
 const INSTANCES: usize = 3;

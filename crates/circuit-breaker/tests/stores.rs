@@ -1,9 +1,9 @@
 //! Both stores do what every store must, and a fleet can rely on either; what a network leaves unknown is called unknown.
 
-use circuit_breaker::breaker::Shared;
 use circuit_breaker::conformance::{self, outage};
 use circuit_breaker::dynamodb::DynamoStore;
 use circuit_breaker::memory::MemoryStore;
+use circuit_breaker::shared_state::Shared;
 use circuit_breaker::store::{Store as _, StoreError, Swapped};
 use dynoxide_client::{DynamoDb, Fault};
 

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::breaker::{Shared, Stand};
-use crate::call::{Breaker, Event, Host, Outcome};
+use crate::breaker::{Breaker, Event, Host};
+use crate::outcome::Outcome;
 use crate::settings::Settings;
+use crate::shared_state::{Shared, Stand};
 use crate::store::{Store, StoreError, Swapped};
 
 /// So many instances make a fleet.

@@ -16,12 +16,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::breaker::{
+use crate::breaker::{Breaker, Event, Host, Refused};
+use crate::control::Control;
+use crate::outcome::Outcome;
+use crate::settings::{Settings, Watch};
+use crate::shared_state::{
     Asker, LocalTrip, Probe, Question, Reason, Shared, Stand, State, Transition, Word,
 };
-use crate::call::{Breaker, Event, Host, Outcome, Refused};
-use crate::control::Control;
-use crate::settings::{Settings, Watch};
 use crate::store::{Store, StoreError, Swapped};
 
 /// So many instances make the fleet.
