@@ -26,7 +26,7 @@ pub enum Command {
         /// What to charge, in the provider's words.
         token: String,
     },
-    /// Closes a bill and gives back whatever was paid; bars every later charge, also on a bill never issued.
+    /// Closes a bill and refunds all payments; rejects every later charge, also on a bill never issued.
     RefundPayment {
         /// The slot that was paid for.
         slot_id: SlotId,
@@ -129,7 +129,7 @@ pub enum PaymentStatus {
     Declined,
     /// The money was there, and has been given back.
     Refunded,
-    /// It was given up before its outcome was known; what was charged nevertheless has been given back.
+    /// It was abandoned before its outcome was known; a charge that was made nevertheless has been refunded.
     Withdrawn,
 }
 

@@ -1,4 +1,4 @@
-//! Booking: one slot for one customer, from the wish to the check-out.
+//! Booking: one slot for one customer, from the request to the check-out.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -116,7 +116,7 @@ pub enum Query {
         #[serde(flatten)]
         page: PageRequest,
     },
-    /// How the view fares, as a [`Projection`](crate::projection::Projection).
+    /// The status of the view, as a [`Projection`](crate::projection::Projection).
     Projection {},
     /// What the view holds, as an [`Overview`](crate::projection::Overview).
     Overview {},
@@ -255,7 +255,7 @@ pub enum BookingStatus {
     Completed,
     /// Did not come about.
     Failed,
-    /// Given up by the customer.
+    /// Cancelled by the customer.
     Cancelled,
     /// The customer has left.
     CheckedOut,

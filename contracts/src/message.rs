@@ -7,7 +7,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request<T> {
-    /// What is asked.
+    /// The command or query.
     #[serde(flatten)]
     pub ask: T,
     /// What set it off: a request's correlation id, or the id of an event. Becomes the causation id of events.

@@ -48,7 +48,7 @@ pub enum Command {
         /// Who has blocked it.
         booking_id: BookingId,
     },
-    /// Gives up whatever hold the booking has on the slot.
+    /// Releases any hold that the booking has on the slot.
     UnblockSlot {
         /// The slot.
         slot_id: SlotId,
@@ -106,7 +106,7 @@ pub enum Query {
         /// The slots.
         slot_ids: Vec<SlotId>,
     },
-    /// How the view fares, as a [`Projection`](crate::projection::Projection).
+    /// The status of the view, as a [`Projection`](crate::projection::Projection).
     Projection {},
     /// What the view holds, as an [`Overview`](crate::projection::Overview).
     Overview {},
@@ -174,7 +174,7 @@ pub enum Event {
         /// Who holds it.
         booking_id: BookingId,
     },
-    /// The hold was given up before it became final.
+    /// The hold was released before it became final.
     SlotUnblocked {
         /// The slot.
         slot_id: SlotId,

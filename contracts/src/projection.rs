@@ -1,4 +1,4 @@
-//! Projections: the views that follow a service's stream, and how they are made anew.
+//! Projections: the views that follow a service's stream, and how they are rebuilt.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Command {
-    /// Begins a rebuild, or takes up one that was given up. Then somebody must be told to work.
+    /// Begins a rebuild, or resumes an abandoned one. The caller must then send `WorkOnRebuild`.
     BeginRebuild {},
-    /// Works until the rebuild is done. It takes minutes: nobody waits for the answer.
+    /// Works until the rebuild is done. It takes minutes, so it is invoked asynchronously.
     WorkOnRebuild {},
     /// Makes the previous generation live again; asked twice, once.
     RollBack {
@@ -20,7 +20,7 @@ pub enum Command {
     },
 }
 
-/// How a projection fares.
+/// The status and progress of a projection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Projection {
@@ -52,7 +52,7 @@ pub struct Projection {
     pub switched_at: Option<Timestamp>,
 }
 
-/// How a projection fares, in one word.
+/// The status of a projection, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProjectionStatus {
@@ -60,7 +60,7 @@ pub enum ProjectionStatus {
     Live,
     /// A new generation is being made beside it.
     Rebuilding,
-    /// A rebuild was begun, and nobody works on it. What is live is whole.
+    /// A rebuild was started, and no worker runs it. The live generation is complete.
     Failed,
 }
 
@@ -72,6 +72,6 @@ pub struct Overview {
     pub counts: BTreeMap<String, u64>,
     /// Where counting ends: a state with so many has this many or more.
     pub counted_up_to: u64,
-    /// How the view fares.
+    /// The status of the view.
     pub projection: Projection,
 }

@@ -1,7 +1,7 @@
-//! What was published stays readable: the schemas of all events, held against the files in `schemas/`.
+//! What was published stays readable: the schemas of all events, checked against the files in `schemas/`.
 //!
-//! The files follow the types: `UPDATE_SCHEMAS=1 cargo test -p contracts` writes them. It refuses what somebody who reads
-//! the events of yesterday, or reads today's with yesterday's code, could stumble over: that is a new version of the event.
+//! The files follow the types: `UPDATE_SCHEMAS=1 cargo test -p contracts` writes them. It rejects changes that break a consumer
+//! which reads old events, or reads new events with old code: such a change is a new version of the event.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -129,7 +129,7 @@ fn a_change_that_breaks_a_reader_is_found() {
         breaks(&old, &new).len()
     };
     assert_eq!(breaks(&old, &old), Vec::<String>::new());
-    // What nobody stumbles over.
+    // Compatible changes.
     let (properties, required) = ("/$defs/Made/properties", "/$defs/Made/required");
     let id = json!({"type": "string", "format": "uuid"});
     let note = json!({"type": "string"});
@@ -137,7 +137,7 @@ fn a_change_that_breaks_a_reader_is_found() {
     let mut another = old["oneOf"].clone();
     another.as_array_mut().unwrap().push(json!({"properties": {"type": {"const": "Found"}}}));
     assert_eq!(changed("/oneOf", another), 0);
-    // What somebody does.
+    // Breaking changes.
     assert_eq!(changed(properties, json!({"id": id})), 1, "a field is gone");
     assert_eq!(changed("/$defs/Made/properties/id/type", json!("integer")), 1, "another type");
     assert_eq!(changed("/$defs/Made/properties/id", json!({"type": "string"})), 1, "a format less");
