@@ -39,7 +39,7 @@ pub enum StepState {
     Now,
     /// Waits for the customer.
     Yours,
-    /// Not begun yet.
+    /// Not started yet.
     Ahead,
     /// It failed.
     Failed,

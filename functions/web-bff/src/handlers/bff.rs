@@ -10,7 +10,7 @@ use contracts::id::CustomerId;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Errand, LIMIT, bookings, forms, slots};
+use super::{LIMIT, RequestContext, bookings, forms, slots};
 use crate::config::Services;
 use crate::response_cache::ResponseCache;
 
@@ -50,7 +50,7 @@ impl<S: Invoke, K: KeySource, P: Provider> Web<S, K, P> {
         now: Timestamp,
         key: Uuid,
     ) -> Result<Answer, Problem> {
-        let errand = Errand {
+        let context = RequestContext {
             services: &self.services,
             at: &self.at,
             cache: &self.cache,
@@ -63,13 +63,13 @@ impl<S: Invoke, K: KeySource, P: Provider> Web<S, K, P> {
             kept_form: visitor.kept_form,
         };
         match request.route() {
-            ("GET", "/web") => slots::show(&errand).await,
-            ("GET", "/web/bookings") => bookings::list(&errand).await,
-            ("POST", "/web/bookings") => forms::book(&errand).await,
-            ("GET", "/web/bookings/{bookingId}") => bookings::show(&errand).await,
-            ("POST", "/web/bookings/{bookingId}/payments") => forms::pay(&errand).await,
-            ("POST", "/web/bookings/{bookingId}/cancel") => forms::cancel(&errand).await,
-            ("POST", "/web/bookings/{bookingId}/check-out") => forms::check_out(&errand).await,
+            ("GET", "/web") => slots::show(&context).await,
+            ("GET", "/web/bookings") => bookings::list(&context).await,
+            ("POST", "/web/bookings") => forms::book(&context).await,
+            ("GET", "/web/bookings/{bookingId}") => bookings::show(&context).await,
+            ("POST", "/web/bookings/{bookingId}/payments") => forms::pay(&context).await,
+            ("POST", "/web/bookings/{bookingId}/cancel") => forms::cancel(&context).await,
+            ("POST", "/web/bookings/{bookingId}/check-out") => forms::check_out(&context).await,
             _ => Err(Problem::not_found("there is no such route")),
         }
     }

@@ -13,12 +13,12 @@ use contracts::money::Money;
 use serde::Deserialize;
 use service_error::ServiceError;
 
-use super::{Errand, bookings, slots};
+use super::{RequestContext, bookings, slots};
 use crate::pages::booking::{Field, Form, FormError};
 use crate::pages::labels::{self, refusal};
 use crate::pages::slots::FormError as SlotError;
 
-/// A card may take three seconds, and a provider that does not answer is asked again; the function has fifteen.
+/// A card may take three seconds, and a call that gets no response is retried; the function has fifteen.
 const PAYMENT_LIMIT: Duration = Duration::from_secs(10);
 /// A view is a moment behind; if it is more, the payment is good all the same.
 const VIEW_LIMIT: Duration = Duration::from_secs(1);
@@ -57,9 +57,9 @@ struct EmptyForm {
 }
 
 /// `POST /web/bookings`.
-pub(super) async fn book(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    errand.request.query(&[])?;
-    let BookForm { key, slot, pay, token, .. } = errand.request.form()?;
+pub(super) async fn book(context: &RequestContext<'_, impl Invoke>) -> Result<Answer, Problem> {
+    context.request.query(&[])?;
+    let BookForm { key, slot, pay, token, .. } = context.request.form()?;
     let slot_id: SlotId = slot.parse().ok().ok_or_else(|| tampered("slot"))?;
     let named: IdempotencyKey = key.parse().ok().ok_or_else(|| tampered("key"))?;
     let payment = match pay.as_str() {
@@ -68,16 +68,16 @@ pub(super) async fn book(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
         "invoice" => Payment::Invoice {},
         _ => return Err(tampered("pay")),
     };
-    let booking_id = BookingId(named.id("booking", &errand.customer.0));
-    let customer = errand.customer.clone();
+    let booking_id = BookingId(named.id("booking", &context.customer.0));
+    let customer = context.customer.clone();
     let command = Command::CreateBooking { booking_id, customer, slot_id, payment };
-    match done(errand, command).await {
-        Ok(accepted) => Ok(seen(errand, accepted)),
+    match done(context, command).await {
+        Ok(accepted) => Ok(seen(context, accepted)),
         Err(failure) => {
             let problem = Problem::from(failure);
             let text = match problem.kind() {
                 ProblemKind::IdempotencyKeyReused => {
-                    "This form was sent before, with another way to pay. Choose again, and send it once more."
+                    "This form was sent before, with another way to pay. Choose again, and send it again."
                 }
                 ProblemKind::ServiceUnavailable => {
                     "Booking is currently unavailable, so we don’t know whether it worked. Send it again: it books once only."
@@ -92,19 +92,19 @@ pub(super) async fn book(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
                     "This slot can’t be booked right now. Choose another one, or try again."
                 }
             };
-            let key = next_key(errand, &problem, &key);
+            let key = next_key(context, &problem, &key);
             let by_invoice = pay == "invoice";
             let error = SlotError { slot_id, key, text, by_invoice, token: &token };
-            slots::not_booked(&errand.anew(), &problem, error).await
+            slots::not_booked(&context.with_new_deadline(), &problem, error).await
         }
     }
 }
 
 /// `POST /web/bookings/{bookingId}/payments`.
-pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let booking_id: BookingId = errand.request.path("bookingId")?;
-    errand.request.query(&[])?;
-    let PayForm { key, slot, amount: written, token, .. } = errand.request.form()?;
+pub(super) async fn pay(context: &RequestContext<'_, impl Invoke>) -> Result<Answer, Problem> {
+    let booking_id: BookingId = context.request.path("bookingId")?;
+    context.request.query(&[])?;
+    let PayForm { key, slot, amount: written, token, .. } = context.request.form()?;
     let slot_id: SlotId = slot.parse().ok().ok_or_else(|| tampered("slot"))?;
     let named: IdempotencyKey = key.parse().ok().ok_or_else(|| tampered("key"))?;
     if !is_token(&token) {
@@ -117,35 +117,35 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
         let problem = Problem::validation("amount must be more than nothing, with two places");
         let text = "Enter an amount such as 40 or 40.00, and more than zero.";
         let error = error(Field::Amount, text);
-        return bookings::not_done(errand, booking_id, &problem, error, &key).await;
+        return bookings::not_done(context, booking_id, &problem, error, &key).await;
     };
     // The form's key, and what the payment is: a form that is sent twice pays once, and one with another card or amount is
     // another payment, also if the browser sends it under the same key.
-    let wish = format!("payment {reference} {amount} {token}");
-    let payment_id = PaymentId(named.id(&wish, &errand.customer.0));
-    let customer = errand.customer.clone();
+    let payment_key = format!("payment {reference} {amount} {token}");
+    let payment_id = PaymentId(named.id(&payment_key, &context.customer.0));
+    let customer = context.customer.clone();
     let command =
         BillingCommand::PayBill { reference, customer, payment_id, amount, token: token.clone() };
     let deadline = Deadline::after(PAYMENT_LIMIT);
     let paid: Result<Bill, ServiceError> =
-        errand.ask(&errand.at.billing_command, command, deadline).await;
+        context.ask(&context.at.billing_command, command, deadline).await;
     match paid {
         Ok(bill) => {
-            shown(&errand.anew(), reference, |it| it.version >= bill.version).await;
+            shown(&context.with_new_deadline(), reference, |it| it.version >= bill.version).await;
             Ok(Answer::see_other(format!("../{booking_id}")))
         }
         Err(failure) => {
             let problem = Problem::from(failure);
-            let key = next_key(errand, &problem, &key);
+            let key = next_key(context, &problem, &key);
             // The services have had their time; the page has its own.
-            let errand = errand.anew();
+            let context = context.with_new_deadline();
             let shows = |status| move |it: &Bill| has_payment(it, payment_id, status);
             match problem.kind() {
                 ProblemKind::PaymentDeclined => {
-                    shown(&errand, reference, shows(PaymentStatus::Declined)).await;
+                    shown(&context, reference, shows(PaymentStatus::Declined)).await;
                 }
                 ProblemKind::ServiceUnavailable => {
-                    shown(&errand, reference, shows(PaymentStatus::Pending)).await;
+                    shown(&context, reference, shows(PaymentStatus::Pending)).await;
                 }
                 ProblemKind::Validation
                 | ProblemKind::Unauthenticated
@@ -155,7 +155,7 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
                 | ProblemKind::PayloadTooLarge
                 | ProblemKind::IdempotencyKeyReused => {}
             }
-            let whole = bookings::around(&errand, booking_id).await?;
+            let whole = bookings::around(&context, booking_id).await?;
             let bill = whole.bill.value().and_then(Option::as_ref);
             if bill.is_some_and(shows(PaymentStatus::Pending)) {
                 // Billing has stored the payment and finds out its outcome. The form is for what else there is to pay.
@@ -166,10 +166,10 @@ pub(super) async fn pay(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Prob
                 );
                 let left = bill.map_or(Money::ZERO, Bill::remaining).to_string();
                 let error = FormError { amount: &left, ..error(Field::None, &text) };
-                return Ok(bookings::not_done_of(&errand, &whole, &problem, error, &errand.key));
+                return Ok(bookings::not_done_of(&context, &whole, &problem, error, &context.key));
             }
             let (field, text) = not_paid(&problem, bill, amount);
-            Ok(bookings::not_done_of(&errand, &whole, &problem, error(field, &text), key))
+            Ok(bookings::not_done_of(&context, &whole, &problem, error(field, &text), key))
         }
     }
 }
@@ -215,15 +215,15 @@ fn not_paid(problem: &Problem, bill: Option<&Bill>, amount: Money) -> (Field, St
 
 /// Waits a moment for the view to show the outcome of a payment, so that the customer does not pay again.
 async fn shown(
-    errand: &Errand<'_, impl Invoke>,
+    context: &RequestContext<'_, impl Invoke>,
     reference: BillReference,
     is_shown: impl Fn(&Bill) -> bool,
 ) {
-    let until = errand.deadline.within(VIEW_LIMIT);
+    let until = context.deadline.within(VIEW_LIMIT);
     while !until.is_over() {
         let question = BillingQuery::Bill { reference };
         let seen: Result<Bill, ServiceError> =
-            errand.ask(&errand.at.billing_query, question, until).await;
+            context.ask(&context.at.billing_query, question, until).await;
         if seen.is_ok_and(|it| is_shown(&it)) {
             return;
         }
@@ -232,31 +232,33 @@ async fn shown(
 }
 
 /// `POST /web/bookings/{bookingId}/cancel`.
-pub(super) async fn cancel(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let booking_id: BookingId = errand.request.path("bookingId")?;
-    let command = Command::CancelBooking { booking_id, customer: errand.customer.clone() };
+pub(super) async fn cancel(context: &RequestContext<'_, impl Invoke>) -> Result<Answer, Problem> {
+    let booking_id: BookingId = context.request.path("bookingId")?;
+    let command = Command::CancelBooking { booking_id, customer: context.customer.clone() };
     let text = "This booking is over and can’t be cancelled any more.";
-    change(errand, booking_id, command, Form::Cancel, text).await
+    change(context, booking_id, command, Form::Cancel, text).await
 }
 
 /// `POST /web/bookings/{bookingId}/check-out`.
-pub(super) async fn check_out(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let booking_id: BookingId = errand.request.path("bookingId")?;
-    let command = Command::CheckOutBooking { booking_id, customer: errand.customer.clone() };
+pub(super) async fn check_out(
+    context: &RequestContext<'_, impl Invoke>,
+) -> Result<Answer, Problem> {
+    let booking_id: BookingId = context.request.path("bookingId")?;
+    let command = Command::CheckOutBooking { booking_id, customer: context.customer.clone() };
     let text = "Only a booking that has its slot can be checked out.";
-    change(errand, booking_id, command, Form::CheckOut, text).await
+    change(context, booking_id, command, Form::CheckOut, text).await
 }
 
 async fn change(
-    errand: &Errand<'_, impl Invoke>,
+    context: &RequestContext<'_, impl Invoke>,
     booking_id: BookingId,
     command: Command,
     form: Form,
     no: &str,
 ) -> Result<Answer, Problem> {
-    errand.request.query(&[])?;
-    let _empty: EmptyForm = errand.request.form()?;
-    match done(errand, command).await {
+    context.request.query(&[])?;
+    let _empty: EmptyForm = context.request.form()?;
+    match done(context, command).await {
         Ok(accepted) => {
             let Accepted { booking_id, version, .. } = accepted;
             Ok(Answer::see_other(format!("../{booking_id}?minVersion={version}")))
@@ -277,28 +279,32 @@ async fn change(
                 | ProblemKind::IdempotencyKeyReused => no,
             };
             let error = FormError { form, field: Field::None, text, amount: "", token: "" };
-            let errand = errand.anew();
-            bookings::not_done(&errand, booking_id, &problem, error, &errand.key).await
+            let context = context.with_new_deadline();
+            bookings::not_done(&context, booking_id, &problem, error, &context.key).await
         }
     }
 }
 
 async fn done(
-    errand: &Errand<'_, impl Invoke>,
+    context: &RequestContext<'_, impl Invoke>,
     command: Command,
 ) -> Result<Accepted, ServiceError> {
-    errand.ask(&errand.at.booking_command, command, errand.deadline).await
+    context.ask(&context.at.booking_command, command, context.deadline).await
 }
 
 /// To the booking's page, and not before it shows what was done.
-fn seen(errand: &Errand<'_, impl Invoke>, accepted: Accepted) -> Answer {
+fn seen(context: &RequestContext<'_, impl Invoke>, accepted: Accepted) -> Answer {
     let Accepted { booking_id, version, .. } = accepted;
-    Answer::see_other(errand.place.link(&format!("bookings/{booking_id}?minVersion={version}")))
+    Answer::see_other(context.place.link(&format!("bookings/{booking_id}?minVersion={version}")))
 }
 
 /// A request whose outcome is unknown keeps its idempotency key, so that it is carried out once; any other was answered.
-fn next_key<'a>(errand: &'a Errand<'_, impl Invoke>, problem: &Problem, key: &'a str) -> &'a str {
-    if problem.kind() == ProblemKind::ServiceUnavailable { key } else { &errand.key }
+fn next_key<'a>(
+    context: &'a RequestContext<'_, impl Invoke>,
+    problem: &Problem,
+    key: &'a str,
+) -> &'a str {
+    if problem.kind() == ProblemKind::ServiceUnavailable { key } else { &context.key }
 }
 
 /// An amount as people write it: with cents or without.

@@ -23,11 +23,11 @@ use crate::response_cache::ResponseCache;
 
 /// What a form says that was sent after the session had expired, and is shown again as it was filled in.
 const SIGNED_IN_AGAIN: &str = "Your session had expired, so nothing was sent. You are signed in again: check the form, and send it.";
-/// Whatever is asked, a person sees a page after three seconds.
+/// For every request, a person sees a page after three seconds.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// The services, and who asks them for what.
-struct Errand<'a, S> {
+struct RequestContext<'a, S> {
     services: &'a S,
     at: &'a Services,
     cache: &'a ResponseCache,
@@ -42,10 +42,10 @@ struct Errand<'a, S> {
     kept_form: Option<KeptForm>,
 }
 
-impl<'a, S: Invoke> Errand<'a, S> {
-    /// The same errand with all its time ahead: what comes after a service has used up its own.
-    fn anew(&self) -> Errand<'a, S> {
-        Errand {
+impl<'a, S: Invoke> RequestContext<'a, S> {
+    /// The same context with a new deadline, for the calls after a service has used up the first one.
+    fn with_new_deadline(&self) -> RequestContext<'a, S> {
+        RequestContext {
             services: self.services,
             at: self.at,
             cache: self.cache,

@@ -12,7 +12,7 @@ use contracts::message::{Page, PageRequest};
 use contracts::parking::{Query, Slot, SlotStatus};
 use service_error::{ErrorKind, ServiceError};
 
-use super::{Errand, SIGNED_IN_AGAIN, bookings};
+use super::{RequestContext, SIGNED_IN_AGAIN, bookings};
 use crate::pages::Place;
 use crate::pages::bookings::SlotNames;
 use crate::pages::slots::{FormError, Slots, render};
@@ -33,16 +33,16 @@ pub(super) struct Asked {
 }
 
 /// `GET /web/`.
-pub(super) async fn show(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let query = errand.request.query(&["show", "cursor", "resume"])?;
+pub(super) async fn show(context: &RequestContext<'_, impl Invoke>) -> Result<Answer, Problem> {
+    let query = context.request.query(&["show", "cursor", "resume"])?;
     let all = match query.text("show") {
         None => false,
         Some("all") => true,
         Some(_) => return Err(Problem::validation("show is all, or not there")),
     };
     let asked = Asked { all, cursor: query.page()?.cursor };
-    let composition = Composition::partial(errand.deadline);
-    let kept = errand.kept_form.as_ref().and_then(|it| Some((it, it.field("slot").parse().ok()?)));
+    let composition = Composition::partial(context.deadline);
+    let kept = context.kept_form.as_ref().and_then(|it| Some((it, it.field("slot").parse().ok()?)));
     let error = kept.map(|(form, slot_id)| FormError {
         slot_id,
         key: form.field("key"),
@@ -50,46 +50,46 @@ pub(super) async fn show(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Pro
         by_invoice: form.field("pay") == "invoice",
         token: form.field("token"),
     });
-    Ok(Answer::html(200, page(errand, &composition, asked, error).await?).timed(&composition))
+    Ok(Answer::html(200, page(context, &composition, asked, error).await?).timed(&composition))
 }
 
 /// The same page, with a form on it that was not carried out.
 pub(super) async fn not_booked(
-    errand: &Errand<'_, impl Invoke>,
+    context: &RequestContext<'_, impl Invoke>,
     problem: &Problem,
     error: FormError<'_>,
 ) -> Result<Answer, Problem> {
     // Among all of them, for it may not be free any more.
     let asked = Asked { all: true, cursor: None };
-    let composition = Composition::partial(errand.deadline);
-    Ok(troubled(problem, page(errand, &composition, asked, Some(error)).await?))
+    let composition = Composition::partial(context.deadline);
+    Ok(troubled(problem, page(context, &composition, asked, Some(error)).await?))
 }
 
 async fn page(
-    errand: &Errand<'_, impl Invoke>,
+    context: &RequestContext<'_, impl Invoke>,
     composition: &Composition,
     asked: Asked,
     error: Option<FormError<'_>>,
 ) -> Result<String, Problem> {
-    let cache = &errand.cache.lists;
+    let cache = &context.cache.lists;
     let key = (asked.all, asked.cursor.clone());
     let slots = async {
-        let found = match list(errand, &asked).await {
+        let found = match list(context, &asked).await {
             // The cursor is not one of ours. That is a bad link, and parking has answered.
             Err(failure) if failure.kind() == ErrorKind::Rejected => return Ok(Err(failure)),
             found => found?,
         };
-        cache.keep(key.clone(), found.clone(), errand.now);
+        cache.keep(key.clone(), found.clone(), context.now);
         Ok(Ok(found))
     };
     let earlier = || {
-        let Aged { value, age } = cache.last(&key, errand.now)?;
+        let Aged { value, age } = cache.last(&key, context.now)?;
         Some(Aged { value: Ok(value), age })
     };
     let latest = async {
-        let latest = latest(errand).await?;
-        let within = errand.deadline.within(NAMES_LIMIT);
-        let names = bookings::slot_names(errand, &latest.items, within).await.unwrap_or_default();
+        let latest = latest(context).await?;
+        let within = context.deadline.within(NAMES_LIMIT);
+        let names = bookings::slot_names(context, &latest.items, within).await.unwrap_or_default();
         Ok((latest, names))
     };
     let (slots, latest) = tokio::try_join!(
@@ -106,12 +106,12 @@ async fn page(
         match error.map(|it| it.slot_id) {
             // The list has many pages, and the form is to be seen on this one.
             Some(slot_id) if list.items.iter().all(|it| it.slot_id != slot_id) => {
-                let found = bookings::slot(errand, slot_id).await.ok();
+                let found = bookings::slot(context, slot_id).await.ok();
                 list.items.splice(..0, found);
             }
             Some(_) => {}
             None if list.items.is_empty() && asked.cursor.is_none() => {
-                any_slots = !asked.all && are_there_any(errand).await;
+                any_slots = !asked.all && are_there_any(context).await;
             }
             None => {}
         }
@@ -130,31 +130,34 @@ async fn page(
         further: asked.cursor.is_some(),
         any_slots,
         names: &names,
-        key: &errand.key,
+        key: &context.key,
         error,
     };
     // Whatever was sent where, this is the first page.
-    let place = Place { here: String::new(), ..errand.place.clone() };
+    let place = Place { here: String::new(), ..context.place.clone() };
     Ok(render(&place, &shown))
 }
 
-async fn list(errand: &Errand<'_, impl Invoke>, asked: &Asked) -> Result<Page<Slot>, ServiceError> {
+async fn list(
+    context: &RequestContext<'_, impl Invoke>,
+    asked: &Asked,
+) -> Result<Page<Slot>, ServiceError> {
     let status = (!asked.all).then_some(SlotStatus::Available);
     let page = PageRequest { limit: SLOTS, cursor: asked.cursor.clone() };
-    errand.ask(&errand.at.parking_query, Query::Slots { status, page }, errand.deadline).await
+    context.ask(&context.at.parking_query, Query::Slots { status, page }, context.deadline).await
 }
 
 /// Whether the platform has any slots at all. If parking does not answer, it is taken to have some.
-async fn are_there_any(errand: &Errand<'_, impl Invoke>) -> bool {
+async fn are_there_any(context: &RequestContext<'_, impl Invoke>) -> bool {
     let page = PageRequest { limit: 1, cursor: None };
     let query = Query::Slots { status: None, page };
     let found: Result<Page<Slot>, _> =
-        errand.ask(&errand.at.parking_query, query, errand.deadline).await;
+        context.ask(&context.at.parking_query, query, context.deadline).await;
     found.map_or(true, |it| !it.items.is_empty())
 }
 
-async fn latest(errand: &Errand<'_, impl Invoke>) -> Result<Page<Booking>, ServiceError> {
+async fn latest(context: &RequestContext<'_, impl Invoke>) -> Result<Page<Booking>, ServiceError> {
     let page = PageRequest { limit: LATEST, cursor: None };
-    let question = BookingQuery::CustomerBookings { customer: errand.customer.clone(), page };
-    errand.ask(&errand.at.booking_query, question, errand.deadline).await
+    let question = BookingQuery::CustomerBookings { customer: context.customer.clone(), page };
+    context.ask(&context.at.booking_query, question, context.deadline).await
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::dto::BookingDetails;
 use crate::progress::{self, Step, StepState};
 
-/// How soon a page looks again that something is happening on: soon enough to watch it.
+/// Seconds until a page reloads while the saga runs: short enough to follow the progress.
 const AGAIN_AFTER: u32 = 1;
 /// Likewise while nothing happens before the customer does something.
 const AGAIN_AFTER_A_WHILE: u32 = 5;
@@ -258,7 +258,7 @@ fn payable(whole: &BookingDetails, bill: &Bill, now: Timestamp) -> Payable {
     if bill.due_at.is_some_and(|due_at| due_at <= now) {
         return Payable::Overdue;
     }
-    // An invoice holds no slot before it is paid, so whoever holds the slot is another customer.
+    // An invoice holds no slot before it is paid, so the holder of the slot is another customer.
     if let Part::Fresh(slot) = &whole.slot {
         match slot.status {
             SlotStatus::Available => {}

@@ -407,7 +407,7 @@ async fn why_a_payment_came_to_nothing_stands_beside_it() {
         assert!(page.contains("value=\"tok_declined\" selected"));
         let fields = hidden_fields(page, &format!("../../bookings/{BOOKING}/payments"));
         assert_eq!(fields["key"] == "mine", same_key, "{status}");
-        // Nothing takes the page away while somebody reads why.
+        // The page does not reload while the customer reads the reason.
         assert!(!page.contains("data-again-after"), "{page}");
     }
 }

@@ -1,4 +1,4 @@
-//! Pages under every subset of services slow, failing and gone: in time, never a 5xx for what is optional, never a lie.
+//! Pages under every subset of services slow, failing and gone: in time, never a 5xx for what is optional, never wrong data.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -15,9 +15,9 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// What an answer may take beyond its deadline.
 const MARGIN: Duration = Duration::from_millis(50);
 
-/// How a service fares.
+/// What goes wrong with a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Fault {
     Well,
     Slow,
     Late,
@@ -26,10 +26,10 @@ enum Fate {
     Gone,
 }
 
-const FATES: [Fate; 6] =
-    [Fate::Well, Fate::Slow, Fate::Late, Fate::Failing, Fate::Broken, Fate::Gone];
+const FAULTS: [Fault; 6] =
+    [Fault::Well, Fault::Slow, Fault::Late, Fault::Failing, Fault::Broken, Fault::Gone];
 
-impl Fate {
+impl Fault {
     fn reply(self, function: &str, request: &Value) -> Reply {
         let Reply::Answer(answer) = well(function, request) else { unreachable!("it is well") };
         match self {
@@ -59,17 +59,17 @@ impl Fate {
 /// The functions behind the parts of a booking's page; the first is required.
 const FUNCTIONS: [&str; 4] = ["booking-query", "parking-query", "billing-query", "booking-command"];
 
-type Fates = Mutex<[Fate; 4]>;
+type Faults = Mutex<[Fault; 4]>;
 
-fn services(fates: &Fates) -> Memory<impl Fn(&str, &Value) -> Reply + Sync> {
+fn services(faults: &Faults) -> Memory<impl Fn(&str, &Value) -> Reply + Sync> {
     Memory::new(|function: &str, request: &Value| {
         let at = FUNCTIONS.iter().position(|it| *it == function).expect("one of them");
-        fates.lock().expect("not poisoned")[at].reply(function, request)
+        faults.lock().expect("not poisoned")[at].reply(function, request)
     })
 }
 
-fn all() -> impl Iterator<Item = [Fate; 4]> {
-    let one = || FATES.into_iter();
+fn all() -> impl Iterator<Item = [Fault; 4]> {
+    let one = || FAULTS.into_iter();
     one().flat_map(move |a| {
         one().flat_map(move |b| one().flat_map(move |c| one().map(move |d| [a, b, c, d])))
     })
@@ -77,26 +77,26 @@ fn all() -> impl Iterator<Item = [Fate; 4]> {
 
 async fn timed(
     answer: impl Future<Output = ProxyAnswer>,
-    fates: [Fate; 4],
+    faults: [Fault; 4],
 ) -> (ProxyAnswer, Duration) {
-    let begun = Instant::now();
+    let started = Instant::now();
     let answer = answer.await;
-    let took = begun.elapsed();
-    assert!(took <= LIMIT + MARGIN, "{fates:?} took {took:?}");
+    let took = started.elapsed();
+    assert!(took <= LIMIT + MARGIN, "{faults:?} took {took:?}");
     (answer, took)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_booking_is_shown_whatever_becomes_of_what_surrounds_it() {
-    for fates in all() {
-        let shared = Fates::new(fates);
+    for faults in all() {
+        let shared = Faults::new(faults);
         let world = World::new(services(&shared));
-        let (answer, _) = timed(world.by_ada(Sent::booking("GET", "").json()), fates).await;
-        if !fates[0].comes() {
-            assert_eq!(answer.status_code, 503, "{fates:?}");
+        let (answer, _) = timed(world.by_ada(Sent::booking("GET", "").json()), faults).await;
+        if !faults[0].comes() {
+            assert_eq!(answer.status_code, 503, "{faults:?}");
             continue;
         }
-        assert_eq!(answer.status_code, 200, "{fates:?}: {}", answer.body);
+        assert_eq!(answer.status_code, 200, "{faults:?}: {}", answer.body);
         let shown = json_of(&answer);
         assert_eq!(shown["booking"]["status"], booking()["status"]);
         let mut degraded = Vec::new();
@@ -106,107 +106,111 @@ async fn a_booking_is_shown_whatever_becomes_of_what_surrounds_it() {
             (3, "timeline", "timeline", history()["events"][0]["type"].clone()),
         ] {
             let part = &shown["parts"][name];
-            if fates[at].comes() {
-                assert_eq!(*part, json!({"status": "fresh"}), "{fates:?}");
-                let told =
+            if faults[at].comes() {
+                assert_eq!(*part, json!({"status": "fresh"}), "{faults:?}");
+                let reported =
                     [&shown[member]["paid"], &shown[member]["name"], &shown[member][0]["type"]];
-                assert!(told.contains(&&truth), "{fates:?}: {shown}");
+                assert!(reported.contains(&&truth), "{faults:?}: {shown}");
             } else {
                 degraded.push(name);
-                let reason = fates[at].reason();
-                assert_eq!(*part, json!({"status": "missing", "reason": reason}), "{fates:?}");
-                assert_eq!(shown.get(member), None, "{fates:?}");
+                let reason = faults[at].reason();
+                assert_eq!(*part, json!({"status": "missing", "reason": reason}), "{faults:?}");
+                assert_eq!(shown.get(member), None, "{faults:?}");
             }
         }
         // Not known is not the same as none.
-        assert_eq!(shown.get("payments").is_some(), fates[2].comes(), "{fates:?}");
-        let told = shown.get("degraded").cloned().unwrap_or(json!([]));
-        assert_eq!(told, json!(degraded), "{fates:?}");
+        assert_eq!(shown.get("payments").is_some(), faults[2].comes(), "{faults:?}");
+        let reported = shown.get("degraded").cloned().unwrap_or(json!([]));
+        assert_eq!(reported, json!(degraded), "{faults:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_page_of_a_booking_says_what_it_lacks() {
-    for fates in all().filter(|it| it[0].comes()) {
-        let shared = Fates::new(fates);
+    for faults in all().filter(|it| it[0].comes()) {
+        let shared = Faults::new(faults);
         let world = World::new(services(&shared));
-        let (answer, _) = timed(world.by_ada(Sent::booking("GET", "")), fates).await;
-        assert_eq!(answer.status_code, 200, "{fates:?}: {}", answer.body);
+        let (answer, _) = timed(world.by_ada(Sent::booking("GET", "")), faults).await;
+        assert_eq!(answer.status_code, 200, "{faults:?}: {}", answer.body);
         let page = &answer.body;
         let says = |word: &str| page.contains(word);
         let lacks = "the bill and its payments are missing here";
-        assert_eq!(says(lacks), !fates[2].comes(), "{fates:?}");
+        assert_eq!(says(lacks), !faults[2].comes(), "{faults:?}");
         let lacks = "the name of your slot is missing here";
-        assert_eq!(says(lacks), !fates[1].comes(), "{fates:?}");
+        assert_eq!(says(lacks), !faults[1].comes(), "{faults:?}");
         let lacks = "the times of the steps are missing here";
-        assert_eq!(says(lacks), !fates[3].comes(), "{fates:?}");
-        // Neither paid nor unpaid, and nothing to pay, if nobody knows.
-        assert_eq!(says("class=\"state\">currently unavailable<"), !fates[2].comes(), "{fates:?}");
-        assert_eq!(says("waits for you"), fates[2].comes(), "{fates:?}");
-        assert_eq!(says("id=\"pay\""), fates[2].comes(), "{fates:?}");
+        assert_eq!(says(lacks), !faults[3].comes(), "{faults:?}");
+        // Neither paid nor unpaid, and nothing to pay, if the bill is unknown.
+        assert_eq!(
+            says("class=\"state\">currently unavailable<"),
+            !faults[2].comes(),
+            "{faults:?}"
+        );
+        assert_eq!(says("waits for you"), faults[2].comes(), "{faults:?}");
+        assert_eq!(says("id=\"pay\""), faults[2].comes(), "{faults:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_tells_how_long_each_part_took_and_that_they_ran_beside_each_other() {
-    let shared = Fates::new([Fate::Slow; 4]);
+    let shared = Faults::new([Fault::Slow; 4]);
     let world = World::new(services(&shared));
     let sent = || Sent::booking("GET", "").cookie(&world.session(), &world.ada());
     // From then on the slot is known, and nothing waits for the booking but what has happened to it.
     world.send(sent()).await;
     let answer = world.send(sent()).await;
-    let told = answer.headers["Server-Timing"].clone();
-    let names: Vec<_> = told.split(", ").map(|it| it.split_once(";dur=").unwrap().0).collect();
-    assert_eq!(names.last(), Some(&"all"), "{told}");
+    let reported = answer.headers["Server-Timing"].clone();
+    let names: Vec<_> = reported.split(", ").map(|it| it.split_once(";dur=").unwrap().0).collect();
+    assert_eq!(names.last(), Some(&"all"), "{reported}");
     for name in ["booking", "parking", "billing", "timeline"] {
-        assert!(names.contains(&name), "{told}");
+        assert!(names.contains(&name), "{reported}");
     }
-    for metric in told.split(", ") {
+    for metric in reported.split(", ") {
         let milliseconds = metric.split_once(";dur=").unwrap().1.split('.').next().unwrap();
         // Four in a row would take four times as long.
-        assert!((1_400..1_450).contains(&milliseconds.parse::<u32>().unwrap()), "{told}");
+        assert!((1_400..1_450).contains(&milliseconds.parse::<u32>().unwrap()), "{reported}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_seen_before_stands_in_and_says_how_old_it_is() {
-    for fates in all().filter(|it| it[0].comes()) {
-        let shared = Fates::new([Fate::Well; 4]);
+    for faults in all().filter(|it| it[0].comes()) {
+        let shared = Faults::new([Fault::Well; 4]);
         let world = World::new(services(&shared));
         let sent = || {
             let sent = Sent::booking("GET", "");
             sent.cookie(&world.session(), &world.ada())
         };
         world.send(sent()).await;
-        *shared.lock().unwrap() = fates;
+        *shared.lock().unwrap() = faults;
         let later = now().checked_add(SignedDuration::from_secs(75)).unwrap();
-        let (answer, took) = timed(world.send_at(sent().json(), later), fates).await;
-        assert_eq!(answer.status_code, 200, "{fates:?}: {}", answer.body);
+        let (answer, took) = timed(world.send_at(sent().json(), later), faults).await;
+        assert_eq!(answer.status_code, 200, "{faults:?}: {}", answer.body);
         // The slot is known by now, so nothing waits for the booking.
-        if fates.into_iter().all(Fate::comes) {
-            assert!(took <= Duration::from_millis(1_400) + MARGIN, "{fates:?} took {took:?}");
+        if faults.into_iter().all(Fault::comes) {
+            assert!(took <= Duration::from_millis(1_400) + MARGIN, "{faults:?} took {took:?}");
         }
         let shown = json_of(&answer);
         for (at, name) in [(2, "billing"), (1, "parking"), (3, "timeline")] {
             let part = &shown["parts"][name];
             // What has happened never changes: of a booking at the same version, all of it is known.
-            if fates[at].comes() || name == "timeline" {
-                assert_eq!(*part, json!({"status": "fresh"}), "{fates:?}");
+            if faults[at].comes() || name == "timeline" {
+                assert_eq!(*part, json!({"status": "fresh"}), "{faults:?}");
                 continue;
             }
             assert_eq!(
                 (&part["status"], &part["reason"]),
-                (&json!("stale"), &json!(fates[at].reason()))
+                (&json!("stale"), &json!(faults[at].reason()))
             );
             let age = part["ageSeconds"].as_u64().unwrap();
-            assert!((75..=79).contains(&age), "{fates:?}: {part}");
+            assert!((75..=79).contains(&age), "{faults:?}: {part}");
         }
-        assert_eq!(shown["bill"]["paid"], "40.00", "{fates:?}");
-        assert_eq!(shown["slot"]["name"], "Level 2, 14", "{fates:?}");
+        assert_eq!(shown["bill"]["paid"], "40.00", "{faults:?}");
+        assert_eq!(shown["slot"]["name"], "Level 2, 14", "{faults:?}");
         let page = world.send_at(sent(), later).await.body;
-        let old = fates[1..3].iter().any(|it| !it.comes());
-        assert_eq!(page.contains("You see its data as of"), old, "{fates:?}: {page}");
-        assert_eq!(page.contains("id=\"pay\""), fates[2].comes(), "{fates:?}");
+        let old = faults[1..3].iter().any(|it| !it.comes());
+        assert_eq!(page.contains("You see its data as of"), old, "{faults:?}: {page}");
+        assert_eq!(page.contains("id=\"pay\""), faults[2].comes(), "{faults:?}");
     }
 }
 
@@ -238,7 +242,7 @@ async fn of_a_booking_that_has_gone_on_an_earlier_history_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn what_somebody_else_has_seen_stands_in_for_nobody() {
-    let shared = Fates::new([Fate::Well; 4]);
+    let shared = Faults::new([Fault::Well; 4]);
     let world = World::new(Memory::new(|function: &str, request: &Value| {
         let is_hers = request.get("customer").is_none_or(|it| it == "ada");
         if function == "booking-query" && !is_hers {
@@ -248,7 +252,7 @@ async fn what_somebody_else_has_seen_stands_in_for_nobody() {
         shared.lock().unwrap()[at].reply(function, request)
     }));
     assert_eq!(world.by_ada(Sent::booking("GET", "")).await.status_code, 200);
-    *shared.lock().unwrap() = [Fate::Well, Fate::Failing, Fate::Failing, Fate::Failing];
+    *shared.lock().unwrap() = [Fault::Well, Fault::Failing, Fault::Failing, Fault::Failing];
     let bob = crate::support::token(&world.issuer, "bob", "customer", 60);
     let sent = Sent::booking("GET", "").json().cookie(&world.session(), &bob);
     let answer = world.send(sent).await;
@@ -258,21 +262,21 @@ async fn what_somebody_else_has_seen_stands_in_for_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_page_is_shown_whatever_becomes_of_its_parts() {
-    for slots in FATES {
-        for latest in FATES {
-            let fates = [latest, slots, Fate::Well, Fate::Well];
-            let shared = Fates::new(fates);
+    for slots in FAULTS {
+        for latest in FAULTS {
+            let faults = [latest, slots, Fault::Well, Fault::Well];
+            let shared = Faults::new(faults);
             let world = World::new(services(&shared));
-            let (answer, _) = timed(world.by_ada(Sent::get("/web")), fates).await;
-            assert_eq!(answer.status_code, 200, "{fates:?}");
+            let (answer, _) = timed(world.by_ada(Sent::get("/web")), faults).await;
+            assert_eq!(answer.status_code, 200, "{faults:?}");
             let page = &answer.body;
-            assert_eq!(page.contains("Level 2, 14"), slots.comes(), "{fates:?}");
-            assert_eq!(page.contains("the slots are missing here"), !slots.comes(), "{fates:?}");
-            // Not to be had is not the same as none.
-            assert!(!page.contains("No slot is free"), "{fates:?}");
-            assert_eq!(page.contains("Your latest bookings"), latest.comes(), "{fates:?}");
+            assert_eq!(page.contains("Level 2, 14"), slots.comes(), "{faults:?}");
+            assert_eq!(page.contains("the slots are missing here"), !slots.comes(), "{faults:?}");
+            // Unavailable is not the same as none.
+            assert!(!page.contains("No slot is free"), "{faults:?}");
+            assert_eq!(page.contains("Your latest bookings"), latest.comes(), "{faults:?}");
             let lacks = "your latest bookings are missing here";
-            assert_eq!(page.contains(lacks), !latest.comes(), "{fates:?}");
+            assert_eq!(page.contains(lacks), !latest.comes(), "{faults:?}");
         }
     }
 }

@@ -223,7 +223,7 @@ fn the_steps_of_an_invoice_wait_for_the_customer() {
             bill_that_is("expired", &[]),
             vec![Done, Done, Failed, Skipped, Ended],
         ),
-        // A part came back, but all of it was never paid.
+        // A part was refunded; the full amount was never paid.
         (
             "failed:payment_overdue",
             FAILED,

@@ -1,7 +1,7 @@
 //! Signing in and out, on the local cloud and elsewhere.
 
 use crate::support::{
-    BOOKING, Entrance, SECRET, SLOT, Sent, World, down, hidden_fields, sent_to, well,
+    BOOKING, SECRET, SLOT, Sent, SignInMethod, World, down, hidden_fields, sent_to, well,
 };
 use bff::memory::{Memory, Reply};
 use bff::pages::provider::OneToken;
@@ -67,7 +67,7 @@ async fn a_name_that_is_none_and_a_form_from_elsewhere_sign_nobody_in() {
 
 #[tokio::test]
 async fn elsewhere_nobody_is_signed_in_by_a_button() {
-    for door in [Entrance::Closed, Entrance::Provider(OneToken::default())] {
+    for door in [SignInMethod::Closed, SignInMethod::Provider(OneToken::default())] {
         let world = World::with(Memory::new(well), door);
         let fields = [("proof", Proof(SECRET).of_form()), ("name", "grace".to_owned())];
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -81,9 +81,9 @@ async fn elsewhere_nobody_is_signed_in_by_a_button() {
     }
 }
 
-fn provider(code: &str, token: &str) -> Entrance {
+fn provider(code: &str, token: &str) -> SignInMethod {
     let verifier = Proof(SECRET).verifier();
-    Entrance::Provider(OneToken { code: code.to_owned(), verifier, token: token.to_owned() })
+    SignInMethod::Provider(OneToken { code: code.to_owned(), verifier, token: token.to_owned() })
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub(crate) const CORRELATION: &str = "0191f7a4-0000-7000-8000-000000000003";
 pub(crate) const FRESH: &str = "0191f7a4-0000-7000-8000-000000000009";
 pub(crate) const AT: &str = "2025-03-12T19:46:25Z";
 pub(crate) const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
-/// A secret of somebody who is about to sign in.
+/// The secret of a customer who is about to sign in.
 pub(crate) const SECRET: &str = "a-secret-of-43-letters";
 
 /// A minute after what has happened.
@@ -43,7 +43,7 @@ pub(crate) struct World<S> {
 }
 
 /// How people sign in.
-pub(crate) enum Entrance {
+pub(crate) enum SignInMethod {
     Local,
     Provider(OneToken),
     Closed,
@@ -51,10 +51,10 @@ pub(crate) enum Entrance {
 
 impl<S: Invoke> World<S> {
     pub(crate) fn new(services: S) -> Self {
-        Self::with(services, Entrance::Local)
+        Self::with(services, SignInMethod::Local)
     }
 
-    pub(crate) fn with(services: S, door: Entrance) -> Self {
+    pub(crate) fn with(services: S, door: SignInMethod) -> Self {
         let key = Issuer::generate().expect("a key");
         let issuer = || Issuer::from_pkcs8(&key).expect("a key");
         let expectations = Expectations {
@@ -64,9 +64,9 @@ impl<S: Invoke> World<S> {
         };
         let verifier = Verifier::new(Inline(issuer().jwks()), expectations.clone());
         let (sign_in, stage, mut provider) = match door {
-            Entrance::Local => (SignIn::Local(issuer()), "local", OneToken::default()),
-            Entrance::Provider(provider) => (SignIn::OpenId(open_id()), "prod", provider),
-            Entrance::Closed => (SignIn::Nowhere, "prod", OneToken::default()),
+            SignInMethod::Local => (SignIn::Local(issuer()), "local", OneToken::default()),
+            SignInMethod::Provider(provider) => (SignIn::OpenId(open_id()), "prod", provider),
+            SignInMethod::Closed => (SignIn::Nowhere, "prod", OneToken::default()),
         };
         if provider.token == "good" {
             provider.token = token(&issuer(), "ada", "openid customer", 600);
@@ -297,7 +297,7 @@ pub(crate) fn well(function: &str, request: &Value) -> Reply {
             json!({"bookingId": request["bookingId"], "status": "pending", "version": 2})
         }
         ("billing-query" | "billing-command", _) => bill(),
-        other => unreachable!("nobody should ask {other:?}"),
+        other => unreachable!("no page calls {other:?}"),
     })
 }
 
