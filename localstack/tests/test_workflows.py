@@ -70,12 +70,12 @@ def test_variables_are_assigned_by_tasks_and_catchers_and_used_in_parameters(clo
                             "ErrorEquals": ["Rejected"],
                             "Assign": {"reason.$": "$.Error"},
                             "ResultPath": "$.failure",
-                            "Next": "Undo",
+                            "Next": "Compensate",
                         }
                     ],
                     End=True,
                 ),
-                "Undo": task(
+                "Compensate": task(
                     function,
                     {"Payload": {"booking.$": "$booking", "reason.$": "$reason"}},
                     OutputPath="$.Payload.event",

@@ -46,7 +46,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// Refuses everything else, plain http above all: whoever can change an answer could let anybody in.
+    /// Refuses everything else, plain http above all: an attacker who can change the response could admit any caller.
     pub fn from_setting(setting: &str) -> Result<Self, InvalidSource> {
         if setting.trim_start().starts_with('{') {
             KeySet::parse(setting)?;
@@ -55,7 +55,7 @@ impl Source {
         if !setting.starts_with("https://") {
             return Err(InvalidSource::Neither);
         }
-        // Whoever was first in this process has chosen the same one.
+        // If another caller in this process was first, it has installed the same provider.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client =
             Client::builder().https_only(true).redirect(Policy::none()).timeout(TIMEOUT).build()?;

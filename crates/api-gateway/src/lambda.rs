@@ -216,7 +216,7 @@ mod tests {
                 }),
                 _ => Value::Null,
             };
-            let told = json!({
+            let reported = json!({
                 "method": request.method().as_str(), "uri": request.uri().to_string(),
                 "host": all("host"), "x": all("x-one"), "context": context,
                 "body": String::from_utf8_lossy(request.body()),
@@ -224,7 +224,7 @@ mod tests {
             let response = Response::builder()
                 .header("content-type", "application/json")
                 .header("content-length", "7")
-                .body(lambda_http::Body::from(told.to_string()));
+                .body(lambda_http::Body::from(reported.to_string()));
             Ok::<_, Infallible>(response.expect("a response"))
         });
         let event = serde_json::from_value(event).expect("every member is optional");
@@ -237,7 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_sees_the_request_as_it_was_sent_to_the_gateway() {
-        let told = seen(json!({
+        let reported = seen(json!({
             "httpMethod": "POST", "path": "/books/a%3Ab c", "resource": "/books/{bookId}",
             "headers": {"Host": "api.example", "X-One": "2"},
             "multiValueHeaders": {"Host": ["api.example"], "X-One": ["1", "2"]},
@@ -251,7 +251,7 @@ mod tests {
         }))
         .await;
         assert_eq!(
-            told,
+            reported,
             json!({
                 "method": "POST", "uri": "/books/a%3Ab%20c?a=b%26&a=c+d", "host": ["api.example"], "x": ["1", "2"],
                 "context": {"sub": "ada", "domain": "api.example", "path": "/v1/books/a", "at": 7},
@@ -262,12 +262,12 @@ mod tests {
 
     #[tokio::test]
     async fn headers_that_come_in_one_form_only_are_seen_too() {
-        let told =
+        let reported =
             seen(json!({"headers": {"x-one": "1"}, "queryStringParameters": {"a": "1"}})).await;
-        assert_eq!((&told["x"], &told["uri"]), (&json!(["1"]), &json!("/?a=1")));
-        let told =
+        assert_eq!((&reported["x"], &reported["uri"]), (&json!(["1"]), &json!("/?a=1")));
+        let reported =
             seen(json!({"headers": {"x-one": "1"}, "multiValueHeaders": {"host": ["h"]}})).await;
-        assert_eq!((&told["x"], &told["host"]), (&json!(["1"]), &json!(["h"])));
+        assert_eq!((&reported["x"], &reported["host"]), (&json!(["1"]), &json!(["h"])));
     }
 
     /// Each of these makes `lambda_http` panic or reject the event, or changes its route, when it gets it as it is.
@@ -282,10 +282,10 @@ mod tests {
             ("\u{fc} :", "x"),
             ("", ""),
         ] {
-            let told = seen(json!({"path": "/a", "headers": {name: value}})).await;
-            assert_eq!(told["uri"], "/a", "{name}: {value}");
-            let told = seen(json!({"path": "/a", "multiValueHeaders": {name: [value]}})).await;
-            assert_eq!(told["uri"], "/a", "{name}: {value}");
+            let reported = seen(json!({"path": "/a", "headers": {name: value}})).await;
+            assert_eq!(reported["uri"], "/a", "{name}: {value}");
+            let reported = seen(json!({"path": "/a", "multiValueHeaders": {name: [value]}})).await;
+            assert_eq!(reported["uri"], "/a", "{name}: {value}");
         }
         for (path, uri) in [
             ("", "/"),
@@ -299,10 +299,10 @@ mod tests {
             ("/ü{x}|[", "/%C3%BC%7Bx%7D%7C%5B"),
             (&"/a".repeat(100_000), NO_ROUTE),
         ] {
-            let told =
+            let reported =
                 seen(json!({"path": path, "requestContext": {"domainName": "[", "stage": "v1"}}))
                     .await;
-            assert_eq!(told["uri"], uri, "{path}");
+            assert_eq!(reported["uri"], uri, "{path}");
         }
         let long =
             seen(json!({"path": "/a", "queryStringParameters": {"a": "x".repeat(100_000)}})).await;

@@ -8,7 +8,7 @@ use crate::token::Principal;
 
 /// The methods that a grant opens, each by its name.
 ///
-/// A wildcard for the method would match slashes too: `*/books/*` opens `DELETE/desk/books/7`.
+/// A wildcard for the method would match slashes too: `*/books/*` opens `DELETE/loans/books/7`.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// What one role opens: everything under these first segments of a path.
@@ -98,7 +98,7 @@ impl Answer {
     ///
     /// Refuses an ARN that is not of a REST API's method.
     pub fn deny(method_arn: &str) -> Result<Self, InvalidMethodArn> {
-        Ok(Self::new("nobody", Effect::Deny, vec![format!("{}/*", stage_of(method_arn)?)]))
+        Ok(Self::new("anonymous", Effect::Deny, vec![format!("{}/*", stage_of(method_arn)?)]))
     }
 
     /// Counts the caller's requests under the API key of a usage plan.

@@ -88,7 +88,7 @@ impl ProxyEvent {
         self.headers(name).next()
     }
 
-    /// The one value of a header; nothing if there are two, for which of them counts is anybody's guess.
+    /// The one value of a header; nothing if there are two, because it is undefined which of them counts.
     #[must_use]
     pub fn only_header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers(name);

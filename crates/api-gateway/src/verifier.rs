@@ -1,4 +1,4 @@
-//! Keeps the issuer's keys at hand, and fetches them anew when it must, never more often.
+//! Caches the issuer's keys, and refetches them only when that is necessary.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::token::{self, Expectations, Principal, Refusal};
 
 /// A key that an issuer has withdrawn stops working here after so long.
 const FRESH_FOR: SignedDuration = SignedDuration::from_hours(1);
-/// When the issuer cannot be reached, its last word counts for so long.
+/// While the issuer cannot be reached, the cached keys stay usable for this long.
 const USABLE_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Tokens that name unknown keys cost the issuer one request in so long, however many there are.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
@@ -107,7 +107,7 @@ impl<S: KeySource> Verifier<S> {
         }
     }
 
-    /// Whoever comes while they are being fetched waits for them instead of fetching too.
+    /// A caller that arrives during a fetch waits for its result instead of fetching too.
     async fn keys(&self, one_is_unknown: bool, now: Timestamp) -> Result<Arc<KeySet>, FetchError> {
         let mut cache = self.cache.lock().await;
         if !cache.must_ask(one_is_unknown, now) {

@@ -396,7 +396,7 @@ fn is_same<R: Row>(one: Option<&R>, other: Option<&R>) -> bool {
     one.map(written) == other.map(written)
 }
 
-/// Deletes dropped generations. No number is assigned twice, so a dropped generation never comes back.
+/// Deletes dropped generations. No number is assigned twice, so a dropped generation never reappears.
 async fn collect_garbage(
     views: &impl ProjectionStateStore,
     state: &ProjectionState,

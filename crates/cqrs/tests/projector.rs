@@ -90,8 +90,8 @@ impl Projector {
 
     async fn begin(&self) {
         let (state, _) = self.views.state().await.unwrap();
-        let begun: ProjectionState = state.start_rebuild(at(0)).unwrap();
-        assert!(self.views.update_state(&begun).await.unwrap());
+        let started: ProjectionState = state.start_rebuild(at(0)).unwrap();
+        assert!(self.views.update_state(&started).await.unwrap());
     }
 }
 

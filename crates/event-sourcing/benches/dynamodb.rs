@@ -74,7 +74,7 @@ fn deposited() -> Deposited {
 async fn deposit(store: &DynamoStore, stream: &str) {
     let metadata = Metadata::new(Uuid::now_v7(), Timestamp::now());
     let done = execute::<Account>(store, stream, &deposited(), &metadata, Uuid::now_v7).await;
-    done.expect("nobody else writes");
+    done.expect("there is one writer");
 }
 
 async fn load_state(store: &DynamoStore, stream: &str) {
@@ -106,7 +106,7 @@ async fn make(store: &DynamoStore, length: u64) -> String {
             store.append(&stream, commit)
         });
         for appended in join_all(appends).await {
-            appended.expect("nobody else writes");
+            appended.expect("there is one writer");
         }
     }
     // The first of these takes a snapshot if there is enough before it, so that the last is 50 events old.
@@ -140,9 +140,9 @@ async fn time(samples: usize, act: impl AsyncFn()) -> Vec<u128> {
     // Once for the connection and the caches.
     act().await;
     for _ in 0..samples {
-        let begun = Instant::now();
+        let started = Instant::now();
         act().await;
-        micros.push(begun.elapsed().as_micros());
+        micros.push(started.elapsed().as_micros());
     }
     micros
 }

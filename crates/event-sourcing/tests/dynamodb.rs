@@ -222,8 +222,8 @@ mod cost {
         assert_eq!(add(&store, "s", Uuid::now_v7(), 1).await.expect("taken").version, 9_991);
         assert!(database.spent().items("Query") >= 999);
         for version in 9_992..=10_100 {
-            let told = add(&store, "s", Uuid::now_v7(), 1).await.expect("taken");
-            assert_eq!((told.version, told.state), (version, Sum(version)));
+            let loaded = add(&store, "s", Uuid::now_v7(), 1).await.expect("taken");
+            assert_eq!((loaded.version, loaded.state), (version, Sum(version)));
             let spent = database.spent();
             assert_eq!(spent.calls("Query"), 1);
             assert!(spent.items("Query") <= 100, "{} items", spent.items("Query"));
@@ -272,8 +272,8 @@ mod upcasting {
         let cents: Vec<_> =
             read.iter().flat_map(|it| &it.events).map(|it| it.event.cents).collect();
         assert_eq!(cents, [500, 600, 700, 8]);
-        let told = add(&store, "s", Uuid::now_v7(), 1).await.expect("taken");
-        assert_eq!((told.version, told.state), (5, Sum(1809)));
+        let loaded = add(&store, "s", Uuid::now_v7(), 1).await.expect("taken");
+        assert_eq!((loaded.version, loaded.state), (5, Sum(1809)));
         // Stored events stay as they are, and new ones have the new version.
         let written = store.as_written("s").await.expect("readable");
         let schemas: Vec<_> = written.iter().map(|it| it.schema).collect();

@@ -26,7 +26,7 @@ pub struct DeadLetter {
     pub reason: String,
     /// The message that the consumer receives when the dead letter is redriven.
     pub body: String,
-    /// How often an operator has redriven it already: each time it came back.
+    /// How often an operator has redriven it already; each time, processing failed again.
     pub redrives: u32,
 }
 
@@ -99,7 +99,7 @@ pub async fn dead_letter_record(
     stored.is_ok()
 }
 
-/// Handles a message that was redriven this often: what it dead-letters is known to have come back.
+/// Handles a message that was redriven this often: what it dead-letters has been dead-lettered before.
 pub(crate) async fn redriven<T>(redrives: u32, handle: impl Future<Output = T>) -> T {
     REDRIVES.scope(redrives, handle).await
 }

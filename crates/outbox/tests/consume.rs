@@ -82,7 +82,7 @@ async fn run_with(
                 Err(ConsumeError::from(ServiceError::transient("not now", "the table is down")))
             }
             "Poisons" => {
-                Err(ConsumeError::from(ServiceError::permanent("nobody has a rule for that")))
+                Err(ConsumeError::from(ServiceError::permanent("there is no rule for that")))
             }
             "Unknown" => Ok(Handled::Ignored),
             _ => Ok(Handled::Done),
@@ -135,7 +135,7 @@ async fn a_poison_message_is_dead_lettered_at_once_with_its_reason_and_the_other
         ("null", "null"),
         ("{}", "missing field"),
         (r#"{"source":"somewhere","detail":{}}"#, "missing field"),
-        (poison.as_str(), "nobody has a rule for that"),
+        (poison.as_str(), "there is no rule for that"),
     ] {
         let letters = MemoryDeadLetters::default();
         let messages = [message("1", body), message("2", &delivery("A"))];

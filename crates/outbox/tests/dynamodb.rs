@@ -134,7 +134,9 @@ async fn a_compensation_that_is_repeated_after_a_crash_rejects_a_step_in_flight(
     }
 }
 
-async fn every_order_of_a_step_and(undo: impl AsyncFn(&Network, &DynamoStore, &str)) -> usize {
+async fn every_order_of_a_step_and(
+    compensate: impl AsyncFn(&Network, &DynamoStore, &str),
+) -> usize {
     let network = Network::default();
     let store = store(network.client());
     every_order(
@@ -143,9 +145,13 @@ async fn every_order_of_a_step_and(undo: impl AsyncFn(&Network, &DynamoStore, &s
             store.save(&id, change(0, "it")).await.unwrap();
             network.open_gate(gate);
             let task = |does: bool| {
-                let (network, store, undo, id) = (&network, &store, &undo, id.clone());
+                let (network, store, compensate, id) = (&network, &store, &compensate, id.clone());
                 async move {
-                    if does { take(store, &id).await } else { undo(network, store, &id).await }
+                    if does {
+                        take(store, &id).await
+                    } else {
+                        compensate(network, store, &id).await
+                    }
                 }
             };
             let tasks = vec![task(true), task(false)];

@@ -97,7 +97,7 @@ async fn records_come_from_the_stream_or_from_the_dead_letters() {
     assert_eq!(batch_item_failures[0].item_identifier.as_deref(), Some("2"));
     let (handled, answer) = follow(queue(&[letter(1), letter(2), letter(3)]), 2).await;
     assert_eq!(handled, ["1", "3"]);
-    assert_eq!(failed(answer), ["1"], "the message of the second record comes back");
+    assert_eq!(failed(answer), ["1"], "the message of the second record is redelivered");
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn a_dead_letter_without_its_record_is_dead_lettered_again_with_advice() {
 
 #[tokio::test]
 async fn a_failed_asynchronous_invocation_can_be_redriven() {
-    let given_up = |command: &str| {
+    let abandoned = |command: &str| {
         json!({
             "version": "1.0",
             "requestContext": { "condition": "RetriesExhausted" },
@@ -155,7 +155,7 @@ async fn a_failed_asynchronous_invocation_can_be_redriven() {
     let Invocation::Direct(_) = call.clone() else { unreachable!("a command is a call") };
     let reply = handle_invocation(call, &letters, &carry_out).await.unwrap();
     assert_eq!(reply, InvocationResponse::Direct("work".to_owned()));
-    let batch = queue(&[given_up("first"), given_up("fails"), given_up("second")]);
+    let batch = queue(&[abandoned("first"), abandoned("fails"), abandoned("second")]);
     let reply = handle_invocation(Invocation::Queue(batch), &letters, &carry_out).await.unwrap();
     let InvocationResponse::Queue(response) = reply else {
         unreachable!("messages are answered as such")
@@ -237,15 +237,15 @@ async fn the_events_of_one_aggregate_can_be_republished() {
     let letters = MemoryDeadLetters::default();
     again(&store, &bus, &json!({ "republish": { "aggregate": "07" } }), &letters).await;
     assert_eq!(names(&bus), ["Changed7"]);
-    again(&store, &bus, &json!({ "republish": { "aggregate": "nobody" } }), &letters).await;
+    again(&store, &bus, &json!({ "republish": { "aggregate": "unknown" } }), &letters).await;
     assert_eq!(names(&bus).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_events_of_a_time_range_can_be_republished_page_by_page() {
     let (store, bus) = (things().await, MemoryBus::default());
-    let wish = json!({ "republish": { "from": at(5), "until": at(20) } });
-    let calls = again(&store, &bus, &wish, &MemoryDeadLetters::default()).await;
+    let request = json!({ "republish": { "from": at(5), "until": at(20) } });
+    let calls = again(&store, &bus, &request, &MemoryDeadLetters::default()).await;
     assert_eq!(calls, 3, "a page each");
     let expected: Vec<String> = (5..20).map(|minute| format!("Changed{minute}")).collect();
     assert_eq!(names(&bus), expected);
@@ -255,12 +255,12 @@ async fn the_events_of_a_time_range_can_be_republished_page_by_page() {
 async fn a_request_to_republish_is_redelivered_if_the_bus_rejects_entries() {
     let store = things().await;
     let bus = MemoryBus::rejecting((0..100).collect());
-    let wish = json!({ "republish": { "aggregate": "07" } }).to_string();
+    let request = json!({ "republish": { "aggregate": "07" } }).to_string();
     let (letters, republish_queue) =
         (MemoryDeadLetters::default(), MemoryRepublishQueue::default());
     let publish = async |_| unreachable!("there are no records");
     let answer = publish_or_republish(
-        queue(&[wish]),
+        queue(&[request]),
         "somewhere",
         &store,
         &bus,

@@ -171,7 +171,7 @@ fn operation(document: &Value, path: &str, method: &str, operation: &Value) -> M
     html! {
         details .card #(id) {
             summary { strong .(method) { (method.to_uppercase()) } " " code { (path) } " " span { (text(&operation["summary"])) } }
-            p .hint { @if is_open { "Open to everybody at the gateway." } @else { "Wants a bearer token." } }
+            p .hint { @if is_open { "Open to all callers at the gateway." } @else { "Wants a bearer token." } }
             @if !parameters.is_empty() {
                 h3 { "Parameters" }
                 dl { @for it in parameters { (parameter(resolved(document, it))) } }

@@ -19,7 +19,7 @@ def serve_named_apis_at_the_root() -> None:
     def create_rest_api(self, context, request):
         api = original(self, context, request)
         if TAG_KEY_CUSTOM_ID in (request.get("tags") or {}) and api["id"] not in served:
-            served.add(api["id"])  # the route stays when the API goes, and is 404 until it comes back
+            served.add(api["id"])  # the route stays when the API goes, and is 404 until it is created again
             _serve(self.router, api["id"])
         return api
 

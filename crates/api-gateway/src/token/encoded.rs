@@ -1,4 +1,4 @@
-//! The three parts of a token, and what the first two say. Nobody else decodes them.
+//! The three parts of a token, and what the first two say. No other module decodes them.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

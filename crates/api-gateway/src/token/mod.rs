@@ -68,7 +68,7 @@ pub enum Refusal {
     /// Another issued it.
     #[error("token is of another issuer")]
     IssuerWrong,
-    /// It is for somebody else.
+    /// It is for another audience.
     #[error("token is for another audience")]
     AudienceWrong,
     /// Its time is over.
@@ -86,7 +86,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The name for logs. Callers are told nothing: a forger should not learn how far they came.
+    /// The name for logs. Callers do not see it: a forger should not learn which check failed.
     #[must_use]
     pub fn slug(self) -> &'static str {
         match self {

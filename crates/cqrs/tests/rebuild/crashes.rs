@@ -6,7 +6,7 @@ use cqrs::rebuild::{WorkOutcome, begin, progress, work};
 use cqrs::view::Reader as _;
 use tokio::time::sleep;
 
-use crate::world::{Dice, Far, Lamp, Line, World, day, lamp, now};
+use crate::world::{Far, Lamp, Line, Rng, World, day, lamp, now};
 
 type Views = MemoryGenerations<Lamp>;
 
@@ -31,11 +31,11 @@ async fn until_death(
 }
 
 async fn lived_through(crashes_at: usize, crashes_after: bool, comes_back_as: &str) -> bool {
-    let (views, world, dice) = (Views::default(), World::default(), Dice::new(7));
+    let (views, world, rng) = (Views::default(), World::default(), Rng::new(7));
     for number in 0..8 {
         world.commit(&format!("lamp-{number}"));
     }
-    world.project(&views, &dice, || true).await;
+    world.project(&views, &rng, || true).await;
     begin(&views, now()).await.unwrap();
     let line = Line::crashing(3, Some(crashes_at), crashes_after);
     let is_done = until_death(&views, &world, "first", line).await;
@@ -43,7 +43,7 @@ async fn lived_through(crashes_at: usize, crashes_after: bool, comes_back_as: &s
     for number in 6..11 {
         world.commit(&format!("lamp-{number}"));
     }
-    world.project(&views, &dice, || true).await;
+    world.project(&views, &rng, || true).await;
     if !is_done {
         if comes_back_as != "first" {
             // Another worker must wait until the lease expires.

@@ -13,7 +13,7 @@ use cqrs::view::{Order, Range, Reader};
 use cqrs::wait::{self, WaitPolicy};
 use dynoxide_client::DynamoDb;
 
-use crate::world::{Dice, Far, Lamp, Line, World, day, lamp, now};
+use crate::world::{Far, Lamp, Line, Rng, World, day, lamp, now};
 
 const IDS: u64 = 12;
 
@@ -23,14 +23,14 @@ fn id(number: u64) -> String {
 
 /// One run: writers, a projector that is late and repeats batches, readers, and a rebuild; then the view equals the source.
 async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usize {
-    let (world, dice) = (World::default(), Dice::new(seed));
+    let (world, rng) = (World::default(), Rng::new(seed));
     let far = |number: u64| Far { near: views.clone(), line: Line::new(seed * 100 + number) };
     for number in 0..IDS - 4 {
         world.commit(&id(number));
     }
     // Some changes are in the view already, some are still in the stream.
-    if dice.below(2) == 0 {
-        world.project(views, &dice, || true).await;
+    if rng.below(2) == 0 {
+        world.project(views, &rng, || true).await;
     }
     let (writing, projecting) = (AtomicBool::new(true), AtomicBool::new(true));
     let rebuilding = AtomicBool::new(true);
@@ -38,15 +38,15 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
     let writer = async {
         let mut commits = 0;
         while commits < 80 || rebuilding.load(Ordering::SeqCst) {
-            world.commit(&id(dice.below(IDS)));
+            world.commit(&id(rng.below(IDS)));
             commits += 1;
             if commits > 80 {
-                tokio::time::sleep(Duration::from_millis(dice.below(100))).await;
+                tokio::time::sleep(Duration::from_millis(rng.below(100))).await;
             }
-            for _ in 0..dice.below(12) {
+            for _ in 0..rng.below(12) {
                 tokio::task::yield_now().await;
             }
-            if dice.below(20) == 0 {
+            if rng.below(20) == 0 {
                 // Time passes for the other tasks too.
                 tokio::time::sleep(CACHE / 2).await;
             }
@@ -55,21 +55,21 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
     };
     let project = |number: u64| {
         let views = far(number);
-        let (world, dice) = (&world, Dice::new(seed + number));
+        let (world, rng) = (&world, Rng::new(seed + number));
         let (writing, projecting) = (&writing, &projecting);
         async move {
-            world.project(&views, &dice, || !writing.load(Ordering::SeqCst)).await;
+            world.project(&views, &rng, || !writing.load(Ordering::SeqCst)).await;
             projecting.store(false, Ordering::SeqCst);
         }
     };
     let reader = |number: u64| {
         let view = Live::new(far(number), now);
-        let dice = Dice::new(seed + number);
+        let rng = Rng::new(seed + number);
         let (world, projecting, reads) = (&world, &projecting, &reads);
         async move {
             let mut seen: BTreeMap<String, u64> = BTreeMap::new();
             while projecting.load(Ordering::SeqCst) {
-                let id = id(dice.below(IDS));
+                let id = id(rng.below(IDS));
                 let found = Reader::<Lamp>::get(&view, &id).await.unwrap();
                 let known = seen.get(&id).copied().unwrap_or(0);
                 let version = found.as_ref().map_or(0, |it| it.version);
@@ -79,7 +79,7 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
                     seen.insert(id, version);
                 }
                 reads.fetch_add(1, Ordering::SeqCst);
-                if dice.below(3) == 0 {
+                if rng.below(3) == 0 {
                     let list = view.list(ALL).await.unwrap();
                     let unique: BTreeMap<String, u64> = list
                         .iter()
@@ -88,20 +88,20 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
                     assert_eq!(unique.len(), list.len(), "a list has a row twice");
                     assert!(list.len() >= seen.len(), "a row is missing from the list");
                 }
-                if dice.below(4) == 0 {
+                if rng.below(4) == 0 {
                     // The committed version arrives, or the query reports that it has not arrived.
-                    let id = self::id(dice.below(IDS - 4));
+                    let id = self::id(rng.below(IDS - 4));
                     let min_version = world.source.lock().unwrap()[&id];
                     let policy = WaitPolicy { min_version, timeout: CACHE * 2 };
                     let found = wait::get(&view, &id, policy).await.unwrap();
                     assert!(found.unwrap().version >= min_version, "{id} did not come");
                 }
-                tokio::time::sleep(Duration::from_millis(dice.below(20))).await;
+                tokio::time::sleep(Duration::from_millis(rng.below(20))).await;
             }
         }
     };
     let rebuild = async {
-        for _ in 0..dice.below(100) {
+        for _ in 0..rng.below(100) {
             tokio::task::yield_now().await;
         }
         let views = far(1);
@@ -131,7 +131,7 @@ async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usi
     tokio::join!(writer, project(3), reader(4), reader(5), rebuild);
 
     // One late batch may have arrived after the readers ended; the views contain it.
-    world.project(views, &dice, || true).await;
+    world.project(views, &rng, || true).await;
     let (state, _) = views.state().await.unwrap();
     let source = world.source.lock().unwrap().clone();
     for generation in state.retained() {
@@ -168,7 +168,7 @@ fn a_rebuild_under_load_is_invisible_to_readers() {
     let days = 1..=200;
     let reads: usize =
         days.map(|seed| day(live_through(&MemoryGenerations::default(), seed))).sum();
-    assert!(reads > 10_000, "somebody has read: {reads}");
+    assert!(reads > 10_000, "there were reads: {reads}");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn nor_is_one_in_dynamodb() {
         let dynamodb = DynamoDb::new();
         dynamodb.create_table(include_str!("table.json"));
         let views = DynamoGenerations::new(dynamodb.client(), "lamps".to_owned());
-        assert!(day(live_through(&views, seed)) > 0, "somebody has read");
+        assert!(day(live_through(&views, seed)) > 0, "there were reads");
     }
 }
 
@@ -188,7 +188,7 @@ fn a_batch_that_is_delayed_by_a_whole_rebuild_loses_nothing() {
         let views: MemoryGenerations<Lamp> = MemoryGenerations::default();
         let world = World::default();
         world.commit("a");
-        world.project(&views, &Dice::new(1), || true).await;
+        world.project(&views, &Rng::new(1), || true).await;
         world.commit("a");
         let (state, _) = cqrs::generation::ProjectionStateStore::state(&views).await.unwrap();
         let late = state.write_targets(now());
@@ -211,7 +211,7 @@ fn a_reader_that_was_frozen_does_not_use_its_cache() {
         let views: MemoryGenerations<Lamp> = MemoryGenerations::default();
         let world = World::default();
         world.commit("a");
-        world.project(&views, &Dice::new(1), || true).await;
+        world.project(&views, &Rng::new(1), || true).await;
         // The wall clock continues; the clock of the runtime is paused.
         let wall = std::sync::Mutex::new(now());
         let live = Live::new(views.clone(), || *wall.lock().unwrap());

@@ -10,7 +10,7 @@ use cqrs::view::{Reader as _, View as _};
 use futures::future::join_all;
 use tokio::time::sleep;
 
-use crate::world::{Dice, Far, Lamp, Line, World, day, lamp, now};
+use crate::world::{Far, Lamp, Line, Rng, World, day, lamp, now};
 
 type Views = MemoryGenerations<Lamp>;
 
@@ -19,7 +19,7 @@ async fn a_view(ids: &[&str]) -> (Views, World) {
     for id in ids {
         world.commit(id);
     }
-    world.project(&views, &Dice::new(1), || true).await;
+    world.project(&views, &Rng::new(1), || true).await;
     (views, world)
 }
 
@@ -39,8 +39,8 @@ fn of_32_concurrent_requests_one_rebuild_starts() {
         let (views, _) = a_view(&["a"]).await;
         let far: Vec<_> =
             (0..32).map(|seed| Far { near: views.clone(), line: Line::new(seed) }).collect();
-        let begun = join_all(far.iter().map(|views| begin(views, now()))).await;
-        for progress in begun {
+        let started = join_all(far.iter().map(|views| begin(views, now()))).await;
+        for progress in started {
             let progress = progress.unwrap();
             assert_eq!(progress.status, Status::Rebuilding);
             assert_eq!(progress.rebuild.unwrap().generation, 2);
@@ -124,15 +124,15 @@ fn a_row_that_would_be_lost_prevents_the_promotion_and_one_without_a_live_row_do
         world.unreadable.lock().unwrap().extend(["never-shown".to_owned(), "b".to_owned()]);
         let halted = rebuild(&views, &world).await;
         assert!(matches!(halted, Err(RebuildError::Unreadable { ref id, .. }) if id == "b"));
-        let told = progress(&views, now()).await.unwrap();
-        assert_eq!((told.status, told.live), (Status::Failed, 1));
-        assert!(told.rebuild.unwrap().failure.unwrap().contains("gibberish"));
+        let reported = progress(&views, now()).await.unwrap();
+        assert_eq!((reported.status, reported.live), (Status::Failed, 1));
+        assert!(reported.rebuild.unwrap().failure.unwrap().contains("gibberish"));
         // Once the aggregate is readable, the same rebuild continues.
         world.unreadable.lock().unwrap().retain(|it| it != "b");
         assert_eq!(rebuild(&views, &world).await.unwrap(), WorkOutcome::Done);
-        let told = progress(&views, now()).await.unwrap();
-        assert_eq!((told.status, told.live), (Status::Live, 2));
-        assert_eq!((told.counts.unreadable, told.counts.healed), (2, 1));
+        let reported = progress(&views, now()).await.unwrap();
+        assert_eq!((reported.status, reported.live), (Status::Live, 2));
+        assert_eq!((reported.counts.unreadable, reported.counts.healed), (2, 1));
     });
 }
 
@@ -146,7 +146,7 @@ fn the_previous_generation_can_be_restored_and_is_up_to_date() {
         let early = roll_back(&views, 1, now()).await;
         assert!(matches!(early, Err(RollbackError::Rejected(RollbackRejection::NotPropagated))));
         world.commit("a");
-        world.project(&views, &Dice::new(1), || true).await;
+        world.project(&views, &Rng::new(1), || true).await;
         settle().await;
         // Idempotent.
         for _ in 0..2 {
@@ -177,9 +177,9 @@ fn two_generations_are_retained_and_no_number_is_assigned_twice() {
 
 #[test]
 fn a_row_is_written_last_to_the_generation_that_readers_come_from() {
-    let begun = ProjectionState::default().start_rebuild(now()).unwrap();
-    assert_eq!(begun.write_targets(now()), [2, 1], "they will come from 1 to 2");
-    let switched = begun.promote(begun.counts, now()).unwrap();
+    let started = ProjectionState::default().start_rebuild(now()).unwrap();
+    assert_eq!(started.write_targets(now()), [2, 1], "they will come from 1 to 2");
+    let switched = started.promote(started.counts, now()).unwrap();
     assert_eq!(switched.write_targets(now()), [2, 1], "some are still on their way");
     let later = now() + cqrs::generation::PROPAGATED_AFTER;
     assert_eq!(switched.write_targets(later), [1, 2], "they may go back");

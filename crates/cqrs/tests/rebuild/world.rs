@@ -35,9 +35,9 @@ pub(crate) fn lamp(id: &str, version: u64) -> Lamp {
 
 /// A small seeded random number generator.
 #[derive(Debug)]
-pub(crate) struct Dice(Mutex<u64>);
+pub(crate) struct Rng(Mutex<u64>);
 
-impl Dice {
+impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(Mutex::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1))
     }
@@ -54,7 +54,7 @@ impl Dice {
 /// A connection: before each call, other tasks may run, or the caller may crash.
 #[derive(Debug)]
 pub(crate) struct Line {
-    dice: Dice,
+    rng: Rng,
     calls: AtomicUsize,
     crashes_at: Option<usize>,
     crashes_after: bool,
@@ -67,7 +67,7 @@ impl Line {
 
     pub(crate) fn crashing(seed: u64, crashes_at: Option<usize>, crashes_after: bool) -> Arc<Self> {
         let calls = AtomicUsize::new(0);
-        Arc::new(Self { dice: Dice::new(seed), calls, crashes_at, crashes_after })
+        Arc::new(Self { rng: Rng::new(seed), calls, crashes_at, crashes_after })
     }
 
     pub(crate) fn has_crashed(&self) -> bool {
@@ -75,7 +75,7 @@ impl Line {
     }
 
     async fn carry<T>(&self, call: impl Future<Output = T>) -> T {
-        for _ in 0..self.dice.below(4) {
+        for _ in 0..self.rng.below(4) {
             tokio::task::yield_now().await;
         }
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
@@ -87,7 +87,7 @@ impl Line {
         if crashes {
             return pending().await;
         }
-        for _ in 0..self.dice.below(3) {
+        for _ in 0..self.rng.below(3) {
             tokio::task::yield_now().await;
         }
         answer
@@ -178,20 +178,21 @@ impl RebuildSource<Lamp> for Far<World> {
             let ids = source.keys().filter(|id| after.is_none_or(|after| id.as_str() > after));
             let ids: Vec<String> = ids.take(PAGE).cloned().collect();
             let next = ids.last().filter(|_| ids.len() == PAGE).cloned();
-            let told = ids.into_iter().map(|id| (id.clone(), self.near.told(&source, &id)));
-            SourcePage { rows: told.collect(), next }
+            let source_row =
+                ids.into_iter().map(|id| (id.clone(), self.near.source_row(&source, &id)));
+            SourcePage { rows: source_row.collect(), next }
         };
         Ok(self.line.carry(page).await)
     }
 
     async fn load(&self, id: &str) -> Result<SourceRow<Lamp>, SourceError> {
-        let load = async { self.near.told(&self.near.source.lock().unwrap(), id) };
+        let load = async { self.near.source_row(&self.near.source.lock().unwrap(), id) };
         Ok(self.line.carry(load).await)
     }
 }
 
 impl World {
-    fn told(&self, source: &BTreeMap<String, u64>, id: &str) -> SourceRow<Lamp> {
+    fn source_row(&self, source: &BTreeMap<String, u64>, id: &str) -> SourceRow<Lamp> {
         if self.unreadable.lock().unwrap().iter().any(|it| it == id) {
             return SourceRow::Unreadable("gibberish".to_owned());
         }
@@ -216,14 +217,14 @@ impl World {
     pub(crate) async fn project<G: Generations<Lamp>>(
         &self,
         views: &G,
-        dice: &Dice,
+        rng: &Rng,
         is_over: impl Fn() -> bool,
     ) {
         let throttle = ReportThrottle::default();
         loop {
             let batch: Vec<EventRecord> = {
                 let mut stream = self.stream.lock().unwrap();
-                let size = usize::try_from(dice.below(4)).unwrap() + 1;
+                let size = usize::try_from(rng.below(4)).unwrap() + 1;
                 let size = size.min(stream.len());
                 stream.drain(..size).collect()
             };
@@ -235,7 +236,7 @@ impl World {
                 continue;
             }
             // Sometimes twice, the second time late.
-            if dice.below(5) == 0 {
+            if rng.below(5) == 0 {
                 self.stream.lock().unwrap().extend(batch.clone());
             }
             let row_of = async |_: &G::View, record: &EventRecord| row_of(record);

@@ -126,8 +126,8 @@ async fn a_repeated_command_is_recognised_across_a_snapshot(
     }
     assert_eq!(folded(store, &stream).await.version, 320);
     // Before that the id is not listed any more, so the rules decide.
-    let anew = note(store, &stream, commands[oldest - 1], &["again"]).await.expect("taken");
-    assert_eq!(anew.version, 321);
+    let repeated = note(store, &stream, commands[oldest - 1], &["again"]).await.expect("taken");
+    assert_eq!(repeated.version, 321);
 }
 
 async fn a_snapshot_that_lists_an_unknown_command_is_not_trusted(
@@ -158,9 +158,9 @@ async fn snapshots_and_times_agree(store: &(impl EventStore<Noted> + Sync)) {
         let seconds = i64::try_from(number).expect("few");
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
     };
-    let begun = at_time::<Log>(store, &stream, second(0)).await.expect("readable");
-    assert_eq!(begun, StateAtVersion::default());
-    let mut results = vec![begun];
+    let started = at_time::<Log>(store, &stream, second(0)).await.expect("readable");
+    assert_eq!(started, StateAtVersion::default());
+    let mut results = vec![started];
     for number in 1..=EVERY + 30 {
         // The clock of every tenth writer is a minute slow.
         let now = if number % 10 == 0 { number.saturating_sub(60) } else { number };

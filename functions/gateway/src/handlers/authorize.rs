@@ -73,7 +73,7 @@ impl Question {
 ///
 /// # Errors
 ///
-/// Fails when the caller has no good token, or when that cannot be told.
+/// Fails when the caller has no good token, or when the token cannot be checked.
 pub async fn handle<S: KeySource>(
     verifier: &Verifier<S>,
     stage: &str,
@@ -159,7 +159,7 @@ mod tests {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
     }
 
-    /// What the gateway is told: an answer, or an error's message.
+    /// What the gateway receives: a policy, or an error's message.
     async fn ask(issuer: &Issuer, question: Question) -> Result<Value, String> {
         let answer = handle(&verifier(&issuer.jwks()), "local", question).await;
         answer
@@ -215,7 +215,7 @@ mod tests {
         let one: Question = serde_json::from_value(event.clone()).unwrap();
         assert_eq!(ask(&issuer, one).await.unwrap()["principalId"], "ada");
 
-        // Which of the two counts is for nobody to guess, though both be good.
+        // It is undefined which of the two counts, even if both are valid.
         event["multiValueHeaders"]["Authorization"] = json!([format!("Bearer {token}")]);
         let two: Question = serde_json::from_value(event.clone()).unwrap();
         assert_eq!(ask(&issuer, two).await, Err("Unauthorized".to_owned()));

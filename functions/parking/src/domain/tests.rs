@@ -191,8 +191,8 @@ fn a_paid_booking_that_cannot_have_the_slot_is_refused_by_an_event() {
 #[test]
 fn a_refused_booking_is_refused_once_and_never_gets_the_slot() {
     for given in out_of_reach() {
-        let told = [given, vec![unavailable(ANN)]].concat();
-        check(&told, FREE, &RESERVE_PAID, Ok(None));
+        let already_refused = [given, vec![unavailable(ANN)]].concat();
+        check(&already_refused, FREE, &RESERVE_PAID, Ok(None));
     }
     let released = SlotEvent::Released { booking_id: BOB };
     let given = [created(), reserved(BOB), unavailable(ANN), released];
@@ -255,11 +255,11 @@ proptest! {
             let after = holder(&slot);
             if before.is_some() && before != after {
                 prop_assert_eq!(after, None, "{:?} took it over", command);
-                let given_up = matches!(command, SlotCommand::Unblock { booking_id } if Some(booking_id) == before);
-                prop_assert!(given_up || command == SlotCommand::Close, "{:?} took it away", command);
+                let is_released = matches!(command, SlotCommand::Unblock { booking_id } if Some(booking_id) == before);
+                prop_assert!(is_released || command == SlotCommand::Close, "{:?} took it away", command);
             }
             if after.is_some() && after != before {
-                prop_assert!(!has_tombstone, "{:?} took what its booking had given up", command);
+                prop_assert!(!has_tombstone, "{:?} took what its booking had released", command);
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 
-use crate::world::{ANN, BOB, Deed, FAULTS, Fault, Line, Outcome, World};
+use crate::world::{ANN, Action, BOB, FAULTS, Fault, Line, Outcome, World};
 
 /// What was done before, and what is done under faults.
-const SCENES: [(&[Deed], Deed); 21] = {
-    use Deed::{Block, Close, Create, Over, Paid, Reopen, Reserve, Unblock};
+const SCENES: [(&[Action], Action); 21] = {
+    use Action::{Block, Close, Create, Over, Paid, Reopen, Reserve, Unblock};
     [
         (&[], Create),
         (&[Create], Create),
@@ -32,35 +32,39 @@ const SCENES: [(&[Deed], Deed); 21] = {
     ]
 };
 
-async fn repeat_after(given: &[Deed], deed: Deed, faults: &[(usize, Fault)]) -> (World, Outcome) {
+async fn repeat_after(
+    given: &[Action],
+    action: Action,
+    faults: &[(usize, Fault)],
+) -> (World, Outcome) {
     let world = World::after(given).await;
-    let mut answer = world.try_to(deed, &Line::with(faults.iter().copied())).await;
+    let mut answer = world.try_to(action, &Line::with(faults.iter().copied())).await;
     // A caller without a response retries, and now and then one with a response retries too.
     for _ in 0..2 {
         if answer != Some(Outcome::Unknown) && answer.is_some() {
-            let again = world.calmly(deed).await;
-            assert_eq!(Some(&again), answer.as_ref(), "a repeat is answered as the first");
+            let again = world.calmly(action).await;
+            assert_eq!(Some(&again), answer.as_ref(), "a repeat returns the first response");
         }
-        answer = Some(world.calmly(deed).await);
+        answer = Some(world.calmly(action).await);
     }
     (world, answer.expect("it was answered"))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_succeeds_after_any_fault_of_any_call() {
-    for (given, deed) in SCENES {
+    for (given, action) in SCENES {
         let calm = World::after(given).await;
         let line = Line::default();
-        let expected = calm.try_to(deed, &line).await.unwrap();
+        let expected = calm.try_to(action, &line).await.unwrap();
         // Some faults cause further calls.
         for call in 0..line.calls() + 2 {
             for fault in FAULTS {
-                let (world, answer) = repeat_after(given, deed, &[(call, fault)]).await;
-                assert_eq!(answer, expected, "{given:?} {deed:?} {fault:?} at {call}");
+                let (world, answer) = repeat_after(given, action, &[(call, fault)]).await;
+                assert_eq!(answer, expected, "{given:?} {action:?} {fault:?} at {call}");
                 assert_eq!(
                     world.remains(),
                     calm.remains(),
-                    "{given:?} {deed:?} {fault:?} at {call}"
+                    "{given:?} {action:?} {fault:?} at {call}"
                 );
                 world.check_holds();
             }
@@ -70,14 +74,18 @@ async fn a_retry_succeeds_after_any_fault_of_any_call() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_outcome_is_never_reported_as_a_rejection() {
-    for (given, deed) in SCENES {
+    for (given, action) in SCENES {
         for call in 0..4 {
             for fault in [Fault::Lost, Fault::ResponseLost] {
                 let world = World::after(given).await;
                 let line = Line::with([(call, fault)]);
-                let answer = world.try_to(deed, &line).await.unwrap();
+                let answer = world.try_to(action, &line).await.unwrap();
                 if call < line.calls() {
-                    assert_eq!(answer, Outcome::Unknown, "{given:?} {deed:?} {fault:?} at {call}");
+                    assert_eq!(
+                        answer,
+                        Outcome::Unknown,
+                        "{given:?} {action:?} {fault:?} at {call}"
+                    );
                 }
             }
         }
@@ -86,24 +94,24 @@ async fn an_unknown_outcome_is_never_reported_as_a_rejection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_loses_every_race_is_transient() {
-    let world = World::after(&[Deed::Create]).await;
+    let world = World::after(&[Action::Create]).await;
     let line = Line::with((0..100).map(|call| (2 * call + 1, Fault::Conflict)));
-    assert_eq!(world.try_to(Deed::Block(ANN), &line).await, Some(Outcome::Unknown));
+    assert_eq!(world.try_to(Action::Block(ANN), &line).await, Some(Outcome::Unknown));
     assert_eq!(line.writes(), 10);
     assert_eq!(world.holder(), None);
 }
 
-fn any_deed() -> impl Strategy<Value = Deed> {
+fn any_deed() -> impl Strategy<Value = Action> {
     let booking = prop_oneof![Just(ANN), Just(BOB)];
     (0..10, booking).prop_map(|(kind, id)| match kind {
-        0 => Deed::Close,
-        1 => Deed::Reopen,
-        2 | 3 => Deed::Block(id),
-        4 => Deed::Reserve(id),
-        5 => Deed::Unblock(id),
-        6 | 7 => Deed::Paid(id),
-        8 => Deed::Over("BookingCancelled", id),
-        _ => Deed::Create,
+        0 => Action::Close,
+        1 => Action::Reopen,
+        2 | 3 => Action::Block(id),
+        4 => Action::Reserve(id),
+        5 => Action::Unblock(id),
+        6 | 7 => Action::Paid(id),
+        8 => Action::Over("BookingCancelled", id),
+        _ => Action::Create,
     })
 }
 
@@ -115,24 +123,24 @@ proptest! {
     /// Each command is retried under faults until it succeeds; the end is that of a run without faults.
     #[test]
     fn a_run_with_faults_ends_like_one_without(
-        deeds in prop::collection::vec((any_deed(), prop::collection::vec(any_faults(), 0..3)), 1..12),
+        actions in prop::collection::vec((any_deed(), prop::collection::vec(any_faults(), 0..3)), 1..12),
     ) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(async {
             let (calm, world) = (World::default(), World::default());
-            for (deed, tries) in deeds {
+            for (action, tries) in actions {
                 let mut answer = None;
                 for faults in tries {
-                    answer = world.try_to(deed, &Line::with(faults)).await;
+                    answer = world.try_to(action, &Line::with(faults)).await;
                     if !matches!(answer, None | Some(Outcome::Unknown)) {
                         break;
                     }
                 }
                 if matches!(answer, None | Some(Outcome::Unknown)) {
-                    answer = Some(world.calmly(deed).await);
+                    answer = Some(world.calmly(action).await);
                 }
-                prop_assert_eq!(answer.unwrap(), calm.calmly(deed).await);
+                prop_assert_eq!(answer.unwrap(), calm.calmly(action).await);
                 prop_assert_eq!(world.remains(), calm.remains());
             }
             world.check_holds();

@@ -5,7 +5,7 @@ use service_error::ErrorKind;
 use uuid::Uuid;
 
 use crate::world::{
-    ANN, BOB, CAY, Deed, EVENT, Line, Outcome, SLOT, World, event, messages, paid, request,
+    ANN, Action, BOB, CAY, EVENT, Line, Outcome, SLOT, World, event, messages, paid, request,
 };
 
 fn refused(slug: &str) -> Outcome {
@@ -23,7 +23,7 @@ async fn the_example_command_adds_a_slot() {
 
 #[tokio::test]
 async fn the_example_message_reserves_the_slot_of_a_paid_booking() {
-    let world = World::after(&[Deed::Create]).await;
+    let world = World::after(&[Action::Create]).await;
     let example = serde_json::from_str(include_str!("../../events/parking-react.json")).unwrap();
     assert_eq!(world.deliver(example, &Line::default()).await, [""; 0]);
     assert_eq!(world.holder(), Some(ANN));
@@ -37,9 +37,9 @@ async fn a_consistent_query_returns_the_slot_or_not_found() {
     let missing = world.ask(read.clone(), &Line::default()).await.unwrap_err();
     assert_eq!((missing.kind(), missing.slug()), (ErrorKind::Rejected, "not-found"));
     // A tombstone is no slot.
-    world.calmly(Deed::Unblock(ANN)).await;
+    world.calmly(Action::Unblock(ANN)).await;
     assert!(world.ask(read.clone(), &Line::default()).await.is_err());
-    world.calmly(Deed::Create).await;
+    world.calmly(Action::Create).await;
     let line = Line::default();
     let slot = json!({ "slotId": SLOT, "name": "A1", "status": "available", "version": 2 });
     assert_eq!(world.ask(read, &line).await.unwrap(), slot);
@@ -48,10 +48,12 @@ async fn a_consistent_query_returns_the_slot_or_not_found() {
 
 #[tokio::test]
 async fn a_refused_booking_never_gets_the_slot_however_late_a_repetition_arrives() {
-    let others = [Deed::Paid(BOB), Deed::Paid(ANN), Deed::Paid(CAY)];
-    let world = World::after(&[Deed::Create]).await;
-    for deed in others.into_iter().chain([Deed::Over("BookingCancelled", BOB), Deed::Paid(ANN)]) {
-        world.calmly(deed).await;
+    let others = [Action::Paid(BOB), Action::Paid(ANN), Action::Paid(CAY)];
+    let world = World::after(&[Action::Create]).await;
+    for action in
+        others.into_iter().chain([Action::Over("BookingCancelled", BOB), Action::Paid(ANN)])
+    {
+        world.calmly(action).await;
     }
     assert_eq!(world.holder(), None);
     let reserved = world.events().iter().filter(|it| *it == "SlotReserved").count();
@@ -61,25 +63,25 @@ async fn a_refused_booking_never_gets_the_slot_however_late_a_repetition_arrives
 #[tokio::test]
 async fn each_command_returns_the_slot_after_it() {
     let world = World::default();
-    for (deed, status, version) in [
-        (Deed::Create, "available", 1),
-        (Deed::Create, "available", 1),
-        (Deed::Block(ANN), "blocked", 2),
-        (Deed::Block(ANN), "blocked", 2),
-        (Deed::Reserve(ANN), "reserved", 3),
-        (Deed::Reserve(ANN), "reserved", 3),
+    for (action, status, version) in [
+        (Action::Create, "available", 1),
+        (Action::Create, "available", 1),
+        (Action::Block(ANN), "blocked", 2),
+        (Action::Block(ANN), "blocked", 2),
+        (Action::Reserve(ANN), "reserved", 3),
+        (Action::Reserve(ANN), "reserved", 3),
         // A tombstone counts as a change.
-        (Deed::Unblock(ANN), "available", 5),
-        (Deed::Unblock(ANN), "available", 5),
-        (Deed::Close, "closed", 6),
-        (Deed::Create, "closed", 6),
-        (Deed::Reopen, "available", 7),
+        (Action::Unblock(ANN), "available", 5),
+        (Action::Unblock(ANN), "available", 5),
+        (Action::Close, "closed", 6),
+        (Action::Create, "closed", 6),
+        (Action::Reopen, "available", 7),
     ] {
-        let answer = world.ask(request(deed), &Line::default()).await.unwrap();
+        let answer = world.ask(request(action), &Line::default()).await.unwrap();
         assert_eq!(
             (&answer["status"], &answer["version"]),
             (&json!(status), &json!(version)),
-            "{deed:?}"
+            "{action:?}"
         );
         assert_eq!((&answer["slotId"], &answer["name"]), (&json!(SLOT), &json!("A1")));
     }
@@ -88,24 +90,24 @@ async fn each_command_returns_the_slot_after_it() {
 #[tokio::test]
 async fn a_compensation_for_a_missing_slot_succeeds() {
     let world = World::default();
-    let answer = world.ask(request(Deed::Unblock(ANN)), &Line::default()).await.unwrap();
+    let answer = world.ask(request(Action::Unblock(ANN)), &Line::default()).await.unwrap();
     assert_eq!(answer, Value::Null);
-    world.calmly(Deed::Create).await;
-    assert_eq!(world.calmly(Deed::Block(ANN)).await, refused("slot-unavailable"));
-    assert_eq!(world.calmly(Deed::Block(BOB)).await, Outcome::Done);
+    world.calmly(Action::Create).await;
+    assert_eq!(world.calmly(Action::Block(ANN)).await, refused("slot-unavailable"));
+    assert_eq!(world.calmly(Action::Block(BOB)).await, Outcome::Done);
 }
 
 #[tokio::test]
 async fn a_rejection_has_a_reason_and_stores_nothing() {
-    let taken = [Deed::Create, Deed::Block(BOB), Deed::Reserve(BOB)];
+    let taken = [Action::Create, Action::Block(BOB), Action::Reserve(BOB)];
     for (given, when, slug) in [
-        (&[][..], Deed::Close, "not-found"),
-        (&[], Deed::Reopen, "not-found"),
-        (&[], Deed::Block(ANN), "slot-unavailable"),
-        (&[], Deed::Reserve(ANN), "slot-unavailable"),
-        (&taken, Deed::Close, "conflict"),
-        (&taken, Deed::Block(ANN), "slot-unavailable"),
-        (&taken, Deed::Reserve(ANN), "slot-unavailable"),
+        (&[][..], Action::Close, "not-found"),
+        (&[], Action::Reopen, "not-found"),
+        (&[], Action::Block(ANN), "slot-unavailable"),
+        (&[], Action::Reserve(ANN), "slot-unavailable"),
+        (&taken, Action::Close, "conflict"),
+        (&taken, Action::Block(ANN), "slot-unavailable"),
+        (&taken, Action::Reserve(ANN), "slot-unavailable"),
     ] {
         let world = World::after(given).await;
         let before = world.remains();
@@ -131,34 +133,35 @@ async fn the_handler_checks_the_name_too() {
 
 #[tokio::test]
 async fn closing_a_blocked_slot_makes_its_saga_fail_at_reserve() {
-    let world = World::after(&[Deed::Create, Deed::Block(ANN), Deed::Close]).await;
-    assert_eq!(world.calmly(Deed::Reserve(ANN)).await, refused("slot-unavailable"));
-    assert_eq!(world.calmly(Deed::Unblock(ANN)).await, Outcome::Done);
+    let world = World::after(&[Action::Create, Action::Block(ANN), Action::Close]).await;
+    assert_eq!(world.calmly(Action::Reserve(ANN)).await, refused("slot-unavailable"));
+    assert_eq!(world.calmly(Action::Unblock(ANN)).await, Outcome::Done);
     assert_eq!(world.events(), ["SlotCreated", "SlotBlocked", "SlotClosed"]);
 }
 
 #[tokio::test]
 async fn the_first_paid_booking_gets_the_slot_and_the_second_is_refused() {
-    let world = World::after(&[Deed::Create, Deed::Paid(ANN), Deed::Paid(BOB)]).await;
+    let world = World::after(&[Action::Create, Action::Paid(ANN), Action::Paid(BOB)]).await;
     assert_eq!(world.holder(), Some(ANN));
-    let told = world.store.outbox().pop().unwrap();
-    assert_eq!(told.event.kind, "SlotUnavailable");
-    assert_eq!(told.event.data, json!({ "slotId": SLOT, "bookingId": BOB }));
+    let published_event = world.store.outbox().pop().unwrap();
+    assert_eq!(published_event.event.kind, "SlotUnavailable");
+    assert_eq!(published_event.event.data, json!({ "slotId": SLOT, "bookingId": BOB }));
 }
 
 #[tokio::test]
 async fn a_paid_booking_of_a_missing_slot_is_refused() {
-    let world = World::after(&[Deed::Paid(ANN)]).await;
+    let world = World::after(&[Action::Paid(ANN)]).await;
     assert_eq!(world.events(), ["SlotUnavailable"]);
     // The slot can still be created.
-    assert_eq!(world.calmly(Deed::Create).await, Outcome::Done);
-    assert_eq!(world.calmly(Deed::Block(BOB)).await, Outcome::Done);
+    assert_eq!(world.calmly(Action::Create).await, Outcome::Done);
+    assert_eq!(world.calmly(Action::Block(BOB)).await, Outcome::Done);
 }
 
 #[tokio::test]
 async fn a_booking_that_is_paid_after_its_release_is_refused() {
     let world =
-        World::after(&[Deed::Create, Deed::Over("BookingCancelled", ANN), Deed::Paid(ANN)]).await;
+        World::after(&[Action::Create, Action::Over("BookingCancelled", ANN), Action::Paid(ANN)])
+            .await;
     assert_eq!(world.events(), ["SlotCreated", "SlotUnavailable"]);
     assert_eq!(world.holder(), None);
 }
@@ -167,14 +170,14 @@ async fn a_booking_that_is_paid_after_its_release_is_refused() {
 async fn a_booking_that_has_ended_releases_its_slot() {
     for kind in ["BookingFailed", "BookingCancelled", "BookingCheckedOut"] {
         for (given, event) in [
-            (&[Deed::Create, Deed::Block(ANN)][..], "SlotUnblocked"),
-            (&[Deed::Create, Deed::Block(ANN), Deed::Reserve(ANN)], "SlotReleased"),
-            (&[Deed::Create, Deed::Paid(ANN)], "SlotReleased"),
+            (&[Action::Create, Action::Block(ANN)][..], "SlotUnblocked"),
+            (&[Action::Create, Action::Block(ANN), Action::Reserve(ANN)], "SlotReleased"),
+            (&[Action::Create, Action::Paid(ANN)], "SlotReleased"),
         ] {
             let world = World::after(given).await;
-            assert_eq!(world.calmly(Deed::Over(kind, ANN)).await, Outcome::Done);
+            assert_eq!(world.calmly(Action::Over(kind, ANN)).await, Outcome::Done);
             assert_eq!(world.events().pop().unwrap(), event, "{kind}");
-            assert_eq!(world.calmly(Deed::Block(BOB)).await, Outcome::Done);
+            assert_eq!(world.calmly(Action::Block(BOB)).await, Outcome::Done);
         }
     }
 }
@@ -182,14 +185,15 @@ async fn a_booking_that_has_ended_releases_its_slot() {
 #[tokio::test]
 async fn a_booking_that_has_ended_releases_no_other_hold() {
     let world =
-        World::after(&[Deed::Create, Deed::Block(BOB), Deed::Over("BookingFailed", ANN)]).await;
+        World::after(&[Action::Create, Action::Block(BOB), Action::Over("BookingFailed", ANN)])
+            .await;
     assert_eq!(world.holder(), Some(BOB));
-    assert_eq!(world.calmly(Deed::Reserve(BOB)).await, Outcome::Done);
+    assert_eq!(world.calmly(Action::Reserve(BOB)).await, Outcome::Done);
 }
 
 #[tokio::test]
 async fn the_bill_of_an_instant_booking_and_irrelevant_events_are_ignored() {
-    let world = World::after(&[Deed::Create]).await;
+    let world = World::after(&[Action::Create]).await;
     let line = Line::default();
     let batch = messages(&[
         paid(ANN, "instant"),
@@ -204,7 +208,7 @@ async fn the_bill_of_an_instant_booking_and_irrelevant_events_are_ignored() {
 
 #[tokio::test]
 async fn only_an_unreadable_message_is_dead_lettered() {
-    let world = World::after(&[Deed::Create]).await;
+    let world = World::after(&[Action::Create]).await;
     let broken = event("parkade.billing", "BillPaid", BOB, json!({ "slotId": SLOT }));
     let batch = messages(&[json!("what?"), broken, paid(ANN, "invoice")]);
     assert_eq!(world.deliver(batch, &Line::default()).await, [""; 0]);
@@ -219,15 +223,15 @@ async fn only_an_unreadable_message_is_dead_lettered() {
 async fn an_event_carries_its_correlation_and_causation_ids() {
     let cause = Uuid::from_u128(7);
     let world = World::default();
-    let with_cause = |deed| {
-        let mut request = request(deed);
+    let with_cause = |action| {
+        let mut request = request(action);
         request["cause"] = json!(cause);
         request
     };
-    world.ask(with_cause(Deed::Create), &Line::default()).await.unwrap();
-    world.ask(with_cause(Deed::Block(ANN)), &Line::default()).await.unwrap();
-    world.calmly(Deed::Over("BookingFailed", ANN)).await;
-    world.calmly(Deed::Close).await;
+    world.ask(with_cause(Action::Create), &Line::default()).await.unwrap();
+    world.ask(with_cause(Action::Block(ANN)), &Line::default()).await.unwrap();
+    world.calmly(Action::Over("BookingFailed", ANN)).await;
+    world.calmly(Action::Close).await;
     let outbox = world.store.outbox();
     let [created, blocked, unblocked, closed] = outbox.as_slice() else { panic!("{outbox:?}") };
     assert_eq!((created.correlation_id, created.causation_id), (cause, cause));
@@ -244,21 +248,21 @@ async fn an_event_carries_its_correlation_and_causation_ids() {
 #[tokio::test]
 async fn a_change_is_one_write_and_an_idle_compensation_only_its_tombstone() {
     let world = World::default();
-    for (deed, calls, writes) in [
-        (Deed::Create, 2, 1),
-        (Deed::Block(ANN), 2, 1),
-        (Deed::Block(ANN), 1, 0),
-        (Deed::Reserve(ANN), 2, 1),
-        (Deed::Unblock(ANN), 3, 1),
-        (Deed::Unblock(ANN), 2, 0),
-        (Deed::Over("BookingFailed", ANN), 2, 0),
-        (Deed::Paid(BOB), 2, 1),
-        (Deed::Paid(BOB), 1, 0),
-        (Deed::Paid(ANN), 2, 1),
-        (Deed::Paid(ANN), 1, 0),
+    for (action, calls, writes) in [
+        (Action::Create, 2, 1),
+        (Action::Block(ANN), 2, 1),
+        (Action::Block(ANN), 1, 0),
+        (Action::Reserve(ANN), 2, 1),
+        (Action::Unblock(ANN), 3, 1),
+        (Action::Unblock(ANN), 2, 0),
+        (Action::Over("BookingFailed", ANN), 2, 0),
+        (Action::Paid(BOB), 2, 1),
+        (Action::Paid(BOB), 1, 0),
+        (Action::Paid(ANN), 2, 1),
+        (Action::Paid(ANN), 1, 0),
     ] {
         let line = Line::default();
-        world.try_to(deed, &line).await.unwrap();
-        assert_eq!((line.calls(), line.writes()), (calls, writes), "{deed:?}");
+        world.try_to(action, &line).await.unwrap();
+        assert_eq!((line.calls(), line.writes()), (calls, writes), "{action:?}");
     }
 }

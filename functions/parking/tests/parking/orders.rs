@@ -4,28 +4,28 @@ use std::sync::Arc;
 
 use outbox::conformance::schedule::every_order;
 
-use crate::world::{ANN, BOB, Deed, Fault, Line, Outcome, World};
+use crate::world::{ANN, Action, BOB, Fault, Line, Outcome, World};
 
 /// A command, with the faults of its calls.
-type Task = (Deed, &'static [(usize, Fault)]);
+type Task = (Action, &'static [(usize, Fault)]);
 
-const fn well(deed: Deed) -> Task {
-    (deed, &[])
+const fn well(action: Action) -> Task {
+    (action, &[])
 }
 
 /// Runs tasks in every order; those that crashed or got no response are retried, as a queue or a saga would.
 async fn in_every_order(
-    given: &[Deed],
+    given: &[Action],
     tasks: &[Task],
     check: impl AsyncFn(&World, &[Option<Outcome>], &str),
 ) -> usize {
     every_order(
         async |gate| {
             let world = Arc::new(World::after(given).await);
-            let run = |(deed, faults): Task| {
+            let run = |(action, faults): Task| {
                 let world = Arc::clone(&world);
                 let line = Line::with(faults.iter().copied()).behind(gate.clone());
-                async move { world.try_to(deed, &line).await }
+                async move { world.try_to(action, &line).await }
             };
             let tasks = tasks.iter().copied().map(run).collect();
             (world, tasks)
@@ -33,9 +33,9 @@ async fn in_every_order(
         async |world, answers, order| {
             let story = format!("{given:?}, then {tasks:?} in the order {order:?}");
             world.check_holds();
-            for ((deed, _), answer) in tasks.iter().zip(&answers) {
+            for ((action, _), answer) in tasks.iter().zip(&answers) {
                 if matches!(answer, None | Some(Outcome::Unknown)) {
-                    world.calmly(*deed).await;
+                    world.calmly(*action).await;
                 }
             }
             world.check_holds();
@@ -45,21 +45,21 @@ async fn in_every_order(
     .await
 }
 
-/// Ann has given up: she holds nothing, and gets nothing.
+/// Ann has released the slot: she holds nothing, and gets nothing.
 async fn ann_is_out(world: &World, story: &str) {
     assert_ne!(world.holder(), Some(ANN), "{story}");
-    for deed in [Deed::Block(ANN), Deed::Reserve(ANN), Deed::Paid(ANN)] {
-        world.calmly(deed).await;
-        assert_ne!(world.holder(), Some(ANN), "{deed:?} after {story}");
+    for action in [Action::Block(ANN), Action::Reserve(ANN), Action::Paid(ANN)] {
+        world.calmly(action).await;
+        assert_ne!(world.holder(), Some(ANN), "{action:?} after {story}");
     }
 }
 
-const UNDO: Task = well(Deed::Unblock(ANN));
-const OVER: Task = well(Deed::Over("BookingCancelled", ANN));
+const UNDO: Task = well(Action::Unblock(ANN));
+const OVER: Task = well(Action::Over("BookingCancelled", ANN));
 
 #[tokio::test(start_paused = true)]
 async fn after_a_compensation_no_step_has_the_slot() {
-    use Deed::{Block, Close, Create, Paid, Reopen, Reserve};
+    use Action::{Block, Close, Create, Paid, Reopen, Reserve};
     const BLOCK: Task = well(Block(ANN));
     const RESERVE: Task = well(Reserve(ANN));
     const PAID: Task = well(Paid(ANN));
@@ -92,14 +92,14 @@ async fn after_a_compensation_no_step_has_the_slot() {
 #[tokio::test(start_paused = true)]
 async fn after_a_compensation_no_step_has_the_slot_if_either_crashes_at_any_call() {
     use Fault::{Crash, CrashAfter};
-    // No task runs for ever: each makes two or three calls.
+    // No task runs indefinitely: each makes two or three calls.
     const CUTS: [&[(usize, Fault)]; 4] =
         [&[(0, CrashAfter)], &[(1, Crash)], &[(1, CrashAfter)], &[(2, CrashAfter)]];
     let check = async |world: &World, _: &[_], story: &str| ann_is_out(world, story).await;
     for cut in CUTS {
-        for deed in [Deed::Block(ANN), Deed::Paid(ANN)] {
-            in_every_order(&[Deed::Create], &[(deed, cut), UNDO], check).await;
-            in_every_order(&[Deed::Create], &[well(deed), (UNDO.0, cut), OVER], check).await;
+        for action in [Action::Block(ANN), Action::Paid(ANN)] {
+            in_every_order(&[Action::Create], &[(action, cut), UNDO], check).await;
+            in_every_order(&[Action::Create], &[well(action), (UNDO.0, cut), OVER], check).await;
         }
     }
 }
@@ -107,30 +107,30 @@ async fn after_a_compensation_no_step_has_the_slot_if_either_crashes_at_any_call
 #[tokio::test(start_paused = true)]
 async fn of_several_bookings_one_gets_the_slot_and_the_others_are_refused() {
     for tasks in [
-        [well(Deed::Block(ANN)), well(Deed::Block(BOB))],
-        [well(Deed::Block(ANN)), well(Deed::Paid(BOB))],
-        [well(Deed::Paid(ANN)), well(Deed::Paid(BOB))],
+        [well(Action::Block(ANN)), well(Action::Block(BOB))],
+        [well(Action::Block(ANN)), well(Action::Paid(BOB))],
+        [well(Action::Paid(ANN)), well(Action::Paid(BOB))],
     ] {
-        in_every_order(&[Deed::Create], &tasks, async |world, answers, story| {
-            let holder = world.holder().expect("somebody has it");
-            for ((deed, _), answer) in tasks.iter().zip(answers) {
-                let told = match deed {
-                    Deed::Block(id) if *id != holder => {
+        in_every_order(&[Action::Create], &tasks, async |world, answers, story| {
+            let holder = world.holder().expect("one of them has it");
+            for ((action, _), answer) in tasks.iter().zip(answers) {
+                let is_answered_correctly = match action {
+                    Action::Block(id) if *id != holder => {
                         *answer == Some(Outcome::Refused("slot-unavailable".to_owned()))
                     }
-                    Deed::Paid(id) if *id != holder => {
+                    Action::Paid(id) if *id != holder => {
                         world.events().contains(&"SlotUnavailable".to_owned())
                     }
-                    Deed::Create
-                    | Deed::Close
-                    | Deed::Reopen
-                    | Deed::Block(_)
-                    | Deed::Reserve(_)
-                    | Deed::Unblock(_)
-                    | Deed::Paid(_)
-                    | Deed::Over(..) => *answer == Some(Outcome::Done),
+                    Action::Create
+                    | Action::Close
+                    | Action::Reopen
+                    | Action::Block(_)
+                    | Action::Reserve(_)
+                    | Action::Unblock(_)
+                    | Action::Paid(_)
+                    | Action::Over(..) => *answer == Some(Outcome::Done),
                 };
-                assert!(told, "{deed:?} {answer:?} after {story}");
+                assert!(is_answered_correctly, "{action:?} {answer:?} after {story}");
             }
         })
         .await;
@@ -139,16 +139,16 @@ async fn of_several_bookings_one_gets_the_slot_and_the_others_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn of_eight_concurrent_bookings_one_gets_the_slot_and_none_must_retry() {
-    let world = World::after(&[Deed::Create]).await;
+    let world = World::after(&[Action::Create]).await;
     let wanted = (10..18_u128).map(|number| {
         let booking_id = contracts::id::BookingId(uuid::Uuid::from_u128(number));
         let world = &world;
         async move {
-            let deed =
-                if number % 2 == 0 { Deed::Block(booking_id) } else { Deed::Paid(booking_id) };
+            let action =
+                if number % 2 == 0 { Action::Block(booking_id) } else { Action::Paid(booking_id) };
             // Other tasks run between any two calls.
             let line = Line::yielding();
-            world.try_to(deed, &line).await.unwrap()
+            world.try_to(action, &line).await.unwrap()
         }
     });
     let answers = futures::future::join_all(wanted).await;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use service_error::{ErrorKind, ServiceError};
 use uuid::Uuid;
 
-use crate::world::{ANN, BOB, Deed, SLOT, World, now};
+use crate::world::{ANN, Action, BOB, SLOT, World, now};
 
 fn batch(records: &[EventRecord]) -> Event {
     let mut event = Event::default();
@@ -107,8 +107,8 @@ mod streams {
     #[tokio::test]
     async fn the_view_reaches_the_version_of_every_response() {
         // The last record is a tombstone's: no event, and a higher version.
-        let deeds = [Deed::Create, Deed::Block(ANN), Deed::Unblock(BOB)];
-        let world = World::after(&deeds).await;
+        let actions = [Action::Create, Action::Block(ANN), Action::Unblock(BOB)];
+        let world = World::after(&actions).await;
         let view = Views::default();
         let records = world.stream.lock().unwrap().clone();
         project(&view, &MemoryDeadLetters::default(), batch(&records)).await;
@@ -118,7 +118,7 @@ mod streams {
 
     #[tokio::test]
     async fn a_slot_that_was_never_created_has_no_row_but_its_refusals_are_published() {
-        let world = World::after(&[Deed::Unblock(ANN), Deed::Paid(BOB)]).await;
+        let world = World::after(&[Action::Unblock(ANN), Action::Paid(BOB)]).await;
         let (view, bus, dead_letters) =
             (Views::default(), MemoryBus::default(), MemoryDeadLetters::default());
         let records = world.stream.lock().unwrap().clone();
@@ -131,8 +131,9 @@ mod streams {
 
     #[tokio::test]
     async fn every_event_is_published_and_a_tombstone_publishes_none_again() {
-        let deeds = [Deed::Create, Deed::Paid(ANN), Deed::Unblock(BOB), Deed::Unblock(ANN)];
-        let world = World::after(&deeds).await;
+        let actions =
+            [Action::Create, Action::Paid(ANN), Action::Unblock(BOB), Action::Unblock(ANN)];
+        let world = World::after(&actions).await;
         let bus = MemoryBus::default();
         let records = world.stream.lock().unwrap().clone();
         publish(&bus, &MemoryDeadLetters::default(), batch(&records)).await;
@@ -142,7 +143,7 @@ mod streams {
 
     #[tokio::test]
     async fn a_record_that_is_no_slot_is_dead_lettered_and_the_others_are_applied() {
-        let world = World::after(&[Deed::Create, Deed::Block(ANN)]).await;
+        let world = World::after(&[Action::Create, Action::Block(ANN)]).await;
         let mut records = world.stream.lock().unwrap().clone();
         let image = |state: &str, id: &str| {
             let image = json!({
@@ -165,36 +166,38 @@ mod streams {
         let (view, dead_letters) = (Views::default(), MemoryDeadLetters::default());
         let answer = project(&view, &dead_letters, batch(&records)).await;
         assert!(answer.batch_item_failures.is_empty());
-        let told: Vec<_> = dead_letters.records();
-        assert_eq!(told.len(), 2);
-        assert!(told[0].reason.contains("missing field"), "{}", told[0].reason);
-        assert!(told[1].reason.contains("no-slot") && told[1].key.contains("no-slot"));
-        assert!(told.iter().all(|it| it.sequence_number == "9"));
+        let dead_lettered: Vec<_> = dead_letters.records();
+        assert_eq!(dead_lettered.len(), 2);
+        assert!(dead_lettered[0].reason.contains("missing field"), "{}", dead_lettered[0].reason);
+        assert!(
+            dead_lettered[1].reason.contains("no-slot") && dead_lettered[1].key.contains("no-slot")
+        );
+        assert!(dead_lettered.iter().all(|it| it.sequence_number == "9"));
         assert_eq!(rows(&view)[&SLOT.to_string()].row.0.status, SlotStatus::Blocked);
     }
 
-    fn any_deed() -> impl Strategy<Value = Deed> {
+    fn any_deed() -> impl Strategy<Value = Action> {
         let booking = prop_oneof![Just(ANN), Just(BOB)];
         (0..7, booking).prop_map(|(kind, id)| match kind {
-            0 => Deed::Close,
-            1 => Deed::Reopen,
-            2 => Deed::Block(id),
-            3 => Deed::Reserve(id),
-            4 => Deed::Unblock(id),
-            5 => Deed::Paid(id),
-            _ => Deed::Create,
+            0 => Action::Close,
+            1 => Action::Reopen,
+            2 => Action::Block(id),
+            3 => Action::Reserve(id),
+            4 => Action::Unblock(id),
+            5 => Action::Paid(id),
+            _ => Action::Create,
         })
     }
 
     proptest! {
         #[test]
         fn shuffled_repeated_and_differently_batched_records_end_in_the_same_view(
-            deeds in prop::collection::vec(any_deed(), 1..15),
+            actions in prop::collection::vec(any_deed(), 1..15),
             seed: u64,
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             runtime.unwrap().block_on(async {
-                let world = World::after(&deeds).await;
+                let world = World::after(&actions).await;
                 let records = world.stream.lock().unwrap().clone();
                 let loaded = world.store.load(&SLOT.to_string(), None).await.unwrap();
                 let slot = loaded
@@ -238,7 +241,7 @@ mod rebuilding {
         let (call, letters) = (Invocation::Direct(command), MemoryDeadLetters::default());
         let reply = rebuild::handle(views, &SlotRows(store), &letters, call, "worker", now).await?;
         let InvocationResponse::Direct(projection) = reply else {
-            unreachable!("a call is answered")
+            unreachable!("a call has a response")
         };
         Ok(projection)
     }
@@ -259,8 +262,8 @@ mod rebuilding {
         save(&store, &slot_id(98).to_string(), SlotState::Absent).await;
         store.set_tombstone(&slot_id(99).to_string(), "ann").await.unwrap();
         let example = serde_json::from_str(include_str!("../../events/parking-rebuild.json"));
-        let begun = tell(&store, &views, example.unwrap()).await.unwrap();
-        assert_eq!((begun.status, begun.building), (ProjectionStatus::Rebuilding, Some(2)));
+        let started = tell(&store, &views, example.unwrap()).await.unwrap();
+        assert_eq!((started.status, started.building), (ProjectionStatus::Rebuilding, Some(2)));
         let done = tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
         assert_eq!((done.status, done.applied), (ProjectionStatus::Live, 25));
         let rows = views.generation(2).rows();

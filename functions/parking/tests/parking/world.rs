@@ -54,7 +54,7 @@ pub(crate) struct Remains {
 
 /// The commands and events that parking receives.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Deed {
+pub(crate) enum Action {
     Create,
     Close,
     Reopen,
@@ -121,18 +121,18 @@ impl World {
     }
 
     /// Executes one command; nothing if the function crashed.
-    pub(crate) async fn try_to(&self, deed: Deed, line: &Line) -> Option<Outcome> {
+    pub(crate) async fn try_to(&self, action: Action, line: &Line) -> Option<Outcome> {
         line.until_death(async {
-            let event = match deed {
-                Deed::Paid(booking_id) => paid(booking_id, "invoice"),
-                Deed::Over(kind, booking_id) => over(kind, booking_id),
-                Deed::Create
-                | Deed::Close
-                | Deed::Reopen
-                | Deed::Block(_)
-                | Deed::Reserve(_)
-                | Deed::Unblock(_) => {
-                    return match self.ask(request(deed), line).await {
+            let event = match action {
+                Action::Paid(booking_id) => paid(booking_id, "invoice"),
+                Action::Over(kind, booking_id) => over(kind, booking_id),
+                Action::Create
+                | Action::Close
+                | Action::Reopen
+                | Action::Block(_)
+                | Action::Reserve(_)
+                | Action::Unblock(_) => {
+                    return match self.ask(request(action), line).await {
                         Ok(_) => Outcome::Done,
                         Err(refused) if refused.kind() == ErrorKind::Rejected => {
                             Outcome::Refused(refused.slug().to_owned())
@@ -150,15 +150,15 @@ impl World {
     }
 
     /// Executes one command without faults.
-    pub(crate) async fn calmly(&self, deed: Deed) -> Outcome {
-        self.try_to(deed, &Line::default()).await.expect("a run without faults does not crash")
+    pub(crate) async fn calmly(&self, action: Action) -> Outcome {
+        self.try_to(action, &Line::default()).await.expect("a run without faults does not crash")
     }
 
     /// A world in which these commands were executed.
-    pub(crate) async fn after(deeds: &[Deed]) -> Self {
+    pub(crate) async fn after(actions: &[Action]) -> Self {
         let world = Self::default();
-        for deed in deeds {
-            world.calmly(*deed).await;
+        for action in actions {
+            world.calmly(*action).await;
         }
         world
     }
@@ -191,15 +191,15 @@ impl World {
     }
 }
 
-pub(crate) fn request(deed: Deed) -> Value {
-    match deed {
-        Deed::Create => json!({ "command": "createSlot", "slotId": SLOT, "name": "A1" }),
-        Deed::Close => json!({ "command": "closeSlot", "slotId": SLOT }),
-        Deed::Reopen => json!({ "command": "reopenSlot", "slotId": SLOT }),
-        Deed::Block(id) => json!({ "command": "blockSlot", "slotId": SLOT, "bookingId": id }),
-        Deed::Reserve(id) => json!({ "command": "reserveSlot", "slotId": SLOT, "bookingId": id }),
-        Deed::Unblock(id) => json!({ "command": "unblockSlot", "slotId": SLOT, "bookingId": id }),
-        Deed::Paid(_) | Deed::Over(..) => unreachable!("that is no command"),
+pub(crate) fn request(action: Action) -> Value {
+    match action {
+        Action::Create => json!({ "command": "createSlot", "slotId": SLOT, "name": "A1" }),
+        Action::Close => json!({ "command": "closeSlot", "slotId": SLOT }),
+        Action::Reopen => json!({ "command": "reopenSlot", "slotId": SLOT }),
+        Action::Block(id) => json!({ "command": "blockSlot", "slotId": SLOT, "bookingId": id }),
+        Action::Reserve(id) => json!({ "command": "reserveSlot", "slotId": SLOT, "bookingId": id }),
+        Action::Unblock(id) => json!({ "command": "unblockSlot", "slotId": SLOT, "bookingId": id }),
+        Action::Paid(_) | Action::Over(..) => unreachable!("that is no command"),
     }
 }
 

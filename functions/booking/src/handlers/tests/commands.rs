@@ -61,11 +61,11 @@ async fn the_history_contains_every_event_but_no_payment_token() {
     ask(&store, complete()).await.unwrap();
     let history = json!({ "command": "readHistory", "bookingId": BOOKING });
     let answer = serde_json::to_value(ask(&store, history).await.unwrap()).unwrap();
-    let told: Vec<_> = answer["events"].as_array().unwrap().iter().collect();
-    assert_eq!(told.len(), 3);
-    assert_eq!(told[0]["type"], "BookingCreated");
-    assert_eq!(told[0]["version"], 1);
-    assert_eq!(told[2]["type"], "BookingCompleted");
+    let listed: Vec<_> = answer["events"].as_array().unwrap().iter().collect();
+    assert_eq!(listed.len(), 3);
+    assert_eq!(listed[0]["type"], "BookingCreated");
+    assert_eq!(listed[0]["version"], 1);
+    assert_eq!(listed[2]["type"], "BookingCompleted");
     assert!(!answer.to_string().contains("tok_visa"));
 }
 

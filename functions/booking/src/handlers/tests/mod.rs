@@ -34,7 +34,7 @@ fn accepted(answer: CommandResponse) -> (BookingStatus, u64) {
     match answer {
         CommandResponse::Accepted(accepted) => (accepted.status, accepted.version),
         CommandResponse::History(_) | CommandResponse::BookingAtVersion(_) => {
-            panic!("not what a command is answered with")
+            panic!("not a response to a command")
         }
     }
 }

@@ -18,10 +18,10 @@ async fn every_committed_event_is_published_in_order() {
     assert!(answer.into_stream().unwrap().batch_item_failures.is_empty());
     let published: Vec<Value> =
         bus.published().iter().map(|it| serde_json::from_str(&it.detail).unwrap()).collect();
-    let told: Vec<_> = published
+    let names: Vec<_> = published
         .iter()
         .map(|it| (it["type"].as_str().unwrap(), it["sequence"].as_u64().unwrap()))
         .collect();
-    assert_eq!(told, [("BookingCreated", 1), ("BookingReserved", 2), ("BookingCompleted", 3)]);
+    assert_eq!(names, [("BookingCreated", 1), ("BookingReserved", 2), ("BookingCompleted", 3)]);
     assert_eq!(published[0]["data"]["payment"], json!({ "mode": "instant" }));
 }

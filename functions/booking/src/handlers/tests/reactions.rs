@@ -102,10 +102,12 @@ async fn each_failing_event_has_its_reason() {
         ask(&store, create(invoice())).await.unwrap();
         assert!(deliver(&store, &sagas, &[news]).await.is_empty());
         let read = json!({ "command": "readHistory", "bookingId": BOOKING, "version": 2 });
-        let CommandResponse::BookingAtVersion(standing) = ask(&store, read).await.unwrap() else {
-            panic!("a standing was asked for")
+        let CommandResponse::BookingAtVersion(booking_at_version) =
+            ask(&store, read).await.unwrap()
+        else {
+            panic!("the booking at a version was requested")
         };
-        assert_eq!(standing.reason, Some(reason));
+        assert_eq!(booking_at_version.reason, Some(reason));
     }
 }
 

@@ -13,7 +13,9 @@ async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection
     let command: Command = serde_json::from_value(command).unwrap();
     let (call, letters) = (Invocation::Direct(command), MemoryDeadLetters::default());
     let reply = rebuild::handle(views, &BookingRows(store), &letters, call, "worker", now).await?;
-    let InvocationResponse::Direct(projection) = reply else { unreachable!("a call is answered") };
+    let InvocationResponse::Direct(projection) = reply else {
+        unreachable!("a call has a response")
+    };
     Ok(projection)
 }
 
@@ -30,8 +32,8 @@ async fn the_view_is_rebuilt_from_every_stream() {
         }
     }
     let example = serde_json::from_str(include_str!("../../../events/booking-rebuild.json"));
-    let begun = tell(&store, &views, example.unwrap()).await.unwrap();
-    assert_eq!((begun.status, begun.building), (ProjectionStatus::Rebuilding, Some(2)));
+    let started = tell(&store, &views, example.unwrap()).await.unwrap();
+    assert_eq!((started.status, started.building), (ProjectionStatus::Rebuilding, Some(2)));
     let done = tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
     assert_eq!((done.status, done.applied), (ProjectionStatus::Live, 25));
     assert_eq!((done.generation, done.previous), (2, Some(1)));
