@@ -7,16 +7,16 @@ use uuid::Uuid;
 
 use crate::driver::Browser;
 
-/// A slot of a name that people would give, which is nobody else's.
+/// A slot with a realistic and unique name.
 pub(crate) async fn slot(platform: &Platform) -> (String, String) {
     let number = Uuid::new_v4().simple().to_string();
     let name = format!("Level 2, {}", &number[..6]);
-    let wish = json!({ "name": name });
-    let slot = platform.operator().await.post("/operator/slots", &wish).await.expect(201);
+    let request = json!({ "name": name });
+    let slot = platform.operator().await.post("/operator/slots", &request).await.expect(201);
     (slot["slotId"].as_str().unwrap().to_owned(), name)
 }
 
-pub(crate) fn somebody() -> String {
+pub(crate) fn customer_name() -> String {
     format!("ada-{}", &Uuid::new_v4().simple().to_string()[..6])
 }
 
@@ -42,7 +42,7 @@ async fn a_customer_books_by_card_watches_it_happen_and_checks_out() {
     let browser = Browser::open(&platform).await;
     browser.goto("/web/").await;
     browser.look("sign-in").await;
-    browser.sign_in("/web", &somebody()).await;
+    browser.sign_in("/web", &customer_name()).await;
     browser.open_slot(&name).await;
     browser.look("slots").await;
     // Slow enough to be watched.
@@ -53,7 +53,7 @@ async fn a_customer_books_by_card_watches_it_happen_and_checks_out() {
     browser.mark().await;
     browser.see_in(".head", "Booked").await;
     browser.see("Slot is yours").await;
-    assert!(browser.is_marked().await, "the page has changed without being loaded anew");
+    assert!(browser.is_marked().await, "the page has changed without being reloaded");
     browser.look("booking").await;
     browser.click("#check-out summary").await;
     browser.see("You leave the slot").await;
@@ -72,7 +72,7 @@ async fn a_customer_pays_a_bill_in_parts_and_is_told_what_is_wrong_with_an_amoun
     let platform = Platform::up();
     let (_, name) = slot(&platform).await;
     let browser = Browser::open(&platform).await;
-    browser.sign_in("/web", &somebody()).await;
+    browser.sign_in("/web", &customer_name()).await;
     browser.open_slot(&name).await;
     browser.click("#wanted input[value=invoice]").await;
     browser.click("#wanted button[type=submit]").await;
@@ -103,13 +103,13 @@ async fn whoever_loses_a_race_is_told_so_where_they_tried_and_pays_nothing() {
     let platform = Platform::up();
     let (slot, name) = slot(&platform).await;
     let browser = Browser::open(&platform).await;
-    let who = somebody();
+    let who = customer_name();
     browser.sign_in("/web", &who).await;
     browser.open_slot(&name).await;
-    // Somebody else is faster while the page lies open.
+    // Another customer is faster while the page is open.
     let rival = platform.customer().await;
     let first = rival.book_instant(&slot, "tok_visa").await;
-    assert_eq!(rival.settled(&first).await["status"], "completed");
+    assert_eq!(rival.finished(&first).await["status"], "completed");
     browser.click("#wanted button[type=submit]").await;
     browser.see("Another customer got this slot first").await;
     browser.look("race-lost").await;
@@ -123,7 +123,7 @@ async fn a_customer_cancels() {
     let platform = Platform::up();
     let (slot, name) = slot(&platform).await;
     let browser = Browser::open(&platform).await;
-    browser.sign_in("/web", &somebody()).await;
+    browser.sign_in("/web", &customer_name()).await;
     browser.open_slot(&name).await;
     browser.click("#wanted button[type=submit]").await;
     browser.see_in(".head", "Booked").await;
@@ -177,7 +177,7 @@ async fn a_payment_without_an_outcome_is_shown_as_being_checked_and_the_rest_can
     platform.hold_provider_circuit().await;
     let (_, name) = slot(&platform).await;
     let browser = Browser::open(&platform).await;
-    browser.sign_in("/web", &somebody()).await;
+    browser.sign_in("/web", &customer_name()).await;
     browser.open_slot(&name).await;
     browser.click("#wanted input[value=invoice]").await;
     browser.click("#wanted button[type=submit]").await;
@@ -202,14 +202,14 @@ async fn an_invoice_for_a_slot_that_another_customer_got_offers_no_payment() {
     platform.hold_provider_circuit().await;
     let (slot, name) = slot(&platform).await;
     let browser = Browser::open(&platform).await;
-    browser.sign_in("/web", &somebody()).await;
+    browser.sign_in("/web", &customer_name()).await;
     browser.open_slot(&name).await;
     browser.click("#wanted input[value=invoice]").await;
     browser.click("#wanted button[type=submit]").await;
     browser.find("#pay").await;
     let rival = platform.customer().await;
     let first = rival.book_instant(&slot, "tok_visa").await;
-    assert_eq!(rival.settled(&first).await["status"], "completed");
+    assert_eq!(rival.finished(&first).await["status"], "completed");
     browser.see("Another customer got this slot first").await;
     assert!(!browser.is_there("#pay").await);
     browser.look("invoice-slot-taken").await;
@@ -222,7 +222,7 @@ async fn a_booking_goes_on_after_its_session_has_expired() {
     platform.hold_provider_circuit().await;
     let (_, name) = slot(&platform).await;
     let browser = Browser::open(&platform).await;
-    let who = somebody();
+    let who = customer_name();
     browser.sign_in("/web", &who).await;
     browser.open_slot(&name).await;
     browser.choose("#wanted select", "tok_slow").await;
@@ -257,7 +257,7 @@ async fn an_address_that_no_page_has_is_a_page_that_leads_on() {
     browser.look("start").await;
     browser.click("main a[href$='web/']").await;
     browser.see("Sign in").await;
-    browser.sign_in("/web", &somebody()).await;
+    browser.sign_in("/web", &customer_name()).await;
     browser.goto("/web/bookings?cursor=zzz").await;
     browser.see("Bad link or form").await;
     browser.goto("/web/?cursor=zzz").await;
@@ -270,7 +270,7 @@ async fn the_address_of_a_payment_leads_to_its_booking() {
     let platform = Platform::up();
     let (_, name) = slot(&platform).await;
     let browser = Browser::open(&platform).await;
-    browser.sign_in("/web", &somebody()).await;
+    browser.sign_in("/web", &customer_name()).await;
     browser.open_slot(&name).await;
     browser.click("#wanted input[value=invoice]").await;
     browser.click("#wanted button[type=submit]").await;
@@ -292,7 +292,7 @@ async fn a_refresh_keeps_the_focus_on_a_link() {
     platform.hold_provider_circuit().await;
     let (_, name) = slot(&platform).await;
     let browser = Browser::open(&platform).await;
-    browser.sign_in("/web", &somebody()).await;
+    browser.sign_in("/web", &customer_name()).await;
     browser.open_slot(&name).await;
     browser.choose("#wanted select", "tok_slow").await;
     browser.click("#wanted button[type=submit]").await;
@@ -311,7 +311,7 @@ async fn every_page_names_the_platform_marks_where_it_is_and_fits_a_narrow_scree
     let browser = Browser::open(&platform).await;
     browser.goto("/web/sign-in").await;
     browser.check("sign-in", NARROW).await;
-    browser.sign_in("/web", &somebody()).await;
+    browser.sign_in("/web", &customer_name()).await;
     let current = "return [...document.querySelectorAll('header nav [aria-current]')]
         .map((it) => `${it.textContent}: ${it.getAttribute('aria-current')}`);";
     assert_eq!(browser.run(current).await, json!(["Slots: page"]));

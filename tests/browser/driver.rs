@@ -43,7 +43,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Opens a window that nobody has signed in with.
+    /// Opens a window without a session.
     pub(crate) async fn open(platform: &Platform) -> Self {
         let mut refused = Vec::new();
         let (driver, process) = loop {
@@ -273,19 +273,19 @@ async fn start() -> Result<(WebDriver, Child), String> {
 
 async fn port_of(process: &mut Child) -> Result<u16, String> {
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let told = async {
+    let reported = async {
         while let Some(line) = lines.next_line().await.map_err(|error| error.to_string())? {
             // It first says that it wants port 0, which is any.
-            let told = line.split("successfully on port ").nth(1);
-            let port = told.and_then(|it| it.trim_end_matches('.').parse().ok());
+            let reported = line.split("successfully on port ").nth(1);
+            let port = reported.and_then(|it| it.trim_end_matches('.').parse().ok());
             if let Some(port) = port {
                 return Ok(port);
             }
         }
         Err("chromedriver has ended".to_owned())
     };
-    let told = tokio::time::timeout(Duration::from_secs(20), told).await;
-    let port = told.unwrap_or_else(|late| Err(late.to_string()))?;
+    let reported = tokio::time::timeout(Duration::from_secs(20), reported).await;
+    let port = reported.unwrap_or_else(|late| Err(late.to_string()))?;
     // Whatever it prints from now on must not fill its pipe.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     sleep(Duration::from_millis(50)).await;

@@ -1,11 +1,11 @@
-//! What an operator sees and does in the control room.
+//! What an operator sees and does in the operator console.
 
 use platform::{Platform, eventually};
 use serde_json::{Value, json};
 use thirtyfour::By;
 use uuid::Uuid;
 
-use crate::customer::{slot, somebody};
+use crate::customer::{customer_name, slot};
 use crate::driver::Browser;
 
 async fn room(platform: &Platform) -> Browser {
@@ -18,16 +18,16 @@ async fn room(platform: &Platform) -> Browser {
 async fn an_operator_watches_bookings_go_by_and_reads_their_stories() {
     let platform = Platform::up();
     platform.hold_provider_circuit().await;
-    let customer = platform.caller("customer", &somebody(), &[]).await;
+    let customer = platform.caller("customer", &customer_name(), &[]).await;
     let (id, name) = slot(&platform).await;
     let browser = room(&platform).await;
     browser.see("Overview").await;
     browser.mark().await;
     let booking = customer.book_instant(&id, "tok_visa").await;
-    assert_eq!(customer.settled(&booking).await["status"], "completed");
+    assert_eq!(customer.finished(&booking).await["status"], "completed");
     let end = &booking[booking.len() - 8..];
     browser.see(end).await;
-    assert!(browser.is_marked().await, "the page has changed without being loaded anew");
+    assert!(browser.is_marked().await, "the page has changed without being reloaded");
     browser.look("control-room").await;
     browser.click(&format!("a[href$='{booking}']")).await;
     browser.see("AuthorisePayment").await;
@@ -44,10 +44,10 @@ async fn an_operator_watches_bookings_go_by_and_reads_their_stories() {
     browser.goto("/operator/room/bookings?status=completed").await;
     browser.see(end).await;
 
-    // A provider that does not answer: a story of retries and undos.
+    // A provider that does not answer: a story of retries and compensations.
     let (id, _) = slot(&platform).await;
     let lost = customer.book_instant(&id, "tok_down").await;
-    assert_eq!(customer.settled(&lost).await["status"], "failed");
+    assert_eq!(customer.finished(&lost).await["status"], "failed");
     browser.goto(&format!("/operator/room/bookings/{lost}")).await;
     for text in ["Failed", "tries", "RefundPayment", "UnblockSlot", "payment unavailable"] {
         browser.see(text).await;
@@ -103,7 +103,7 @@ async fn an_operator_redrives_a_dead_letter() {
     let mark = Uuid::new_v4().to_string();
     let letters = platform.sqs().get_queue_url().queue_name("parkade-local-booking-dead-letters");
     let letters = letters.send().await.unwrap().queue_url.unwrap();
-    // A due reminder of a booking that does not exist: handled once more, it does nothing, and is gone.
+    // A due reminder of a booking that does not exist: processed again, it does nothing, and is gone.
     let event = json!({
         "version": "0", "id": Uuid::new_v4(), "detail-type": "NobodyKnowsThis", "source": "parkade.billing",
         "account": "000000000000", "time": "2026-01-01T12:00:00Z", "region": "us-east-1", "resources": [],
@@ -119,7 +119,7 @@ async fn an_operator_redrives_a_dead_letter() {
     browser.goto("/operator/room/dead-letters").await;
     browser.see("Content").await;
     browser.look("dead-letters").await;
-    // Whoever looks at letters keeps them for a moment: until it has left.
+    // Listing the messages hides them for a moment: retry until the redrive has moved this one.
     eventually("the letter has left", async || {
         browser.click("form[action$='/booking/redrive'] button").await;
         browser.see("on their way back to their queue").await;
@@ -138,7 +138,8 @@ async fn an_operator_discards_a_message_that_keeps_coming_back_with_a_reason() {
     let mark = Uuid::new_v4().to_string();
     let letters = platform.sqs().get_queue_url().queue_name("parkade-local-billing-dead-letters");
     let letters = letters.send().await.unwrap().queue_url.unwrap();
-    let put = platform.sqs().send_message().queue_url(letters).message_body(format!("no JSON {mark}"));
+    let put =
+        platform.sqs().send_message().queue_url(letters).message_body(format!("no JSON {mark}"));
     let id = put.send().await.unwrap().message_id.unwrap();
     let browser = room(&platform).await;
     let discard = format!("#discard-{id}");
@@ -218,7 +219,7 @@ async fn an_operator_makes_a_projection_anew() {
 async fn a_customer_is_not_let_into_the_control_room_by_their_session() {
     let platform = Platform::up();
     let browser = Browser::open(&platform).await;
-    browser.sign_in("/web", &somebody()).await;
+    browser.sign_in("/web", &customer_name()).await;
     browser.goto("/operator/").await;
     browser.see("you are that operator").await;
     browser.close().await;
@@ -228,10 +229,10 @@ async fn a_customer_is_not_let_into_the_control_room_by_their_session() {
 async fn no_page_of_an_operators_is_wider_than_the_smallest_phone() {
     let platform = Platform::up();
     platform.hold_provider_circuit().await;
-    let customer = platform.caller("customer", &somebody(), &[]).await;
+    let customer = platform.caller("customer", &customer_name(), &[]).await;
     let (id, _) = slot(&platform).await;
     let lost = customer.book_instant(&id, "tok_down").await;
-    assert_eq!(customer.settled(&lost).await["status"], "failed");
+    assert_eq!(customer.finished(&lost).await["status"], "failed");
     let browser = room(&platform).await;
     let story = format!("room/bookings/{lost}?version=2");
     for page in [

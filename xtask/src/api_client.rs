@@ -170,7 +170,7 @@ impl ApiClient {
     }
 
     /// Waits until the booking is in a final state.
-    pub(crate) async fn settled(&self, booking: &str) -> Result<Booking> {
+    pub(crate) async fn finished(&self, booking: &str) -> Result<Booking> {
         self.booking(booking, "the booking is in a final state", |it| it.status != "pending").await
     }
 
@@ -200,13 +200,13 @@ impl ApiClient {
     pub(crate) async fn look(&self, path: &str) -> Result<(Duration, Option<String>)> {
         let what = || format!("cannot reach {path}");
         let request = self.http.get(format!("{}{path}", self.api)).bearer_auth(&self.token);
-        let begun = clock::start();
+        let sent_at = clock::start();
         let response = request.send().await.context(what)?;
         let status = response.status().as_u16();
         let timing = response.headers().get("server-timing").and_then(|it| it.to_str().ok());
         let timing = timing.map(str::to_owned);
         let body = response.text().await.context(what)?;
-        let took = begun.elapsed();
+        let took = sent_at.elapsed();
         if status == 200 {
             Ok((took, timing))
         } else {

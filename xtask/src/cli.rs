@@ -47,7 +47,7 @@ Examples:
     /// Check everything: format, lints, unit tests, templates, the local cloud itself, and end to end on it.
     #[command(after_help = "\
 The steps `cloud` and `e2e` run on a local cloud of their own, on a free port, and stop it again. A local cloud that
-is already up is left alone.
+is already up stays unchanged.
 
 Examples:
   cargo xtask test                                all steps

@@ -127,17 +127,17 @@ fn built(extra: &[&str]) -> BTreeSet<String> {
         .output()
         .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told = String::from_utf8(output.stdout).expect("cargo speaks UTF-8");
+    let printed = String::from_utf8(output.stdout).expect("cargo speaks UTF-8");
     // Our own come with the folder that they lie in, and what was listed before with a star.
-    let lines = told.lines().filter(|it| !it.contains("(/"));
+    let lines = printed.lines().filter(|it| !it.contains("(/"));
     lines.map(|it| it.trim_end_matches(" (*)").to_owned()).collect()
 }
 
 /// The system that this is compiled on, as rustc spells it.
 fn host() -> String {
     let rustc = Command::new("rustc").arg("-vV").output().expect("rustc runs").stdout;
-    let told = String::from_utf8(rustc).expect("rustc speaks UTF-8");
-    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+    let printed = String::from_utf8(rustc).expect("rustc speaks UTF-8");
+    let host = printed.lines().find_map(|line| line.strip_prefix("host: "));
     host.expect("rustc names its host").to_owned()
 }
 

@@ -93,7 +93,7 @@ impl Caller {
     }
 
     /// Waits until the booking is final.
-    pub async fn settled(&self, booking: &str) -> Value {
+    pub async fn finished(&self, booking: &str) -> Value {
         eventually(&format!("booking {booking} is final"), async || {
             let found = self.booking(booking).await;
             (found["status"] != "pending").then_some(found)

@@ -212,9 +212,9 @@ impl Invariants {
             self.check(others.is_empty(), || {
                 format!("slot {slot_id} is booked twice: by {booking_id} and by {others:?}")
             });
-            let standing = world.slots.get(&slot_id.to_string()).state.map(|it| it.state);
-            self.check(standing == Some(SlotState::Reserved { booking_id }), || {
-                format!("booking {booking_id} is complete, and its slot is {standing:?}")
+            let slot_state = world.slots.get(&slot_id.to_string()).state.map(|it| it.state);
+            self.check(slot_state == Some(SlotState::Reserved { booking_id }), || {
+                format!("booking {booking_id} is complete, and its slot is {slot_state:?}")
             });
             self.check(held(world, slot_id, booking_id) == total(), || {
                 format!("booking {booking_id} is complete, and not paid")
@@ -238,11 +238,11 @@ impl Invariants {
         self.check(held.is_zero(), || {
             format!("booking {booking_id} failed with {reason:?}, and {held} is still held")
         });
-        let standing = world.slots.get(&slot_id.to_string()).state.map(|it| it.state);
+        let slot_state = world.slots.get(&slot_id.to_string()).state.map(|it| it.state);
         let holders = [SlotState::Blocked { booking_id }, SlotState::Reserved { booking_id }];
-        self.check(standing.is_none_or(|it| !holders.contains(&it)), || {
+        self.check(slot_state.is_none_or(|it| !holders.contains(&it)), || {
             format!(
-                "booking {booking_id} failed with {reason:?}, and its slot is still {standing:?}"
+                "booking {booking_id} failed with {reason:?}, and its slot is still {slot_state:?}"
             )
         });
     }

@@ -376,7 +376,7 @@ impl Tests<'_> {
         }
     }
 
-    /// Starts the platform on a cloud with a port and a state of its own, so that a running one is left alone; runs the
+    /// Starts the platform on a cloud with a port and a state of its own, so that a running one stays unchanged; runs the
     /// test programs; stops the cloud.
     async fn on_a_cloud(&self, programs: &[&str]) -> Result<Ran> {
         let Self { layout, ui, arguments, .. } = *self;

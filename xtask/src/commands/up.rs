@@ -27,14 +27,14 @@ pub(crate) struct Platform {
 }
 
 pub(crate) async fn run(layout: &Layout, ui: Ui, arguments: &UpArgs) -> Result<ExitCode> {
-    let begun = clock::start();
+    let since = clock::start();
     let _lock = Lock::take(layout)?;
     let platform = bring_up(layout, ui, arguments).await?;
     if let Some(started) = platform.started {
         started.stay();
     }
     let paint = ui.paint_out;
-    let took = clock::human(begun.elapsed());
+    let took = clock::human(since.elapsed());
     ui.print(format!("{} in {took}", paint.good("The platform is up")))?;
     show(ui, &platform.cloud, &platform.outputs)?;
     Ok(ExitCode::SUCCESS)

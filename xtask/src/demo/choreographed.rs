@@ -30,8 +30,8 @@ pub(super) async fn the_first_to_pay_gets_the_slot(
     let status = actors.ann.pay(&anns_bill, "tok_visa").await?;
     reporter.check(status == "paid", "Ann's bill is paid", status)?;
     reporter.passed("Ann pays her bill: BillPaid", watch.elapsed())?;
-    let settled = actors.ann.settled(&anns).await?;
-    expect(reporter, &settled, "completed", None)?;
+    let finished = actors.ann.finished(&anns).await?;
+    expect(reporter, &finished, "completed", None)?;
     actors.olga.slot_becomes(slot, "reserved").await?;
     reporter.passed("SlotReserved, BookingCompleted: the slot is Ann's", watch.elapsed())?;
 
@@ -39,8 +39,8 @@ pub(super) async fn the_first_to_pay_gets_the_slot(
     let status = actors.bob.pay(&bobs_bill, "tok_visa").await?;
     reporter.check(status == "paid", "Bob's bill is paid", status)?;
     reporter.passed("Bob pays his bill, too late: BillPaid", watch.elapsed())?;
-    let settled = actors.bob.settled(&bobs).await?;
-    expect(reporter, &settled, "failed", Some("slot_unavailable"))?;
+    let finished = actors.bob.finished(&bobs).await?;
+    expect(reporter, &finished, "failed", Some("slot_unavailable"))?;
     actors
         .bob
         .booking(&bobs, "Bob's bill is refunded", |it| {

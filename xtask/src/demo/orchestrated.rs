@@ -28,8 +28,8 @@ pub(super) async fn a_good_card_books(
     let names = watch_saga(reporter, actors, &booking).await?;
     let wanted = ["BlockSlot", "AuthorisePayment", "ReserveSlot", "CompleteBooking"];
     reporter.check(names == wanted, "the saga took its four steps", names.join(", "))?;
-    let settled = actors.ann.settled(&booking).await?;
-    expect(reporter, &settled, "completed", None)?;
+    let finished = actors.ann.finished(&booking).await?;
+    expect(reporter, &finished, "completed", None)?;
     reporter.passed("the booking is completed, in the read model too", watch.elapsed())?;
     actors.olga.slot_becomes(slot, "reserved").await?;
     let events = actors.olga.history(&booking).await?;
@@ -56,10 +56,10 @@ pub(super) async fn a_declined_card_is_compensated(
     let booking = actors.bob.book_with_card(slot, "tok_declined").await?;
     reporter.booking("Bob's", &booking)?;
     let names = watch_saga(reporter, actors, &booking).await?;
-    let undone = names.iter().any(|it| it == "UnblockSlot");
-    reporter.check(undone, "the slot was unblocked", names.join(", "))?;
-    let settled = actors.bob.settled(&booking).await?;
-    expect(reporter, &settled, "failed", Some("payment_declined"))?;
+    let is_compensated = names.iter().any(|it| it == "UnblockSlot");
+    reporter.check(is_compensated, "the slot was unblocked", names.join(", "))?;
+    let finished = actors.bob.finished(&booking).await?;
+    expect(reporter, &finished, "failed", Some("payment_declined"))?;
     actors.olga.slot_becomes(slot, "available").await?;
     reporter
         .passed("failed with payment_declined; the slot is available again", watch.elapsed())?;
@@ -87,10 +87,10 @@ pub(super) async fn a_closed_slot_is_refunded(
     reporter.check(status == "closed", "the slot is closed", status)?;
     reporter.passed("the slot is blocked for Ann, and then closed", watch.elapsed())?;
     let names = watch_saga(reporter, actors, &booking).await?;
-    let undone = names.iter().any(|it| it == "RefundPayment");
-    reporter.check(undone, "the payment was refunded", names.join(", "))?;
-    let settled = actors.ann.settled(&booking).await?;
-    expect(reporter, &settled, "failed", Some("slot_unavailable"))?;
+    let is_compensated = names.iter().any(|it| it == "RefundPayment");
+    reporter.check(is_compensated, "the payment was refunded", names.join(", "))?;
+    let finished = actors.ann.finished(&booking).await?;
+    expect(reporter, &finished, "failed", Some("slot_unavailable"))?;
     reporter.passed("failed with slot_unavailable; Ann is refunded", watch.elapsed())?;
     money.expect("Ann, Harbour 3, closed", slot, &booking, 1, 1);
     Ok(())

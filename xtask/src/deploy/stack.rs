@@ -65,7 +65,7 @@ async fn create(
     aws.create_stack(&full, template, parameters)
         .await?
         .or_fail(|| format!("the local cloud rejects infra/{name}.yaml"))?;
-    let stack = settled(aws, &full).await?;
+    let stack = finished(aws, &full).await?;
     if stack.as_ref().is_some_and(|it| it.status == "CREATE_COMPLETE") {
         return Ok(());
     }
@@ -90,7 +90,7 @@ async fn update(
         Ok(false) => return Ok(true),
         Err(_) => return Ok(false),
     }
-    let stack = settled(aws, &existing.name).await?;
+    let stack = finished(aws, &existing.name).await?;
     // The status alone can lie right after a failure: ask what happened as well.
     let events = aws.stack_events(&existing.id).await?;
     let new = events.len().saturating_sub(before);
@@ -100,7 +100,7 @@ async fn update(
 
 async fn delete(aws: &Aws, name: &str, stack: &Stack) -> Result {
     aws.delete_stack(&stack.name).await?.or_fail(|| format!("cannot delete the stack {name}"))?;
-    match settled(aws, &stack.id).await? {
+    match finished(aws, &stack.id).await? {
         Some(left) if left.status != "DELETE_COMPLETE" => {
             Err(Failure::new(format!("the stack {name} is not deleted ({})", left.status))
                 .advise("`cargo xtask down`, then `cargo xtask up`"))
@@ -110,16 +110,16 @@ async fn delete(aws: &Aws, name: &str, stack: &Stack) -> Result {
 }
 
 /// Waits until nothing happens to the stack any more.
-async fn settled(aws: &Aws, name: &str) -> Result<Option<Stack>> {
+async fn finished(aws: &Aws, name: &str) -> Result<Option<Stack>> {
     let started = clock::start();
     while started.elapsed() < LIMIT {
         let stack = aws.stack(name).await?;
         match stack {
             Some(stack) if stack.status.ends_with("_IN_PROGRESS") => tokio::time::sleep(POLL).await,
-            settled => return Ok(settled),
+            finished => return Ok(finished),
         }
     }
-    Err(Failure::new(format!("the stack {name} has not settled after {}", clock::human(LIMIT)))
+    Err(Failure::new(format!("the stack {name} has not finished after {}", clock::human(LIMIT)))
         .advise("`cargo xtask down`, then `cargo xtask up`"))
 }
 

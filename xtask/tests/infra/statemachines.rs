@@ -1,4 +1,4 @@
-//! The rules of the sagas: every step is retried, caught and undone, and speaks the language of the services.
+//! The rules of the sagas: every step is retried, caught and compensated, and uses the commands of the services.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -13,29 +13,37 @@ use service_error::ErrorKind;
 use crate::cloudformation::{Platform, Resource, STATE_MACHINE, entries, list, texts};
 use crate::{files, read, root, stem};
 
-/// A step with its undo, in the order in which the steps are done.
+/// A step with its compensation, in the order in which the steps are done.
 struct Step {
     does: &'static str,
-    undo: &'static str,
+    compensation: &'static str,
     /// The reason of a booking whose step was refused.
     refused: FailureReason,
 }
 
 const BOOKING_SAGA: &[Step] = &[
-    Step { does: "BlockSlot", undo: "UnblockSlot", refused: FailureReason::SlotUnavailable },
+    Step {
+        does: "BlockSlot",
+        compensation: "UnblockSlot",
+        refused: FailureReason::SlotUnavailable,
+    },
     Step {
         does: "AuthorisePayment",
-        undo: "RefundPayment",
+        compensation: "RefundPayment",
         refused: FailureReason::PaymentDeclined,
     },
-    // One undo for both: it gives up whatever the booking has of the slot.
-    Step { does: "ReserveSlot", undo: "UnblockSlot", refused: FailureReason::SlotUnavailable },
-    Step { does: "CompleteBooking", undo: JUDGE, refused: FailureReason::Cancelled },
+    // One compensation for both: it releases any hold of the booking on the slot.
+    Step {
+        does: "ReserveSlot",
+        compensation: "UnblockSlot",
+        refused: FailureReason::SlotUnavailable,
+    },
+    Step { does: "CompleteBooking", compensation: JUDGE, refused: FailureReason::Cancelled },
 ];
 
 /// The end of a booking that came to nothing, whichever step it was that ended it.
 const LAST: &str = "FailBooking";
-/// Finds out whether a booking was completed although nobody heard of it, and only then is refused.
+/// Finds out whether a booking was completed although the response was lost, and is rejected only then.
 const JUDGE: &str = "FailBookingUnlessCompleted";
 /// Leaves a letter for the operator, and ends the execution.
 const NOTIFY_OPERATOR: &str = "NotifyOperator";
@@ -72,8 +80,8 @@ fn commands(machine: &Value) -> impl Iterator<Item = (&String, &Value, &str)> {
     })
 }
 
-fn is_undo(name: &str) -> bool {
-    name == LAST || BOOKING_SAGA.iter().any(|step| step.undo == name)
+fn is_compensation(name: &str) -> bool {
+    name == LAST || BOOKING_SAGA.iter().any(|step| step.compensation == name)
 }
 
 /// Where a state may lead.
@@ -90,7 +98,7 @@ fn path_from(machine: &Value, name: &str) -> Vec<String> {
 }
 
 /// What one retrier may take, and how often it asks again.
-fn patience(retrier: &Value) -> (u64, u64) {
+fn retry_budget(retrier: &Value) -> (u64, u64) {
     let attempts = retrier["MaxAttempts"].as_u64().expect("a retrier says how often");
     let mut pause = retrier["IntervalSeconds"].as_u64().unwrap_or(1);
     let factor = retrier["BackoffRate"].as_u64().unwrap_or(2);
@@ -105,7 +113,7 @@ fn patience(retrier: &Value) -> (u64, u64) {
 
 /// The longest that a task may take with all its retries.
 fn longest(task: &Value) -> u64 {
-    let retriers: Vec<_> = list(&task["Retry"]).map(patience).collect();
+    let retriers: Vec<_> = list(&task["Retry"]).map(retry_budget).collect();
     let attempts: u64 = 1 + retriers.iter().map(|(attempts, _)| attempts).sum::<u64>();
     let pauses: u64 = retriers.iter().map(|(_, pauses)| pauses).sum();
     attempts * task["TimeoutSeconds"].as_u64().expect("a task has a time-out") + pauses
@@ -115,7 +123,7 @@ fn longest(task: &Value) -> u64 {
 fn every_task_is_retried_caught_and_timed() {
     for (machine, definition) in machines() {
         for (name, task) in tasks(&definition) {
-            assert!(task["TimeoutSeconds"].is_u64(), "{machine}.{name} may take for ever");
+            assert!(task["TimeoutSeconds"].is_u64(), "{machine}.{name} has no time-out");
             let again: Vec<_> = list(&task["Retry"]).filter(|it| it["MaxAttempts"] != 0).collect();
             assert!(!again.is_empty(), "{machine}.{name} is never retried");
             for retrier in &again {
@@ -124,7 +132,10 @@ fn every_task_is_retried_caught_and_timed() {
                     "{machine}.{name} does not back off"
                 );
                 assert_eq!(retrier["JitterStrategy"], "FULL", "{machine}.{name} retries in step");
-                assert!(retrier["MaxDelaySeconds"].is_u64(), "{machine}.{name} backs off for ever");
+                assert!(
+                    retrier["MaxDelaySeconds"].is_u64(),
+                    "{machine}.{name} has no maximal delay"
+                );
             }
             for (list_name, last) in
                 [("Retry", list(&task["Retry"]).last()), ("Catch", list(&task["Catch"]).last())]
@@ -166,7 +177,7 @@ fn errors_are_called_what_the_code_calls_them() {
                 let theirs = error.starts_with("States.") || error.starts_with("Lambda.");
                 assert!(
                     theirs || ours.contains(&error.as_str()),
-                    "{machine}.{name}: nobody says {error}"
+                    "{machine}.{name}: no service reports {error}"
                 );
             }
         }
@@ -183,22 +194,26 @@ fn the_steps_follow_each_other_to_a_completed_booking() {
 }
 
 #[test]
-fn a_step_that_ends_it_is_undone_with_all_before_it_in_reverse() {
+fn a_step_that_ends_the_saga_is_compensated_with_all_before_it_in_reverse() {
     let saga = booking_saga();
     for (at, step) in BOOKING_SAGA.iter().enumerate() {
-        // What is shared by two steps is undone once, when the earlier of them is due.
-        let mut undos: Vec<&str> = Vec::new();
+        // What is shared by two steps is compensated once, when the earlier of them is due.
+        let mut compensations: Vec<&str> = Vec::new();
         for done in &BOOKING_SAGA[..=at] {
-            if !undos.contains(&done.undo) {
-                undos.insert(0, done.undo);
+            if !compensations.contains(&done.compensation) {
+                compensations.insert(0, done.compensation);
             }
         }
-        undos.extend([LAST, "BookingFailed"]);
+        compensations.extend([LAST, "BookingFailed"]);
         for catcher in list(&saga["States"][step.does]["Catch"]) {
             let next = catcher["Next"].as_str().expect("a catcher leads somewhere");
             let path = path_from(&saga, next);
-            assert_eq!(path, undos, "{} is caught by {next}", step.does);
-            assert!(path.iter().any(|name| name == step.undo), "{} skips its own undo", step.does);
+            assert_eq!(path, compensations, "{} is caught by {next}", step.does);
+            assert!(
+                path.iter().any(|name| name == step.compensation),
+                "{} skips its own compensation",
+                step.does
+            );
         }
     }
     assert_eq!(saga["States"]["BookingFailed"]["Type"], "Fail");
@@ -218,13 +233,13 @@ fn an_answer_is_not_asked_for_again_and_all_else_is() {
 }
 
 #[test]
-fn an_undo_is_tried_for_minutes_and_then_given_to_a_person() {
+fn a_compensation_is_retried_for_minutes_and_then_reported_to_an_operator() {
     let saga = booking_saga();
-    for (name, undo) in tasks(&saga).filter(|(name, _)| is_undo(name)) {
-        let mut retriers: Vec<_> = list(&undo["Retry"]).collect();
-        let mut catchers: Vec<_> = list(&undo["Catch"]).collect();
+    for (name, compensation) in tasks(&saga).filter(|(name, _)| is_compensation(name)) {
+        let mut retriers: Vec<_> = list(&compensation["Retry"]).collect();
+        let mut catchers: Vec<_> = list(&compensation["Catch"]).collect();
         if name == JUDGE {
-            // Refused, it says that there is nothing to undo.
+            // Refused, it says that there is nothing to compensate.
             let (retrier, catcher) = (retriers.remove(0), catchers.remove(0));
             assert_eq!(texts(&retrier["ErrorEquals"]), [ErrorKind::Rejected.error_type()]);
             assert_eq!(retrier["MaxAttempts"], 0);
@@ -232,8 +247,12 @@ fn an_undo_is_tried_for_minutes_and_then_given_to_a_person() {
             assert_eq!(catcher["Next"], "BookingCompleted");
         }
         assert_eq!(retriers.len(), 1, "{name}");
-        assert_eq!(texts(&retriers[0]["ErrorEquals"]), [ALL], "{name} is given up for some error");
-        let (attempts, pauses) = patience(retriers[0]);
+        assert_eq!(
+            texts(&retriers[0]["ErrorEquals"]),
+            [ALL],
+            "{name} is not retried for some error"
+        );
+        let (attempts, pauses) = retry_budget(retriers[0]);
         assert!(attempts >= 10 && pauses >= 300, "{name}: {attempts} attempts in {pauses} s");
         for catcher in catchers {
             assert_eq!(catcher["Next"], NOTIFY_OPERATOR, "{name}");
@@ -241,44 +260,47 @@ fn an_undo_is_tried_for_minutes_and_then_given_to_a_person() {
     }
     for (name, task) in commands(&saga).map(|(name, task, _)| (name, task)) {
         let gives_up = exits(task).contains(NOTIFY_OPERATOR);
-        assert_eq!(gives_up, is_undo(name), "{name} leaves what it did half done");
-        assert!(!exits(task).contains(MANUAL_INTERVENTION_REQUIRED), "{name} tells nobody");
+        assert_eq!(gives_up, is_compensation(name), "{name} leaves the saga incomplete");
+        assert!(
+            !exits(task).contains(MANUAL_INTERVENTION_REQUIRED),
+            "{name} skips the notification"
+        );
     }
     let tell = &saga["States"][NOTIFY_OPERATOR];
     assert_eq!(exits(tell), BTreeSet::from([MANUAL_INTERVENTION_REQUIRED.to_owned()]));
-    let (attempts, pauses) = patience(list(&tell["Retry"]).next().expect("it is retried"));
+    let (attempts, pauses) = retry_budget(list(&tell["Retry"]).next().expect("it is retried"));
     assert!(attempts >= 10 && pauses >= 300, "{attempts} attempts in {pauses} s");
     assert_eq!(saga["States"][MANUAL_INTERVENTION_REQUIRED]["Type"], "Fail");
     assert_eq!(saga["States"][MANUAL_INTERVENTION_REQUIRED]["Error"], MANUAL_INTERVENTION_REQUIRED);
 }
 
 #[test]
-fn what_is_taken_up_is_undone_by_the_undos_of_the_saga() {
-    let (saga, taken_up) = (booking_saga(), machine("booking-saga-undo"));
-    let begins = taken_up["StartAt"].as_str().expect("it starts somewhere");
-    for (name, state) in entries(&taken_up["States"]).filter(|(name, _)| *name != begins) {
+fn a_recovery_runs_the_compensations_of_the_saga() {
+    let (saga, recovery) = (booking_saga(), machine("booking-saga-undo"));
+    let begins = recovery["StartAt"].as_str().expect("it starts somewhere");
+    for (name, state) in entries(&recovery["States"]).filter(|(name, _)| *name != begins) {
         // The saga has the reason in a variable, since a catch has set it; here it came with the input.
         let expected = saga["States"][name].to_string().replace("$reason", "$.reason");
         assert_eq!(state.to_string(), expected, "{name}");
     }
-    let undone = |entry: &str| {
-        path_from(&taken_up, entry)
+    let compensated = |entry: &str| {
+        path_from(&recovery, entry)
             .into_iter()
-            .filter(|name| is_undo(name))
+            .filter(|name| is_compensation(name))
             .collect::<BTreeSet<_>>()
     };
-    let undos = BOOKING_SAGA.iter().map(|step| step.undo).chain([LAST]);
-    let all: BTreeSet<String> = undos.map(str::to_owned).collect();
+    let compensations = BOOKING_SAGA.iter().map(|step| step.compensation).chain([LAST]);
+    let all: BTreeSet<String> = compensations.map(str::to_owned).collect();
     let mut but_the_judge = all.clone();
     but_the_judge.remove(JUDGE);
-    let start = &taken_up["States"][begins];
-    assert_eq!(undone(start["Default"].as_str().expect("a default")), but_the_judge);
+    let start = &recovery["States"][begins];
+    assert_eq!(compensated(start["Default"].as_str().expect("a default")), but_the_judge);
     let mut judged = BTreeSet::new();
     for choice in list(&start["Choices"]) {
-        assert_eq!(undone(choice["Next"].as_str().expect("a state")), all);
+        assert_eq!(compensated(choice["Next"].as_str().expect("a state")), all);
         judged.insert(choice["StringEquals"].as_str().expect("a reason").to_owned());
     }
-    // Whatever the saga may have left behind after it had come to its last step, or at a time that nobody knows.
+    // The reasons of a saga that ended after it had reached its last step, or at an unknown time.
     let last = list(&saga["States"]["CompleteBooking"]["Catch"]);
     let unclear = last.map(|it| it["Assign"]["reason"].as_str().expect("a reason").to_owned());
     assert_eq!(judged, unclear.chain(["saga_timeout".to_owned()]).collect());
@@ -302,10 +324,8 @@ fn every_catch_of_a_step_says_why_in_the_words_of_the_contract() {
     for step in BOOKING_SAGA {
         for catcher in list(&saga["States"][step.does]["Catch"]) {
             let reason = &catcher["Assign"]["reason"];
-            let reason: FailureReason =
-                serde_json::from_value(reason.clone()).unwrap_or_else(|_| {
-                    unreachable!("{}: nobody knows the reason {reason}", step.does)
-                });
+            let reason: FailureReason = serde_json::from_value(reason.clone())
+                .unwrap_or_else(|_| unreachable!("{}: {reason} is no known reason", step.does));
             let errors = texts(&catcher["ErrorEquals"]);
             if errors.iter().any(|error| error == ErrorKind::Rejected.error_type()) {
                 assert_eq!(reason, step.refused, "{}", step.does);
@@ -318,7 +338,7 @@ fn every_catch_of_a_step_says_why_in_the_words_of_the_contract() {
 
 #[test]
 fn every_state_is_given_the_whole_input() {
-    // So an undo knows as much as its do did, whatever the states between have answered.
+    // So a compensation gets the same input as its step, whatever the states between have returned.
     for (name, task) in tasks(&booking_saga()) {
         assert_eq!(task.get("ResultPath"), Some(&Value::Null), "{name} adds to the input");
         for catcher in list(&task["Catch"]).filter(|catcher| catcher["Next"] != NOTIFY_OPERATOR) {
@@ -474,7 +494,7 @@ fn the_template_substitutes_what_the_machine_names_and_lets_it_invoke_no_more() 
 
 #[test]
 fn a_task_waits_longer_than_its_function_runs() {
-    // Else an undo could begin while its do still runs.
+    // Otherwise a compensation could begin while its step still runs.
     let platform = Platform::of_stage("prod");
     for (machine, definition) in machines() {
         let substitutions = deployed(&platform, &machine).property("DefinitionSubstitutions");
@@ -488,8 +508,8 @@ fn a_task_waits_longer_than_its_function_runs() {
 }
 
 #[test]
-fn the_machines_own_time_out_never_cuts_off_an_undo() {
-    // It ends an execution where it stands, and nothing undoes what was done: it is there for the unthinkable.
+fn the_machines_own_time_out_never_cuts_off_a_compensation() {
+    // It ends an execution where it stands, and nothing compensates its steps: it is a last resort.
     for (machine, definition) in machines() {
         let all: u64 = tasks(&definition).map(|(_, task)| longest(task)).sum();
         let limit = definition["TimeoutSeconds"].as_u64();
@@ -506,7 +526,7 @@ fn a_provider_that_is_down_keeps_a_customer_waiting_for_less_than_30_seconds() {
         texts(&it["ErrorEquals"]).iter().any(|error| error == ErrorKind::Transient.error_type())
     });
     let (attempts, pauses) =
-        patience(transient.expect("what is transient has a retrier of its own"));
+        retry_budget(transient.expect("what is transient has a retrier of its own"));
     let waits = (1 + attempts) * CALL_SECONDS + pauses;
-    assert!(waits <= 20, "{waits} s, and the undos come after that");
+    assert!(waits <= 20, "{waits} s, and the compensations come after that");
 }

@@ -54,17 +54,17 @@ async fn becomes(platform: &Platform, name: &str, state: &str) -> Value {
 async fn book(platform: &Platform, customer: &Caller, token: &str) -> (String, String, Value) {
     let slot = platform.slot().await;
     let booking = customer.book_instant(&slot, token).await;
-    let settled = customer.settled(&booking).await;
-    (slot, booking, settled)
+    let finished = customer.finished(&booking).await;
+    (slot, booking, finished)
 }
 
 /// A working card fails quickly; nothing is charged and no slot is held.
 async fn fails_fast(platform: &Platform, customer: &Caller) {
     let before = Instant::now();
-    let (slot, booking, settled) = book(platform, customer, "tok_visa").await;
+    let (slot, booking, finished) = book(platform, customer, "tok_visa").await;
     assert!(before.elapsed() < FAILS_WITHIN, "it took {:?}", before.elapsed());
     assert_eq!(
-        (&settled["status"], &settled["reason"]),
+        (&finished["status"], &finished["reason"]),
         (&json!("failed"), &json!("payment_unavailable"))
     );
     assert_eq!(platform.money(&format!("{slot}:{booking}")).await, (vec![], vec![]));
@@ -72,8 +72,8 @@ async fn fails_fast(platform: &Platform, customer: &Caller) {
 }
 
 async fn books_successfully(platform: &Platform, customer: &Caller) {
-    let (slot, booking, settled) = book(platform, customer, "tok_visa").await;
-    assert_eq!(settled["status"], "completed", "{settled}");
+    let (slot, booking, finished) = book(platform, customer, "tok_visa").await;
+    assert_eq!(finished["status"], "completed", "{finished}");
     assert_eq!(platform.net(&format!("{slot}:{booking}")).await, 10_000);
 }
 
@@ -107,8 +107,8 @@ async fn a_provider_outage_opens_the_circuit_and_one_probe_closes_it() {
     rejected.expect_problem(503, "service-unavailable");
 
     within(Duration::from_secs(60), "a booking completes", async || {
-        let (.., settled) = book(&platform, &customer, "tok_visa").await;
-        (settled["status"] == "completed").then_some(())
+        let (.., finished) = book(&platform, &customer, "tok_visa").await;
+        (finished["status"] == "completed").then_some(())
     })
     .await;
     let closed = becomes(&platform, PROVIDER, "closed").await;
@@ -128,8 +128,8 @@ async fn an_override_applies_until_it_is_reset() {
         assert_eq!(shown["history"].as_array().unwrap().last().unwrap()["by"], "olga");
         // Each instance reads the override alongside a call, and applies it from the next call on.
         within(Duration::from_secs(20), "the override is received", async || {
-            let (.., settled) = book(&platform, &customer, "tok_visa").await;
-            (settled["status"] == "failed").then_some(())
+            let (.., finished) = book(&platform, &customer, "tok_visa").await;
+            (finished["status"] == "failed").then_some(())
         })
         .await;
         fails_fast(&platform, &customer).await;
@@ -138,8 +138,8 @@ async fn an_override_applies_until_it_is_reset() {
     let reset = circuit(&platform, PROVIDER).await;
     assert_eq!((&reset["state"], reset.get("override")), (&json!("closed"), None));
     within(Duration::from_secs(20), "the reset is received", async || {
-        let (.., settled) = book(&platform, &customer, "tok_visa").await;
-        (settled["status"] == "completed").then_some(())
+        let (.., finished) = book(&platform, &customer, "tok_visa").await;
+        (finished["status"] == "completed").then_some(())
     })
     .await;
 }
@@ -181,8 +181,8 @@ async fn without_the_breakers_table_bookings_still_complete() {
     let third = book(&platform, &customer, "tok_visa").await;
     // Immediately after the deletion: the next call needs the table.
     make_table(&tables, TABLE).await;
-    for (slot, booking, settled) in [first, second, third] {
-        assert_eq!(settled["status"], "completed", "{settled}");
+    for (slot, booking, finished) in [first, second, third] {
+        assert_eq!(finished["status"], "completed", "{finished}");
         assert_eq!(platform.net(&format!("{slot}:{booking}")).await, 10_000);
     }
     becomes(&platform, PROVIDER, "closed").await;

@@ -158,8 +158,8 @@ async fn a_path_is_the_same_with_a_slash_at_its_end_and_so_is_a_location() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let slot = platform.slot().await;
-    let wish = json!({ "slotId": slot, "payment": { "mode": "invoice" } });
-    let booked = customer.post_once("/mobile/bookings/", &wish).await;
+    let booking_request = json!({ "slotId": slot, "payment": { "mode": "invoice" } });
+    let booked = customer.post_once("/mobile/bookings/", &booking_request).await;
     let location = booked.header("location").unwrap();
     let id = booked.expect(202)["bookingId"].clone();
     let requested = reqwest::Url::parse(&format!("{}/mobile/bookings/", platform.api())).unwrap();
@@ -176,8 +176,8 @@ async fn a_path_is_the_same_with_a_slash_at_its_end_and_so_is_a_location() {
 #[tokio::test]
 async fn what_a_client_has_may_be_told_in_several_lines() {
     let platform = Platform::up();
-    let told = platform.send(Method::GET, "/openapi.json", &[], None).await;
-    let tag = told.header("etag").unwrap();
+    let answer = platform.send(Method::GET, "/openapi.json", &[], None).await;
+    let tag = answer.header("etag").unwrap();
     for lines in [["\"x\"", tag.as_str()], [tag.as_str(), "\"x\""]] {
         let sent = lines.map(|it| ("if-none-match", it));
         let again = platform.send(Method::GET, "/openapi.json", &sent, None).await;

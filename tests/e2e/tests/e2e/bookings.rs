@@ -19,7 +19,7 @@ async fn the_same_key_gives_the_same_booking() {
     assert!(location.ends_with(&format!("/mobile/bookings/{booking}")), "{location}");
     assert_eq!(first["status"], "pending");
     assert_eq!(first["version"], 1);
-    customer.settled(booking).await;
+    customer.finished(booking).await;
 
     let again = customer.post_with_key("/mobile/bookings", &key, &request).await.expect(202);
     assert_eq!(again, first);
@@ -44,7 +44,7 @@ async fn the_same_key_sent_concurrently_books_once() {
         assert_eq!(reply.expect(202)["bookingId"], first);
     }
     let booking = first.as_str().unwrap();
-    assert_eq!(customer.settled(booking).await["status"], "completed");
+    assert_eq!(customer.finished(booking).await["status"], "completed");
     assert_eq!(platform.net(&format!("{slot}:{booking}")).await, 10_000);
 }
 
@@ -109,7 +109,7 @@ async fn an_unchanged_booking_is_not_sent_again() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let booking = customer.book_instant(&platform.slot().await, "tok_visa").await;
-    customer.settled(&booking).await;
+    customer.finished(&booking).await;
     customer.bill_becomes(&booking, "paid").await;
     let path = format!("/mobile/bookings/{booking}");
     let first = customer.get(&path).await;

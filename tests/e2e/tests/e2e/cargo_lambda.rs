@@ -221,7 +221,7 @@ async fn the_readmes_lines_work_and_a_function_of_each_role_answers_its_example(
         assert_eq!(answer, nothing_failed, "{role}");
     }
 
-    // `up` has built the functions before, and builds them again now: neither command undoes the other's work.
+    // `up` has built the functions before, and builds them again now: neither command destroys the other's work.
     let printed = watch.printed();
     assert_eq!(compiled(&printed), Vec::<&str>::new(), "watch has compiled what `up` had built");
     let built = output(xtask().arg("build")).await;

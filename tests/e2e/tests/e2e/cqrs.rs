@@ -78,7 +78,7 @@ async fn an_operator_finds_bookings_by_state() {
     let platform = Platform::up();
     let customer = platform.customer().await;
     let booking = customer.book_instant(&platform.slot().await, "tok_declined").await;
-    customer.settled(&booking).await;
+    customer.finished(&booking).await;
     let page = platform.operator().await.get("/operator/bookings?status=failed&limit=100").await;
     let page = page.expect(200);
     let items = page["items"].as_array().unwrap();

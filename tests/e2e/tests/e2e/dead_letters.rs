@@ -97,7 +97,7 @@ async fn a_poison_message_is_dead_lettered_with_its_reason_and_blocks_no_other()
     let booking = customer.book_invoice(&slot).await;
     let reference = format!("{slot}:{booking}");
     customer.pay_when_issued(&booking, &reference, "100.00", "tok_visa").await.expect(201);
-    assert_eq!(customer.settled(&booking).await["status"], "completed");
+    assert_eq!(customer.finished(&booking).await["status"], "completed");
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_redriven_message_takes_effect_once() {
     let found = dead_letter(&operator, "booking", &booking).await;
     assert!(found["reason"].as_str().unwrap().contains("died"), "{found}");
     redrive(&operator, "booking", &booking).await;
-    let failed = customer.settled(&booking).await;
+    let failed = customer.finished(&booking).await;
     assert_eq!(
         (&failed["status"], &failed["reason"]),
         (&json!("failed"), &json!("payment_overdue"))
@@ -145,7 +145,7 @@ async fn a_message_that_is_redriven_and_comes_back_is_counted_until_it_is_discar
             .send(Method::POST, "/operator/dead-letters/parking/redrive", &[], None)
             .await
             .expect(202);
-        eventually(&format!("it has come back {more} times"), async || {
+        eventually(&format!("it was dead-lettered {more} times again"), async || {
             let found = dead_letters(&operator, "parking", &mark).await.into_iter().next()?;
             (found["redrives"].as_u64()? >= before + more).then_some(())
         })
@@ -182,7 +182,7 @@ async fn only_an_operator_discards_and_not_without_a_reason() {
     ] {
         operator.post(path, &bad).await.expect_problem(400, "validation");
     }
-    let path = "/operator/dead-letters/nobody/discard";
+    let path = "/operator/dead-letters/unknown/discard";
     operator.post(path, &good).await.expect_problem(404, "not-found");
 }
 
@@ -253,7 +253,7 @@ async fn an_incomplete_saga_is_recovered_when_its_dead_letter_is_redriven() {
     assert!(found["reason"].as_str().unwrap().contains("an undo keeps failing: Transient"));
     redrive(&operator, "booking-resume", &booking).await;
     // With either reason: its bill is closed first, and an event says that it expired.
-    assert_eq!(customer.settled(&booking).await["status"], "failed");
+    assert_eq!(customer.finished(&booking).await["status"], "failed");
     // The compensation has left a tombstone: the bill can no longer be paid.
     let reference = format!("{slot}:{booking}");
     customer.pay(&reference, "100.00", "tok_visa").await.expect_problem(409, "conflict");
@@ -279,7 +279,7 @@ async fn a_timed_out_execution_is_compensated_automatically() {
         "detail": { "name": booking, "status": "TIMED_OUT", "input": input.to_string() },
     });
     send(&platform, "booking-resume", &event.to_string()).await;
-    let failed = customer.settled(&booking).await;
+    let failed = customer.finished(&booking).await;
     assert_eq!((&failed["status"], &failed["reason"]), (&json!("failed"), &json!("saga_timeout")));
     platform.slot_becomes(&slot, "available").await;
     eventually("everything is refunded", async || {
@@ -295,7 +295,7 @@ async fn republished_events_have_no_effect() {
     let (operator, customer) = (platform.operator().await, platform.customer().await);
     let slot = platform.slot().await;
     let booking = customer.book_instant(&slot, "tok_visa").await;
-    assert_eq!(customer.settled(&booking).await["status"], "completed");
+    assert_eq!(customer.finished(&booking).await["status"], "completed");
     let caught = platform.catch_events(&booking).await;
     let request = json!({ "aggregate": booking });
     operator.post("/operator/services/booking/republish", &request).await.expect(202);

@@ -45,7 +45,7 @@ async fn a_booking_has_its_history_and_its_past_states() {
     let platform = Platform::up();
     let (customer, operator) = (platform.customer().await, platform.operator().await);
     let booking = customer.book_instant(&platform.slot().await, "tok_visa").await;
-    customer.settled(&booking).await;
+    customer.finished(&booking).await;
     customer.check_out(&booking).await.expect(202);
 
     let path = format!("/operator/bookings/{booking}/events");

@@ -36,13 +36,13 @@ async fn one_of_eight_competing_customers_gets_the_slot() {
 
         let (mut completed, mut net) = (0, 0);
         for (customer, booking) in customers.iter().zip(&bookings) {
-            let settled = customer.settled(booking).await;
+            let finished = customer.finished(booking).await;
             let reference = format!("{slot}:{booking}");
-            if settled["status"] == "completed" {
+            if finished["status"] == "completed" {
                 completed += 1;
             } else {
-                assert_eq!(settled["status"], "failed", "round {round}: {settled}");
-                assert_eq!(settled["reason"], "slot_unavailable", "round {round}: {settled}");
+                assert_eq!(finished["status"], "failed", "round {round}: {finished}");
+                assert_eq!(finished["reason"], "slot_unavailable", "round {round}: {finished}");
                 let back = "the payment of a losing customer is refunded";
                 within(Duration::from_secs(30), back, async || {
                     (platform.net(&reference).await == 0).then_some(())

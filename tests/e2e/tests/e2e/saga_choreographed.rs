@@ -24,7 +24,7 @@ async fn a_paid_bill_completes_the_booking() {
         paid,
         json!({ "reference": reference, "status": "paid", "total": "100.00", "paid": "100.00" })
     );
-    assert_eq!(customer.settled(&booking).await["status"], "completed");
+    assert_eq!(customer.finished(&booking).await["status"], "completed");
     platform.slot_becomes(&slot, "reserved").await;
     assert_eq!(platform.net(&reference).await, 10_000);
 }
@@ -35,7 +35,7 @@ async fn an_unpaid_booking_holds_no_slot() {
     customer.bill_becomes(&booking, "pending").await;
     let other = platform.customer().await;
     let instant = other.book_instant(&slot, "tok_visa").await;
-    assert_eq!(other.settled(&instant).await["status"], "completed");
+    assert_eq!(other.finished(&instant).await["status"], "completed");
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn a_bill_is_paid_in_parts_and_never_over_its_total() {
     customer.pay(&reference, "20.00", "tok_declined").await.expect_problem(402, "payment-declined");
     let rest = customer.pay(&reference, "70.00", "tok_visa").await.expect(201);
     assert_eq!((&rest["status"], &rest["paid"]), (&"paid".into(), &"100.00".into()));
-    assert_eq!(customer.settled(&booking).await["status"], "completed");
+    assert_eq!(customer.finished(&booking).await["status"], "completed");
     customer.pay(&reference, "0.01", "tok_visa").await.expect_problem(409, "conflict");
     let (charges, refunds) = platform.money(&reference).await;
     assert_eq!((charges.len(), charges.iter().sum::<i64>(), refunds), (2, 10_000, vec![]));
@@ -77,7 +77,7 @@ async fn a_payment_of_unknown_outcome_charges_once() {
         let (platform, customer, _, booking, reference) = booked().await;
         let paid = customer.pay(&reference, "100.00", token).await.expect(201);
         assert_eq!(paid["status"], "paid");
-        assert_eq!(customer.settled(&booking).await["status"], "completed");
+        assert_eq!(customer.finished(&booking).await["status"], "completed");
         assert_eq!(platform.money(&reference).await, (vec![10_000], vec![]));
     }
 }
@@ -113,9 +113,9 @@ async fn the_second_to_pay_for_a_slot_is_refunded() {
     first.pay(&reference, "100.00", "tok_visa").await.expect(201);
     platform.slot_becomes(&slot, "reserved").await;
     second.pay_when_issued(&late, &late_reference, "100.00", "tok_visa").await.expect(201);
-    let settled = second.settled(&late).await;
+    let finished = second.finished(&late).await;
     assert_eq!(
-        (&settled["status"], &settled["reason"]),
+        (&finished["status"], &finished["reason"]),
         (&"failed".into(), &"slot_unavailable".into())
     );
     second.bill_becomes(&late, "refunded").await;
@@ -137,7 +137,7 @@ async fn cancelling_before_payment_closes_the_bill() {
 async fn cancelling_after_payment_refunds_and_releases() {
     let (platform, customer, slot, booking, reference) = booked().await;
     customer.pay(&reference, "100.00", "tok_visa").await.expect(201);
-    assert_eq!(customer.settled(&booking).await["status"], "completed");
+    assert_eq!(customer.finished(&booking).await["status"], "completed");
     customer.cancel(&booking).await.expect(202);
     customer.bill_becomes(&booking, "refunded").await;
     platform.slot_becomes(&slot, "available").await;
@@ -149,7 +149,7 @@ async fn checking_out_frees_the_slot() {
     let (platform, customer, slot, booking, reference) = booked().await;
     customer.check_out(&booking).await.expect_problem(409, "conflict");
     customer.pay(&reference, "100.00", "tok_visa").await.expect(201);
-    customer.settled(&booking).await;
+    customer.finished(&booking).await;
     customer.check_out(&booking).await.expect(202);
     platform.slot_becomes(&slot, "available").await;
     customer.bill_becomes(&booking, "paid").await;
@@ -172,9 +172,9 @@ async fn an_overdue_bill_expires_and_its_partial_payments_are_refunded() {
         })
         .await
     };
-    for settled in [overdue(&customer, &booking).await, overdue(&other, &unpaid).await] {
+    for finished in [overdue(&customer, &booking).await, overdue(&other, &unpaid).await] {
         assert_eq!(
-            (&settled["status"], &settled["reason"]),
+            (&finished["status"], &finished["reason"]),
             (&"failed".into(), &"payment_overdue".into())
         );
     }

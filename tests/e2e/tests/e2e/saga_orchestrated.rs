@@ -12,15 +12,15 @@ async fn book(token: &str) -> (Platform, Caller, String, String, Value) {
     let customer = platform.customer().await;
     let slot = platform.slot().await;
     let booking = customer.book_instant(&slot, token).await;
-    let settled = customer.settled(&booking).await;
-    (platform, customer, slot, booking, settled)
+    let finished = customer.finished(&booking).await;
+    (platform, customer, slot, booking, finished)
 }
 
 /// The booking has failed: no slot is held, and the payment is refunded.
 async fn nothing_remains(token: &str, reason: &str, charged: usize) {
-    let (platform, _, slot, booking, settled) = book(token).await;
-    assert_eq!(settled["status"], "failed");
-    assert_eq!(settled["reason"], reason);
+    let (platform, _, slot, booking, finished) = book(token).await;
+    assert_eq!(finished["status"], "failed");
+    assert_eq!(finished["reason"], reason);
     let (charges, refunds) = platform.money(&format!("{slot}:{booking}")).await;
     assert_eq!(charges.len(), charged);
     assert_eq!(charges.iter().sum::<i64>(), refunds.iter().sum::<i64>());
@@ -28,8 +28,8 @@ async fn nothing_remains(token: &str, reason: &str, charged: usize) {
 }
 
 async fn is_booked_and_charged_once(token: &str) {
-    let (platform, customer, slot, booking, settled) = book(token).await;
-    assert_eq!(settled["status"], "completed", "{settled}");
+    let (platform, customer, slot, booking, finished) = book(token).await;
+    assert_eq!(finished["status"], "completed", "{finished}");
     let (charges, refunds) = platform.money(&format!("{slot}:{booking}")).await;
     assert_eq!((charges, refunds), (vec![10_000], vec![]));
     platform.slot_becomes(&slot, "reserved").await;
@@ -79,9 +79,9 @@ async fn a_taken_slot_charges_nothing() {
     let (_, _, slot, first, _) = book("tok_visa").await;
     let late = platform.customer().await;
     let booking = late.book_instant(&slot, "tok_visa").await;
-    let settled = late.settled(&booking).await;
+    let finished = late.finished(&booking).await;
     assert_eq!(
-        (&settled["status"], &settled["reason"]),
+        (&finished["status"], &finished["reason"]),
         (&"failed".into(), &"slot_unavailable".into())
     );
     assert_eq!(platform.money(&format!("{slot}:{booking}")).await, (vec![], vec![]));
@@ -98,9 +98,9 @@ async fn a_slot_closed_during_the_saga_is_refunded() {
     platform.slot_becomes(&slot, "blocked").await;
     let close = format!("/operator/slots/{slot}/close");
     platform.operator().await.send(Method::POST, &close, &[], None).await.expect(200);
-    let settled = customer.settled(&booking).await;
+    let finished = customer.finished(&booking).await;
     assert_eq!(
-        (&settled["status"], &settled["reason"]),
+        (&finished["status"], &finished["reason"]),
         (&"failed".into(), &"slot_unavailable".into())
     );
     let money = platform.money(&format!("{slot}:{booking}")).await;
@@ -145,7 +145,7 @@ async fn cancelling_during_the_saga_releases_everything() {
     })
     .await;
     // The saga can end before the view shows the cancellation.
-    assert_eq!(customer.settled(&booking).await["status"], "cancelled");
+    assert_eq!(customer.finished(&booking).await["status"], "cancelled");
     platform.slot_becomes(&slot, "available").await;
     eventually("the money is back", async || {
         (platform.net(&format!("{slot}:{booking}")).await == 0).then_some(())
@@ -164,7 +164,7 @@ async fn checking_out_frees_the_slot_and_keeps_the_money() {
     customer.cancel(&booking).await.expect_problem(409, "conflict");
     let next = platform.customer().await;
     let again = next.book_instant(&slot, "tok_visa").await;
-    assert_eq!(next.settled(&again).await["status"], "completed");
+    assert_eq!(next.finished(&again).await["status"], "completed");
 }
 
 #[tokio::test]

@@ -15,15 +15,15 @@ async fn run(arguments: &[&str]) -> Output {
 async fn stdout(arguments: &[&str]) -> String {
     let output = run(arguments).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told = String::from_utf8(output.stdout).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
     // Neither a payment token nor, where stdout is no terminal, a colour.
-    assert!(!told.contains("tok_") && !told.contains('\x1b'), "{told}");
-    told
+    assert!(!printed.contains("tok_") && !printed.contains('\x1b'), "{printed}");
+    printed
 }
 
 /// Whether the lines come one after the other; others may stand between them.
-fn in_order(told: &str, lines: &[&[&str]]) -> bool {
-    let mut rest = told.lines();
+fn in_order(printed: &str, lines: &[&[&str]]) -> bool {
+    let mut rest = printed.lines();
     lines.iter().all(|wanted| rest.any(|line| wanted.iter().all(|it| line.contains(it))))
 }
 
@@ -37,7 +37,7 @@ async fn a_booking_is_traced_across_functions_events_the_saga_and_the_money() {
     let booking = customer.book_instant(&slot, "tok_slow").await;
     platform.slot_becomes(&slot, "blocked").await;
     operator.post(&format!("/operator/slots/{slot}/close"), &json!({})).await.expect(200);
-    assert_eq!(customer.settled(&booking).await["status"], "failed");
+    assert_eq!(customer.finished(&booking).await["status"], "failed");
     // The last lines may arrive late.
     eventually("the timeline is complete", async || {
         let table = stdout(&["trace", &booking]).await;
@@ -83,7 +83,7 @@ async fn an_invoice_is_traced_event_by_event_and_its_logs_are_its_own() {
     let booking = customer.book_invoice(&slot).await;
     let reference = format!("{slot}:{booking}");
     customer.pay_when_issued(&booking, &reference, "100.00", "tok_visa").await.expect(201);
-    assert_eq!(customer.settled(&booking).await["status"], "completed");
+    assert_eq!(customer.finished(&booking).await["status"], "completed");
     eventually("the timeline is complete", async || {
         let table = stdout(&["trace", &booking]).await;
         in_order(

@@ -35,7 +35,7 @@ pub(crate) async fn check_final_state(
     outcome: Outcome,
     what: &str,
 ) {
-    let found = customer.settled(booking).await;
+    let found = customer.finished(booking).await;
     assert_eq!(found["status"], outcome.status(), "{what}: {booking}: {found}");
     let (reference, is_complete) = (format!("{slot}:{booking}"), outcome == Outcome::Completed);
     let slot_status = if is_complete { "reserved" } else { "available" };

@@ -270,15 +270,15 @@ impl<'a> Setup<'a> {
             format!("booking {booking_id} is {found:?}, and not {status:?} {reason:?}")
         });
         let slots = self.world.slots.all();
-        let standing = slots.get(&self.slot_id.to_string()).map(|(_, it)| &it.state);
-        let holder = match standing {
+        let slot_state = slots.get(&self.slot_id.to_string()).map(|(_, it)| &it.state);
+        let holder = match slot_state {
             Some(SlotState::Reserved { booking_id } | SlotState::Blocked { booking_id }) => {
                 Some(*booking_id)
             }
             _ => None,
         };
         invariants.check((holder == Some(booking_id)) == *has_slot, || {
-            format!("booking {booking_id}: the slot is {standing:?}")
+            format!("booking {booking_id}: the slot is {slot_state:?}")
         });
         let net = held(self.world, self.slot_id, booking_id);
         invariants.check(net == *kept, || format!("booking {booking_id}: {net} is held"));

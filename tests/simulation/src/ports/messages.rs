@@ -54,8 +54,9 @@ impl outbox::dead_letters::DeadLetters for DeadLetters<'_> {
 pub(crate) struct RepublishQueue<'a>(pub(crate) &'a Arc<FaultyTransport>);
 
 impl RepublishQueuePort for RepublishQueue<'_> {
-    async fn send(&self, wish: &Republish) -> Result<(), SendError> {
-        let (queue, body) = (self.0.queue(), serde_json::to_string(wish).expect("a wish is JSON"));
+    async fn send(&self, command: &Republish) -> Result<(), SendError> {
+        let (queue, body) =
+            (self.0.queue(), serde_json::to_string(command).expect("a command is JSON"));
         let send =
             move |world: &World| world.queues.send(world, &queue, body.clone(), Duration::ZERO);
         self.0.call(Access::Write, "send a command", send).await.map_err(bus)

@@ -101,7 +101,7 @@ impl Queues for Remote<'_> {
         let queue = queue.url.clone();
         let send =
             move |world: &World| world.queues.send(world, &queue, message.clone(), Duration::ZERO);
-        let sent = self.0.call(Access::Write, "send a wish", send).await;
+        let sent = self.0.call(Access::Write, "send a command", send).await;
         sent.map_err(|error| ServiceError::transient("the queue can't be reached", error))
     }
 }

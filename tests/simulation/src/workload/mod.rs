@@ -193,7 +193,7 @@ fn header<'a>(answer: &'a Value, name: &str) -> &'a Value {
     }
 }
 
-/// Everybody comes and does what they came for.
+/// Runs all customers and operators to their end.
 pub(crate) async fn run(world: &World) {
     let slots = operator::open(world).await;
     let customers = (0..world.plan.bookings).map(|number| customer::run(world, &slots, number));

@@ -45,7 +45,7 @@ pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Re
     let step = ui.step("Book a slot to look at");
     let slot = operator.create_slot("Bench").await?;
     let booking = customer.book_with_card(&slot, "tok_visa").await?;
-    let status = customer.settled(&booking).await?.status;
+    let status = customer.finished(&booking).await?.status;
     step.done(status);
 
     let screens = [
@@ -53,7 +53,7 @@ pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Re
         ("mobile: a booking", Reader::Customer, format!("/mobile/bookings/{booking}")),
         ("web: slots", Reader::Customer, "/web".to_owned()),
         ("web: a booking", Reader::Customer, format!("/web/bookings/{booking}")),
-        ("control room", Reader::Operator, "/operator".to_owned()),
+        ("operator console", Reader::Operator, "/operator".to_owned()),
         ("a booking in detail", Reader::Operator, format!("/operator/room/bookings/{booking}")),
         ("docs", Reader::Customer, "/docs".to_owned()),
     ];

@@ -95,7 +95,7 @@ fn a_rebuild_reads_its_source_and_writes_its_view_and_nothing_else() {
             let may = is_view(table) || READS.contains(&action.as_str());
             assert!(may, "{label} may {action} {}", table.label());
         }
-        // It is called without anybody waiting for it: what fails must be tried again, and then be seen.
+        // It is invoked asynchronously: what fails must be tried again, and then be seen.
         let on_failure = &function.property("EventInvokeConfig")["DestinationConfig"]["OnFailure"];
         let dead = on_failure["Destination"].as_str().expect("it fails to somewhere");
         assert!(role.may("sqs:SendMessage", dead), "{label} may not send to its dead letters");
@@ -116,16 +116,16 @@ fn what_a_function_is_told_of_it_may_use() {
             })
         };
         for (variable, value) in function.environment() {
-            let told = platform.resources().find(|resource| match resource.kind() {
+            let target = platform.resources().find(|resource| match resource.kind() {
                 TABLE => resource.text("TableName") == value,
                 QUEUE => value.ends_with(&format!("/{}", resource.text("QueueName"))),
                 FUNCTION => resource.arn().as_deref() == Some(value),
                 "AWS::Events::EventBus" => resource.text("Name") == value && variable == "BUS_NAME",
                 _ => false,
             });
-            let Some(told) = told else { continue };
-            let arn = told.arn().expect("all of these have one");
-            let allowed = match told.kind() {
+            let Some(target) = target else { continue };
+            let arn = target.arn().expect("all of these have one");
+            let allowed = match target.kind() {
                 TABLE => may("dynamodb:", &arn),
                 QUEUE => may("sqs:SendMessage", &arn) || may("sqs:ReceiveMessage", &arn),
                 FUNCTION => may("lambda:InvokeFunction", &arn),
@@ -135,7 +135,7 @@ fn what_a_function_is_told_of_it_may_use() {
                 allowed,
                 "{} has {variable} but may not use {}",
                 function.label(),
-                told.label()
+                target.label()
             );
         }
     }

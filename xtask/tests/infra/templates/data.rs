@@ -30,7 +30,7 @@ fn a_secret_has_no_default() {
                 // `none` is no secret: it says that there is none, and the functions take it for that.
                 let default = &parameter["Default"];
                 let is_known = !default.is_null() && default != "none";
-                assert!(!is_known, "{stack}: everybody knows {name}");
+                assert!(!is_known, "{stack}: {name} has a public default");
             } else {
                 assert!(!name.ends_with("Key"), "{stack}: {name} would be shown");
             }

@@ -22,7 +22,11 @@ fn each_queue_has_its_dead_letters_and_they_live_longer() {
         let arn = arn.unwrap_or_else(|| unreachable!("{} has no dead letters", queue.label()));
         let dead = platform.by_arn(arn);
         assert_eq!(dead.text("QueueName"), format!("{}-dead-letters", queue.text("QueueName")));
-        assert!(redrive["maxReceiveCount"].as_u64() >= Some(3), "{} gives up early", queue.label());
+        assert!(
+            redrive["maxReceiveCount"].as_u64() >= Some(3),
+            "{} receives a message too few times",
+            queue.label()
+        );
         let (dead, alive) =
             (dead.number("MessageRetentionPeriod"), queue.number("MessageRetentionPeriod"));
         assert!(dead > alive, "{} outlives its dead letters", queue.label());
@@ -30,7 +34,7 @@ fn each_queue_has_its_dead_letters_and_they_live_longer() {
 }
 
 #[test]
-fn each_queue_of_dead_letters_is_somebodys_and_watched() {
+fn each_dead_letter_queue_has_a_source_and_an_alarm() {
     let platform = platform();
     for dead in platform.all(QUEUE).filter(|queue| is_dead_letters(queue)) {
         let arn = dead.arn().expect("a queue has an ARN");
@@ -50,7 +54,7 @@ fn each_queue_of_dead_letters_is_somebodys_and_watched() {
             list(alarm.property("Dimensions")).any(|it| it["Value"] == dead.text("QueueName"))
                 && !texts(alarm.property("AlarmActions")).is_empty()
         });
-        assert!(watched, "nobody is told of {}", dead.label());
+        assert!(watched, "no alarm watches {}", dead.label());
     }
 }
 
@@ -167,13 +171,13 @@ fn each_queue_is_read_by_one_function() {
 }
 
 #[test]
-fn a_rule_may_reach_its_target_and_nobody_else_may() {
+fn only_a_rule_may_reach_its_target() {
     let platform = platform();
     let mut named = BTreeSet::new();
     for policy in platform.all(QUEUE_POLICY) {
         for statement in list(&policy.property("PolicyDocument")["Statement"]) {
             let sources = texts(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]);
-            assert!(!sources.is_empty(), "{} lets anybody in", policy.label());
+            assert!(!sources.is_empty(), "{} has no source condition", policy.label());
             assert_eq!(statement["Action"], "sqs:SendMessage", "{}", policy.label());
             for source in &sources {
                 named.extend(
@@ -184,7 +188,7 @@ fn a_rule_may_reach_its_target_and_nobody_else_may() {
     }
     for permission in platform.all(PERMISSION) {
         let source = permission.text("SourceArn");
-        assert!(!source.starts_with('*'), "{} lets anybody in", permission.label());
+        assert!(!source.starts_with('*'), "{} allows every source", permission.label());
         let function = permission.text("FunctionName").to_owned();
         named.insert((source.to_owned(), function));
     }

@@ -84,7 +84,7 @@ fn each_function_has_a_log_of_its_own_that_ends() {
         }
     }
     for log in platform.all(LOG_GROUP) {
-        assert!(log.number("RetentionInDays") > 0, "{} is kept for ever", log.label());
+        assert!(log.number("RetentionInDays") > 0, "{} is kept indefinitely", log.label());
     }
 }
 
@@ -92,12 +92,12 @@ fn each_function_has_a_log_of_its_own_that_ends() {
 #[test]
 fn whoever_reads_or_writes_a_view_has_ended_before_the_next_switch() {
     let platform = platform();
-    let settled = cqrs::generation::PROPAGATED_AFTER.as_secs().unsigned_abs();
+    let finished = cqrs::generation::PROPAGATED_AFTER.as_secs().unsigned_abs();
     let a_moment_for_clocks = 1;
     for part in ["query", "project"] {
         for (function, _) in roles_of(&platform, part) {
             let known = cqrs::generation::CACHE.as_secs() + function.number("Timeout");
-            assert!(known + a_moment_for_clocks <= settled, "{} may be late", function.label());
+            assert!(known + a_moment_for_clocks <= finished, "{} may be late", function.label());
         }
     }
 }

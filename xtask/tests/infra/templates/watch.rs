@@ -1,4 +1,4 @@
-//! Alarms and dashboards: whatever can go wrong is told to the one topic, and seen at one glance.
+//! Alarms and dashboards: every failure is reported to the one topic, and shown on one dashboard.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::cloudformation::{
     ALARM, API, DASHBOARD, FUNCTION, Platform, QUEUE, Resource, STATE_MACHINE, TOPIC, list, texts,
 };
 
-/// A stream forgets after a day, and Lambda gives up on a record after half of it: the warning has to leave most of that.
+/// A stream forgets after a day, and Lambda discards a record after half of it: the warning has to leave most of that.
 const AGE_MS_MAX: u64 = 300_000;
 const WARNED_WITHIN_SECONDS: u64 = 900;
 
@@ -38,7 +38,7 @@ fn one<'a>(platform: &'a Platform, namespace: &str, metric: &str, value: &str) -
     let found = platform.all(ALARM).find(|alarm| {
         alarms(platform, namespace, metric, value).iter().any(|it| it.label() == alarm.label())
     });
-    found.unwrap_or_else(|| unreachable!("nobody is told of {metric} of {value}"))
+    found.unwrap_or_else(|| unreachable!("no alarm on {metric} of {value}"))
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn each_function_is_watched_for_errors_and_all_of_them_for_throttles() {
         one(&platform, "AWS/Lambda", "Errors", function.text("FunctionName"));
     }
     let throttles = platform.all(ALARM).find(|it| it.property("MetricName") == "Throttles");
-    let throttles = throttles.expect("somebody is told of throttles");
+    let throttles = throttles.expect("there is an alarm on throttles");
     assert!(throttles.property("Dimensions").is_null(), "the account's, over all functions");
     for function in platform.all(FUNCTION) {
         // One with a share of its own would be throttled alone, and hardly be seen in the sum.
@@ -90,7 +90,7 @@ fn each_state_machine_is_watched_for_what_is_stuck_and_for_what_fails() {
         let arn = machine.arn().expect("a state machine has an ARN");
         for metric in ["ExecutionsTimedOut", "ExecutionsAborted"] {
             let alarm = one(&platform, "AWS/States", metric, &arn);
-            // It has undone nothing: one is enough.
+            // It has compensated nothing: one is enough.
             assert_eq!(alarm.number("Threshold"), 1, "{}", alarm.label());
             assert_eq!(alarm.number("EvaluationPeriods"), 1, "{}", alarm.label());
         }
@@ -101,9 +101,9 @@ fn each_state_machine_is_watched_for_what_is_stuck_and_for_what_fails() {
 }
 
 #[test]
-fn the_front_door_is_watched_for_its_failures() {
+fn the_public_api_is_watched_for_its_failures() {
     let platform = platform();
-    let api = platform.all(API).find(|it| it.stack == "edge").expect("there is a front door");
+    let api = platform.all(API).find(|it| it.stack == "edge").expect("there is a public API");
     one(&platform, "AWS/ApiGateway", "5XXError", api.text("Name"));
 }
 
