@@ -68,7 +68,7 @@ async fn a_customer_books_by_card_watches_it_happen_and_checks_out() {
 }
 
 #[tokio::test]
-async fn a_customer_pays_a_bill_in_parts_and_is_told_what_is_wrong_with_an_amount() {
+async fn a_customer_pays_a_bill_in_parts_and_sees_what_is_wrong_with_an_amount() {
     let platform = Platform::up();
     let (_, name) = slot(&platform).await;
     let browser = Browser::open(&platform).await;
@@ -99,7 +99,7 @@ async fn a_customer_pays_a_bill_in_parts_and_is_told_what_is_wrong_with_an_amoun
 }
 
 #[tokio::test]
-async fn whoever_loses_a_race_is_told_so_where_they_tried_and_pays_nothing() {
+async fn a_customer_who_loses_a_race_sees_that_on_the_same_page_and_pays_nothing() {
     let platform = Platform::up();
     let (slot, name) = slot(&platform).await;
     let browser = Browser::open(&platform).await;

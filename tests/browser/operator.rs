@@ -199,7 +199,7 @@ async fn an_operator_opens_a_circuit_and_resets_it() {
 }
 
 #[tokio::test]
-async fn an_operator_makes_a_projection_anew() {
+async fn an_operator_rebuilds_a_projection() {
     let platform = Platform::up();
     let browser = room(&platform).await;
     browser.goto("/operator/room/projections").await;
@@ -216,7 +216,7 @@ async fn an_operator_makes_a_projection_anew() {
 }
 
 #[tokio::test]
-async fn a_customer_is_not_let_into_the_control_room_by_their_session() {
+async fn a_session_of_a_customer_does_not_open_the_operator_console() {
     let platform = Platform::up();
     let browser = Browser::open(&platform).await;
     browser.sign_in("/web", &customer_name()).await;

@@ -150,9 +150,9 @@ fn every_file_says_what_it_is_for() {
             }
             let text = read(&path);
             let first = text.lines().next().unwrap_or_default();
-            let is_told = first.starts_with("#![doc = include_str!")
+            let has_purpose = first.starts_with("#![doc = include_str!")
                 || (first.starts_with("//! ") && first.len() >= COMMENT_LENGTH_MIN);
-            assert!(is_told, "{} does not begin with what it is for", shown(&path));
+            assert!(has_purpose, "{} does not begin with what it is for", shown(&path));
         }
     }
     for path in files(&root().join("localstack"), "py") {

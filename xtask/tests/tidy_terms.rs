@@ -15,8 +15,7 @@ const LIST: &str = include_str!("retired-terms.tsv");
 
 const ENDINGS: [&str; 9] = ["rs", "md", "py", "yaml", "yml", "json", "js", "css", "toml"];
 
-/// Files that quote retired terms on purpose: the glossary, stored data that never changes, and other projects'
-/// licence texts have no such ending.
+/// Files in which retired terms stay: the glossary maps them to the standard ones, and stored data never changes.
 const QUOTING: [&str; 2] = ["docs/glossary.md", "contracts/samples/"];
 
 struct Term {
@@ -44,19 +43,31 @@ impl Term {
         Self { pattern, standard, exceptions, regex }
     }
 
-    /// The uses of this term in a text, as `line: found => standard`.
-    fn uses(&self, path: &str, text: &str) -> Vec<String> {
-        if self.exceptions.iter().any(|it| path.starts_with(it)) || !self.regex.is_match(text) {
+    /// The lines of a text that use this term, as `path:line: found, write: standard`.
+    fn uses(&self, path: &str, text: &Text) -> Vec<String> {
+        let is_used = self.regex.is_match(&text.plain) || self.regex.is_match(&text.spaced);
+        if !is_used || self.exceptions.iter().any(|it| path.starts_with(it)) {
             return Vec::new();
         }
-        let lines = (1..).zip(text.lines());
-        let uses = lines.flat_map(|(number, line)| {
-            self.regex.find_iter(line).map(move |found| {
-                let found = &line[found.range()];
-                format!("{path}:{number}: `{found}`, write: {}", self.standard)
-            })
+        let lines = (1..).zip(text.plain.lines().zip(text.spaced.lines()));
+        let uses = lines.filter_map(|(number, (plain, spaced))| {
+            let found = self.regex.find(plain).or_else(|| self.regex.find(spaced))?;
+            let found = plain.get(found.range()).unwrap_or(plain).trim();
+            Some(format!("{path}:{number}: `{found}`, write: {}", self.standard))
         });
         uses.collect()
+    }
+}
+
+/// A file, and the same with the names of several words spelt as these words; positions are the same in both.
+struct Text {
+    plain: String,
+    spaced: String,
+}
+
+impl Text {
+    fn new(plain: String) -> Self {
+        Self { spaced: plain.replace('_', " "), plain }
     }
 }
 
@@ -86,6 +97,7 @@ fn uses(path: &str) -> Vec<String> {
     let full: PathBuf = root().join(path);
     // A tracked file may be deleted in the work tree.
     let Ok(text) = fs::read_to_string(full) else { return Vec::new() };
+    let text = Text::new(text);
     TERMS.iter().flat_map(|it| it.uses(path, &text)).collect()
 }
 
@@ -107,9 +119,11 @@ fn no_file_uses_a_retired_term() {
 #[test]
 fn a_use_is_reported_with_its_line_and_the_standard_term() {
     let term = Term::parse("(?i)\\bold words?\\b\tnew term\tcrates/old/");
-    let text = "first line\nan Old Word here, but not in old wordings";
-    let expected = "docs/page.md:2: `Old Word`, write: new term";
-    assert_eq!(term.uses("docs/page.md", text), [expected]);
+    let text = "first line\nan Old Word here\nno old wordings\nfn an_old_word_in_a_name() {";
+    let text = &Text::new(text.to_owned());
+    let expected = ["2: `Old Word`", "4: `old_word`"];
+    let expected = expected.map(|it| format!("docs/page.md:{it}, write: new term"));
+    assert_eq!(term.uses("docs/page.md", text), expected);
     assert_eq!(term.uses("crates/old/src/lib.rs", text), [""; 0], "its path is an exception");
 }
 

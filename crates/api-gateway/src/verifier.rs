@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_keys_nobody_is_refused_and_nobody_passes() {
+    async fn without_keys_no_token_is_refused_and_none_passes() {
         let (address, issuer) = (Address::default(), issuer());
         let verifier = verifier(&address);
         for answer in [None, Some("<html>".to_owned())] {

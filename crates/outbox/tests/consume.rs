@@ -149,7 +149,7 @@ async fn a_poison_message_is_dead_lettered_at_once_with_its_reason_and_the_other
 }
 
 #[tokio::test]
-async fn a_message_that_was_redriven_and_comes_back_says_how_often() {
+async fn a_message_that_was_redriven_and_fails_again_says_how_often() {
     for redrives in [0_u32, 1, 7] {
         let letters = MemoryDeadLetters::default();
         let mut poison = message("1", &delivery("Poisons"));

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use dynoxide_client::Fault;
 use jiff::Timestamp;
 use outbox::conformance::schedule::every_order;
-use outbox::conformance::{self, ANN, Thing, change, give_up, take};
+use outbox::conformance::{self, ANN, Thing, change, release_hold, take};
 use outbox::dynamodb::DynamoStore;
 use outbox::envelope::{Envelope, RawEvent};
 use outbox::record::events_of_change;
@@ -116,7 +116,8 @@ async fn a_tombstone_expires_after_every_queue_has_dropped_its_messages() {
 /// Requests to the table, one by one, in every order.
 #[tokio::test]
 async fn in_every_order_of_their_requests_a_step_has_no_effect_after_its_compensation() {
-    let orders = every_order_of_a_step_and(async |_, store, id| give_up(store, id).await).await;
+    let orders =
+        every_order_of_a_step_and(async |_, store, id| release_hold(store, id).await).await;
     assert!(orders > 100, "{orders} orders");
 }
 
@@ -128,7 +129,7 @@ async fn a_compensation_that_is_repeated_after_a_crash_rejects_a_step_in_flight(
             let dead = DynamoStore::new(network.crashing(crashes_before), TABLE.to_owned(), now);
             // It crashes or fails; in either case no response arrives.
             drop(StateStore::<Thing>::set_tombstone(&dead, id, ANN).await);
-            give_up(store, id).await;
+            release_hold(store, id).await;
         })
         .await;
     }

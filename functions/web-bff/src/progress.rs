@@ -204,7 +204,7 @@ fn row(
         let done = if has_slot == Some(true) { has_slot } else { done };
         let state = match done {
             Some(true) => StepState::Done,
-            Some(false) => state_of_undone(whole.booking.status, is_next, in_progress),
+            Some(false) => state_of_open_step(whole.booking.status, is_next, in_progress),
             None => StepState::Unknown,
         };
         is_next = match (is_next, done) {
@@ -217,7 +217,7 @@ fn row(
     row.into_iter().map(step).collect()
 }
 
-fn state_of_undone(
+fn state_of_open_step(
     status: BookingStatus,
     is_next: Option<bool>,
     in_progress: StepState,

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 /// An older response is of no use to a customer.
 const USEFUL_FOR: SignedDuration = SignedDuration::from_mins(10);
 /// A booking never changes its slot; an instance does not live as long as this.
-const FOR_EVER: SignedDuration = SignedDuration::from_hours(24);
+const SLOT_KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// The number of bookings that customers view through one instance at the same time.
 const MANY: usize = 500;
 
@@ -33,7 +33,7 @@ pub struct ResponseCache {
 impl Default for ResponseCache {
     fn default() -> Self {
         Self {
-            slot_of: Kept::new(MANY, FOR_EVER),
+            slot_of: Kept::new(MANY, SLOT_KNOWN_FOR),
             slots: Kept::new(MANY, USEFUL_FOR),
             lists: Kept::new(20, USEFUL_FOR),
             bills: Kept::new(MANY, USEFUL_FOR),

@@ -84,7 +84,7 @@ def count_without_copies() -> None:
         finally:
             _query.sizes = None
 
-    def copy_of_what_is_answered(self, memo):
+    def copy_of_result(self, memo):
         # A thread that is about to change an item runs no Query, whatever else the request contains.
         is_only_counted = _query.only_counts and _query.sizes is not None
         return self if is_only_counted else copy_item(self, memo)
@@ -98,4 +98,4 @@ def count_without_copies() -> None:
         return sizes[id(self)]
 
     DynamoHandler.query, Table.query = recorded_handle, recorded_query
-    Item.__deepcopy__, Item.size = copy_of_what_is_answered, size
+    Item.__deepcopy__, Item.size = copy_of_result, size

@@ -259,8 +259,8 @@ fn a_compensation_is_retried_for_minutes_and_then_reported_to_an_operator() {
         }
     }
     for (name, task) in commands(&saga).map(|(name, task, _)| (name, task)) {
-        let gives_up = exits(task).contains(NOTIFY_OPERATOR);
-        assert_eq!(gives_up, is_compensation(name), "{name} leaves the saga incomplete");
+        let notifies = exits(task).contains(NOTIFY_OPERATOR);
+        assert_eq!(notifies, is_compensation(name), "{name} leaves the saga incomplete");
         assert!(
             !exits(task).contains(MANUAL_INTERVENTION_REQUIRED),
             "{name} skips the notification"

@@ -278,7 +278,7 @@ fn a_token_has_its_time() {
 }
 
 #[test]
-fn a_token_speaks_for_somebody() {
+fn a_token_has_a_subject() {
     check(&without("sub"), Err(Refusal::SubjectMissing));
     for subject in [json!(""), json!("a".repeat(256)), json!("ada\n"), json!("a\u{0}da")] {
         check(&with("sub", subject), Err(Refusal::SubjectMissing));

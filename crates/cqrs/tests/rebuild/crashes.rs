@@ -30,7 +30,7 @@ async fn until_death(
     }
 }
 
-async fn lived_through(crashes_at: usize, crashes_after: bool, comes_back_as: &str) -> bool {
+async fn run_with_crash(crashes_at: usize, crashes_after: bool, next_worker: &str) -> bool {
     let (views, world, rng) = (Views::default(), World::default(), Rng::new(7));
     for number in 0..8 {
         world.commit(&format!("lamp-{number}"));
@@ -45,7 +45,7 @@ async fn lived_through(crashes_at: usize, crashes_after: bool, comes_back_as: &s
     }
     world.project(&views, &rng, || true).await;
     if !is_done {
-        if comes_back_as != "first" {
+        if next_worker != "first" {
             // Another worker must wait until the lease expires.
             let before = progress(&views, now()).await.unwrap();
             if before.status == Status::Rebuilding && before.rebuild.unwrap().worker.is_some() {
@@ -55,7 +55,7 @@ async fn lived_through(crashes_at: usize, crashes_after: bool, comes_back_as: &s
                     Far { near: world.clone(), line },
                 );
                 assert_eq!(
-                    work(&far, &source, comes_back_as, now).await.unwrap(),
+                    work(&far, &source, next_worker, now).await.unwrap(),
                     WorkOutcome::LeasedElsewhere
                 );
                 sleep(std::time::Duration::try_from(LEASE_DURATION).unwrap()).await;
@@ -63,7 +63,7 @@ async fn lived_through(crashes_at: usize, crashes_after: bool, comes_back_as: &s
                 begin(&views, now()).await.unwrap();
             }
         }
-        assert!(until_death(&views, &world, comes_back_as, Line::new(4)).await);
+        assert!(until_death(&views, &world, next_worker, Line::new(4)).await);
     }
     let (state, _) = views.state().await.unwrap();
     assert_eq!((state.live, state.previous, state.rebuild), (2, Some(1), None));
@@ -80,10 +80,10 @@ async fn lived_through(crashes_at: usize, crashes_after: bool, comes_back_as: &s
 
 #[test]
 fn a_rebuild_continues_after_a_crash_at_any_call() {
-    for comes_back_as in ["first", "second"] {
+    for next_worker in ["first", "second"] {
         for crashes_after in [false, true] {
             let mut died = 0;
-            while !day(lived_through(died, crashes_after, comes_back_as)) {
+            while !day(run_with_crash(died, crashes_after, next_worker)) {
                 died += 1;
             }
             assert!(died > 20, "{died} calls have been tried");

@@ -22,7 +22,7 @@ fn id(number: u64) -> String {
 }
 
 /// One run: writers, a projector that is late and repeats batches, readers, and a rebuild; then the view equals the source.
-async fn live_through<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usize {
+async fn run_all<G: Generations<Lamp> + Clone>(views: &G, seed: u64) -> usize {
     let (world, rng) = (World::default(), Rng::new(seed));
     let far = |number: u64| Far { near: views.clone(), line: Line::new(seed * 100 + number) };
     for number in 0..IDS - 4 {
@@ -166,8 +166,7 @@ const ALL: Range<'_> = Range {
 #[test]
 fn a_rebuild_under_load_is_invisible_to_readers() {
     let days = 1..=200;
-    let reads: usize =
-        days.map(|seed| day(live_through(&MemoryGenerations::default(), seed))).sum();
+    let reads: usize = days.map(|seed| day(run_all(&MemoryGenerations::default(), seed))).sum();
     assert!(reads > 10_000, "there were reads: {reads}");
 }
 
@@ -177,7 +176,7 @@ fn nor_is_one_in_dynamodb() {
         let dynamodb = DynamoDb::new();
         dynamodb.create_table(include_str!("table.json"));
         let views = DynamoGenerations::new(dynamodb.client(), "lamps".to_owned());
-        assert!(day(live_through(&views, seed)) > 0, "there were reads");
+        assert!(day(run_all(&views, seed)) > 0, "there were reads");
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn all(store: &(impl EventStore<Noted> + Sync)) {
     a_repeated_command_returns_its_original_result_and_writes_nothing(store).await;
     a_rejected_command_stores_nothing(store).await;
     a_command_whose_response_was_lost_has_one_effect(store).await;
-    a_command_that_was_lost_has_its_effect_when_repeated(store).await;
+    a_command_that_was_lost_takes_effect_when_repeated(store).await;
     a_lost_race_costs_one_read_of_the_tail(store).await;
     a_command_sent_many_times_at_once_has_one_effect(store).await;
     a_stream_has_a_state_at_each_version(store).await;
@@ -50,7 +50,7 @@ async fn a_command_whose_response_was_lost_has_one_effect(store: &(impl EventSto
     assert_eq!(events(&load(store, &stream, 0).await), ["a", "b"]);
 }
 
-async fn a_command_that_was_lost_has_its_effect_when_repeated(
+async fn a_command_that_was_lost_takes_effect_when_repeated(
     store: &(impl EventStore<Noted> + Sync),
 ) {
     let (stream, command) = (new_stream(), Uuid::now_v7());

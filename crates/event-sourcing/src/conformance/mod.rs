@@ -28,7 +28,7 @@ use crate::store::{Commit, EventStore, Log, Recorded, StoreError, Streams};
 ///
 /// If the store breaks a rule.
 pub async fn all(store: &(impl EventStore<Noted> + Streams + Log<Noted> + Sync)) {
-    what_was_appended_comes_back_at_once(store).await;
+    what_was_appended_can_be_read_immediately(store).await;
     a_commit_is_stored_whole(store).await;
     a_taken_version_is_a_conflict(store).await;
     the_same_commit_again_is_the_same_commit(store).await;
@@ -36,7 +36,7 @@ pub async fn all(store: &(impl EventStore<Noted> + Streams + Log<Noted> + Sync))
     the_same_command_at_once_is_another_commit(store).await;
     of_32_writers_one_wins(store).await;
     racing_writers_leave_no_gap_and_lose_nothing(store).await;
-    a_long_stream_comes_back_whole(store).await;
+    a_long_stream_is_read_completely(store).await;
     only_the_tail_is_read(store).await;
     a_stream_is_read_back_page_by_page(store).await;
     a_snapshot_is_kept_as_it_is(store).await;
@@ -49,7 +49,7 @@ pub async fn all(store: &(impl EventStore<Noted> + Streams + Log<Noted> + Sync))
 }
 
 /// A read that begins after an append returns its events.
-pub async fn what_was_appended_comes_back_at_once(store: &impl EventStore<Noted>) {
+pub async fn what_was_appended_can_be_read_immediately(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     assert_eq!(load(store, &stream, 0).await, vec![]);
     let commit = commit(1, &["made"]);
@@ -154,7 +154,7 @@ pub async fn racing_writers_leave_no_gap_and_lose_nothing(store: &impl EventStor
 }
 
 /// A stream may take several pages.
-pub async fn a_long_stream_comes_back_whole(store: &impl EventStore<Noted>) {
+pub async fn a_long_stream_is_read_completely(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     // 1.6 MB: more than DynamoDB returns at once.
     let long = "x".repeat(40_000);

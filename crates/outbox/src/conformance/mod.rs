@@ -36,7 +36,7 @@ impl Aggregate for Thing {}
 pub async fn all(store: &(impl StateStore<Thing> + States<Thing>)) {
     what_was_never_saved_is_nothing(store).await;
     what_was_saved_is_loaded_at_once(store).await;
-    a_large_state_comes_back_whole(store).await;
+    a_large_state_is_read_completely(store).await;
     a_version_that_is_not_the_current_one_is_a_conflict(store).await;
     the_same_change_again_is_the_same_change(store).await;
     the_same_change_again_is_a_conflict_once_another_has_followed(store).await;
@@ -105,7 +105,7 @@ pub async fn what_was_saved_is_loaded_at_once(store: &impl StateStore<Thing>) {
 }
 
 /// An item may have the maximum size, including its events.
-pub async fn a_large_state_comes_back_whole(store: &impl StateStore<Thing>) {
+pub async fn a_large_state_is_read_completely(store: &impl StateStore<Thing>) {
     let id = new_id();
     let large = change(0, &"x".repeat(300_000));
     store.save(&id, large.clone()).await.expect("it fits");
@@ -279,8 +279,8 @@ pub async fn a_holder_that_races_its_tombstone_holds_nothing_afterwards(
             let id = new_id();
             store.save(&id, change(0, "it")).await.expect("id is new");
             let takes = join_all((0..takers).map(|_| take(store, &id)));
-            let gives_up = join_all((0..barrers).map(|_| give_up(store, &id)));
-            futures::join!(takes, gives_up);
+            let releases = join_all((0..barrers).map(|_| release_hold(store, &id)));
+            futures::join!(takes, releases);
             assert_eq!(load(store, &id).await.state.and_then(|it| it.holder), None);
         }
     }
@@ -301,7 +301,7 @@ pub async fn take(store: &impl StateStore<Thing>, id: &str) {
 }
 
 /// Compensates for Ann: sets the tombstone first, then loads the thing and releases it.
-pub async fn give_up(store: &impl StateStore<Thing>, id: &str) {
+pub async fn release_hold(store: &impl StateStore<Thing>, id: &str) {
     store.set_tombstone(id, ANN).await.expect("store can be written");
     loop {
         let loaded = store.load(id, None).await.expect("store can be read");

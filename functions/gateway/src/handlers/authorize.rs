@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_authoriser_of_type_request_is_answered_too() {
+    async fn an_authoriser_of_type_request_is_supported_too() {
         let issuer = issuer();
         let token = token(&issuer, "customer", 60);
         let mut event: Value = serde_json::from_str(REQUEST).unwrap();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn somebody_without_a_role_is_forbidden_everything() {
+    async fn a_user_without_a_role_is_denied_every_path() {
         let issuer = issuer();
         let token = token(&issuer, "openid", 60);
         let answer = ask(&issuer, question(&format!("Bearer {token}"))).await.unwrap();

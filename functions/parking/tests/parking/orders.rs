@@ -114,7 +114,7 @@ async fn of_several_bookings_one_gets_the_slot_and_the_others_are_refused() {
         in_every_order(&[Action::Create], &tasks, async |world, answers, story| {
             let holder = world.holder().expect("one of them has it");
             for ((action, _), answer) in tasks.iter().zip(answers) {
-                let is_answered_correctly = match action {
+                let has_correct_response = match action {
                     Action::Block(id) if *id != holder => {
                         *answer == Some(Outcome::Refused("slot-unavailable".to_owned()))
                     }
@@ -130,7 +130,7 @@ async fn of_several_bookings_one_gets_the_slot_and_the_others_are_refused() {
                     | Action::Paid(_)
                     | Action::Over(..) => *answer == Some(Outcome::Done),
                 };
-                assert!(is_answered_correctly, "{action:?} {answer:?} after {story}");
+                assert!(has_correct_response, "{action:?} {answer:?} after {story}");
             }
         })
         .await;

@@ -136,7 +136,7 @@ async fn whole(
     let cache = context.cache;
     let known = cache.slot_of.last(&booking_id, context.now).map(|it| it.value);
     let (tell, known_slot) = watch::channel(known);
-    let (tell_state, told_state) = watch::channel(None);
+    let (tell_state, known_state) = watch::channel(None);
 
     let booking = async {
         let booking = find(context, booking_id, min_version).await?;
@@ -151,7 +151,7 @@ async fn whole(
         match bill(context, reference).await? {
             Some(bill) => Ok(Some(bill)),
             // The view may be behind. A page says that nothing was charged only if the write model does.
-            None if is_over(known_of(told_state.clone()).await?.1) => {
+            None if is_over(known_of(known_state.clone()).await?.1) => {
                 stored_bill(context, reference).await
             }
             None => Ok(None),
@@ -159,7 +159,7 @@ async fn whole(
     };
     let last_history = || cache.histories.last(&booking_id, context.now);
     let history = async {
-        let (version, _) = known_of(told_state.clone()).await?;
+        let (version, _) = known_of(known_state.clone()).await?;
         let is_whole = |it: &History| it.events.iter().any(|event| event.version >= version);
         match last_history().map(|it| it.value).filter(is_whole) {
             Some(history) => Ok(history),

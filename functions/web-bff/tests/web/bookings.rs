@@ -350,7 +350,7 @@ async fn a_bill_is_paid_in_parts_and_shown_when_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_payment_is_not_shown_before_the_view_knows_of_it_but_not_waited_for_for_ever() {
+async fn a_payment_is_shown_when_the_view_has_it_and_the_wait_for_that_is_limited() {
     for (behind, queries) in [(3_u64, 1), (2, 20)] {
         let services = Memory::new(move |function: &str, request: &Value| {
             let mut bill = bill();
@@ -413,7 +413,7 @@ async fn why_a_payment_came_to_nothing_stands_beside_it() {
 }
 
 #[tokio::test]
-async fn an_amount_that_is_none_reaches_nobody_who_could_charge_it() {
+async fn an_invalid_amount_never_reaches_billing() {
     let world = World::new(Memory::new(well));
     let answer = pay(&world, "forty").await;
     assert_eq!(answer.status_code, 400);
@@ -434,7 +434,7 @@ async fn a_booking_is_cancelled_and_checked_out() {
 }
 
 #[tokio::test]
-async fn why_a_booking_is_not_changed_is_told_on_its_page() {
+async fn why_a_booking_is_not_changed_is_shown_on_its_page() {
     for (reply, status, words) in [
         (
             (|| rejected("conflict", "booking is over")) as fn() -> Reply,
@@ -573,7 +573,7 @@ async fn a_page_offers_no_payment_that_billing_would_reject_or_that_leads_to_no_
 }
 
 #[tokio::test]
-async fn an_amount_beyond_what_is_left_is_answered_with_what_is_left() {
+async fn an_amount_beyond_what_is_left_is_rejected_with_what_is_left() {
     let services = Memory::new(|function: &str, request: &Value| match function {
         "billing-command" => rejected("conflict", "payments would exceed the total of the bill"),
         _ => well(function, request),

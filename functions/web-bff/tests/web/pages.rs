@@ -107,7 +107,7 @@ async fn links_work_with_and_without_a_slash_at_the_end() {
 // ---- Who may come in -----------------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn who_has_not_signed_in_is_shown_where_to_and_comes_back() {
+async fn a_customer_without_a_session_signs_in_and_returns_to_the_page() {
     let world = World::new(Memory::new(|_: &str, _: &Value| down()));
     let back = format!("?back=bookings%2F{BOOKING}");
     for (sent, expected) in [
@@ -199,7 +199,7 @@ async fn every_answer_tells_browsers_to_do_nothing_but_what_is_meant() {
 }
 
 #[tokio::test]
-async fn a_page_is_for_one_and_nobody_keeps_it() {
+async fn a_page_is_private_and_never_cached() {
     let world = World::new(Memory::new(well));
     for sent in [Sent::get("/web"), Sent::get("/web/bookings"), Sent::booking("GET", "")] {
         let answer = world.by_ada(sent).await;
@@ -268,7 +268,7 @@ async fn what_others_have_written_is_text_and_nothing_else() {
 // ---- Files and routes ----------------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn the_files_of_a_page_are_there_and_kept_for_ever() {
+async fn the_files_of_a_page_exist_and_are_cached_as_immutable() {
     let world = World::new(Memory::new(well));
     let page = world.by_ada(Sent::get("/web")).await.body;
     let names: Vec<&str> =

@@ -241,7 +241,7 @@ async fn of_a_booking_that_has_gone_on_an_earlier_history_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_somebody_else_has_seen_stands_in_for_nobody() {
+async fn what_another_customer_has_seen_is_never_used_as_stale_data() {
     let shared = Faults::new([Fault::Well; 4]);
     let world = World::new(Memory::new(|function: &str, request: &Value| {
         let is_hers = request.get("customer").is_none_or(|it| it == "ada");

@@ -24,7 +24,7 @@ fn signing_in<S: bff::invoke::Invoke>(world: &World<S>, fields: &[(&str, &str)])
 }
 
 #[tokio::test]
-async fn on_a_local_cloud_a_button_signs_anybody_in() {
+async fn on_a_local_cloud_a_button_signs_a_customer_in() {
     let world = World::new(Memory::new(well));
     let proof = at_the_door(&world).await;
     let fields = [("proof", proof.as_str()), ("back", "bookings"), ("name", " grace ")];
@@ -38,7 +38,7 @@ async fn on_a_local_cloud_a_button_signs_anybody_in() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_none_and_a_form_from_elsewhere_sign_nobody_in() {
+async fn an_invalid_name_and_a_form_from_another_site_do_not_sign_in() {
     let world = World::new(Memory::new(well));
     let proof = at_the_door(&world).await;
     for name in ["", "a b", "<script>", "-a"] {
@@ -66,7 +66,7 @@ async fn a_name_that_is_none_and_a_form_from_elsewhere_sign_nobody_in() {
 }
 
 #[tokio::test]
-async fn elsewhere_nobody_is_signed_in_by_a_button() {
+async fn outside_of_a_local_cloud_no_button_signs_a_customer_in() {
     for door in [SignInMethod::Closed, SignInMethod::Provider(OneToken::default())] {
         let world = World::with(Memory::new(well), door);
         let fields = [("proof", Proof(SECRET).of_form()), ("name", "grace".to_owned())];
@@ -117,7 +117,7 @@ async fn a_provider_signs_people_in_and_sends_them_back() {
 }
 
 #[tokio::test]
-async fn who_comes_back_with_something_else_is_not_signed_in() {
+async fn a_redirect_with_another_state_does_not_sign_in() {
     let state = Proof(SECRET).of_state("bookings");
     let others = Proof("another").of_state("bookings");
     for (code, state, cookie, status) in [

@@ -174,7 +174,7 @@ async fn a_path_is_the_same_with_a_slash_at_its_end_and_so_is_a_location() {
 }
 
 #[tokio::test]
-async fn what_a_client_has_may_be_told_in_several_lines() {
+async fn a_client_may_send_its_etags_in_several_lines() {
     let platform = Platform::up();
     let answer = platform.send(Method::GET, "/openapi.json", &[], None).await;
     let tag = answer.header("etag").unwrap();

@@ -132,7 +132,7 @@ async fn a_redriven_message_takes_effect_once() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_redriven_and_comes_back_is_counted_until_it_is_discarded() {
+async fn a_message_that_is_redriven_and_fails_again_is_counted_until_it_is_discarded() {
     let platform = Platform::up();
     let operator = platform.operator().await;
     let mark = Uuid::new_v4().to_string();

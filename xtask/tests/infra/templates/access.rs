@@ -104,7 +104,7 @@ fn a_rebuild_reads_its_source_and_writes_its_view_and_nothing_else() {
 }
 
 #[test]
-fn what_a_function_is_told_of_it_may_use() {
+fn a_function_may_use_what_its_variables_name() {
     let platform = platform();
     for function in platform.all(FUNCTION) {
         let role = platform.role_of(function);

@@ -67,7 +67,7 @@ fn queues_are_encrypted() {
 }
 
 #[test]
-fn a_stream_consumer_gives_up_to_its_dead_letters_and_says_what_failed() {
+fn a_stream_consumer_has_a_dead_letter_queue_and_reports_what_failed() {
     let platform = platform();
     let mut followers: BTreeMap<&str, usize> = BTreeMap::new();
     for function in platform.all(FUNCTION) {

@@ -90,7 +90,7 @@ fn each_function_has_a_log_of_its_own_that_ends() {
 
 /// Who has read which generation of a view is live may go by it for a while, and a switch waits for them.
 #[test]
-fn whoever_reads_or_writes_a_view_has_ended_before_the_next_switch() {
+fn a_reader_or_writer_of_a_view_has_ended_before_the_next_switch() {
     let platform = platform();
     let finished = cqrs::generation::PROPAGATED_AFTER.as_secs().unsigned_abs();
     let a_moment_for_clocks = 1;

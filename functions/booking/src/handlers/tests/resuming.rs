@@ -119,7 +119,7 @@ async fn an_invalid_message_is_dead_lettered() {
         letter(other, "cancelled"),
         letter(&format!("{BOOKING}-x"), "cancelled"),
         letter(&format!("{BOOKING}-4294967295"), "cancelled"),
-        letter(&BOOKING.to_string(), "bad_luck"),
+        letter(&BOOKING.to_string(), "unknown_reason"),
         ended(&BOOKING.to_string(), &json!("no object")),
     ] {
         let (failed, dead_letters) = deliver(&compensations, std::slice::from_ref(&body)).await;
