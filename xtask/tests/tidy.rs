@@ -418,6 +418,18 @@ fn samples_of_what_was_stored_are_only_ever_added() {
 }
 
 #[test]
+fn each_planted_fault_has_its_one_place_in_the_code() {
+    let list = read(&root().join("tests/simulation/planted-faults.yaml"));
+    let faults: Vec<BTreeMap<String, String>> =
+        serde_yaml_ng::from_str(&list).expect("a list of faults");
+    assert!(!faults.is_empty(), "there are planted faults");
+    for fault in faults {
+        let places = read(&root().join(&fault["file"])).matches(&fault["find"]).count();
+        assert_eq!(places, 1, "places of {} in {}", fault["name"], fault["file"]);
+    }
+}
+
+#[test]
 fn everything_listens_on_this_machine_alone() {
     for folder in ["crates", "functions", "localstack", "xtask/src"] {
         for ending in ["rs", "py"] {
