@@ -1,7 +1,7 @@
 //! What was published stays readable: the schemas of all events, checked against the files in `schemas/`.
 //!
-//! The files follow the types: `UPDATE_SCHEMAS=1 cargo test -p contracts` writes them. It rejects changes that break a consumer
-//! which reads old events, or reads new events with old code: such a change is a new version of the event.
+//! The files follow the types: `UPDATE_SCHEMAS=1 cargo test -p contracts` writes them. It rejects changes that break a
+//! consumer which reads old events, or reads new events with old code: such a change is a new version of the event.
 
 use std::fs;
 use std::path::{Path, PathBuf};

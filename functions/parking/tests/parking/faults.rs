@@ -101,7 +101,7 @@ async fn a_command_that_loses_every_race_is_transient() {
     assert_eq!(world.holder(), None);
 }
 
-fn any_deed() -> impl Strategy<Value = Action> {
+fn any_action() -> impl Strategy<Value = Action> {
     let booking = prop_oneof![Just(ANN), Just(BOB)];
     (0..10, booking).prop_map(|(kind, id)| match kind {
         0 => Action::Close,
@@ -123,7 +123,7 @@ proptest! {
     /// Each command is retried under faults until it succeeds; the end is that of a run without faults.
     #[test]
     fn a_run_with_faults_ends_like_one_without(
-        actions in prop::collection::vec((any_deed(), prop::collection::vec(any_faults(), 0..3)), 1..12),
+        actions in prop::collection::vec((any_action(), prop::collection::vec(any_faults(), 0..3)), 1..12),
     ) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();

@@ -176,7 +176,7 @@ mod streams {
         assert_eq!(rows(&view)[&SLOT.to_string()].row.0.status, SlotStatus::Blocked);
     }
 
-    fn any_deed() -> impl Strategy<Value = Action> {
+    fn any_action() -> impl Strategy<Value = Action> {
         let booking = prop_oneof![Just(ANN), Just(BOB)];
         (0..7, booking).prop_map(|(kind, id)| match kind {
             0 => Action::Close,
@@ -192,7 +192,7 @@ mod streams {
     proptest! {
         #[test]
         fn shuffled_repeated_and_differently_batched_records_end_in_the_same_view(
-            actions in prop::collection::vec(any_deed(), 1..15),
+            actions in prop::collection::vec(any_action(), 1..15),
             seed: u64,
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();

@@ -125,7 +125,7 @@ fn wants_json(context: &RequestContext<'_, impl Invoke>) -> bool {
 
 /// The booking, and beside it what surrounds it.
 ///
-/// Slot and bill are named after the slot, which only the booking contains: the first time they wait for it, then it is known.
+/// Slot and bill are named after the slot, which only the booking has: the first time they wait for it, then it is known.
 /// Past events never change, so the timeline is requested only if the booking has changed since.
 async fn whole(
     context: &RequestContext<'_, impl Invoke>,

@@ -1,4 +1,4 @@
-//! Pages under every subset of services slow, failing and gone: in time, never a 5xx for what is optional, never wrong data.
+//! Pages under every subset of services slow, failing and gone: in time, no 5xx for what is optional, no wrong data.
 
 use std::sync::Mutex;
 use std::time::Duration;
