@@ -7,7 +7,7 @@ use billing::handlers::react::Trigger;
 use billing::handlers::{command, project, publish, query, react};
 use billing::payment_service::Deadline;
 use billing::view::BillRow;
-use contracts::billing::{Bill, BillStatus, CommandPayload, Query};
+use contracts::billing::{Bill, BillStatus, CommandPayload, ConsistentQuery, Query};
 use contracts::message::Request;
 use cqrs::memory::MemoryView;
 use cqrs::view::Reader as _;
@@ -157,6 +157,8 @@ async fn a_payment_of_unknown_outcome_is_in_progress_and_no_other_payment_can_us
 async fn a_consistent_query_returns_the_stored_bill_or_nothing_and_changes_nothing() {
     let world = World::default();
     let read = json!({"command": "readBill", "reference": reference().to_string()});
+    let query = Request::from(ConsistentQuery::ReadBill { reference: reference() });
+    assert_eq!(serde_json::to_value(query).unwrap(), read, "the wire form is frozen");
     assert_eq!(execute(&world, read.clone()).await.unwrap(), None);
     world.run(&Operation::Issue).await.unwrap();
     let bill = execute(&world, read.clone()).await.unwrap().unwrap();
