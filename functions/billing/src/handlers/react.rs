@@ -1,12 +1,12 @@
 //! `billing-react`: handles events of booking, reminders, and the schedule of reconciliation.
 //!
-//! | trigger                              | effect                                   | duplicate, late or early delivery    |
-//! | ------------------------------------ | ---------------------------------------- | ------------------------------------ |
-//! | `BookingCreated` (invoice)           | issues a bill                            | no effect: the bill exists           |
-//! | `BookingFailed`, `BookingCancelled`  | closes the bill and refunds its payments | no effect: the bill stays closed     |
-//! | `{"sweep":"due"}`, every minute      | sends a reminder of each due bill        | an additional reminder               |
-//! | `{"due":"<reference>"}`              | reconciles the bill: closes it if it is  | no effect: nothing is due            |
-//! |                                      | overdue, completes charges and refunds   |                                      |
+//! | trigger                             | effect                                   | duplicate, late or early delivery |
+//! | ----------------------------------- | ---------------------------------------- | --------------------------------- |
+//! | `BookingCreated` (invoice)          | issues a bill                            | no effect: the bill exists        |
+//! | `BookingFailed`, `BookingCancelled` | closes the bill and refunds its payments | no effect: the bill stays closed  |
+//! | `{"sweep":"due"}`, every minute     | sends a reminder of each due bill        | an additional reminder            |
+//! | `{"due":"<reference>"}`             | reconciles the bill: closes it if it is  | no effect: nothing is due         |
+//! |                                     | overdue, completes charges and refunds   |                                   |
 //!
 //! A message counts as handled when the intent is stored on the bill. If the provider does not respond, reconciliation
 //! finds the bill again within two minutes, as often as necessary. So an outage of the provider produces no dead letters.
