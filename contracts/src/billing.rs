@@ -1,4 +1,4 @@
-//! Billing: bills, and what was paid on them.
+//! The contract of billing: its commands, queries and events.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -11,22 +11,22 @@ use crate::money::Money;
 /// The `source` of billing's events on the bus.
 pub const SOURCE: &str = "parkade.billing";
 
-/// What `billing-command` may be asked. It answers with the [`Bill`] as it is then, or nothing if there never was one.
+/// A command to `billing-command`. It returns the [`Bill`] after the command; nothing if the bill was never issued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Command {
-    /// Issues an instant booking's bill and charges all of it. Undone by `RefundPayment`.
+    /// Issues an instant booking's bill and charges the whole amount. Compensated by `RefundPayment`.
     AuthorisePayment {
         /// The slot that is paid for.
         slot_id: SlotId,
         /// The booking that pays.
         booking_id: BookingId,
-        /// Whose booking it is.
+        /// The customer who pays.
         customer: CustomerId,
-        /// What to charge, in the provider's words.
+        /// The provider's token for the payment method.
         token: String,
     },
-    /// Closes a bill and refunds all payments; rejects every later charge, also on a bill never issued.
+    /// Closes a bill and refunds its payments. Every later charge is rejected, even if the bill was never issued.
     RefundPayment {
         /// The slot that was paid for.
         slot_id: SlotId,
@@ -37,23 +37,41 @@ pub enum Command {
     PayBill {
         /// The bill.
         reference: BillReference,
-        /// Who asks; another's bill is not found.
+        /// The customer who pays. Another customer's bill is not found.
         customer: CustomerId,
-        /// Names the payment: the same one is charged once.
+        /// Identifies the payment; also its idempotency key.
         payment_id: PaymentId,
-        /// How much.
+        /// The amount to charge.
         amount: Money,
-        /// What to charge, in the provider's words.
+        /// The provider's token for the payment method.
         token: String,
     },
-    /// Reads a bill from the write model. Only this says that nothing was charged: the view may be behind.
+}
+
+/// A strongly consistent query, which `billing-command` serves from the write model.
+///
+/// A query of the view may be stale; use this one to find out whether a payment was charged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ConsistentQuery {
+    /// Reads one bill, as a [`Bill`]; nothing if it was never issued.
     ReadBill {
         /// The bill.
         reference: BillReference,
     },
 }
 
-/// What `billing-query` may be asked.
+/// The payload of `billing-command`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CommandPayload {
+    /// A command.
+    Command(Command),
+    /// A strongly consistent query.
+    Query(ConsistentQuery),
+}
+
+/// A query to `billing-query`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "query", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Query {
@@ -64,35 +82,35 @@ pub enum Query {
     },
 }
 
-/// What is known of a bill.
+/// A bill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Bill {
-    /// Its name.
+    /// Identifies the bill.
     pub reference: BillReference,
-    /// Whose it is.
+    /// The customer who pays.
     pub customer: CustomerId,
-    /// What is to be paid.
+    /// The amount to pay.
     pub total: Money,
-    /// What has been paid and not been given back.
+    /// The amount that was paid and has not been refunded.
     pub paid: Money,
-    /// What is being charged by payments whose outcome is not known yet. Rows of before this member have none.
+    /// The amount of payments with an unknown outcome. Older rows of the view don't contain this member.
     #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
     pub in_progress: Money,
-    /// Its state.
+    /// The status of the bill.
     pub status: BillStatus,
-    /// When it falls due, if it does.
+    /// When the bill expires unless it has been paid; absent for an instant booking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
-    /// How often it has changed.
+    /// The number of changes of the bill.
     pub version: u64,
-    /// Every try to pay, in order. Rows of before there was such a list have none.
+    /// All payments, in the order of their requests. Older rows of the view don't contain this member.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub payments: Vec<BillPayment>,
 }
 
 impl Bill {
-    /// What a new payment may still take: neither what is paid, nor what may have been charged already.
+    /// The maximal amount of a new payment: the total without what was paid and what may have been charged.
     #[must_use]
     pub fn remaining(&self) -> Money {
         let unpaid = self.total.checked_sub(self.paid).unwrap_or(Money::ZERO);
@@ -100,36 +118,36 @@ impl Bill {
     }
 }
 
-/// One try to pay a bill.
+/// One payment on a bill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BillPayment {
-    /// Its name.
+    /// Identifies the payment.
     pub payment_id: PaymentId,
-    /// How much.
+    /// The amount of the payment.
     pub amount: Money,
-    /// How far it has come.
+    /// The status of the payment.
     pub status: PaymentStatus,
-    /// Why it was refused, in the provider's words.
+    /// The provider's reason, if the payment was declined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it was asked for.
+    /// When the payment was requested.
     pub requested_at: Timestamp,
 }
 
-/// How far a payment has come.
+/// The status of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentStatus {
-    /// Whether it was charged is not known yet.
+    /// The outcome is unknown.
     Pending,
-    /// The money is there.
+    /// The money was charged.
     Captured,
-    /// The provider has refused it.
+    /// The provider declined the payment.
     Declined,
-    /// The money was there, and has been given back.
+    /// The money was charged, and has been refunded.
     Refunded,
-    /// It was abandoned before its outcome was known; a charge that was made nevertheless has been refunded.
+    /// The payment was voided before its outcome was known. If it had been charged, it has been refunded.
     Withdrawn,
 }
 
@@ -239,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_before_there_were_amounts_in_progress_is_still_read_and_written_as_it_was() {
+    fn a_row_without_an_amount_in_progress_is_read_and_written_unchanged() {
         let bill = bill(&json!({}));
         assert_eq!(
             (bill.in_progress, bill.remaining().to_string().as_str()),

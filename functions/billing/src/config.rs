@@ -1,82 +1,82 @@
-//! Everything that the environment tells this service, read once at cold start.
+//! The configuration of the service's functions, read once from the environment at cold start.
 
 use circuit_breaker::settings::Settings;
 use contracts::money::{InvalidMoney, Money};
 use function::env::{ConfigError, parsed, required};
 use jiff::SignedDuration;
 
-/// Settings of whatever handles money.
+/// Configuration of the functions that charge and refund: `billing-command` and `billing-react`.
 #[derive(Clone, Debug)]
-pub struct DeskConfig {
-    /// Table of the bills.
+pub struct PaymentConfig {
+    /// The table of the bills.
     pub bills_table: String,
-    /// What a booking costs.
+    /// The price of a booking.
     pub total: Money,
-    /// Where the payment provider is.
+    /// The base URL of the payment provider.
     pub provider_url: String,
-    /// What billing shows to the provider.
+    /// Billing's API key at the provider.
     pub provider_key: String,
-    /// Table of the circuit breaker around the provider.
+    /// The table of the circuit breaker around the provider.
     pub breakers_table: String,
-    /// How the breaker behaves.
+    /// The settings of the breaker.
     pub breaker: Settings,
 }
 
-/// Settings of `billing-breaker`.
+/// Configuration of `billing-breaker`.
 #[derive(Clone, Debug)]
 pub struct BreakerConfig {
-    /// Table of the circuit breaker around the provider.
+    /// The table of the circuit breaker around the provider.
     pub breakers_table: String,
 }
 
-/// Settings of `billing-query`.
+/// Configuration of `billing-query`.
 #[derive(Clone, Debug)]
 pub struct QueryConfig {
-    /// Table of the view.
+    /// The table of the view.
     pub view_table: String,
 }
 
-/// Settings of `billing-project`.
+/// Configuration of `billing-project`.
 #[derive(Clone, Debug)]
 pub struct ProjectConfig {
-    /// Table of the view.
+    /// The table of the view.
     pub view_table: String,
-    /// Queue for records that can't be applied.
+    /// The dead-letter queue for records that can't be applied.
     pub dead_letters_url: String,
 }
 
-/// Settings of `billing-publish`.
+/// Configuration of `billing-publish`.
 #[derive(Clone, Debug)]
 pub struct PublishConfig {
-    /// Table of the bills, to publish from once more.
+    /// The table of the bills, from which events are republished.
     pub bills_table: String,
-    /// Its own queue, to go on with that.
+    /// The function's own queue, which continues a republish page by page.
     pub queue_url: String,
-    /// Where events go.
+    /// The event bus.
     pub bus_name: String,
-    /// Queue for records that can't be published.
+    /// The dead-letter queue for records that can't be published.
     pub dead_letters_url: String,
 }
 
-/// Settings of `billing-react`.
+/// Configuration of `billing-react`.
 #[derive(Clone, Debug)]
 pub struct ReactConfig {
-    /// What it shares with `billing-command`.
-    pub desk: DeskConfig,
-    /// How long a customer may take to pay an invoice.
+    /// Configuration of the payment service.
+    pub payments: PaymentConfig,
+    /// The time from issuing an invoice until it is due.
     pub due_after: SignedDuration,
-    /// Billing's own queue, for reminders.
+    /// Billing's own queue, to which reminders are sent.
     pub queue_url: String,
-    /// Queue of messages that can't be handled.
+    /// The dead-letter queue for messages that can't be processed.
     pub dead_letters_url: String,
 }
 
-impl DeskConfig {
-    /// Reads the settings.
+impl PaymentConfig {
+    /// Reads the configuration.
     ///
     /// # Errors
     ///
-    /// Names the first variable that is missing or unusable.
+    /// Names the first variable that is missing or invalid.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
             bills_table: required("BILLS_TABLE")?,
@@ -90,7 +90,7 @@ impl DeskConfig {
 }
 
 impl BreakerConfig {
-    /// Reads the settings.
+    /// Reads the configuration.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl BreakerConfig {
 }
 
 impl QueryConfig {
-    /// Reads the settings.
+    /// Reads the configuration.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl QueryConfig {
 }
 
 impl ProjectConfig {
-    /// Reads the settings.
+    /// Reads the configuration.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl ProjectConfig {
 }
 
 impl PublishConfig {
-    /// Reads the settings.
+    /// Reads the configuration.
     ///
     /// # Errors
     ///
@@ -142,14 +142,14 @@ impl PublishConfig {
 }
 
 impl ReactConfig {
-    /// Reads the settings.
+    /// Reads the configuration.
     ///
     /// # Errors
     ///
-    /// Names the first variable that is missing or unusable.
+    /// Names the first variable that is missing or invalid.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
-            desk: DeskConfig::from_env()?,
+            payments: PaymentConfig::from_env()?,
             due_after: parsed("BILL_DUE_SECONDS", due_after)?,
             queue_url: required("BILLING_QUEUE_URL")?,
             dead_letters_url: required("BILLING_DEAD_LETTERS_URL")?,
@@ -159,7 +159,7 @@ impl ReactConfig {
 
 fn total(text: &str) -> Result<Money, String> {
     let total: Money = text.parse().map_err(|error: InvalidMoney| error.to_string())?;
-    if total.is_zero() { Err("must be more than nothing".to_owned()) } else { Ok(total) }
+    if total.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(total) }
 }
 
 fn due_after(text: &str) -> Result<SignedDuration, &'static str> {
@@ -174,14 +174,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bill_costs_something() {
+    fn the_price_of_a_booking_is_greater_than_zero() {
         assert_eq!(total("100.00"), Ok("100.00".parse().unwrap()));
         assert!(total("0.00").is_err());
         assert!(total("100").is_err());
     }
 
     #[test]
-    fn a_bill_has_time_to_be_paid() {
+    fn an_invoice_is_due_after_at_least_one_second() {
         assert_eq!(due_after("900"), Ok(SignedDuration::from_secs(900)));
         for text in ["0", "-1", "1.5", "soon"] {
             assert!(due_after(text).is_err(), "{text}");

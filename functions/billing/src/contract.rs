@@ -1,4 +1,4 @@
-//! What billing says to others, and what it makes of what others say.
+//! Maps billing's own state and events to the published contract, and events of booking to changes of a bill.
 
 use contracts::billing::{Bill as PublicBill, BillPayment, Event as PublicEvent, PaymentStatus};
 use contracts::booking::{Event as BookingEvent, PaymentMode};
@@ -7,10 +7,10 @@ use outbox::consume::Delivery;
 
 use crate::domain::{Bill, BillEvent, Payment, PaymentState};
 
-/// Version of the shape of billing's events.
+/// The schema version of the published events.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// The bill as others see it; nothing of a bill that was never issued.
+/// The published form of a bill; `None` for a bill that was never issued.
 #[must_use]
 pub fn public(bill: &Bill, version: u64) -> Option<PublicBill> {
     let (terms, status) = bill.terms().zip(bill.status())?;
@@ -27,14 +27,14 @@ pub fn public(bill: &Bill, version: u64) -> Option<PublicBill> {
     })
 }
 
-/// The payment as others see it: never what is charged.
+/// The published form of a payment. It never contains the payment token.
 fn public_payment(payment: &Payment) -> BillPayment {
     let (status, reason) = match &payment.state {
         PaymentState::Requested => (PaymentStatus::Pending, None),
         PaymentState::Captured => (PaymentStatus::Captured, None),
         PaymentState::Declined { reason } => (PaymentStatus::Declined, Some(reason.clone())),
-        PaymentState::Returned { .. } => (PaymentStatus::Refunded, None),
-        PaymentState::Withdrawn { .. } => (PaymentStatus::Withdrawn, None),
+        PaymentState::Refunded { .. } => (PaymentStatus::Refunded, None),
+        PaymentState::Voided { .. } => (PaymentStatus::Withdrawn, None),
     };
     BillPayment {
         payment_id: payment.id,
@@ -45,7 +45,7 @@ fn public_payment(payment: &Payment) -> BillPayment {
     }
 }
 
-/// The event as it is published.
+/// The published form of an event.
 #[must_use]
 pub fn published(reference: BillReference, event: BillEvent) -> PublicEvent {
     let BillReference { slot_id, booking_id } = reference;
@@ -71,32 +71,32 @@ pub fn published(reference: BillReference, event: BillEvent) -> PublicEvent {
     }
 }
 
-/// What an event of another service asks of billing.
+/// The change of a bill that follows from an event of booking.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// A booking by invoice wants its bill.
+pub enum BillChange {
+    /// Issue the bill of a booking by invoice.
     Issue {
         /// The bill.
         reference: BillReference,
-        /// Who pays.
+        /// The customer who pays.
         customer: CustomerId,
     },
-    /// A booking is over: its bill, too.
+    /// Close the bill of a booking that has ended.
     Close {
         /// The bill.
         reference: BillReference,
     },
 }
 
-/// What a delivery asks; nothing if it is of no concern here.
+/// The change of a bill that follows from a delivered event; `None` if billing does not handle the event.
 ///
 /// # Errors
 ///
-/// If it is an event of a known type that does not say what such an event says.
-pub fn wish(delivery: &Delivery) -> Result<Option<Wish>, serde_json::Error> {
+/// If the event has a handled type, but its data can't be read.
+pub fn bill_change(delivery: &Delivery) -> Result<Option<BillChange>, serde_json::Error> {
     let event = &delivery.detail.event;
-    let known = ["BookingCreated", "BookingFailed", "BookingCancelled"];
-    if delivery.source != contracts::booking::SOURCE || !known.contains(&event.kind.as_str()) {
+    let handled = ["BookingCreated", "BookingFailed", "BookingCancelled"];
+    if delivery.source != contracts::booking::SOURCE || !handled.contains(&event.kind.as_str()) {
         return Ok(None);
     }
     Ok(match serde_json::from_value(serde_json::to_value(event)?)? {
@@ -104,15 +104,15 @@ pub fn wish(delivery: &Delivery) -> Result<Option<Wish>, serde_json::Error> {
             match payment.mode {
                 PaymentMode::Invoice => {
                     let reference = BillReference { slot_id, booking_id };
-                    Some(Wish::Issue { reference, customer })
+                    Some(BillChange::Issue { reference, customer })
                 }
-                // Its saga authorises the payment.
+                // The booking's saga authorises the payment, which issues the bill.
                 PaymentMode::Instant => None,
             }
         }
         BookingEvent::BookingFailed { booking_id, slot_id, .. }
         | BookingEvent::BookingCancelled { booking_id, slot_id } => {
-            Some(Wish::Close { reference: BillReference { slot_id, booking_id } })
+            Some(BillChange::Close { reference: BillReference { slot_id, booking_id } })
         }
         BookingEvent::BookingReserved { .. }
         | BookingEvent::BookingCompleted { .. }

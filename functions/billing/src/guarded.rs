@@ -1,53 +1,53 @@
-//! The payment provider behind a circuit breaker that all of billing's functions share.
+//! The payment provider behind a circuit breaker, which all of billing's functions share.
 //!
-//! A charge goes through the breaker; a refund never does, since money is owed however the provider fares. A card that is
-//! declined is a success of the call: the provider has done its work.
+//! Charges go through the breaker. Refunds bypass it: they are owed to the customer whatever the state of the circuit. A
+//! declined card counts as a success, since the provider has processed the call.
 
 use std::sync::Arc;
 
-use circuit_breaker::call::{Breaker, Host, Outcome as Fared, Permit};
+use circuit_breaker::call::{Breaker, Host, Outcome as CallOutcome, Permit};
 use circuit_breaker::store::Store;
 use contracts::id::{BillReference, PaymentId};
 use contracts::money::Money;
 
-use crate::domain::Outcome;
+use crate::domain::ChargeOutcome;
 use crate::ports::{Charge, Provider, ProviderError};
 
-/// What the breaker is called.
+/// The name of the circuit breaker.
 pub const BREAKER: &str = "payment-provider";
 
-/// A provider that is left alone while it does not answer.
+/// A provider whose charges are rejected while its circuit is open.
 #[derive(Debug)]
-pub struct Guarded<P, S, H> {
-    /// Who is asked.
+pub struct GuardedProvider<P, S, H> {
+    /// The provider.
     pub provider: P,
-    /// Who knows whether that is of use.
+    /// The circuit breaker around its charges.
     pub breaker: Arc<Breaker<S, H>>,
 }
 
-impl<P, S, H> Provider for Guarded<P, S, H>
+impl<P, S, H> Provider for GuardedProvider<P, S, H>
 where
     P: Provider + Sync,
     S: Store + Send + Sync,
     H: Host + Send + Sync,
 {
-    type Leave<'a>
-        = (P::Leave<'a>, Permit<'a, S, H>)
+    type Permit<'a>
+        = (P::Permit<'a>, Permit<'a, S, H>)
     where
         Self: 'a;
 
-    async fn leave(&self) -> Result<Self::Leave<'_>, ProviderError> {
-        let leave = self.provider.leave().await?;
-        let permit = self.breaker.enter().await.map_err(ProviderError::LeftAlone)?;
-        Ok((leave, permit))
+    async fn acquire_permit(&self) -> Result<Self::Permit<'_>, ProviderError> {
+        let inner = self.provider.acquire_permit().await?;
+        let permit = self.breaker.enter().await.map_err(ProviderError::CircuitOpen)?;
+        Ok((inner, permit))
     }
 
     async fn charge<'a>(
         &'a self,
-        (leave, permit): Self::Leave<'a>,
+        (inner, permit): Self::Permit<'a>,
         charge: &Charge,
-    ) -> Result<Outcome, ProviderError> {
-        permit.run(fared, self.provider.charge(leave, charge)).await
+    ) -> Result<ChargeOutcome, ProviderError> {
+        permit.run(classify, self.provider.charge(inner, charge)).await
     }
 
     async fn refund(
@@ -59,11 +59,11 @@ where
     }
 }
 
-/// What an answer says of the provider: who does not take our words has heard them.
-fn fared(answer: &Result<Outcome, ProviderError>) -> Fared {
-    match answer {
-        Ok(_) | Err(ProviderError::NotUnderstood(_)) => Fared::Success,
-        Err(ProviderError::NoAnswer(_)) => Fared::Failure,
-        Err(ProviderError::LeftAlone(_)) => Fared::Ignored,
+/// Classifies a result for the breaker: a provider that rejects our request as invalid is available, so that is a success.
+fn classify(result: &Result<ChargeOutcome, ProviderError>) -> CallOutcome {
+    match result {
+        Ok(_) | Err(ProviderError::InvalidRequest(_)) => CallOutcome::Success,
+        Err(ProviderError::NoResponse(_)) => CallOutcome::Failure,
+        Err(ProviderError::CircuitOpen(_)) => CallOutcome::Ignored,
     }
 }

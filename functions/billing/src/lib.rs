@@ -1,14 +1,14 @@
-//! Billing: bills, and what was paid on them. The only service that knows the payment provider.
+//! Billing: bills and their payments. The only service that calls the payment provider.
 //!
-//! Read `domain` first, then `desk`: it says in which order the bill and the provider are asked, and what becomes of a
-//! payment when everything stops in between.
+//! Read `domain` first, then `payment_service`: it documents the order of writes to the bill and calls of the provider,
+//! and how each crash between them is recovered.
 
 pub mod domain;
 
 pub mod contract;
-pub mod desk;
 pub mod guarded;
 pub mod memory;
+pub mod payment_service;
 pub mod ports;
 pub mod view;
 

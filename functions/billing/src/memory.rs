@@ -1,4 +1,4 @@
-//! Fakes for tests and simulation: a payment provider, the index and the reminders. Nothing outlives the process.
+//! In-memory implementations of the ports, for tests and simulation.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,38 +11,38 @@ use outbox::memory::MemoryStore;
 use outbox::state::StoreError;
 use tokio::time::sleep;
 
-use crate::desk::seconds_up;
-use crate::domain::{Bill, Outcome};
+use crate::domain::{Bill, ChargeOutcome};
+use crate::payment_service::unix_seconds_rounded_up;
 use crate::ports::{
     ATTEMPT_TIMEOUT, Charge, DueBill, DueBills, Provider, ProviderError, Reminders,
 };
 
-/// What a slow card takes.
-const SLOW: Duration = Duration::from_secs(3);
+/// How long a charge of a slow card takes.
+const SLOW_CHARGE: Duration = Duration::from_secs(3);
 
-/// A payment provider that knows the sandbox's tokens.
+/// A payment provider that supports the sandbox's tokens.
 #[derive(Debug, Default)]
 pub struct MemoryProvider {
     accounts: Mutex<BTreeMap<PaymentId, Account>>,
 }
 
-/// What happened under one key.
+/// The charge and the refund of one idempotency key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// The bill.
     pub reference: Option<BillReference>,
-    /// How often a charge was asked for.
+    /// The number of charge requests.
     pub attempts: u32,
-    /// The answer to the first charge that was decided.
-    pub outcome: Option<Outcome>,
-    /// The money that was taken.
+    /// The outcome of the charge; absent until a request was processed.
+    pub outcome: Option<ChargeOutcome>,
+    /// The amount that was charged.
     pub charged: Money,
-    /// The money that went back; nothing before a refund was asked for.
+    /// The amount that was refunded; absent until a refund was requested.
     pub refunded: Option<Money>,
 }
 
 impl Account {
-    /// The money that is held.
+    /// The amount that was charged and has not been refunded.
     #[must_use]
     pub fn held(&self) -> Money {
         self.charged.checked_sub(self.refunded.unwrap_or_default()).unwrap_or_default()
@@ -50,26 +50,26 @@ impl Account {
 }
 
 impl MemoryProvider {
-    /// What happened, by key.
+    /// All accounts, by idempotency key.
     #[must_use]
     pub fn accounts(&self) -> BTreeMap<PaymentId, Account> {
         self.lock().clone()
     }
 
-    /// The money that is held for a bill.
+    /// The amount that the provider holds for a bill.
     #[must_use]
     pub fn held(&self, reference: BillReference) -> Money {
         let accounts = self.lock();
-        let theirs = accounts.values().filter(|account| account.reference == Some(reference));
-        theirs.fold(Money::ZERO, |sum, it| sum.checked_add(it.held()).unwrap_or(Money::MAX))
+        let of_bill = accounts.values().filter(|account| account.reference == Some(reference));
+        of_bill.fold(Money::ZERO, |sum, it| sum.checked_add(it.held()).unwrap_or(Money::MAX))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PaymentId, Account>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first attempt decides, and the answer may not get through.
-    fn decide(&self, charge: &Charge) -> Option<(Outcome, bool)> {
+    /// The outcome of a charge, and whether its response arrives. The first processed request decides the outcome.
+    fn decide(&self, charge: &Charge) -> Option<(ChargeOutcome, bool)> {
         let mut accounts = self.lock();
         let account = accounts.entry(charge.key).or_default();
         account.reference = Some(charge.reference);
@@ -77,16 +77,16 @@ impl MemoryProvider {
         if let Some(outcome) = &account.outcome {
             return Some((outcome.clone(), true));
         }
-        let declined = |reason: &str| Outcome::Declined { reason: reason.to_owned() };
+        let declined = |reason: &str| ChargeOutcome::Declined { reason: reason.to_owned() };
         let outcome = match charge.token.as_str() {
-            _ if account.refunded.is_some() => Outcome::Voided,
-            "tok_visa" | "tok_slow" | "tok_timeout" => Outcome::Captured,
-            "tok_flaky" if account.attempts > 2 => Outcome::Captured,
+            _ if account.refunded.is_some() => ChargeOutcome::Voided,
+            "tok_visa" | "tok_slow" | "tok_timeout" => ChargeOutcome::Captured,
+            "tok_flaky" if account.attempts > 2 => ChargeOutcome::Captured,
             "tok_flaky" | "tok_down" => return None,
             "tok_insufficient_funds" => declined("insufficient_funds"),
             _ => declined("card_declined"),
         };
-        if outcome == Outcome::Captured {
+        if outcome == ChargeOutcome::Captured {
             account.charged = charge.amount;
         }
         account.outcome = Some(outcome.clone());
@@ -95,23 +95,23 @@ impl MemoryProvider {
 }
 
 impl Provider for MemoryProvider {
-    type Leave<'a> = ();
+    type Permit<'a> = ();
 
-    async fn leave(&self) -> Result<(), ProviderError> {
+    async fn acquire_permit(&self) -> Result<(), ProviderError> {
         Ok(())
     }
 
-    async fn charge(&self, (): (), charge: &Charge) -> Result<Outcome, ProviderError> {
+    async fn charge(&self, (): (), charge: &Charge) -> Result<ChargeOutcome, ProviderError> {
         if charge.token == "tok_slow" {
-            sleep(SLOW).await;
+            sleep(SLOW_CHARGE).await;
         }
         match self.decide(charge) {
             Some((outcome, true)) => Ok(outcome),
             Some((_, false)) => {
                 sleep(ATTEMPT_TIMEOUT).await;
-                Err(ProviderError::NoAnswer("timed out".into()))
+                Err(ProviderError::NoResponse("timed out".into()))
             }
-            None => Err(ProviderError::NoAnswer("503".into())),
+            None => Err(ProviderError::NoResponse("503".into())),
         }
     }
 
@@ -127,13 +127,13 @@ impl Provider for MemoryProvider {
     }
 }
 
-/// The index of a store in memory: it never lags.
+/// The index of an in-memory store. It never lags.
 impl DueBills for MemoryStore<Bill> {
     async fn due_before(&self, seconds: i64) -> Result<Vec<DueBill>, StoreError> {
         let bills = self.states().into_values();
         let mut due: Vec<DueBill> = bills
             .filter_map(|bill| {
-                let at_seconds = seconds_up(bill.attention_at()?);
+                let at_seconds = unix_seconds_rounded_up(bill.reconcile_at()?);
                 Some(DueBill { reference: bill.reference, at_seconds })
             })
             .filter(|due| due.at_seconds < seconds)
@@ -143,14 +143,14 @@ impl DueBills for MemoryStore<Bill> {
     }
 }
 
-/// Reminders that only a test delivers.
+/// Reminders that are stored until a test takes them. It does not deliver them.
 #[derive(Debug, Default)]
 pub struct MemoryReminders {
     reminders: Mutex<Vec<(BillReference, Duration)>>,
 }
 
 impl MemoryReminders {
-    /// Takes what there is, in order.
+    /// Removes and returns all reminders, in the order in which they were sent.
     pub fn take(&self) -> Vec<(BillReference, Duration)> {
         std::mem::take(&mut self.reminders.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,4 +1,4 @@
-//! What billing reaches beside its own tables: the payment provider, the bills that want attention, and a later hour.
+//! The ports of billing: the payment provider, the index of due bills, and the reminder queue.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -9,60 +9,63 @@ use contracts::money::Money;
 use outbox::bus::SendError;
 use outbox::state::StoreError;
 
-use crate::domain::Outcome;
+use crate::domain::ChargeOutcome;
 
-/// What is to be charged.
+/// A charge to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     /// The bill.
     pub reference: BillReference,
-    /// Names the charge: under one key money is taken once.
+    /// The idempotency key: the provider charges at most once for a key.
     pub key: PaymentId,
-    /// How much.
+    /// The amount to charge.
     pub amount: Money,
-    /// What to charge, in the provider's words.
+    /// The provider's token for the payment method.
     pub token: String,
 }
 
-/// Takes money and gives it back.
+/// Charges and refunds payments.
 ///
 /// An implementation must
-/// - take money at most once for a key, however often and from wherever it is asked, and answer a repeat as it answered
-///   the first time;
-/// - order the charge and the refund of one key: what was charged before goes back, what comes after is
-///   [`Outcome::Voided`];
-/// - answer a repeated refund as it answered the first;
-/// - refuse leave only while it has not asked: whoever is refused has charged nothing;
-/// - say [`ProviderError::NoAnswer`] whenever it cannot tell what has happened, and within [`ATTEMPT_TIMEOUT`].
+/// - charge at most once for a key, however often and from whichever instance it is called, and return the original
+///   result to a repeated call;
+/// - order the charge and the refund of one key: an earlier charge is refunded, a later one is
+///   [`ChargeOutcome::Voided`];
+/// - return the original result to a repeated refund;
+/// - reject a permit only if it has not called the provider for it: then nothing was charged;
+/// - return [`ProviderError::NoResponse`] whenever the outcome is unknown, and within [`ATTEMPT_TIMEOUT`].
 pub trait Provider {
-    /// Leave to ask for a charge once. It may be dropped unused.
-    type Leave<'a>: Send
+    /// The permission to make one charge. It may be dropped unused.
+    type Permit<'a>: Send
     where
         Self: 'a;
 
-    /// Asks for leave to charge. Who has it before the wish to charge is stored stores none that would have to be undone.
+    /// Acquires a permit for one charge. Acquire it before storing the payment: if the circuit is open, there is nothing to
+    /// roll back then.
     ///
     /// # Errors
     ///
-    /// [`ProviderError::LeftAlone`] if the provider is not to be asked.
-    fn leave(&self) -> impl Future<Output = Result<Self::Leave<'_>, ProviderError>> + Send;
+    /// [`ProviderError::CircuitOpen`] if the provider must not be called.
+    fn acquire_permit(
+        &self,
+    ) -> impl Future<Output = Result<Self::Permit<'_>, ProviderError>> + Send;
 
     /// Charges a payment.
     ///
     /// # Errors
     ///
-    /// Whatever it is, it does not say that nothing was charged.
+    /// No error implies that nothing was charged.
     fn charge<'a>(
         &'a self,
-        leave: Self::Leave<'a>,
+        permit: Self::Permit<'a>,
         charge: &Charge,
-    ) -> impl Future<Output = Result<Outcome, ProviderError>> + Send;
+    ) -> impl Future<Output = Result<ChargeOutcome, ProviderError>> + Send;
 
-    /// Gives back whatever was charged under a key, and refuses what comes later; answers how much it was.
+    /// Refunds the charge with this key, and voids any later one. Returns the amount, which is zero if nothing was charged.
     ///
     /// # Errors
     ///
-    /// Whatever it is, it does not say that nothing was given back.
+    /// No error implies that nothing was refunded.
     fn refund(
         &self,
         reference: BillReference,
@@ -70,59 +73,60 @@ pub trait Provider {
     ) -> impl Future<Output = Result<Money, ProviderError>> + Send;
 }
 
-/// The longest that one call of the provider may take: a slow card takes three seconds, and is not to be given up.
+/// The timeout of one call of the provider. A slow card takes three seconds, which must succeed.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
 
-/// Why the provider has neither done nor refused what it was asked.
+/// Why the result of a call is unknown, or the call was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
-    /// It was too busy, too slow, or out of reach: what has happened is unknown. Ask again under the same key.
-    #[error("payment provider did not answer")]
-    NoAnswer(#[source] Box<dyn StdError + Send + Sync>),
-    /// It has not answered others lately, so it was not asked.
-    #[error("payment provider is left alone")]
-    LeftAlone(#[source] Refused),
-    /// It does not understand us, so that asking again is pointless; a person has to look at it.
-    #[error("payment provider does not take the request")]
-    NotUnderstood(#[source] Box<dyn StdError + Send + Sync>),
+    /// The provider was throttled, too slow or unreachable: the outcome is unknown. Retry with the same key.
+    #[error("payment provider did not respond")]
+    NoResponse(#[source] Box<dyn StdError + Send + Sync>),
+    /// The circuit is open, so the provider was not called.
+    #[error("circuit of the payment provider is open")]
+    CircuitOpen(#[source] Refused),
+    /// The provider rejects the request itself, so a retry can't succeed. This requires operator intervention.
+    #[error("payment provider rejects the request as invalid")]
+    InvalidRequest(#[source] Box<dyn StdError + Send + Sync>),
 }
 
-/// A bill that wants attention.
+/// A bill that is due for reconciliation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DueBill {
     /// The bill.
     pub reference: BillReference,
-    /// When, in seconds since 1970.
+    /// The time at which to reconcile it, in seconds since the Unix epoch.
     pub at_seconds: i64,
 }
 
-/// Finds the bills that want attention: those to be paid by a certain time, and those that were left half done.
+/// The index of bills that are due for reconciliation: overdue bills, and bills with an incomplete operation.
 ///
 /// An implementation must
-/// - find each bill whose `attention_at` was before the given second when it was last stored, however many there are;
-/// - it may lag, and show a bill that has moved on since.
+/// - return every bill whose stored `reconcile_at` is before the given time, however many there are.
+///
+/// It may lag behind the store, and return a bill that has changed since.
 pub trait DueBills {
-    /// Every bill that wants attention before this second, the longest overdue first.
+    /// All bills that are due before this time, in seconds since the Unix epoch, the longest overdue first.
     ///
     /// # Errors
     ///
-    /// Fails when the index cannot be read to its end.
+    /// If the index can't be read completely.
     fn due_before(
         &self,
         seconds: i64,
     ) -> impl Future<Output = Result<Vec<DueBill>, StoreError>> + Send;
 }
 
-/// Reminds billing of a bill.
+/// Schedules the reconciliation of single bills.
 ///
 /// An implementation must
-/// - hand the bill to `billing-react`, once or more, and not before the time is over.
+/// - deliver the reminder to `billing-react` at least once, and not before the delay is over.
 pub trait Reminders {
-    /// Reminds of a bill after a while.
+    /// Sends a reminder of this bill, to be delivered after the delay.
     ///
     /// # Errors
     ///
-    /// If there may be no reminder.
+    /// If the reminder may not have been sent.
     fn remind(
         &self,
         reference: BillReference,

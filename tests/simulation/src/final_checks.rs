@@ -160,7 +160,7 @@ fn every_bill_has_a_booking_and_is_not_due(world: &World, bookings: &BTreeMap<Bo
             .check(known.is_some_and(|it| it.0.slot_id == bill.reference.slot_id), || {
                 format!("bill {id} has no booking")
             });
-        let due = bill.attention_at();
+        let due = bill.reconcile_at();
         world.invariants.check(due.is_none(), || format!("bill {id} is still due at {due:?}"));
     }
 }

@@ -11,9 +11,9 @@ use bff::pages::provider::OneToken;
 use bff::pages::sign_in::{Door, SignIn};
 use bff::pages::{Fresh, Front, Site};
 use bff::web::HttpAdapter;
-use billing::desk::Desk;
 use billing::domain::Bill;
-use billing::guarded::Guarded;
+use billing::guarded::GuardedProvider;
+use billing::payment_service::PaymentService;
 use booking::rebuild_source::BookingRows;
 use booking::republish_source::BookingEvents;
 use circuit_breaker::control::Control;
@@ -141,9 +141,11 @@ pub(crate) async fn handle(
         }
         "billing-command" => {
             use billing::handlers::command;
-            let provider = Guarded { provider: remote, breaker: Arc::clone(&environment.breaker) };
-            let desk = Desk { store: States(transport), provider, now, new_id, total: total() };
-            respond(command::handle(&desk, read(payload)?).await)
+            let breaker = Arc::clone(&environment.breaker);
+            let provider = GuardedProvider { provider: remote, breaker };
+            let store = States(transport);
+            let service = PaymentService { store, provider, now, new_id, total: total() };
+            respond(command::handle(&service, read(payload)?).await)
         }
         "billing-breaker" => {
             use billing::handlers::breaker;
@@ -170,13 +172,17 @@ pub(crate) async fn handle(
         }
         "billing-react" => {
             use billing::handlers::react;
-            let provider = Guarded { provider: remote, breaker: Arc::clone(&environment.breaker) };
-            let desk = Desk { store: States(transport), provider, now, new_id, total: total() };
+            let breaker = Arc::clone(&environment.breaker);
+            let provider = GuardedProvider { provider: remote, breaker };
+            let store = States(transport);
+            let service = PaymentService { store, provider, now, new_id, total: total() };
             let due_after = SignedDuration::try_from(transport.world.plan.bill_due)
                 .unwrap_or(SignedDuration::from_secs(900));
             let reminders = Reminders { transport, queue: BILLING_QUEUE };
             let (letters, trigger) = (DeadLetters(transport), read(payload)?);
-            respond(react::handle(&desk, &remote, &reminders, &letters, due_after, trigger).await)
+            respond(
+                react::handle(&service, &remote, &reminders, &letters, due_after, trigger).await,
+            )
         }
         "payment-provider" | "mobile-bff" => {
             let routes = environment.routes.clone().expect("it serves HTTP");

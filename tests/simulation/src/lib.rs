@@ -168,7 +168,7 @@ async fn reach_quiescence(world: &World) {
             workload::cancel_pending(world).await;
         }
         let is_rebuilding = workload::finish_rebuilds(world).await;
-        let is_due = world.bills.all().values().any(|(_, bill)| bill.attention_at().is_some());
+        let is_due = world.bills.all().values().any(|(_, bill)| bill.reconcile_at().is_some());
         if redriven == 0 && !is_rebuilding && !is_due && world.is_quiescent() {
             return;
         }

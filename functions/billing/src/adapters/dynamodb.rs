@@ -1,10 +1,10 @@
-//! Bills that want attention, from the index `by-due` of the table that `outbox::dynamodb` keeps.
+//! The index of due bills: the secondary index `by-due` of the table that `outbox::dynamodb` writes.
 //!
 //! | due              | due_at          | id        |
 //! | ---------------- | --------------- | --------- |
 //! | `due#0`..`due#3` | seconds, number | reference |
 //!
-//! Sparse: a bill has the two attributes only while it has something to wait for, so the index is as small as the work.
+//! The index is sparse: a bill has the two attributes only while it has a time to be reconciled at.
 
 use std::error::Error as StdError;
 
@@ -12,10 +12,10 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use outbox::state::StoreError;
 
-use crate::desk::DUE_PARTITIONS;
+use crate::payment_service::DUE_PARTITIONS;
 use crate::ports::{DueBill, DueBills};
 
-/// Queries one table's index.
+/// Queries the index of one table.
 #[derive(Clone, Debug)]
 pub struct DynamoDueBills {
     client: Client,
@@ -23,7 +23,7 @@ pub struct DynamoDueBills {
 }
 
 impl DynamoDueBills {
-    /// Uses an existing table.
+    /// Uses the index of an existing table.
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
@@ -48,11 +48,12 @@ impl DueBills for DynamoDueBills {
             let mut items = query.into_paginator().items().send();
             while let Some(item) = items.next().await {
                 let item = item.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-                let id = item.get("id").and_then(|it| it.as_s().ok()).ok_or_else(|| no("id"))?;
+                let id =
+                    item.get("id").and_then(|it| it.as_s().ok()).ok_or_else(|| missing("id"))?;
                 let at = item.get("due_at").and_then(|it| it.as_n().ok());
                 due.push(DueBill {
                     reference: id.parse().map_err(corrupt)?,
-                    at_seconds: at.ok_or_else(|| no("due_at"))?.parse().map_err(corrupt)?,
+                    at_seconds: at.ok_or_else(|| missing("due_at"))?.parse().map_err(corrupt)?,
                 });
             }
         }
@@ -65,6 +66,6 @@ fn corrupt(error: impl StdError + Send + Sync + 'static) -> StoreError {
     StoreError::Corrupt(Box::new(error))
 }
 
-fn no(attribute: &str) -> StoreError {
+fn missing(attribute: &str) -> StoreError {
     StoreError::Corrupt(format!("item has no `{attribute}`").into())
 }

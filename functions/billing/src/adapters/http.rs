@@ -1,12 +1,12 @@
 //! The payment provider over HTTP.
 //!
-//! | asks                                                                  | answers                                     |
+//! | request                                                               | response                                    |
 //! | --------------------------------------------------------------------- | ------------------------------------------- |
 //! | `POST /charges {reference, amount, currency, token}`, Idempotency-Key | 201 · 402 with a reason · 409 charge-voided |
 //! | `POST /refunds {reference}`, Idempotency-Key of the charge            | 200 `{refunded}`                            |
 //!
-//! A charge that is not valid (400) has not been made, and is never going to be: that is a refusal as well. Whatever else
-//! comes back, or nothing, leaves the outcome unknown: a charge may have been made.
+//! An invalid charge (400 `validation`) was not made and never will be, so it counts as declined. After any other response,
+//! or none, the outcome is unknown: the charge may have been made.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Outcome;
+use crate::domain::ChargeOutcome;
 use crate::ports::{Charge, Provider, ProviderError};
 
-/// A connection is there at once, or not at all.
+/// A connection opens within this time, or the provider is unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// An idle connection is closed before API Gateway does it, which would cost a request its answer.
+/// Idle connections are closed before API Gateway closes them, which could lose the response to a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
-/// A reason is a word or two; the provider's prose is not stored.
-const REASON_LENGTH_MAX: usize = 100;
+/// The maximal length of a stored reason, in characters. A reason is a short identifier; a longer one is truncated.
+const MAX_REASON_LENGTH: usize = 100;
 
-/// The provider at one address.
+/// The HTTP client of the payment provider.
 #[derive(Clone, Debug)]
 pub struct HttpProvider {
     client: Client,
@@ -61,42 +61,42 @@ struct Problem {
     reason: Option<String>,
 }
 
-/// An answer that says neither yes nor no.
+/// A response that leaves the outcome unknown.
 #[derive(Debug, thiserror::Error)]
-#[error("payment provider answers {status}")]
+#[error("payment provider returned status {status}")]
 struct Unexpected {
     status: u16,
 }
 
 impl HttpProvider {
-    /// Makes the one client of this process; each attempt may take `attempt_timeout` in all.
+    /// Creates the client of this process. `attempt_timeout` limits each request, including its response.
     ///
     /// # Errors
     ///
-    /// If TLS can't be set up.
+    /// If the client can't set up TLS.
     pub fn new(url: &str, key: String, attempt_timeout: Duration) -> Result<Self, reqwest::Error> {
-        // A second client in this process finds it installed.
+        // Fails if another client of this process has installed it, which is fine.
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut client = Client::builder()
             .timeout(attempt_timeout)
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            // A redirected charge would show the key to whoever it is sent to.
+            // A redirect would send the API key to another server.
             .redirect(Policy::none())
             .no_proxy();
         if url.starts_with("http://") {
-            // The local cloud: the machine's certificates take longer to read than all the rest of the start.
+            // The local cloud uses no TLS. Reading the system's certificates would take longer than the rest of the start.
             client = client.tls_certs_only([]);
         }
         let url = url.trim_end_matches('/').to_owned();
         Ok(Self { client: client.build()?, url, key })
     }
 
-    /// Opens the connection, so that the first charge need not.
+    /// Opens a connection ahead of the first charge. Any response is accepted.
     ///
     /// # Errors
     ///
-    /// If nobody is there. Any answer will do.
+    /// If the provider is unreachable.
     pub async fn warm_up(&self) -> Result<(), reqwest::Error> {
         self.client.head(&self.url).timeout(CONNECT_TIMEOUT).send().await.map(drop)
     }
@@ -113,21 +113,21 @@ impl HttpProvider {
             .bearer_auth(&self.key)
             .header("idempotency-key", key.to_string())
             .json(body);
-        let response = request.send().await.map_err(no_answer)?;
+        let response = request.send().await.map_err(no_response)?;
         let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(no_answer)?;
+        let body = response.bytes().await.map_err(no_response)?;
         Ok((status, body.to_vec()))
     }
 }
 
 impl Provider for HttpProvider {
-    type Leave<'a> = ();
+    type Permit<'a> = ();
 
-    async fn leave(&self) -> Result<(), ProviderError> {
+    async fn acquire_permit(&self) -> Result<(), ProviderError> {
         Ok(())
     }
 
-    async fn charge(&self, (): (), charge: &Charge) -> Result<Outcome, ProviderError> {
+    async fn charge(&self, (): (), charge: &Charge) -> Result<ChargeOutcome, ProviderError> {
         let (status, body) = self.post("charges", charge.key, &charge_body(charge)).await?;
         charged(status, &body)
     }
@@ -142,7 +142,7 @@ impl Provider for HttpProvider {
     }
 }
 
-/// What a charge is asked for with.
+/// The request body of a charge.
 #[must_use]
 pub fn charge_body(charge: &Charge) -> impl Serialize + '_ {
     ChargeBody {
@@ -153,43 +153,43 @@ pub fn charge_body(charge: &Charge) -> impl Serialize + '_ {
     }
 }
 
-/// What a refund is asked for with.
+/// The request body of a refund.
 #[must_use]
 pub fn refund_body(reference: BillReference) -> impl Serialize {
     RefundBody { reference }
 }
 
-/// What the provider's answer to a charge says.
+/// The outcome in the response to a charge.
 ///
 /// # Errors
 ///
-/// If it says neither yes nor no.
-pub fn charged(status: u16, body: &[u8]) -> Result<Outcome, ProviderError> {
+/// If the response leaves the outcome unknown.
+pub fn charged(status: u16, body: &[u8]) -> Result<ChargeOutcome, ProviderError> {
     let problem = serde_json::from_slice::<Problem>(body).ok();
     match (status, problem) {
-        (201, _) => Ok(Outcome::Captured),
+        (201, _) => Ok(ChargeOutcome::Captured),
         (402, Some(it)) if it.is("payment-declined") => {
             let reason = it.reason.unwrap_or_else(|| "declined".to_owned());
-            Ok(Outcome::Declined { reason: reason.chars().take(REASON_LENGTH_MAX).collect() })
+            Ok(ChargeOutcome::Declined { reason: reason.chars().take(MAX_REASON_LENGTH).collect() })
         }
         (400, Some(it)) if it.is("validation") => {
-            Ok(Outcome::Declined { reason: "invalid_request".to_owned() })
+            Ok(ChargeOutcome::Declined { reason: "invalid_request".to_owned() })
         }
-        (409, Some(it)) if it.is("charge-voided") => Ok(Outcome::Voided),
+        (409, Some(it)) if it.is("charge-voided") => Ok(ChargeOutcome::Voided),
         (status, _) => Err(unexpected(status)),
     }
 }
 
-/// What the provider's answer to a refund says: how much went back.
+/// The refunded amount in the response to a refund.
 ///
 /// # Errors
 ///
-/// If it does not say so.
+/// If the response does not contain the amount.
 pub fn refunded(status: u16, body: &[u8]) -> Result<Money, ProviderError> {
     if status != 200 {
         return Err(unexpected(status));
     }
-    serde_json::from_slice(body).map(|Refunded { refunded }| refunded).map_err(no_answer)
+    serde_json::from_slice(body).map(|Refunded { refunded }| refunded).map_err(no_response)
 }
 
 impl Problem {
@@ -198,18 +198,18 @@ impl Problem {
     }
 }
 
-fn no_answer(error: impl StdError + Send + Sync + 'static) -> ProviderError {
-    ProviderError::NoAnswer(Box::new(error))
+fn no_response(error: impl StdError + Send + Sync + 'static) -> ProviderError {
+    ProviderError::NoResponse(Box::new(error))
 }
 
-/// What is wrong with the request stays wrong; anything else may pass.
+/// An invalid request stays invalid; any other status may be temporary.
 fn unexpected(status: u16) -> ProviderError {
-    // A time-out, a conflict, too many requests.
-    let passing = [408, 409, 429];
+    // Request timeout, conflict, too many requests.
+    let temporary = [408, 409, 429];
     let error = Box::new(Unexpected { status });
-    if (400..500).contains(&status) && !passing.contains(&status) {
-        ProviderError::NotUnderstood(error)
+    if (400..500).contains(&status) && !temporary.contains(&status) {
+        ProviderError::InvalidRequest(error)
     } else {
-        ProviderError::NoAnswer(error)
+        ProviderError::NoResponse(error)
     }
 }

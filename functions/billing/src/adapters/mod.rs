@@ -1,6 +1,6 @@
-//! The only modules that know an AWS SDK or an HTTP client.
+//! The only modules that use an AWS SDK or an HTTP client.
 
-pub mod desk;
+pub mod aws_payment_service;
 pub mod dynamodb;
 pub mod http;
 pub mod sqs;

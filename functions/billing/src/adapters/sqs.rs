@@ -1,4 +1,4 @@
-//! Reminders as delayed messages in billing's own queue: `{"due": "<reference>"}`.
+//! Reminders as delayed messages of billing's own queue: `{"due": "<reference>"}`.
 
 use std::time::Duration;
 

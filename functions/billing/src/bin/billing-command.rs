@@ -1,17 +1,17 @@
 //! Lambda `billing-command`: wiring only.
 
-use billing::adapters::desk;
-use billing::config::DeskConfig;
+use billing::adapters::aws_payment_service::{payment_service, warm_up};
+use billing::config::PaymentConfig;
 use billing::handlers::command;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     function::telemetry();
-    let config = DeskConfig::from_env()?;
+    let config = PaymentConfig::from_env()?;
     let tables = aws_sdk_dynamodb::Client::new(&function::aws_config().await);
-    let desk = desk::desk(&tables, config)?;
-    let provider = &desk.provider.provider;
-    tokio::join!(desk::warm_up(&desk), function::warm(provider.warm_up()));
-    run(service_fn(|event: LambdaEvent<_>| command::handle(&desk, event.payload))).await
+    let service = payment_service(&tables, config)?;
+    let provider = &service.provider.provider;
+    tokio::join!(warm_up(&service), function::warm(provider.warm_up()));
+    run(service_fn(|event: LambdaEvent<_>| command::handle(&service, event.payload))).await
 }

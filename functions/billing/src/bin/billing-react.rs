@@ -1,6 +1,7 @@
 //! Lambda `billing-react`: wiring only.
 
-use billing::adapters::{desk, dynamodb::DynamoDueBills};
+use billing::adapters::aws_payment_service::{payment_service, warm_up};
+use billing::adapters::dynamodb::DynamoDueBills;
 use billing::config::ReactConfig;
 use billing::handlers::react;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -10,17 +11,17 @@ use outbox::sqs::Queue;
 async fn main() -> Result<(), Error> {
     function::telemetry();
     let config = ReactConfig::from_env()?;
-    let ReactConfig { desk, due_after, queue_url, dead_letters_url } = config;
+    let ReactConfig { payments, due_after, queue_url, dead_letters_url } = config;
     let aws = function::aws_config().await;
     let tables = aws_sdk_dynamodb::Client::new(&aws);
-    let due = DynamoDueBills::new(tables.clone(), desk.bills_table.clone());
+    let due = DynamoDueBills::new(tables.clone(), payments.bills_table.clone());
     let queues = aws_sdk_sqs::Client::new(&aws);
     let queue = Queue::new(queues.clone(), queue_url);
     let dead_letters = Queue::new(queues, dead_letters_url);
-    let desk = desk::desk(&tables, desk)?;
-    desk::warm_up(&desk).await;
+    let service = payment_service(&tables, payments)?;
+    warm_up(&service).await;
     run(service_fn(|event: LambdaEvent<_>| {
-        react::handle(&desk, &due, &queue, &dead_letters, due_after, event.payload)
+        react::handle(&service, &due, &queue, &dead_letters, due_after, event.payload)
     }))
     .await
 }

@@ -1,71 +1,71 @@
-//! What may be asked of a bill, and what may be reported to it.
+//! The commands of a bill, and the outcome of a charge.
 
 use contracts::id::{CustomerId, PaymentId};
 use contracts::money::Money;
 use jiff::Timestamp;
 
-/// A wish, which the rules may refuse, or an answer of the provider's, which they write down.
+/// A command, which the rules may reject, or a result of the payment provider, which they only record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BillCommand {
     /// Issue an invoice.
     Issue {
-        /// Who shall pay.
+        /// The customer who has to pay.
         customer: CustomerId,
-        /// How much.
+        /// The amount to pay.
         total: Money,
-        /// Until when.
+        /// When the bill expires unless it has been paid.
         due_at: Timestamp,
     },
-    /// Issue an instant booking's bill and charge all of it.
+    /// Issue an instant booking's bill and charge the whole amount.
     Authorise {
-        /// Who pays.
+        /// The customer who pays.
         customer: CustomerId,
-        /// How much.
+        /// The amount to charge.
         total: Money,
-        /// What to charge, in the provider's words.
+        /// The provider's token for the payment method.
         token: String,
     },
     /// Charge an invoice, or a part of it.
     Pay {
-        /// Who asks.
+        /// The customer who pays. A payment on another customer's bill is rejected.
         customer: CustomerId,
-        /// Names the payment.
+        /// Identifies the payment; also its idempotency key.
         payment_id: PaymentId,
-        /// How much.
+        /// The amount to charge.
         amount: Money,
-        /// What to charge, in the provider's words.
+        /// The provider's token for the payment method.
         token: String,
     },
-    /// The provider has answered a charge.
-    Settle {
+    /// Record the outcome of a charge.
+    RecordOutcome {
         /// The payment.
         payment_id: PaymentId,
-        /// The answer.
-        outcome: Outcome,
+        /// The outcome that the provider returned.
+        outcome: ChargeOutcome,
     },
-    /// The booking has come to nothing: give back what there is and take no more.
+    /// Close the bill of a booking that has ended: accept no more payments, and refund every payment.
     Close,
-    /// Close the bill if its time has come.
-    FallDue,
-    /// The provider has answered a refund: no charge under this payment's key is left, and none will be.
-    Return {
+    /// Close the bill if it is overdue.
+    ExpireIfOverdue,
+    /// Record a refund. The provider holds no money for this payment, and voids any later charge.
+    RecordRefund {
         /// The payment.
         payment_id: PaymentId,
-        /// What went back.
+        /// The amount that was refunded.
         amount: Money,
     },
 }
 
-/// The provider's answer to a charge. There is none for "unknown": what is unknown is asked again.
+/// The provider's result of a charge. It has no variant for "unknown": a charge with an unknown outcome is retried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The money is here.
+pub enum ChargeOutcome {
+    /// The money was charged.
     Captured,
-    /// There is no money to be had.
+    /// The provider declined the charge.
     Declined {
-        /// Why, in the provider's words.
+        /// The provider's reason.
         reason: String,
     },
-    /// The charge was withdrawn before it was made, so that it never will be.
+    /// A refund with the same key arrived first, so the charge was not made and never will be.
     Voided,
 }

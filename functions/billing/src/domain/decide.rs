@@ -1,6 +1,6 @@
-//! Every rule of a bill, on one page, and the names of the refusals.
+//! All rules of a bill, and the reasons for a rejection.
 //!
-//! A repeated wish gets the first answer: what was done is found done, and what was refused is refused again.
+//! A repeated command returns its original result: it changes nothing, or is rejected for the original reason.
 
 use contracts::billing::BillStatus;
 use contracts::booking::PaymentMode;
@@ -10,19 +10,19 @@ use jiff::Timestamp;
 use service_error::ServiceError;
 
 use super::state::sum;
-use super::{Bill, BillCommand, BillEvent, Outcome, Payment, PaymentState, Stage, Terms};
+use super::{Bill, BillCommand, BillEvent, ChargeOutcome, Payment, PaymentState, Stage, Terms};
 
-/// A bill keeps every try to pay it, and must stay small enough to be stored.
-pub const PAYMENTS_MAX: usize = 100;
-/// A token is a name, not a document.
-const TOKEN_LENGTH_MAX: usize = 200;
+/// The maximal number of payments on one bill. A bill stores all of them, and an item of the store has a size limit.
+pub const MAX_PAYMENTS: usize = 100;
+/// The maximal length of a payment token. A token is an identifier; this bounds the size of the stored bill.
+const MAX_TOKEN_LENGTH: usize = 200;
 
-/// The bill as it is after a command, and what has happened to it.
+/// The result of a command: the new state of the bill and its events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The bill afterwards.
+    /// The bill after the command.
     pub bill: Bill,
-    /// What has happened, in order.
+    /// The events of the change, in order.
     pub events: Vec<BillEvent>,
 }
 
@@ -30,9 +30,10 @@ pub struct Decision {
 ///
 /// # Errors
 ///
-/// A wish may be refused; what is reported never is.
+/// The rule that rejects the command. [`BillCommand::RecordOutcome`], [`BillCommand::RecordRefund`],
+/// [`BillCommand::Close`] and [`BillCommand::ExpireIfOverdue`] are never rejected.
 pub fn decide(bill: &Bill, command: &BillCommand, now: Timestamp) -> Result<Decision, Rejection> {
-    use BillCommand::{Authorise, Close, FallDue, Issue, Pay, Return, Settle};
+    use BillCommand::{Authorise, Close, ExpireIfOverdue, Issue, Pay, RecordOutcome, RecordRefund};
     let becomes =
         |stage, events| Ok(Decision { bill: Bill { reference: bill.reference, stage }, events });
     let unchanged = || Ok(Decision { bill: bill.clone(), events: vec![] });
@@ -42,8 +43,8 @@ pub fn decide(bill: &Bill, command: &BillCommand, now: Timestamp) -> Result<Deci
             let events = vec![BillEvent::Issued { mode: terms.mode, total: terms.total }];
             becomes(Stage::Open { terms, payments: vec![] }, events)
         }
-        // The booking was over before its bill was asked for. Whose it would have been is written down, so that it reads
-        // the same whichever news comes first.
+        // The booking ended before its bill was issued. The terms are stored all the same, so that the state does not
+        // depend on the order of the two events.
         (Stage::Closed { terms: None, payments }, Issue { customer, total, due_at }) => {
             let terms = Some(invoice(customer, *total, *due_at));
             becomes(Stage::Closed { terms, payments: payments.clone() }, vec![])
@@ -67,27 +68,27 @@ pub fn decide(bill: &Bill, command: &BillCommand, now: Timestamp) -> Result<Deci
             }
             match payments.first() {
                 Some(known) if terms.customer == *customer && known.token == *token => {
-                    first_answer(known, false).and_then(|()| unchanged())
+                    original_result(known, false).and_then(|()| unchanged())
                 }
-                Some(_) | None => Err(Rejection::KeyReused),
+                Some(_) | None => Err(Rejection::IdempotencyKeyReused),
             }
         }
-        // Even if it was paid once: whoever books must not go on as if it still were.
+        // Even if it was paid before: the saga must not continue as if the bill were still paid.
         (Stage::Closing { .. } | Stage::Closed { .. }, Authorise { .. }) => Err(Rejection::Closed),
 
-        (Stage::Absent, Pay { .. }) => Err(Rejection::Unknown),
+        (Stage::Absent, Pay { .. }) => Err(Rejection::NotFound),
         (
             Stage::Open { .. } | Stage::Closing { .. } | Stage::Closed { .. },
             Pay { customer, payment_id, amount, token },
         ) => {
-            let theirs = bill.terms().filter(|terms| terms.customer == *customer);
-            let terms = theirs.ok_or(Rejection::Unknown)?;
-            let over = !bill.is_open();
+            let terms = bill.terms().filter(|terms| terms.customer == *customer);
+            let terms = terms.ok_or(Rejection::NotFound)?;
+            let is_closed = !bill.is_open();
             if let Some(known) = bill.payments().iter().find(|it| it.id == *payment_id) {
                 if known.amount != *amount || known.token != *token {
-                    return Err(Rejection::KeyReused);
+                    return Err(Rejection::IdempotencyKeyReused);
                 }
-                return first_answer(known, over).and_then(|()| unchanged());
+                return original_result(known, is_closed).and_then(|()| unchanged());
             }
             check_charge(*amount, token)?;
             check_payable(bill, terms, *amount, now)?;
@@ -96,34 +97,37 @@ pub fn decide(bill: &Bill, command: &BillCommand, now: Timestamp) -> Result<Deci
             becomes(Stage::Open { terms: terms.clone(), payments }, vec![])
         }
 
-        (Stage::Open { terms, payments }, Settle { payment_id, outcome }) => {
+        (Stage::Open { terms, payments }, RecordOutcome { payment_id, outcome }) => {
             let mut payments = payments.clone();
             let Some(payment) = find_requested(&mut payments, *payment_id) else {
                 return unchanged();
             };
             let (id, amount) = (payment.id, payment.amount);
             payment.state = match outcome {
-                Outcome::Captured => PaymentState::Captured,
-                Outcome::Declined { reason } => PaymentState::Declined { reason: reason.clone() },
-                Outcome::Voided => PaymentState::Withdrawn { amount: Money::ZERO },
+                ChargeOutcome::Captured => PaymentState::Captured,
+                ChargeOutcome::Declined { reason } => {
+                    PaymentState::Declined { reason: reason.clone() }
+                }
+                ChargeOutcome::Voided => PaymentState::Voided { amount: Money::ZERO },
             };
             let (mode, total) = (terms.mode, terms.total);
             let stage = Stage::Open { terms: terms.clone(), payments };
-            let settled = Bill { reference: bill.reference, stage };
+            let recorded = Bill { reference: bill.reference, stage };
             let events = match outcome {
-                Outcome::Captured if settled.paid() == total => {
+                ChargeOutcome::Captured if recorded.paid() == total => {
                     vec![BillEvent::Paid { mode, total }]
                 }
-                Outcome::Captured | Outcome::Voided => vec![],
-                Outcome::Declined { reason } => {
+                ChargeOutcome::Captured | ChargeOutcome::Voided => vec![],
+                ChargeOutcome::Declined { reason } => {
                     let reason = reason.clone();
                     vec![BillEvent::PaymentDeclined { payment_id: id, amount, reason }]
                 }
             };
-            Ok(Decision { bill: settled, events })
+            Ok(Decision { bill: recorded, events })
         }
-        // Too late: whatever the provider did under this key is given back, and who pays is told that the bill is over.
-        (Stage::Absent | Stage::Closing { .. } | Stage::Closed { .. }, Settle { .. }) => {
+        // The bill was closed while the charge was in flight. Closing refunds this payment, whatever its outcome was, and
+        // the caller's payment is rejected because the bill is closed.
+        (Stage::Absent | Stage::Closing { .. } | Stage::Closed { .. }, RecordOutcome { .. }) => {
             unchanged()
         }
 
@@ -131,40 +135,45 @@ pub fn decide(bill: &Bill, command: &BillCommand, now: Timestamp) -> Result<Deci
             becomes(Stage::Closed { terms: None, payments: vec![] }, vec![BillEvent::Expired])
         }
         (Stage::Open { terms, payments }, Close) => Ok(close(bill, terms, payments, false, now)),
-        (Stage::Open { terms, payments }, FallDue) => {
-            let due = terms.due_at.is_some_and(|due_at| due_at <= now);
-            if due && bill.status() == Some(BillStatus::Pending) {
+        (Stage::Open { terms, payments }, ExpireIfOverdue) => {
+            let overdue = terms.due_at.is_some_and(|due_at| due_at <= now);
+            if overdue && bill.status() == Some(BillStatus::Pending) {
                 Ok(close(bill, terms, payments, true, now))
             } else {
                 unchanged()
             }
         }
-        (Stage::Closing { .. } | Stage::Closed { .. }, Close | FallDue)
-        | (Stage::Absent, FallDue) => unchanged(),
+        (Stage::Closing { .. } | Stage::Closed { .. }, Close | ExpireIfOverdue)
+        | (Stage::Absent, ExpireIfOverdue) => unchanged(),
 
-        (Stage::Closing { terms, payments, since, overdue }, Return { payment_id, amount }) => {
+        (
+            Stage::Closing { terms, payments, since, overdue },
+            RecordRefund { payment_id, amount },
+        ) => {
             let amount = *amount;
             let mut payments = payments.clone();
             let Some(payment) = payments.iter_mut().find(|it| it.id == *payment_id) else {
                 return unchanged();
             };
             payment.state = match payment.state {
-                PaymentState::Captured => PaymentState::Returned { amount },
-                PaymentState::Requested => PaymentState::Withdrawn { amount },
+                PaymentState::Captured => PaymentState::Refunded { amount },
+                PaymentState::Requested => PaymentState::Voided { amount },
                 PaymentState::Declined { .. }
-                | PaymentState::Returned { .. }
-                | PaymentState::Withdrawn { .. } => return unchanged(),
+                | PaymentState::Refunded { .. }
+                | PaymentState::Voided { .. } => return unchanged(),
             };
             let (since, overdue) = (*since, *overdue);
             let stage = Stage::Closing { terms: terms.clone(), payments, since, overdue };
-            Ok(finish(Bill { reference: bill.reference, stage }))
+            Ok(close_if_refunded(Bill { reference: bill.reference, stage }))
         }
-        // Only what is being closed is given back.
-        (Stage::Absent | Stage::Open { .. } | Stage::Closed { .. }, Return { .. }) => unchanged(),
+        // Payments are refunded only while their bill is being closed.
+        (Stage::Absent | Stage::Open { .. } | Stage::Closed { .. }, RecordRefund { .. }) => {
+            unchanged()
+        }
     }
 }
 
-/// Takes no more. Whoever waits for an overdue bill learns of it now, whatever the provider will say.
+/// Starts to close a bill. An overdue bill publishes its expiry now, without waiting for the refunds.
 fn close(
     bill: &Bill,
     terms: &Terms,
@@ -174,19 +183,19 @@ fn close(
 ) -> Decision {
     let (terms, payments) = (terms.clone(), payments.to_vec());
     let stage = Stage::Closing { terms, payments, since, overdue };
-    let mut decision = finish(Bill { reference: bill.reference, stage });
+    let mut decision = close_if_refunded(Bill { reference: bill.reference, stage });
     if overdue {
         decision.events.insert(0, BillEvent::Expired);
     }
     decision
 }
 
-/// Closes a bill under which nothing is held any more.
-fn finish(bill: Bill) -> Decision {
-    if bill.unreturned().next().is_some() {
+/// Completes the closing of a bill when no payment has to be refunded any more.
+fn close_if_refunded(bill: Bill) -> Decision {
+    if bill.unrefunded().next().is_some() {
         return Decision { bill, events: vec![] };
     }
-    let amount = bill.returned();
+    let amount = bill.refunded();
     let Bill { reference, stage } = bill;
     let (stage, overdue) = match stage {
         Stage::Closing { terms, payments, overdue, .. } => {
@@ -202,23 +211,23 @@ fn finish(bill: Bill) -> Decision {
     Decision { bill: Bill { reference, stage }, events }
 }
 
-/// What a payment was answered with before. What was on its way when the bill was closed has not been made.
-fn first_answer(payment: &Payment, bill_is_over: bool) -> Result<(), Rejection> {
+/// The original result of a payment. A charge that was in flight when the bill was closed counts as not made.
+fn original_result(payment: &Payment, bill_is_closed: bool) -> Result<(), Rejection> {
     match &payment.state {
-        PaymentState::Requested if bill_is_over => Err(Rejection::Closed),
-        PaymentState::Requested | PaymentState::Captured | PaymentState::Returned { .. } => Ok(()),
+        PaymentState::Requested if bill_is_closed => Err(Rejection::Closed),
+        PaymentState::Requested | PaymentState::Captured | PaymentState::Refunded { .. } => Ok(()),
         PaymentState::Declined { reason } => Err(Rejection::Declined { reason: reason.clone() }),
-        PaymentState::Withdrawn { .. } => Err(Rejection::Closed),
+        PaymentState::Voided { .. } => Err(Rejection::Closed),
     }
 }
 
 fn check_charge(amount: Money, token: &str) -> Result<(), Rejection> {
     if amount.is_zero() {
-        return Err(Rejection::NoAmount);
+        return Err(Rejection::ZeroAmount);
     }
-    let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
-    if !visible || !(1..=TOKEN_LENGTH_MAX).contains(&token.len()) {
-        return Err(Rejection::NoToken);
+    let is_visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_visible || !(1..=MAX_TOKEN_LENGTH).contains(&token.len()) {
+        return Err(Rejection::InvalidToken);
     }
     Ok(())
 }
@@ -231,7 +240,7 @@ fn check_payable(
 ) -> Result<(), Rejection> {
     let Stage::Open { payments, .. } = &bill.stage else { return Err(Rejection::Closed) };
     if terms.mode != PaymentMode::Invoice {
-        return Err(Rejection::PaidAtOnce);
+        return Err(Rejection::PaidInstantly);
     }
     if bill.status() != Some(BillStatus::Pending) {
         return Err(Rejection::AlreadyPaid);
@@ -239,17 +248,17 @@ fn check_payable(
     if terms.due_at.is_some_and(|due_at| due_at <= now) {
         return Err(Rejection::Overdue);
     }
-    // What may have been charged counts as if it had been.
-    let taken = sum(payments, |payment| match payment.state {
+    // A payment with an unknown outcome may have been charged, so it counts as paid.
+    let committed = sum(payments, |payment| match payment.state {
         PaymentState::Requested | PaymentState::Captured => payment.amount,
         PaymentState::Declined { .. }
-        | PaymentState::Returned { .. }
-        | PaymentState::Withdrawn { .. } => Money::ZERO,
+        | PaymentState::Refunded { .. }
+        | PaymentState::Voided { .. } => Money::ZERO,
     });
-    if taken.checked_add(amount).is_none_or(|sum| sum > terms.total) {
-        return Err(Rejection::OverTotal);
+    if committed.checked_add(amount).is_none_or(|sum| sum > terms.total) {
+        return Err(Rejection::ExceedsTotal);
     }
-    if payments.len() >= PAYMENTS_MAX {
+    if payments.len() >= MAX_PAYMENTS {
         return Err(Rejection::TooManyPayments);
     }
     Ok(())
@@ -269,65 +278,65 @@ fn find_requested(payments: &mut [Payment], id: PaymentId) -> Option<&mut Paymen
     payments.iter_mut().find(|it| it.id == id && it.state == PaymentState::Requested)
 }
 
-/// A broken rule; asking again gives the same answer.
+/// Why a command is rejected. A retry of the same command is rejected as well.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// There is no such bill, or it is another customer's.
+    /// The bill does not exist, or belongs to another customer.
     #[error("bill does not exist")]
-    Unknown,
-    /// The payment's name was used for another one.
+    NotFound,
+    /// The payment's id was used for a payment with another amount, token or customer.
     #[error("this idempotency key was used for another payment")]
-    KeyReused,
-    /// Nothing is no amount.
-    #[error("amount must be more than nothing")]
-    NoAmount,
-    /// The token is missing or no token.
-    #[error("token must be 1 to 200 visible characters")]
-    NoToken,
-    /// The provider has refused the payment.
+    IdempotencyKeyReused,
+    /// The amount is zero.
+    #[error("amount must be greater than zero")]
+    ZeroAmount,
+    /// The token is empty, too long, or contains other than visible ASCII characters.
+    #[error("token must be 1 to {MAX_TOKEN_LENGTH} visible characters")]
+    InvalidToken,
+    /// The provider declined the payment.
     #[error("payment was declined: {reason}")]
     Declined {
-        /// Why, in the provider's words.
+        /// The provider's reason.
         reason: String,
     },
-    /// The booking is over or the bill fell due.
+    /// The bill is closed: its booking has ended, or the bill expired.
     #[error("bill is closed")]
     Closed,
-    /// There is nothing left to pay.
+    /// The bill is paid in full.
     #[error("bill has been paid")]
     AlreadyPaid,
-    /// It is too late, though nobody has closed it yet.
-    #[error("bill has fallen due")]
+    /// The bill is overdue, but has not been closed yet.
+    #[error("bill is overdue")]
     Overdue,
-    /// The bill would be paid more than once.
+    /// The payment, together with earlier ones, would exceed the total of the bill.
     #[error("payments would exceed the total of the bill")]
-    OverTotal,
-    /// Nobody pays in so many parts.
-    #[error("bill has had too many payments")]
+    ExceedsTotal,
+    /// The bill has [`MAX_PAYMENTS`] payments already.
+    #[error("bill has too many payments")]
     TooManyPayments,
-    /// An instant booking's bill is paid while booking.
+    /// An instant booking's bill accepts no payments besides its authorisation.
     #[error("bill is paid while booking")]
-    PaidAtOnce,
-    /// An invoice is not charged while booking.
+    PaidInstantly,
+    /// The bill is an invoice, which can't be authorised.
     #[error("bill is an invoice")]
     PaidByInvoice,
 }
 
 impl Rejection {
-    /// The name that callers may rely on.
+    /// The stable identifier of the reason, for callers.
     #[must_use]
     pub fn slug(&self) -> &'static str {
         match self {
-            Self::Unknown => "not-found",
-            Self::KeyReused => "idempotency-key-reused",
-            Self::NoAmount | Self::NoToken => "validation",
+            Self::NotFound => "not-found",
+            Self::IdempotencyKeyReused => "idempotency-key-reused",
+            Self::ZeroAmount | Self::InvalidToken => "validation",
             Self::Declined { .. } => "payment-declined",
             Self::Closed
             | Self::AlreadyPaid
             | Self::Overdue
-            | Self::OverTotal
+            | Self::ExceedsTotal
             | Self::TooManyPayments
-            | Self::PaidAtOnce
+            | Self::PaidInstantly
             | Self::PaidByInvoice => "conflict",
         }
     }

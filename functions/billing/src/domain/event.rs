@@ -1,40 +1,40 @@
-//! What has happened to a bill, as far as others need to know.
+//! The events of a bill that other services need.
 
 use contracts::booking::PaymentMode;
 use contracts::id::PaymentId;
 use contracts::money::Money;
 
-/// A fact. It is stored and published in the words of `contracts::billing`.
+/// A fact. It is stored and published in the form of `contracts::billing::Event`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BillEvent {
-    /// It is to be paid.
+    /// The bill was issued.
     Issued {
-        /// How its booking is paid.
+        /// How the booking is paid.
         mode: PaymentMode,
-        /// How much.
+        /// The amount to pay.
         total: Money,
     },
-    /// It was paid in full.
+    /// The bill was paid in full.
     Paid {
-        /// How its booking is paid.
+        /// How the booking is paid.
         mode: PaymentMode,
-        /// How much.
+        /// The amount that was paid.
         total: Money,
     },
-    /// What was paid has been given back.
+    /// All payments were refunded.
     Refunded {
-        /// How much.
+        /// The amount that was refunded.
         amount: Money,
     },
-    /// It is over without having been paid in full.
+    /// The bill was closed before it was paid in full.
     Expired,
-    /// The provider has refused a payment.
+    /// The provider declined a payment.
     PaymentDeclined {
         /// The payment.
         payment_id: PaymentId,
-        /// How much.
+        /// The amount of the payment.
         amount: Money,
-        /// Why, in the provider's words.
+        /// The provider's reason.
         reason: String,
     },
 }

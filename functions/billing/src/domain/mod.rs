@@ -5,10 +5,10 @@ mod decide;
 mod event;
 mod state;
 
-pub use command::{BillCommand, Outcome};
-pub use decide::{Decision, PAYMENTS_MAX, Rejection, decide};
+pub use command::{BillCommand, ChargeOutcome};
+pub use decide::{Decision, MAX_PAYMENTS, Rejection, decide};
 pub use event::BillEvent;
-pub use state::{ATTENTION_AFTER, Bill, Payment, PaymentState, Stage, Terms};
+pub use state::{Bill, Payment, PaymentState, RECONCILE_AFTER, Stage, Terms};
 
 #[cfg(test)]
 mod tests;

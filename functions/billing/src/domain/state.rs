@@ -1,4 +1,4 @@
-//! What the rules remember of a bill. It is stored: names and fields are frozen.
+//! The state of a bill. It is stored: the serialised names and fields are frozen.
 
 use contracts::billing::BillStatus;
 use contracts::booking::PaymentMode;
@@ -7,113 +7,117 @@ use contracts::money::Money;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// When something half done is looked at again: longer than any function works on it, so that two seldom meet.
-pub const ATTENTION_AFTER: SignedDuration = SignedDuration::from_secs(60);
+/// How long an operation on a bill may be incomplete before the bill is reconciled.
+///
+/// It is longer than the timeout of any function that works on a bill, so reconciliation rarely races with that function.
+pub const RECONCILE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-/// A bill and where it stands.
+/// A bill and its stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bill {
-    /// Its name.
+    /// Identifies the bill.
     pub reference: BillReference,
-    /// Where it stands.
+    /// The stage of its life cycle.
     pub stage: Stage,
 }
 
-/// The life of a bill.
+/// The life cycle of a bill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub enum Stage {
-    /// Nobody has asked for it.
+    /// The bill does not exist. This stage is never stored.
     Absent,
-    /// To be paid, or paid.
+    /// The bill can be paid, or is paid.
     Open {
-        /// Who pays what.
+        /// The terms of payment.
         terms: Terms,
-        /// What was tried, in order.
+        /// All payments, in the order of their requests.
         payments: Vec<Payment>,
     },
-    /// No more is taken, and what there is goes back. Stored before the first refund is asked for.
+    /// The bill accepts no more payments, and its payments are being refunded. Stored before the first refund is requested.
     Closing {
-        /// Who was to pay what.
+        /// The terms of payment.
         terms: Terms,
-        /// What was tried, in order.
+        /// All payments, in the order of their requests.
         payments: Vec<Payment>,
-        /// Since when.
+        /// When the bill was closed.
         since: Timestamp,
-        /// Whether it fell due, so that its expiry is known already.
+        /// Whether the bill was overdue. Its expiry has been published then.
         overdue: bool,
     },
-    /// Nothing is held, and nothing ever will be.
+    /// The provider holds no money for this bill, and never will.
     Closed {
-        /// Who was to pay what; absent if it was closed before it was issued.
+        /// The terms of payment; absent if the bill was closed before it was issued.
         terms: Option<Terms>,
-        /// What was tried, in order.
+        /// All payments, in the order of their requests.
         payments: Vec<Payment>,
     },
 }
 
-/// Who pays what.
+/// The terms of payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// How the booking is paid.
     pub mode: PaymentMode,
-    /// Who pays.
+    /// The customer who pays.
     pub customer: CustomerId,
-    /// How much.
+    /// The amount to pay.
     pub total: Money,
-    /// Until when, if there is an end to it.
+    /// When the bill expires unless it has been paid; absent for an instant booking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
 }
 
-/// One try to pay.
+/// One payment: a single charge at the provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
-    /// Its name; also its key at the provider.
+    /// Identifies the payment; also its idempotency key at the provider.
     pub id: PaymentId,
-    /// How much.
+    /// The amount to charge.
     pub amount: Money,
-    /// What is charged. Kept to charge again what may not have been charged; never published.
+    /// The provider's token for the payment method. Stored so that the charge can be retried; never published.
     pub token: String,
-    /// When.
+    /// When the payment was requested.
     pub requested_at: Timestamp,
-    /// How far it has come.
+    /// The state of the charge.
     pub state: PaymentState,
 }
 
-/// How far a payment has come.
+/// The state of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum PaymentState {
-    /// The provider is to charge it; whether it has is unknown.
+    /// The charge was requested; its outcome is unknown.
     Requested,
-    /// The money is here.
+    /// The money was charged.
     Captured,
-    /// The provider has refused it.
+    /// The provider declined the charge.
     Declined {
-        /// Why, in the provider's words.
+        /// The provider's reason.
         reason: String,
     },
-    /// The money was here, and has gone back.
-    Returned {
-        /// How much went back.
+    /// The money was charged, and has been refunded.
+    #[serde(rename = "returned")]
+    Refunded {
+        /// The amount that was refunded.
         amount: Money,
     },
-    /// It was given up before its outcome was known; what was charged nevertheless has gone back.
-    Withdrawn {
-        /// How much went back.
+    /// The payment was voided before its outcome was known. If it had been charged, it has been refunded.
+    #[serde(rename = "withdrawn")]
+    Voided {
+        /// The amount that was refunded; zero if nothing had been charged.
         amount: Money,
     },
 }
 
 impl Bill {
-    /// A bill that nobody has asked for.
+    /// A bill that does not exist yet.
     #[must_use]
     pub fn absent(reference: BillReference) -> Self {
         Self { reference, stage: Stage::Absent }
     }
 
-    /// Who pays what; nothing on a bill that was never issued.
+    /// The terms of payment; `None` for a bill that was never issued.
     #[must_use]
     pub fn terms(&self) -> Option<&Terms> {
         match &self.stage {
@@ -123,7 +127,7 @@ impl Bill {
         }
     }
 
-    /// Every try to pay, in order.
+    /// All payments, in the order of their requests.
     #[must_use]
     pub fn payments(&self) -> &[Payment] {
         match &self.stage {
@@ -134,95 +138,96 @@ impl Bill {
         }
     }
 
-    /// The money that is here.
+    /// The amount that is known to be charged and has not been refunded.
     #[must_use]
     pub fn paid(&self) -> Money {
         sum(self.payments(), |payment| match payment.state {
             PaymentState::Captured => payment.amount,
             PaymentState::Requested
             | PaymentState::Declined { .. }
-            | PaymentState::Returned { .. }
-            | PaymentState::Withdrawn { .. } => Money::ZERO,
+            | PaymentState::Refunded { .. }
+            | PaymentState::Voided { .. } => Money::ZERO,
         })
     }
 
-    /// The money of payments whose outcome is unknown: it may have been charged.
+    /// The amount of payments with an unknown outcome. It may have been charged.
     #[must_use]
     pub fn in_progress(&self) -> Money {
         sum(self.payments(), |payment| match payment.state {
             PaymentState::Requested => payment.amount,
             PaymentState::Captured
             | PaymentState::Declined { .. }
-            | PaymentState::Returned { .. }
-            | PaymentState::Withdrawn { .. } => Money::ZERO,
+            | PaymentState::Refunded { .. }
+            | PaymentState::Voided { .. } => Money::ZERO,
         })
     }
 
-    /// The money that has gone back.
+    /// The amount that has been refunded.
     #[must_use]
-    pub fn returned(&self) -> Money {
+    pub fn refunded(&self) -> Money {
         sum(self.payments(), |payment| match payment.state {
-            PaymentState::Returned { amount } | PaymentState::Withdrawn { amount } => amount,
+            PaymentState::Refunded { amount } | PaymentState::Voided { amount } => amount,
             PaymentState::Requested | PaymentState::Captured | PaymentState::Declined { .. } => {
                 Money::ZERO
             }
         })
     }
 
-    /// What the world may see; nothing of a bill that was never issued.
+    /// The published status; `None` for a bill that was never issued.
     ///
-    /// While it is being closed a bill shows what it was before, pending or paid: `refunded` and `expired` are final, and
-    /// nobody shall read that the money is back before it is. A payment on it is refused all the same.
+    /// A bill that is being closed keeps its earlier status, pending or paid: `refunded` and `expired` are final, so
+    /// neither may be shown before every refund is done. A new payment on such a bill is rejected all the same.
     #[must_use]
     pub fn status(&self) -> Option<BillStatus> {
         let terms = self.terms()?;
         Some(match &self.stage {
             Stage::Absent => return None,
             Stage::Open { payments, .. } | Stage::Closing { payments, .. } => {
-                let once_paid = sum(payments, |payment| match payment.state {
-                    PaymentState::Captured | PaymentState::Returned { .. } => payment.amount,
+                let captured = sum(payments, |payment| match payment.state {
+                    PaymentState::Captured | PaymentState::Refunded { .. } => payment.amount,
                     PaymentState::Requested
                     | PaymentState::Declined { .. }
-                    | PaymentState::Withdrawn { .. } => Money::ZERO,
+                    | PaymentState::Voided { .. } => Money::ZERO,
                 });
-                if once_paid >= terms.total { BillStatus::Paid } else { BillStatus::Pending }
+                if captured >= terms.total { BillStatus::Paid } else { BillStatus::Pending }
             }
-            Stage::Closed { .. } if self.returned().is_zero() => BillStatus::Expired,
+            Stage::Closed { .. } if self.refunded().is_zero() => BillStatus::Expired,
             Stage::Closed { .. } => BillStatus::Refunded,
         })
     }
 
-    /// When somebody has to look at it, if nothing happens before: it falls due, or something was left half done.
+    /// When the bill has to be reconciled: it becomes overdue then, or an operation is incomplete for too long.
     #[must_use]
-    pub fn attention_at(&self) -> Option<Timestamp> {
+    pub fn reconcile_at(&self) -> Option<Timestamp> {
         match &self.stage {
             Stage::Absent | Stage::Closed { .. } => None,
-            Stage::Closing { since, .. } => Some(later(*since)),
+            Stage::Closing { since, .. } => Some(reconcile_after(*since)),
             Stage::Open { terms, .. } => {
-                let stuck = self.requested().map(|payment| later(payment.requested_at)).min();
+                let incomplete =
+                    self.requested().map(|payment| reconcile_after(payment.requested_at)).min();
                 let due = terms.due_at.filter(|_| self.status() == Some(BillStatus::Pending));
-                stuck.into_iter().chain(due).min()
+                incomplete.into_iter().chain(due).min()
             }
         }
     }
 
-    /// The payments whose outcome is unknown.
+    /// The payments with an unknown outcome.
     pub fn requested(&self) -> impl Iterator<Item = &Payment> {
         self.payments().iter().filter(|payment| payment.state == PaymentState::Requested)
     }
 
-    /// The payments under whose keys the provider may hold money.
-    pub fn unreturned(&self) -> impl Iterator<Item = &Payment> {
-        self.payments().iter().filter(|payment| payment.is_unreturned())
+    /// The payments for which the provider may hold money.
+    pub fn unrefunded(&self) -> impl Iterator<Item = &Payment> {
+        self.payments().iter().filter(|payment| payment.is_unrefunded())
     }
 
-    /// Whether it may still be paid, or has been.
+    /// Whether the bill can be paid, or is paid.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open { .. })
     }
 
-    /// Whether money may have to go back.
+    /// Whether payments may still have to be refunded.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         matches!(self.stage, Stage::Closing { .. })
@@ -230,27 +235,29 @@ impl Bill {
 }
 
 impl Payment {
-    /// Whether its outcome has been unknown for so long that nobody is at work on it any more.
+    /// Whether the outcome has been unknown for so long that no function can still be waiting for it.
     #[must_use]
-    pub fn is_stuck(&self, now: Timestamp) -> bool {
-        self.state == PaymentState::Requested && later(self.requested_at) <= now
+    pub fn needs_reconciliation(&self, now: Timestamp) -> bool {
+        self.state == PaymentState::Requested && reconcile_after(self.requested_at) <= now
     }
 
-    fn is_unreturned(&self) -> bool {
+    fn is_unrefunded(&self) -> bool {
         match self.state {
             PaymentState::Requested | PaymentState::Captured => true,
             PaymentState::Declined { .. }
-            | PaymentState::Returned { .. }
-            | PaymentState::Withdrawn { .. } => false,
+            | PaymentState::Refunded { .. }
+            | PaymentState::Voided { .. } => false,
         }
     }
 }
 
-/// Adds up; the rules keep the sum of a bill's payments within its total.
-pub(super) fn sum(payments: &[Payment], of: impl Fn(&Payment) -> Money) -> Money {
-    payments.iter().fold(Money::ZERO, |sum, it| sum.checked_add(of(it)).unwrap_or(Money::MAX))
+/// Adds amounts. The rules keep the sum of a bill's payments within its total, so it never overflows.
+pub(super) fn sum(payments: &[Payment], amount_of: impl Fn(&Payment) -> Money) -> Money {
+    payments
+        .iter()
+        .fold(Money::ZERO, |sum, payment| sum.checked_add(amount_of(payment)).unwrap_or(Money::MAX))
 }
 
-fn later(time: Timestamp) -> Timestamp {
-    time.checked_add(ATTENTION_AFTER).unwrap_or(Timestamp::MAX)
+fn reconcile_after(time: Timestamp) -> Timestamp {
+    time.checked_add(RECONCILE_AFTER).unwrap_or(Timestamp::MAX)
 }

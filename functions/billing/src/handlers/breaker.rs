@@ -1,4 +1,4 @@
-//! `billing-breaker`: shows the circuit breaker of the payment provider to operators, and does as they say.
+//! `billing-breaker`: lets operators read the circuit breaker of the payment provider, override it and reset it.
 
 use circuit_breaker::call::Host;
 use circuit_breaker::control::{Control, Order, Status};
@@ -7,11 +7,12 @@ use service_error::ServiceError;
 
 use crate::guarded::BREAKER;
 
-/// Carries out one order.
+/// Executes one order.
 ///
 /// # Errors
 ///
-/// `Rejected` for a breaker that is not billing's; `Transient` if it is to be asked again; `Broken` if a person must look.
+/// `Rejected` for a breaker of another service; `Transient` if a retry may succeed; `Permanent` if the breaker's stored
+/// state is unreadable, which requires operator intervention.
 pub async fn handle(
     control: &Control<impl Store, impl Host>,
     order: Order,
@@ -20,7 +21,7 @@ pub async fn handle(
         return Err(ServiceError::rejected("not-found", "billing has no such circuit breaker"));
     }
     if !matches!(order, Order::Show { .. }) {
-        tracing::info!(?order, "an operator's word");
+        tracing::info!(?order, "operator override");
     }
     control.carry_out(&order).await.map_err(|error| match error {
         StoreError::Corrupt(_) => ServiceError::permanent(error),

@@ -1,6 +1,8 @@
-//! `billing-command`: carries out one command, for a front end or as a step of the saga.
+//! `billing-command`: executes one command for a BFF or the saga, and serves strongly consistent queries.
 
-use contracts::billing::{Bill as PublicBill, Command};
+use std::error::Error as StdError;
+
+use contracts::billing::{Bill as PublicBill, Command, CommandPayload, ConsistentQuery};
 use contracts::id::BillReference;
 use contracts::message::Request;
 use jiff::Timestamp;
@@ -9,51 +11,67 @@ use service_error::ServiceError;
 use uuid::Uuid;
 
 use crate::contract;
-use crate::desk::{Deadline, Desk, DeskError, NewPayment};
 use crate::domain::Bill;
+use crate::payment_service::{Deadline, NewPayment, PaymentError, PaymentService};
 use crate::ports::Provider;
 
-/// Answers one command with the bill as it is then; with nothing if it was refunded before it was ever issued.
+/// Executes one command, or reads the stored bill. Returns the bill; `None` if it was never issued.
 ///
 /// # Errors
 ///
-/// `Rejected` if a rule or the provider says no; otherwise the outcome is unknown, and the same command finds it.
+/// `Rejected` if a rule or the provider rejects the command. After any other error the outcome is unknown; a retry of the
+/// same command returns it.
 pub async fn handle(
-    desk: &Desk<impl StateStore<Bill>, impl Provider, impl Fn() -> Timestamp, impl Fn() -> Uuid>,
-    request: Request<Command>,
+    service: &PaymentService<
+        impl StateStore<Bill>,
+        impl Provider,
+        impl Fn() -> Timestamp,
+        impl Fn() -> Uuid,
+    >,
+    request: Request<CommandPayload>,
 ) -> Result<Option<PublicBill>, ServiceError> {
-    let Request { ask, cause, traceparent } = request;
+    let Request { ask: payload, cause, traceparent } = request;
     function::log_trace_context(traceparent.as_deref());
     let deadline = Deadline::of_invocation();
-    let (command, reference, done) = match ask {
-        Command::AuthorisePayment { slot_id, booking_id, customer, token } => {
+    let (command, reference, result) = match payload {
+        CommandPayload::Command(Command::AuthorisePayment {
+            slot_id,
+            booking_id,
+            customer,
+            token,
+        }) => {
             let reference = BillReference { slot_id, booking_id };
-            (
-                "AuthorisePayment",
-                reference,
-                desk.authorise(reference, customer, token, cause, deadline).await,
-            )
+            let result = service.authorise(reference, customer, token, cause, deadline).await;
+            ("AuthorisePayment", reference, result)
         }
-        Command::RefundPayment { slot_id, booking_id } => {
+        CommandPayload::Command(Command::RefundPayment { slot_id, booking_id }) => {
             let reference = BillReference { slot_id, booking_id };
-            ("RefundPayment", reference, desk.close(reference, cause, deadline).await)
+            ("RefundPayment", reference, service.close(reference, cause, deadline).await)
         }
-        Command::PayBill { reference, customer, payment_id, amount, token } => {
+        CommandPayload::Command(Command::PayBill {
+            reference,
+            customer,
+            payment_id,
+            amount,
+            token,
+        }) => {
             let payment = NewPayment { customer, payment_id, amount, token };
-            ("PayBill", reference, desk.pay(reference, payment, cause, deadline).await)
+            ("PayBill", reference, service.pay(reference, payment, cause, deadline).await)
         }
-        Command::ReadBill { reference } => ("ReadBill", reference, desk.read(reference).await),
+        CommandPayload::Query(ConsistentQuery::ReadBill { reference }) => {
+            ("ReadBill", reference, service.read(reference).await)
+        }
     };
-    match done {
+    match result {
         Ok(stored) => Ok(contract::public(&stored.bill, stored.version)),
-        Err(DeskError::Rejected(rejection)) => {
+        Err(PaymentError::Rejected(rejection)) => {
             let (correlation_id, causation_id) =
                 (reference.booking_id, cause.unwrap_or(reference.booking_id.0));
             tracing::info!(%correlation_id, %causation_id, command, reason = %rejection, "rejected");
             Err(rejection.into())
         }
         Err(error) => {
-            tracing::error!(%reference, command, error = &error as &dyn std::error::Error, "command not done");
+            tracing::error!(%reference, command, error = &error as &dyn StdError, "command failed");
             Err(error.into())
         }
     }

@@ -1,4 +1,4 @@
-//! One module per binary in `bin/`: from an AWS event to the domain and back.
+//! One module per function: it maps an AWS event to the domain, and the result to a response.
 
 pub mod breaker;
 pub mod command;

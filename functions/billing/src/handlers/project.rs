@@ -1,4 +1,4 @@
-//! `billing-project`: stream → view.
+//! `billing-project`: applies the stream of the bills to the view.
 
 use std::slice;
 
@@ -14,7 +14,7 @@ use crate::contract;
 use crate::domain::Bill;
 use crate::view::BillRow;
 
-/// Applies records, from the stream or redriven, to the view.
+/// Applies records to the view. They come from the stream, or are redriven dead letters.
 pub async fn handle<V: View<BillRow>>(
     view: &V,
     dead_letters: &impl DeadLetters,
@@ -28,7 +28,7 @@ pub async fn handle<V: View<BillRow>>(
     batch_response(failed.and_then(|index| records.get(index)))
 }
 
-/// The row that a record leads to. A record shows the whole bill, so no earlier record is needed.
+/// The row of a record. A record contains the whole bill, so no earlier record is needed.
 fn row_of(record: &EventRecord) -> Result<Option<RowUpdate<BillRow>>, ProjectError> {
     let image = read_image::<Bill>(record).map_err(ProjectError::poison)?;
     let Some(StreamImage { id, version, state }) = image else { return Ok(None) };

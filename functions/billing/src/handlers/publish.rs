@@ -1,4 +1,4 @@
-//! `billing-publish`: stream → bus, and once more from the source when an operator wants it.
+//! `billing-publish`: publishes the stream of the bills on the bus, and republishes stored events for an operator.
 
 use contracts::billing::SOURCE;
 use outbox::bus::Bus;
@@ -8,7 +8,7 @@ use outbox::record::events_of_change;
 use outbox::redrive::{Trigger, TriggerResponse};
 use outbox::republish::{RepublishQueue, RepublishSource, publish_or_republish};
 
-/// Publishes a batch of the stream, or what messages of the queue ask for.
+/// Publishes a batch of the stream, or republishes the events that messages of the queue request.
 pub async fn handle(
     source: &impl RepublishSource,
     bus: &impl Bus,

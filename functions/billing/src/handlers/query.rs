@@ -1,4 +1,4 @@
-//! `billing-query`: reads the view, and nothing else.
+//! `billing-query`: reads the view.
 
 use contracts::billing::{Bill, Query};
 use contracts::message::Request;
@@ -7,11 +7,11 @@ use service_error::ServiceError;
 
 use crate::view::BillRow;
 
-/// Answers one query.
+/// Executes one query.
 ///
 /// # Errors
 ///
-/// `Rejected` if there is no such bill, `Transient` if the view can't be read.
+/// `Rejected` if the view does not contain the bill; `Transient` if the view can't be read.
 pub async fn handle(
     view: &impl View<BillRow>,
     request: Request<Query>,
@@ -22,7 +22,7 @@ pub async fn handle(
         Ok(Some(found)) => Ok(found.row.0),
         Ok(None) => Err(ServiceError::rejected("not-found", "bill does not exist")),
         Err(error) => {
-            tracing::error!(%reference, error = &error as &dyn std::error::Error, "view not read");
+            tracing::error!(%reference, error = &error as &dyn std::error::Error, "view can't be read");
             Err(error.into())
         }
     }

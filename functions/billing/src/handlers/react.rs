@@ -1,15 +1,15 @@
-//! `billing-react`: queue → command, and what the clock sets off.
+//! `billing-react`: handles events of booking, reminders, and the schedule of reconciliation.
 //!
-//! | comes                                | leads to                                  | comes twice, late or early           |
-//! | ------------------------------------ | ----------------------------------------- | ------------------------------------ |
-//! | `BookingCreated` (invoice)           | a bill is issued                          | there is one, or the bill is closed  |
-//! | `BookingFailed`, `BookingCancelled`  | the bill is closed, money goes back       | it is closed; a later bill stays so  |
-//! | `{"sweep":"due"}`, once a minute     | a reminder of each bill that needs one    | a reminder too many                  |
-//! | `{"due":"<reference>"}`              | an overdue bill is closed, and what was   | nothing is overdue or half done      |
-//! |                                      | left half done is finished                |                                      |
+//! | trigger                             | effect                                   | duplicate, late or early delivery |
+//! | ----------------------------------- | ---------------------------------------- | --------------------------------- |
+//! | `BookingCreated` (invoice)          | issues a bill                            | no effect: the bill exists        |
+//! | `BookingFailed`, `BookingCancelled` | closes the bill and refunds its payments | no effect: the bill stays closed  |
+//! | `{"sweep":"due"}`, every minute     | sends a reminder of each due bill        | an additional reminder            |
+//! | `{"due":"<reference>"}`             | reconciles the bill: closes it if it is  | no effect: nothing is due         |
+//! |                                     | overdue, completes charges and refunds   |                                   |
 //!
-//! A message is done once the bill says what is to be done. Should the provider not answer, the sweep brings the bill
-//! back within two minutes, for as long as it takes: a provider that is down fills no dead letters.
+//! A message counts as handled when the intent is stored on the bill. If the provider does not respond, reconciliation
+//! finds the bill again within two minutes, as often as necessary. So an outage of the provider produces no dead letters.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -25,36 +25,40 @@ use serde::{Deserialize, Serialize};
 use service_error::ServiceError;
 use uuid::Uuid;
 
-use crate::contract::{Wish, wish};
-use crate::desk::{Deadline, Desk, DeskError, Stored, seconds_up};
+use crate::contract::{BillChange, bill_change};
 use crate::domain::Bill;
+use crate::payment_service::{
+    Deadline, PaymentError, PaymentService, VersionedBill, unix_seconds_rounded_up,
+};
 use crate::ports::{DueBills, Provider, ProviderError, Reminders};
 
-/// A sweep looks ahead to the next one, so that a bill falls due on the second.
+/// Bills that become due within this time get a delayed reminder now. It equals the interval of the schedule, so no bill is
+/// reconciled later than its time.
 const LOOK_AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
-/// What `billing-react` may be invoked with.
+/// The input of `billing-react`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Trigger {
     /// The scheduled rule.
-    Sweep {
-        /// What to sweep.
-        sweep: Sweep,
+    Schedule {
+        /// The task to execute.
+        #[serde(rename = "sweep")]
+        task: ScheduledTask,
     },
     /// Messages of the queue.
     Messages(SqsEvent),
 }
 
-/// What can be swept.
+/// A task of the scheduled rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sweep {
-    /// The bills that want attention.
-    Due,
+pub enum ScheduledTask {
+    /// Send a reminder of each bill that is due for reconciliation.
+    #[serde(rename = "due")]
+    Reconcile,
 }
 
-/// What is in the queue.
+/// The body of a message of the queue.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 enum Message {
@@ -62,20 +66,26 @@ enum Message {
     Delivery(Delivery),
 }
 
-/// Billing reminds itself of a bill.
+/// A message to billing itself: reconcile this bill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reminder {
     /// The bill.
     pub due: BillReference,
 }
 
-/// Handles whatever has come.
+/// Handles one invocation. `due_after` is the time from issuing an invoice until it is due.
 ///
 /// # Errors
 ///
-/// Only if a sweep could not remind of every bill; messages that fail are named in the answer.
+/// Only for the schedule: `Transient` if the index can't be read, or a reminder may not have been sent. Messages that fail
+/// are listed in the response instead.
 pub async fn handle(
-    desk: &Desk<impl StateStore<Bill>, impl Provider, impl Fn() -> Timestamp, impl Fn() -> Uuid>,
+    service: &PaymentService<
+        impl StateStore<Bill>,
+        impl Provider,
+        impl Fn() -> Timestamp,
+        impl Fn() -> Uuid,
+    >,
     due_bills: &impl DueBills,
     reminders: &impl Reminders,
     dead_letters: &impl DeadLetters,
@@ -83,36 +93,38 @@ pub async fn handle(
     trigger: Trigger,
 ) -> Result<SqsBatchResponse, ServiceError> {
     match trigger {
-        Trigger::Sweep { sweep: Sweep::Due } => {
-            sweep(due_bills, reminders, (desk.now)()).await?;
+        Trigger::Schedule { task: ScheduledTask::Reconcile } => {
+            schedule_reconciliation(due_bills, reminders, (service.now)()).await?;
             Ok(SqsBatchResponse::default())
         }
         Trigger::Messages(batch) => {
-            // One for all of the batch: a provider that hangs must not cost the last message its turn.
+            // One deadline for the whole batch, so that a provider that does not respond can't use up the function's time
+            // before the last message is handled.
             let deadline = Deadline::of_invocation();
             let react = async |message: Message| match message {
                 Message::Reminder(Reminder { due }) => {
-                    let attended = desk.attend(due, deadline).await;
-                    let done = remind_if_soon(reminders, attended, (desk.now)()).await;
-                    Ok(done_or_left_to_the_sweep(due, done)?)
+                    let reconciled = service.reconcile(due, deadline).await;
+                    let result = remind_if_soon(reminders, reconciled, (service.now)()).await;
+                    Ok(handled_or_deferred(due, result)?)
                 }
                 Message::Delivery(delivery) => {
                     let cause = Some(delivery.detail.id);
-                    let (reference, done) = match wish(&delivery).map_err(ReactError::Unreadable)? {
+                    let change = bill_change(&delivery).map_err(ReactError::Unreadable)?;
+                    let (reference, result) = match change {
                         None => {
-                            function::metrics::ignored("billing-react", (desk.now)());
+                            function::metrics::ignored("billing-react", (service.now)());
                             return Ok(Handled::Ignored);
                         }
-                        Some(Wish::Issue { reference, customer }) => {
-                            let issued = desk.issue(reference, customer, due_after, cause).await;
-                            (reference, remind_if_soon(reminders, issued, (desk.now)()).await)
+                        Some(BillChange::Issue { reference, customer }) => {
+                            let issued = service.issue(reference, customer, due_after, cause).await;
+                            (reference, remind_if_soon(reminders, issued, (service.now)()).await)
                         }
-                        Some(Wish::Close { reference }) => {
-                            let closed = desk.close(reference, cause, deadline).await;
-                            (reference, closed.map(drop).map_err(ReactError::Desk))
+                        Some(BillChange::Close { reference }) => {
+                            let closed = service.close(reference, cause, deadline).await;
+                            (reference, closed.map(drop).map_err(ReactError::Payment))
                         }
                     };
-                    Ok(done_or_left_to_the_sweep(reference, done)?)
+                    Ok(handled_or_deferred(reference, result)?)
                 }
             };
             Ok(consume(batch, dead_letters, react).await)
@@ -120,60 +132,62 @@ pub async fn handle(
     }
 }
 
-/// Finds what wants attention until the next sweep, and spreads it over the queue: there each bill is handled on its own.
-async fn sweep(
+/// Sends a reminder of each bill that becomes due before the next run. The queue spreads the bills over invocations, so each
+/// bill is reconciled independently.
+async fn schedule_reconciliation(
     due_bills: &impl DueBills,
     reminders: &impl Reminders,
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    let until = seconds_up(now).saturating_add(LOOK_AHEAD.as_secs());
+    let until = unix_seconds_rounded_up(now).saturating_add(LOOK_AHEAD.as_secs());
     let found = due_bills.due_before(until).await.map_err(|error| {
-        tracing::error!(error = &error as &dyn StdError, "bills not found");
-        ServiceError::transient("the index of bills can't be read", error)
+        tracing::error!(error = &error as &dyn StdError, "index of due bills can't be read");
+        ServiceError::transient("the index of due bills can't be read", error)
     })?;
-    let mut missed = None;
+    let mut failure = None;
     for bill in &found {
-        let wait = bill.at_seconds.saturating_sub(now.as_second());
-        let wait = Duration::from_secs(u64::try_from(wait).unwrap_or(0));
-        if let Err(error) = reminders.remind(bill.reference, wait).await {
-            tracing::error!(reference = %bill.reference, error = &error as &dyn StdError, "no reminder");
-            missed = Some(error);
+        let delay = bill.at_seconds.saturating_sub(now.as_second());
+        let delay = Duration::from_secs(u64::try_from(delay).unwrap_or(0));
+        if let Err(error) = reminders.remind(bill.reference, delay).await {
+            tracing::error!(reference = %bill.reference, error = &error as &dyn StdError, "reminder not sent");
+            failure = Some(error);
         }
     }
-    tracing::info!(bills = found.len(), "swept");
-    match missed {
+    tracing::info!(bills = found.len(), "reconciliation scheduled");
+    match failure {
         None => Ok(()),
-        Some(error) => Err(ServiceError::transient("not every bill has its reminder", error)),
+        Some(error) => Err(ServiceError::transient("some reminders were not sent", error)),
     }
 }
 
-/// A bill that falls due before the next sweep has surely come gets its reminder at once.
+/// Sends a reminder of a bill that becomes due before the next run of the schedule is certain to see it.
 async fn remind_if_soon(
     reminders: &impl Reminders,
-    stored: Result<Stored, DeskError>,
+    stored: Result<VersionedBill, PaymentError>,
     now: Timestamp,
 ) -> Result<(), ReactError> {
     let bill = stored?.bill;
-    let Some(at) = bill.attention_at() else { return Ok(()) };
-    let wait = seconds_up(at).saturating_sub(now.as_second());
-    if wait > LOOK_AHEAD.as_secs() {
+    let Some(at) = bill.reconcile_at() else { return Ok(()) };
+    let delay = unix_seconds_rounded_up(at).saturating_sub(now.as_second());
+    if delay > LOOK_AHEAD.as_secs() {
         return Ok(());
     }
-    // At least a second, or two clocks that differ would play ball with it.
-    let wait = Duration::from_secs(u64::try_from(wait.max(1)).unwrap_or(1));
-    Ok(reminders.remind(bill.reference, wait).await?)
+    // At least one second: if the clocks of two instances differ, the reminder would otherwise be resent immediately.
+    let delay = Duration::from_secs(u64::try_from(delay.max(1)).unwrap_or(1));
+    Ok(reminders.remind(bill.reference, delay).await?)
 }
 
-fn done_or_left_to_the_sweep(
+/// A message whose only failure is a provider without a response is handled: reconciliation completes the operation.
+fn handled_or_deferred(
     reference: BillReference,
-    done: Result<(), ReactError>,
+    result: Result<(), ReactError>,
 ) -> Result<Handled, ReactError> {
-    match done {
+    match result {
         Ok(()) => Ok(Handled::Done),
-        Err(ReactError::Desk(DeskError::Provider(
-            error @ (ProviderError::NoAnswer(_) | ProviderError::LeftAlone(_)),
+        Err(ReactError::Payment(PaymentError::Provider(
+            error @ (ProviderError::NoResponse(_) | ProviderError::CircuitOpen(_)),
         ))) => {
-            tracing::warn!(%reference, error = &error as &dyn StdError, "left to the sweep");
+            tracing::warn!(%reference, error = &error as &dyn StdError, "deferred to reconciliation");
             Ok(Handled::Done)
         }
         Err(error) => Err(error),
@@ -184,22 +198,22 @@ impl From<ReactError> for ConsumeError {
     fn from(error: ReactError) -> Self {
         match error {
             ReactError::Unreadable(error) => Self::Poison(Box::new(error)),
-            ReactError::Desk(error) => ServiceError::from(error).into(),
+            ReactError::Payment(error) => ServiceError::from(error).into(),
             ReactError::Reminder(error) => Self::Transient(Box::new(error)),
         }
     }
 }
 
-/// Why a message is not done.
+/// Why a message was not handled.
 #[derive(Debug, thiserror::Error)]
 enum ReactError {
-    /// It is of a known kind and says something else.
+    /// The event has a handled type, but its data can't be read.
     #[error("event is unreadable")]
     Unreadable(#[source] serde_json::Error),
-    /// The bill is not as it should be.
+    /// The bill was not changed, or its change is incomplete.
     #[error(transparent)]
-    Desk(#[from] DeskError),
-    /// The bill is, but nobody may be reminded of it.
-    #[error("no reminder was set")]
+    Payment(#[from] PaymentError),
+    /// The bill was changed, but its reminder may not have been sent.
+    #[error("reminder was not sent")]
     Reminder(#[from] SendError),
 }

@@ -1,9 +1,9 @@
-//! The index of bills that want attention, on the table that the template describes.
+//! The index of due bills, on the table that the template describes.
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use billing::adapters::dynamodb::DynamoDueBills;
-use billing::desk::{Deadline, Desk};
 use billing::memory::MemoryProvider;
+use billing::payment_service::{Deadline, PaymentService};
 use billing::ports::{DueBill, DueBills};
 use contracts::id::{BillReference, BookingId};
 use dynoxide_client::DynamoDb;
@@ -19,7 +19,8 @@ fn with_table() -> DynamoDb {
     let described = &template["Resources"]["BillsTable"]["Properties"];
     let mut properties = serde_json::Map::new();
     for member in ["AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes"] {
-        let value = serde_json::to_value(&described[member]).expect("no intrinsics in there");
+        let value =
+            serde_json::to_value(&described[member]).expect("it contains no intrinsic functions");
         properties.insert(member.to_owned(), value);
     }
     let dynamodb = DynamoDb::new();
@@ -32,22 +33,22 @@ fn booking(id: u128) -> BillReference {
 }
 
 #[tokio::test]
-async fn a_bill_is_in_the_index_as_long_as_it_waits_for_something() {
+async fn a_bill_is_in_the_index_as_long_as_it_has_to_be_reconciled() {
     let dynamodb = with_table();
     let client = dynamodb.client();
     let world = World::default();
     let due_bills = DynamoDueBills::new(client.clone(), "bills".to_owned());
-    let desk = Desk {
+    let service = PaymentService {
         store: DynamoStore::new(client, "bills".to_owned(), function::now),
         provider: MemoryProvider::default(),
         now: || world.now(),
         new_id: function::new_id,
         total: usd("100.00"),
     };
-    // One in each partition, and some beside.
+    // At least one in each partition.
     for id in 0..10 {
-        desk.issue(booking(id), alice(), DUE_AFTER, None).await.unwrap();
-        world.pass(1);
+        service.issue(booking(id), alice(), DUE_AFTER, None).await.unwrap();
+        world.advance(1);
     }
     let found = due_bills.due_before(i64::MAX).await.unwrap();
     let expected: Vec<DueBill> = (0..10)
@@ -58,16 +59,16 @@ async fn a_bill_is_in_the_index_as_long_as_it_waits_for_something() {
     assert_eq!(due_bills.due_before(903).await.unwrap(), expected[..3]);
 
     let deadline = Deadline::of_invocation();
-    desk.pay(booking(3), payment(7, "100.00", "tok_visa"), None, deadline).await.unwrap();
-    desk.close(booking(4), None, deadline).await.unwrap();
-    let left = due_bills.due_before(i64::MAX).await.unwrap();
-    assert_eq!(left.len(), 8);
-    assert!(left.iter().all(|it| it.reference != booking(3) && it.reference != booking(4)));
+    service.pay(booking(3), payment(7, "100.00", "tok_visa"), None, deadline).await.unwrap();
+    service.close(booking(4), None, deadline).await.unwrap();
+    let remaining = due_bills.due_before(i64::MAX).await.unwrap();
+    assert_eq!(remaining.len(), 8);
+    assert!(remaining.iter().all(|it| it.reference != booking(3) && it.reference != booking(4)));
 }
 
 #[tokio::test]
-async fn every_page_of_the_index_is_read() {
-    // A page ends at 1 MB: some 10,000 keys.
+async fn all_pages_of_the_index_are_read() {
+    // A page contains at most 1 MB, which is about 10,000 keys.
     const BILLS: u128 = 12_000;
     let client = with_table().client();
     for first in (0..BILLS).step_by(25) {
@@ -91,7 +92,7 @@ async fn every_page_of_the_index_is_read() {
         .send()
         .await
         .unwrap();
-    assert!(pages.last_evaluated_key().is_some(), "one page holds all {}", pages.count());
+    assert!(pages.last_evaluated_key().is_some(), "one page contains all {}", pages.count());
     let found = DynamoDueBills::new(client, "bills".to_owned()).due_before(i64::MAX).await.unwrap();
     assert_eq!(found.len() as u128, BILLS);
 }

@@ -1,115 +1,143 @@
-//! Every call of every deed goes wrong once, in every way, and a repeat makes it good.
+//! Every fault at every call of every operation: a retry or reconciliation completes the operation.
 
-use crate::world::{Deed, FAULTS, Line, Remains, World, payment};
+use crate::world::{FAULTS, FaultyTransport, FinalState, Operation, World, payment};
 
-/// A bill to begin with, made by these deeds; then the deed under test.
+/// The operations that prepare a bill, and then the operation under test.
 struct Case {
     name: &'static str,
-    before: Vec<Deed>,
-    /// Cut short, so that what it has begun is half done.
-    half: Option<(Deed, usize)>,
-    deed: Deed,
+    before: Vec<Operation>,
+    /// An operation that crashes at the call with this number, and so is incomplete.
+    incomplete: Option<(Operation, usize)>,
+    operation: Operation,
 }
 
 fn cases() -> Vec<Case> {
-    let pay = |id, amount, token| Deed::Pay(payment(id, amount, token));
-    let case = |name, before: &[Deed], deed: Deed| Case {
+    let pay = |id, amount, token| Operation::Pay(payment(id, amount, token));
+    let case = |name, before: &[Operation], operation: Operation| Case {
         name,
         before: before.to_vec(),
-        half: None,
-        deed,
+        incomplete: None,
+        operation,
     };
-    let half = |name, before: &[Deed], deed: Deed, at, then: Deed| Case {
+    let incomplete = |name, before: &[Operation], first: Operation, at, operation| Case {
         name,
         before: before.to_vec(),
-        half: Some((deed, at)),
-        deed: then,
+        incomplete: Some((first, at)),
+        operation,
     };
     let part = pay(7, "40.00", "tok_visa");
     let rest = pay(8, "60.00", "tok_visa");
     vec![
-        case("issue", &[], Deed::Issue),
-        case("authorise", &[], Deed::Authorise("tok_visa")),
-        case("authorise, declined", &[], Deed::Authorise("tok_declined")),
-        case("authorise, flaky", &[], Deed::Authorise("tok_flaky")),
-        case("authorise, timeout", &[], Deed::Authorise("tok_timeout")),
-        case("pay a part", &[Deed::Issue], part.clone()),
-        case("pay the rest", &[Deed::Issue, part.clone()], rest.clone()),
-        case("pay, declined", &[Deed::Issue], pay(7, "100.00", "tok_declined")),
-        case("close nothing", &[], Deed::Close),
-        case("close unpaid", &[Deed::Issue], Deed::Close),
-        case("close paid", &[Deed::Authorise("tok_visa")], Deed::Close),
-        case("close paid in parts", &[Deed::Issue, part.clone(), rest], Deed::Close),
-        // The function died before the charge, and after it.
-        half("close uncharged", &[], Deed::Authorise("tok_visa"), 2, Deed::Close),
-        half("close unsettled", &[], Deed::Authorise("tok_visa"), 3, Deed::Close),
-        half("attend to a payment", &[Deed::Issue], part.clone(), 2, Deed::Attend),
-        half("attend to a charge", &[Deed::Issue], part.clone(), 3, Deed::Attend),
-        half("attend to a closing", &[Deed::Issue, part], Deed::Close, 2, Deed::Attend),
+        case("issue", &[], Operation::Issue),
+        case("authorise", &[], Operation::Authorise("tok_visa")),
+        case("authorise, declined", &[], Operation::Authorise("tok_declined")),
+        case("authorise, flaky", &[], Operation::Authorise("tok_flaky")),
+        case("authorise, timeout", &[], Operation::Authorise("tok_timeout")),
+        case("pay a part", &[Operation::Issue], part.clone()),
+        case("pay the rest", &[Operation::Issue, part.clone()], rest.clone()),
+        case("pay, declined", &[Operation::Issue], pay(7, "100.00", "tok_declined")),
+        case("close nothing", &[], Operation::Close),
+        case("close unpaid", &[Operation::Issue], Operation::Close),
+        case("close paid", &[Operation::Authorise("tok_visa")], Operation::Close),
+        case("close paid in parts", &[Operation::Issue, part.clone(), rest], Operation::Close),
+        // The function crashed before the charge, and after it.
+        incomplete("close uncharged", &[], Operation::Authorise("tok_visa"), 2, Operation::Close),
+        incomplete(
+            "close after an unrecorded charge",
+            &[],
+            Operation::Authorise("tok_visa"),
+            3,
+            Operation::Close,
+        ),
+        incomplete(
+            "reconcile before the charge",
+            &[Operation::Issue],
+            part.clone(),
+            2,
+            Operation::Reconcile,
+        ),
+        incomplete(
+            "reconcile after an unrecorded charge",
+            &[Operation::Issue],
+            part.clone(),
+            3,
+            Operation::Reconcile,
+        ),
+        incomplete(
+            "reconcile a closing",
+            &[Operation::Issue, part],
+            Operation::Close,
+            2,
+            Operation::Reconcile,
+        ),
     ]
 }
 
 async fn prepare(case: &Case) -> World {
     let world = World::default();
-    for deed in &case.before {
-        world.calmly(deed).await.expect(case.name);
+    for operation in &case.before {
+        world.run(operation).await.expect(case.name);
     }
-    if let Some((deed, at)) = &case.half {
-        let line = Line::with([(*at, crate::world::Fault::Dies)]);
-        assert!(world.try_to(deed, &line).await.is_none(), "{}", case.name);
-        world.pass(60);
+    if let Some((operation, at)) = &case.incomplete {
+        let transport = FaultyTransport::with_faults([(*at, crate::world::Fault::CrashBefore)]);
+        assert!(world.run_over(operation, &transport).await.is_none(), "{}", case.name);
+        world.advance(60);
     }
     world
 }
 
-async fn calm(case: &Case) -> (usize, Remains) {
+async fn without_faults(case: &Case) -> (usize, FinalState) {
     let world = prepare(case).await;
-    let line = Line::default();
-    drop(world.try_to(&case.deed, &line).await);
+    let transport = FaultyTransport::default();
+    drop(world.run_over(&case.operation, &transport).await);
     world.check_money();
-    (line.calls(), world.remains())
+    (transport.calls(), world.final_state())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_completes_what_went_wrong_at_any_call() {
+async fn a_retry_completes_an_operation_after_any_fault_at_any_call() {
     for case in cases() {
-        let (calls, expected) = calm(&case).await;
+        let (calls, expected) = without_faults(&case).await;
         for number in 0..calls {
             for fault in FAULTS {
                 let world = prepare(&case).await;
-                let line = Line::with([(number, fault)]);
-                drop(world.try_to(&case.deed, &line).await);
+                let transport = FaultyTransport::with_faults([(number, fault)]);
+                drop(world.run_over(&case.operation, &transport).await);
                 world.check_money();
-                drop(world.calmly(&case.deed).await);
+                drop(world.run(&case.operation).await);
                 world.check_money();
                 let at = format!("{}: {fault:?} at call {number}", case.name);
-                assert_eq!(world.remains(), expected, "{at}");
+                assert_eq!(world.final_state(), expected, "{at}");
             }
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn doing_it_twice_is_doing_it_once() {
+async fn a_repeated_operation_has_no_further_effect() {
     for case in cases() {
-        let (_, expected) = calm(&case).await;
+        let (_, expected) = without_faults(&case).await;
         let world = prepare(&case).await;
-        drop(world.calmly(&case.deed).await);
-        drop(world.calmly(&case.deed).await);
-        assert_eq!(world.remains(), expected, "{}", case.name);
+        drop(world.run(&case.operation).await);
+        drop(world.run(&case.operation).await);
+        assert_eq!(world.final_state(), expected, "{}", case.name);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sweep_completes_what_nobody_repeats() {
+async fn reconciliation_completes_an_operation_that_is_not_retried() {
     for case in cases() {
-        let (calls, _) = calm(&case).await;
+        let (calls, _) = without_faults(&case).await;
         for number in 0..calls {
             for fault in FAULTS {
                 let world = prepare(&case).await;
-                drop(world.try_to(&case.deed, &Line::with([(number, fault)])).await);
-                world.pass(60);
-                world.calmly(&Deed::Attend).await.unwrap();
+                drop(
+                    world
+                        .run_over(&case.operation, &FaultyTransport::with_faults([(number, fault)]))
+                        .await,
+                );
+                world.advance(60);
+                world.run(&Operation::Reconcile).await.unwrap();
                 world.check_money();
                 let at = format!("{}: {fault:?} at call {number}", case.name);
                 if let Some(bill) = world.bill() {

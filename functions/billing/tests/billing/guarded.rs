@@ -1,14 +1,14 @@
-//! The provider behind its circuit breaker: nothing is wished for that can't be asked for, and money always goes back.
+//! The provider behind its circuit breaker: an open circuit rejects charges without a side effect, and never blocks refunds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use billing::desk::{Deadline, Desk, DeskError};
 use billing::domain::Bill;
-use billing::guarded::{BREAKER, Guarded};
+use billing::guarded::{BREAKER, GuardedProvider};
 use billing::handlers::breaker;
 use billing::memory::MemoryProvider;
+use billing::payment_service::{Deadline, PaymentError, PaymentService};
 use billing::ports::ProviderError;
 use circuit_breaker::breaker::Word;
 use circuit_breaker::call::{Breaker, Event, Host};
@@ -23,9 +23,9 @@ use service_error::ErrorKind;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::world::{Line, Wired, alice, usd};
+use crate::world::{FaultyTransport, Remote, alice, usd};
 
-/// Tokio's clock, which the tests move.
+/// Tokio's paused clock.
 #[derive(Clone, Debug)]
 struct Clock(Instant);
 
@@ -43,13 +43,13 @@ impl Host for Clock {
     fn observe(&self, _: &str, _: &Event<'_>) {}
 }
 
-/// Two instances of a function, which share a table of bills and one of breakers.
+/// Two instances of a function, with a common table of bills and a common table of breakers.
 struct World {
     store: MemoryStore<Bill>,
     provider: MemoryProvider,
     breakers: Breakers,
     clock: Clock,
-    line: Line,
+    transport: FaultyTransport,
     instances: [Arc<Breaker<Breakers, Clock>>; 2],
 }
 
@@ -64,7 +64,7 @@ impl World {
     fn new() -> Self {
         let (breakers, clock) = (Breakers::default(), Clock(Instant::now()));
         let instance = || {
-            // As deployed.
+            // As in the deployed configuration.
             let settings = Settings { watch: Watch::Beside, ..Settings::default() };
             Arc::new(Breaker::new(BREAKER, settings, breakers.clone(), clock.clone()))
         };
@@ -72,19 +72,19 @@ impl World {
             store: MemoryStore::default(),
             provider: MemoryProvider::default(),
             instances: [instance(), instance()],
-            line: Line::default(),
+            transport: FaultyTransport::default(),
             breakers,
             clock,
         }
     }
 
-    async fn at_desk<T>(
+    async fn with_service<T>(
         &self,
         instance: usize,
-        deed: impl AsyncFnOnce(
-            Desk<
-                Wired<'_, MemoryStore<Bill>>,
-                Guarded<Wired<'_, MemoryProvider>, Breakers, Clock>,
+        call: impl AsyncFnOnce(
+            PaymentService<
+                Remote<'_, MemoryStore<Bill>>,
+                GuardedProvider<Remote<'_, MemoryProvider>, Breakers, Clock>,
                 &dyn Fn() -> Timestamp,
                 &dyn Fn() -> Uuid,
             >,
@@ -94,11 +94,11 @@ impl World {
         let breaker = Arc::clone(&self.instances[instance]);
         let now = || self.clock.now();
         let new_id = || Uuid::from_u128(u128::from(IDS.fetch_add(1, Ordering::Relaxed)));
-        let line = &self.line;
-        let provider = Wired { to: &self.provider, line };
-        deed(Desk {
-            store: Wired { to: &self.store, line },
-            provider: Guarded { provider, breaker },
+        let transport = &self.transport;
+        let provider = Remote { target: &self.provider, transport };
+        call(PaymentService {
+            store: Remote { target: &self.store, transport },
+            provider: GuardedProvider { provider, breaker },
             now: &now,
             new_id: &new_id,
             total: usd("100.00"),
@@ -106,108 +106,114 @@ impl World {
         .await
     }
 
-    async fn authorise(&self, instance: usize, number: u128, token: &str) -> Result<(), DeskError> {
+    async fn authorise(
+        &self,
+        instance: usize,
+        number: u128,
+        token: &str,
+    ) -> Result<(), PaymentError> {
         let (reference, token) = (booking(number), token.to_owned());
-        self.at_desk(instance, async |desk| {
+        self.with_service(instance, async |service| {
             let deadline = Deadline::of_invocation();
-            desk.authorise(reference, alice(), token, None, deadline).await.map(drop)
+            service.authorise(reference, alice(), token, None, deadline).await.map(drop)
         })
         .await
     }
 
-    async fn close(&self, number: u128) -> Result<(), DeskError> {
+    async fn close(&self, number: u128) -> Result<(), PaymentError> {
         let reference = booking(number);
-        self.at_desk(0, async |desk| {
-            desk.close(reference, None, Deadline::of_invocation()).await.map(drop)
+        self.with_service(0, async |service| {
+            service.close(reference, None, Deadline::of_invocation()).await.map(drop)
         })
         .await
     }
 
     async fn force(&self, word: Word) {
         let control = Control::new(self.breakers.clone(), self.clock.clone());
-        control.force(BREAKER, word, "olga").await.expect("memory answers");
-        // Until everybody has heard of it.
+        control.force(BREAKER, word, "olga").await.expect("the in-memory store never fails");
+        // Until all instances have read it.
         sleep(Duration::from_secs(2)).await;
     }
 
-    async fn shown(&self) -> Shown {
+    async fn circuit(&self) -> Shown {
         let control = Control::new(self.breakers.clone(), self.clock.clone());
-        control.status(BREAKER).await.expect("memory answers").state
+        control.status(BREAKER).await.expect("the in-memory store never fails").state
     }
 
-    /// How often the provider was asked to charge.
-    fn asked(&self) -> u32 {
+    /// The number of charge requests that the provider received.
+    fn charges(&self) -> u32 {
         self.provider.accounts().values().map(|it| it.attempts).sum()
     }
 }
 
-fn is_left_alone(answer: &Result<(), DeskError>) -> bool {
-    matches!(answer, Err(DeskError::Provider(ProviderError::LeftAlone(_))))
+fn is_circuit_open(result: &Result<(), PaymentError>) -> bool {
+    matches!(result, Err(PaymentError::Provider(ProviderError::CircuitOpen(_))))
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_does_not_answer_is_left_alone_by_all_and_asked_again_later() {
+async fn a_provider_that_does_not_respond_opens_the_circuit_of_all_instances_until_a_probe_succeeds()
+ {
     let world = World::new();
     for number in 1..=4 {
         world.authorise(0, number, "tok_down").await.unwrap_err();
     }
     world.authorise(1, 5, "tok_down").await.unwrap_err();
     world.authorise(1, 6, "tok_down").await.unwrap_err();
-    assert_eq!(world.shown().await, Shown::Open);
-    let asked = world.asked();
+    assert_eq!(world.circuit().await, Shown::Open);
+    let charges = world.charges();
     for instance in [0, 1] {
         let before = Instant::now();
-        let answer = world.authorise(instance, 7, "tok_visa").await;
-        assert!(is_left_alone(&answer), "{answer:?}");
-        assert_eq!(before.elapsed(), Duration::ZERO, "it is refused at once");
+        let result = world.authorise(instance, 7, "tok_visa").await;
+        assert!(is_circuit_open(&result), "{result:?}");
+        assert_eq!(before.elapsed(), Duration::ZERO, "it is rejected immediately");
     }
-    assert_eq!(world.asked(), asked);
+    assert_eq!(world.charges(), charges);
     sleep(Duration::from_secs(12)).await;
     world.authorise(1, 7, "tok_visa").await.unwrap();
-    assert_eq!(world.shown().await, Shown::Closed);
+    assert_eq!(world.circuit().await, Shown::Closed);
     sleep(Duration::from_secs(2)).await;
     world.authorise(0, 8, "tok_visa").await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_is_refused_finds_the_bill_as_it_was_and_owes_the_provider_no_question() {
+async fn a_charge_rejected_by_an_open_circuit_changes_no_bill_and_needs_no_refund() {
     let world = World::new();
     world.authorise(0, 1, "tok_visa").await.unwrap();
     world.force(Word::Open).await;
-    // Its first call hears of the word beside it.
+    // The first call reads the override concurrently, so it may still be admitted.
     drop(world.authorise(0, 2, "tok_visa").await);
-    let (bills, asked) = (world.store.states(), world.asked());
-    let answer = world.authorise(0, 3, "tok_visa").await;
-    assert!(is_left_alone(&answer), "{answer:?}");
+    let (bills, charges) = (world.store.states(), world.charges());
+    let result = world.authorise(0, 3, "tok_visa").await;
+    assert!(is_circuit_open(&result), "{result:?}");
     assert_eq!(world.store.states(), bills);
     world.close(3).await.unwrap();
-    assert_eq!(world.asked(), asked);
+    assert_eq!(world.charges(), charges);
     assert!(!world.provider.accounts().values().any(|it| it.reference == Some(booking(3))));
 }
 
 #[tokio::test(start_paused = true)]
-async fn money_goes_back_however_the_circuit_stands() {
+async fn an_open_circuit_does_not_block_refunds() {
     let world = World::new();
     world.authorise(0, 1, "tok_visa").await.unwrap();
     world.force(Word::Open).await;
     drop(world.authorise(0, 2, "tok_visa").await);
-    assert!(is_left_alone(&world.authorise(0, 3, "tok_visa").await));
+    assert!(is_circuit_open(&world.authorise(0, 3, "tok_visa").await));
     world.close(1).await.unwrap();
     assert_eq!(world.provider.held(booking(1)), Money::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_card_that_is_declined_says_nothing_against_the_provider() {
+async fn declined_cards_do_not_open_the_circuit() {
     let world = World::new();
     for number in 1..=30 {
         world.authorise(0, number, "tok_declined").await.unwrap_err();
     }
     world.authorise(0, 31, "tok_visa").await.unwrap();
-    assert_eq!(world.shown().await, Shown::Closed);
+    assert_eq!(world.circuit().await, Shown::Closed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_all_is_well_the_breaker_is_never_written() {
+async fn successful_charges_write_nothing_to_the_breaker() {
     let world = World::new();
     for number in 1..=30 {
         world.authorise(0, number, "tok_visa").await.unwrap();
@@ -217,7 +223,7 @@ async fn while_all_is_well_the_breaker_is_never_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_reaches_the_breaker_of_billing_and_no_other() {
+async fn an_operator_can_override_and_reset_the_breaker_of_billing_and_no_other() {
     let world = World::new();
     let control = Control::new(world.breakers.clone(), world.clock.clone());
     let order: Order =

@@ -1,13 +1,13 @@
-//! What AWS sends in, what AWS gets back.
+//! The handlers: AWS events in, responses out.
 
 use aws_lambda_events::dynamodb::Event;
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::streams::DynamoDbEventResponse;
-use billing::desk::Deadline;
 use billing::handlers::react::Trigger;
 use billing::handlers::{command, project, publish, query, react};
+use billing::payment_service::Deadline;
 use billing::view::BillRow;
-use contracts::billing::{Bill, BillStatus, Command, Query};
+use contracts::billing::{Bill, BillStatus, CommandPayload, ConsistentQuery, Query};
 use contracts::message::Request;
 use cqrs::memory::MemoryView;
 use cqrs::view::Reader as _;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use service_error::{ErrorKind, ServiceError};
 use std::time::Duration;
 
-use crate::world::{DUE_AFTER, Deed, Fault, Line, World, payment, reference, usd};
+use crate::world::{DUE_AFTER, Fault, FaultyTransport, Operation, World, payment, reference, usd};
 
 const COMMAND: &str = include_str!("../../events/billing-command.json");
 const QUERY: &str = include_str!("../../events/billing-query.json");
@@ -28,9 +28,10 @@ fn example(text: &str) -> Value {
     serde_json::from_str(text).expect("the example is JSON")
 }
 
-async fn ask(world: &World, command: Value) -> Result<Option<Bill>, ServiceError> {
-    let request: Request<Command> = serde_json::from_value(command).expect("a command");
-    command::handle(&world.desk(&Line::default()), request).await
+async fn execute(world: &World, payload: Value) -> Result<Option<Bill>, ServiceError> {
+    let request: Request<CommandPayload> =
+        serde_json::from_value(payload).expect("the payload is valid");
+    command::handle(&world.service(&FaultyTransport::default()), request).await
 }
 
 fn pay(amount: &str, token: &str) -> Value {
@@ -46,9 +47,9 @@ fn refund() -> Value {
 }
 
 #[tokio::test]
-async fn authorising_answers_with_the_bill() {
+async fn an_authorisation_returns_the_paid_bill_and_publishes_its_payment() {
     let world = World::default();
-    let bill = ask(&world, example(COMMAND)).await.unwrap().unwrap();
+    let bill = execute(&world, example(COMMAND)).await.unwrap().unwrap();
     assert_eq!((bill.status, bill.paid, bill.version), (BillStatus::Paid, usd("100.00"), 2));
     let event = &world.store.outbox()[1];
     assert_eq!(event.event.kind, "BillPaid");
@@ -59,11 +60,11 @@ async fn authorising_answers_with_the_bill() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_published_shows_the_token() {
+async fn a_published_event_never_contains_the_payment_token() {
     let world = World::default();
     let mut command = example(COMMAND);
     command["token"] = json!("tok_declined");
-    let failure = ask(&world, command).await.unwrap_err();
+    let failure = execute(&world, command).await.unwrap_err();
     assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "payment-declined"));
     let published = serde_json::to_string(&world.store.outbox()).unwrap();
     assert!(published.contains("PaymentDeclined"));
@@ -71,40 +72,40 @@ async fn nothing_that_is_published_shows_the_token() {
 }
 
 #[tokio::test]
-async fn a_declined_card_stays_declined() {
+async fn a_retry_of_a_declined_payment_is_declined_without_another_event() {
     let world = World::default();
     let mut command = example(COMMAND);
     command["token"] = json!("tok_declined");
     for _ in 0..2 {
-        let failure = ask(&world, command.clone()).await.unwrap_err();
+        let failure = execute(&world, command.clone()).await.unwrap_err();
         assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "payment-declined"));
     }
     assert_eq!(world.events(), ["BillIssued", "PaymentDeclined"]);
 }
 
 #[tokio::test]
-async fn refunding_what_was_never_authorised_bars_it() {
+async fn a_refund_before_the_authorisation_makes_the_authorisation_fail() {
     let world = World::default();
-    assert_eq!(ask(&world, refund()).await.unwrap(), None);
-    let failure = ask(&world, example(COMMAND)).await.unwrap_err();
+    assert_eq!(execute(&world, refund()).await.unwrap(), None);
+    let failure = execute(&world, example(COMMAND)).await.unwrap_err();
     assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "conflict"));
     assert_eq!(world.held(), usd("0.00"));
 }
 
 #[tokio::test]
-async fn refunding_gives_everything_back() {
+async fn a_refund_pays_back_the_whole_amount() {
     let world = World::default();
-    ask(&world, example(COMMAND)).await.unwrap();
-    let bill = ask(&world, refund()).await.unwrap().unwrap();
+    execute(&world, example(COMMAND)).await.unwrap();
+    let bill = execute(&world, refund()).await.unwrap().unwrap();
     assert_eq!((bill.status, bill.paid), (BillStatus::Refunded, usd("0.00")));
     assert_eq!(world.held(), usd("0.00"));
     assert_eq!(world.store.outbox().last().unwrap().event.data["amount"], "100.00");
 }
 
 #[tokio::test]
-async fn each_refusal_has_its_slug() {
+async fn each_rejection_has_its_slug() {
     let world = World::default();
-    let slug = async |command| match ask(&world, command).await {
+    let slug = async |command| match execute(&world, command).await {
         Ok(_) => "ok".to_owned(),
         Err(failure) => {
             assert_eq!(failure.kind(), ErrorKind::Rejected);
@@ -112,29 +113,29 @@ async fn each_refusal_has_its_slug() {
         }
     };
     assert_eq!(slug(pay("40.00", "tok_visa")).await, "not-found");
-    world.calmly(&Deed::Issue).await.unwrap();
+    world.run(&Operation::Issue).await.unwrap();
     assert_eq!(slug(pay("0.00", "tok_visa")).await, "validation");
     assert_eq!(slug(pay("100.01", "tok_visa")).await, "conflict");
     assert_eq!(slug(pay("40.00", "tok_visa")).await, "ok");
     assert_eq!(slug(pay("41.00", "tok_visa")).await, "idempotency-key-reused");
     assert_eq!(slug(pay("40.00", "tok_visa")).await, "ok");
-    let mut bobs = pay("40.00", "tok_visa");
-    bobs["customer"] = json!("bob");
-    assert_eq!(slug(bobs).await, "not-found");
+    let mut by_another = pay("40.00", "tok_visa");
+    by_another["customer"] = json!("bob");
+    assert_eq!(slug(by_another).await, "not-found");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_payment_whose_outcome_is_unknown_is_an_amount_in_progress_that_nothing_else_can_take() {
+async fn a_payment_of_unknown_outcome_is_in_progress_and_no_other_payment_can_use_its_amount() {
     let world = World::default();
-    world.calmly(&Deed::Issue).await.unwrap();
-    // The bill is read and the payment stored; from then on the provider does not answer.
-    let line = Line::with((2..20).map(|at| (at, Fault::Lost)));
+    world.run(&Operation::Issue).await.unwrap();
+    // The bill is read and the payment stored; the provider does not respond to any call after that.
+    let transport = FaultyTransport::with_faults((2..20).map(|at| (at, Fault::RequestLost)));
     let request = serde_json::from_value(pay("20.00", "tok_visa")).unwrap();
-    let failure = command::handle(&world.desk(&line), request).await.unwrap_err();
+    let failure = command::handle(&world.service(&transport), request).await.unwrap_err();
     assert_eq!(failure.kind(), ErrorKind::Transient);
 
     let read = json!({"command": "readBill", "reference": reference().to_string()});
-    let bill = ask(&world, read.clone()).await.unwrap().unwrap();
+    let bill = execute(&world, read.clone()).await.unwrap().unwrap();
     assert_eq!((bill.paid, bill.in_progress), (usd("0.00"), usd("20.00")));
     assert_eq!(bill.remaining(), usd("80.00"));
     let other = |amount: &str| {
@@ -142,33 +143,35 @@ async fn a_payment_whose_outcome_is_unknown_is_an_amount_in_progress_that_nothin
         other["paymentId"] = json!("0191f7a4-0000-7000-8000-00000000000b");
         other
     };
-    // What remains is exactly what billing takes.
-    assert_eq!(ask(&world, other("80.01")).await.unwrap_err().slug(), "conflict");
-    let bill = ask(&world, other("80.00")).await.unwrap().unwrap();
+    // Another payment may have exactly the remaining amount.
+    assert_eq!(execute(&world, other("80.01")).await.unwrap_err().slug(), "conflict");
+    let bill = execute(&world, other("80.00")).await.unwrap().unwrap();
     assert_eq!((bill.paid, bill.remaining()), (usd("80.00"), usd("0.00")));
-    // The same payment once more finds its outcome.
-    ask(&world, pay("20.00", "tok_visa")).await.unwrap();
-    let bill = ask(&world, read).await.unwrap().unwrap();
+    // A retry of the first payment completes it.
+    execute(&world, pay("20.00", "tok_visa")).await.unwrap();
+    let bill = execute(&world, read).await.unwrap().unwrap();
     assert_eq!((bill.status, bill.in_progress), (BillStatus::Paid, usd("0.00")));
 }
 
 #[tokio::test]
-async fn a_bill_can_be_read_from_the_write_model_which_alone_says_that_there_is_none() {
+async fn a_consistent_query_returns_the_stored_bill_or_nothing_and_changes_nothing() {
     let world = World::default();
     let read = json!({"command": "readBill", "reference": reference().to_string()});
-    assert_eq!(ask(&world, read.clone()).await.unwrap(), None);
-    world.calmly(&Deed::Issue).await.unwrap();
-    let bill = ask(&world, read.clone()).await.unwrap().unwrap();
+    let query = Request::from(ConsistentQuery::ReadBill { reference: reference() });
+    assert_eq!(serde_json::to_value(query).unwrap(), read, "the wire form is frozen");
+    assert_eq!(execute(&world, read.clone()).await.unwrap(), None);
+    world.run(&Operation::Issue).await.unwrap();
+    let bill = execute(&world, read.clone()).await.unwrap().unwrap();
     assert_eq!((bill.status, bill.version), (BillStatus::Pending, 1));
-    assert_eq!(ask(&world, read).await.unwrap().unwrap().version, 1, "reading changes nothing");
+    assert_eq!(execute(&world, read).await.unwrap().unwrap().version, 1, "reading changes nothing");
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_is_transient() {
+async fn a_store_without_a_response_is_a_transient_failure() {
     let world = World::default();
-    let line = Line::with([(0, Fault::Lost)]);
+    let transport = FaultyTransport::with_faults([(0, Fault::RequestLost)]);
     let request = serde_json::from_str(COMMAND).unwrap();
-    let failure = command::handle(&world.desk(&line), request).await.unwrap_err();
+    let failure = command::handle(&world.service(&transport), request).await.unwrap_err();
     assert_eq!(failure.kind(), ErrorKind::Transient);
 }
 
@@ -181,17 +184,17 @@ async fn project(
 }
 
 #[tokio::test]
-async fn the_view_follows_the_stream_and_answers_the_query() {
+async fn a_query_returns_the_row_that_the_stream_projects() {
     let (view, dead_letters) = (MemoryView::<BillRow>::default(), MemoryDeadLetters::default());
     let request: Request<Query> = serde_json::from_str(QUERY).unwrap();
     let failure = query::handle(&view, request.clone()).await.unwrap_err();
     assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "not-found"));
 
     let batch: Event = serde_json::from_str(PROJECT).unwrap();
-    // At least once means twice.
+    // The stream delivers at least once.
     for _ in 0..2 {
-        let answer = project(&view, &dead_letters, batch.clone()).await;
-        assert!(answer.batch_item_failures.is_empty());
+        let response = project(&view, &dead_letters, batch.clone()).await;
+        assert!(response.batch_item_failures.is_empty());
     }
     let bill = query::handle(&view, request).await.unwrap();
     let expected = json!({
@@ -205,11 +208,11 @@ fn record(version: u64, change: impl FnOnce(&mut Value)) -> Event {
     let mut batch = example(PROJECT);
     batch["Records"][0]["dynamodb"]["NewImage"]["version"]["N"] = json!(version.to_string());
     change(&mut batch["Records"][0]);
-    serde_json::from_value(batch).expect("an event")
+    serde_json::from_value(batch).expect("the record is an event")
 }
 
 #[tokio::test]
-async fn a_row_never_goes_back_and_a_gap_heals_itself() {
+async fn a_row_never_returns_to_an_older_version_and_a_gap_needs_no_backfill() {
     let (view, dead_letters) = (MemoryView::<BillRow>::default(), MemoryDeadLetters::default());
     for version in [3, 1, 2] {
         project(&view, &dead_letters, record(version, |_| {})).await;
@@ -219,7 +222,7 @@ async fn a_row_never_goes_back_and_a_gap_heals_itself() {
 }
 
 #[tokio::test]
-async fn what_is_no_bill_is_passed_over_and_what_cannot_be_read_is_parked() {
+async fn a_record_without_a_bill_is_skipped_and_an_unreadable_one_is_dead_lettered() {
     let (view, dead_letters) = (MemoryView::<BillRow>::default(), MemoryDeadLetters::default());
     let no_state = record(2, |it| {
         it["dynamodb"]["NewImage"].as_object_mut().unwrap().remove("state");
@@ -233,25 +236,25 @@ async fn what_is_no_bill_is_passed_over_and_what_cannot_be_read_is_parked() {
         it["dynamodb"]["NewImage"]["state"]["S"] = json!(state.to_string());
     });
     for batch in [no_state, removed, never_issued] {
-        let answer = project(&view, &dead_letters, batch).await;
-        assert!(answer.batch_item_failures.is_empty());
+        let response = project(&view, &dead_letters, batch).await;
+        assert!(response.batch_item_failures.is_empty());
     }
     assert_eq!(dead_letters.records(), []);
     let poison = record(2, |it| it["dynamodb"]["NewImage"]["state"]["S"] = json!("{"));
-    let answer = project(&view, &dead_letters, poison).await;
-    assert!(answer.batch_item_failures.is_empty());
+    let response = project(&view, &dead_letters, poison).await;
+    assert!(response.batch_item_failures.is_empty());
     assert_eq!(dead_letters.records().len(), 1);
     assert!(view.rows().is_empty());
 }
 
 #[tokio::test]
-async fn what_was_committed_is_published() {
+async fn a_stored_event_is_published() {
     let (bus, dead_letters) = (MemoryBus::default(), MemoryDeadLetters::default());
     let (store, republish_queue) =
         (MemoryStore::<billing::domain::Bill>::default(), MemoryRepublishQueue::default());
     let trigger = serde_json::from_str(PUBLISH).unwrap();
-    let answer = publish::handle(&store, &bus, &republish_queue, &dead_letters, trigger).await;
-    assert!(answer.into_stream().unwrap().batch_item_failures.is_empty());
+    let response = publish::handle(&store, &bus, &republish_queue, &dead_letters, trigger).await;
+    assert!(response.into_stream().unwrap().batch_item_failures.is_empty());
     let published = bus.published();
     assert_eq!(published.len(), 1);
     assert_eq!(
@@ -261,10 +264,12 @@ async fn what_was_committed_is_published() {
 }
 
 #[tokio::test]
-async fn a_bill_is_published_as_the_contract_says() {
+async fn every_published_event_conforms_to_the_contract() {
     let world = World::default();
-    for deed in [Deed::Issue, Deed::Pay(payment(7, "40.00", "tok_declined")), Deed::Close] {
-        drop(world.calmly(&deed).await);
+    for operation in
+        [Operation::Issue, Operation::Pay(payment(7, "40.00", "tok_declined")), Operation::Close]
+    {
+        drop(world.run(&operation).await);
     }
     for envelope in world.store.outbox() {
         let event = serde_json::to_value(&envelope.event).unwrap();
@@ -274,13 +279,13 @@ async fn a_bill_is_published_as_the_contract_says() {
 }
 
 async fn react(world: &World, trigger: Value) -> Result<SqsBatchResponse, ServiceError> {
-    let trigger: Trigger = serde_json::from_value(trigger).expect("an trigger");
-    let line = Line::default();
-    let (desk, store) = (world.desk(&line), &world.store);
-    react::handle(&desk, store, &world.reminders, &world.letters, DUE_AFTER, trigger).await
+    let trigger: Trigger = serde_json::from_value(trigger).expect("the trigger is valid");
+    let transport = FaultyTransport::default();
+    let (service, store) = (world.service(&transport), &world.store);
+    react::handle(&service, store, &world.reminders, &world.dead_letters, DUE_AFTER, trigger).await
 }
 
-/// A batch with one message for each body.
+/// A batch of one message for each body.
 fn batch(bodies: &[Value]) -> Value {
     let mut batch = example(REACT);
     let message = batch["Records"][0].clone();
@@ -294,7 +299,7 @@ fn batch(bodies: &[Value]) -> Value {
     batch
 }
 
-/// An event of booking, as the bus delivers it.
+/// An event of booking in the form in which the bus delivers it.
 fn event(kind: &str, data: &Value) -> Value {
     let batch = example(REACT);
     let body = batch["Records"][0]["body"].as_str().unwrap_or_default();
@@ -332,7 +337,7 @@ fn status(world: &World) -> Option<BillStatus> {
 }
 
 #[tokio::test]
-async fn a_booking_by_invoice_gets_one_bill_however_often_it_is_told() {
+async fn a_duplicate_booking_created_issues_only_one_bill() {
     let world = World::default();
     for _ in 0..2 {
         let response = react(&world, example(REACT)).await.unwrap();
@@ -345,7 +350,7 @@ async fn a_booking_by_invoice_gets_one_bill_however_often_it_is_told() {
 }
 
 #[tokio::test]
-async fn an_instant_booking_gets_no_bill_by_event() {
+async fn the_event_of_an_instant_booking_issues_no_bill() {
     let world = World::default();
     let instant = event("BookingCreated", &json!({ "payment": { "mode": "instant" } }));
     react(&world, batch(&[instant])).await.unwrap();
@@ -353,12 +358,12 @@ async fn an_instant_booking_gets_no_bill_by_event() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_booking_closes_its_bill_in_any_order_and_number() {
-    for over in [failed(), cancelled()] {
+async fn the_end_of_a_booking_closes_its_bill_in_any_order_with_any_duplicates() {
+    for ended in [failed(), cancelled()] {
         for bodies in [
-            vec![created(), over.clone()],
-            vec![over.clone(), created()],
-            vec![over.clone(), created(), over.clone(), created()],
+            vec![created(), ended.clone()],
+            vec![ended.clone(), created()],
+            vec![ended.clone(), created(), ended.clone(), created()],
         ] {
             let world = World::default();
             let response = react(&world, batch(&bodies)).await.unwrap();
@@ -370,10 +375,10 @@ async fn the_end_of_a_booking_closes_its_bill_in_any_order_and_number() {
 }
 
 #[tokio::test]
-async fn a_cancelled_booking_gets_its_money_back() {
+async fn the_payments_of_a_cancelled_booking_are_refunded() {
     let world = World::default();
     react(&world, batch(&[created()])).await.unwrap();
-    world.calmly(&Deed::Pay(payment(7, "100.00", "tok_visa"))).await.unwrap();
+    world.run(&Operation::Pay(payment(7, "100.00", "tok_visa"))).await.unwrap();
     assert_eq!(status(&world), Some(BillStatus::Paid));
     react(&world, batch(&[cancelled(), cancelled()])).await.unwrap();
     assert_eq!(status(&world), Some(BillStatus::Refunded));
@@ -382,22 +387,23 @@ async fn a_cancelled_booking_gets_its_money_back() {
 }
 
 #[tokio::test]
-async fn leaving_the_slot_leaves_the_bill_paid() {
+async fn a_check_out_leaves_the_bill_paid() {
     let world = World::default();
-    world.calmly(&Deed::Authorise("tok_visa")).await.unwrap();
+    world.run(&Operation::Authorise("tok_visa")).await.unwrap();
     react(&world, batch(&[event("BookingCheckedOut", &json!({}))])).await.unwrap();
-    world.pass(10_000);
+    world.advance(10_000);
     react(&world, batch(&[due()])).await.unwrap();
     assert_eq!(status(&world), Some(BillStatus::Paid));
 }
 
 #[tokio::test]
-async fn what_is_unknown_is_left_alone_and_what_is_unreadable_is_put_aside() {
+async fn an_event_of_another_type_or_source_is_ignored_and_an_unreadable_message_is_dead_lettered()
+{
     let world = World::default();
     let mut foreign = failed();
     foreign["source"] = json!("parkade.parking");
     let bodies = [
-        event("BookingDreamtOf", &json!({})),
+        event("BookingRenamed", &json!({})),
         foreign,
         json!("no JSON"),
         json!({ "due": "no reference" }),
@@ -406,25 +412,26 @@ async fn what_is_unknown_is_left_alone_and_what_is_unreadable_is_put_aside() {
     ];
     let response = react(&world, batch(&bodies)).await.unwrap();
     assert_eq!(failures(&response), [""; 0]);
-    let put_aside: Vec<String> = world.letters.messages().into_iter().map(|it| it.body).collect();
-    assert_eq!(put_aside[..2], ["no JSON".to_owned(), bodies[3].to_string()]);
-    assert!(put_aside[2].contains("BookingFailed"), "{}", put_aside[2]);
+    let dead_lettered: Vec<String> =
+        world.dead_letters.messages().into_iter().map(|it| it.body).collect();
+    assert_eq!(dead_lettered[..2], ["no JSON".to_owned(), bodies[3].to_string()]);
+    assert!(dead_lettered[2].contains("BookingFailed"), "{}", dead_lettered[2]);
     assert_eq!(status(&world), Some(BillStatus::Pending));
 }
 
 #[tokio::test]
-async fn the_sweep_finds_what_is_due_before_the_next_one() {
+async fn the_schedule_sends_a_reminder_of_each_bill_that_is_due_before_its_next_run() {
     let world = World::default();
     react(&world, batch(&[created()])).await.unwrap();
     assert_eq!(world.reminders.take(), []);
-    world.pass(839);
+    world.advance(839);
     react(&world, json!({ "sweep": "due" })).await.unwrap();
     assert_eq!(world.reminders.take(), []);
-    world.pass(2);
+    world.advance(2);
     react(&world, json!({ "sweep": "due" })).await.unwrap();
     assert_eq!(world.reminders.take(), [(reference(), Duration::from_secs(59))]);
-    // A minute late is late enough.
-    world.pass(119);
+    // One minute after the due time, a reminder is sent without a delay.
+    world.advance(119);
     react(&world, json!({ "sweep": "due" })).await.unwrap();
     assert_eq!(world.reminders.take(), [(reference(), Duration::ZERO)]);
     react(&world, batch(&[due()])).await.unwrap();
@@ -434,38 +441,39 @@ async fn the_sweep_finds_what_is_due_before_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_reminder_that_comes_early_comes_again() {
+async fn an_early_reminder_is_sent_again() {
     let world = World::default();
     react(&world, batch(&[created()])).await.unwrap();
     react(&world, batch(&[due()])).await.unwrap();
-    assert_eq!(world.reminders.take(), [], "the sweep will remind in time");
-    world.pass(890);
+    assert_eq!(world.reminders.take(), [], "the schedule sends it in time");
+    world.advance(890);
     react(&world, batch(&[due()])).await.unwrap();
     assert_eq!(world.reminders.take(), [(reference(), Duration::from_secs(10))]);
     assert_eq!(status(&world), Some(BillStatus::Pending));
 }
 
 #[tokio::test]
-async fn a_bill_that_is_due_before_a_sweep_is_sure_to_come_gets_its_reminder_at_once() {
+async fn a_bill_that_is_due_before_the_next_scheduled_run_gets_its_reminder_when_it_is_issued() {
     let world = World::default();
-    let line = Line::default();
+    let transport = FaultyTransport::default();
     let trigger: Trigger = serde_json::from_value(batch(&[created()])).unwrap();
     let due_after = jiff::SignedDuration::from_secs(20);
-    let desk = world.desk(&line);
-    let letters = &world.letters;
-    let reacted =
-        react::handle(&desk, &world.store, &world.reminders, letters, due_after, trigger).await;
-    reacted.unwrap();
+    let service = world.service(&transport);
+    let dead_letters = &world.dead_letters;
+    let handled =
+        react::handle(&service, &world.store, &world.reminders, dead_letters, due_after, trigger)
+            .await;
+    handled.unwrap();
     assert_eq!(world.reminders.take(), [(reference(), Duration::from_secs(20))]);
 }
 
 #[tokio::test]
-async fn a_part_paid_bill_that_falls_due_is_given_back() {
+async fn an_overdue_bill_that_is_partly_paid_is_refunded() {
     let world = World::default();
     react(&world, batch(&[created()])).await.unwrap();
-    world.calmly(&Deed::Pay(payment(7, "40.00", "tok_visa"))).await.unwrap();
-    world.pass(900);
-    // The booking fails upon the expiry, which closes the bill once more.
+    world.run(&Operation::Pay(payment(7, "40.00", "tok_visa"))).await.unwrap();
+    world.advance(900);
+    // The expiry makes the booking fail, and its failure closes the bill again.
     react(&world, batch(&[due(), due(), failed()])).await.unwrap();
     assert_eq!(world.events(), ["BillIssued", "BillExpired", "BillRefunded"]);
     assert_eq!(status(&world), Some(BillStatus::Refunded));
@@ -473,17 +481,26 @@ async fn a_part_paid_bill_that_falls_due_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_function_left_half_done_the_sweep_finishes() {
+async fn reconciliation_completes_the_payment_of_a_crashed_function() {
     let world = World::default();
     react(&world, batch(&[created()])).await.unwrap();
-    let deed = Deed::Pay(payment(7, "100.00", "tok_visa"));
-    // It died between the charge and its answer.
-    assert!(world.try_to(&deed, &Line::with([(2, Fault::DiesAfter)])).await.is_none());
+    let operation = Operation::Pay(payment(7, "100.00", "tok_visa"));
+    // It crashed after the charge, before storing the outcome.
+    assert!(
+        world
+            .run_over(&operation, &FaultyTransport::with_faults([(2, Fault::CrashAfter)]))
+            .await
+            .is_none()
+    );
     assert_eq!(status(&world), Some(BillStatus::Pending));
-    world.pass(59);
+    world.advance(59);
     react(&world, batch(&[due()])).await.unwrap();
-    assert_eq!(status(&world), Some(BillStatus::Pending), "somebody may be at work on it");
-    world.pass(1);
+    assert_eq!(
+        status(&world),
+        Some(BillStatus::Pending),
+        "a function may still be waiting for its outcome"
+    );
+    world.advance(1);
     world.reminders.take();
     react(&world, json!({ "sweep": "due" })).await.unwrap();
     assert_eq!(world.reminders.take(), [(reference(), Duration::ZERO)]);
@@ -492,82 +509,91 @@ async fn what_a_function_left_half_done_the_sweep_finishes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_is_down_fills_no_dead_letters() {
+async fn an_outage_of_the_provider_produces_no_dead_letters() {
     let world = World::default();
     react(&world, batch(&[created()])).await.unwrap();
-    world.calmly(&Deed::Pay(payment(7, "60.00", "tok_visa"))).await.unwrap();
-    drop(world.calmly(&Deed::Pay(payment(8, "40.00", "tok_down"))).await);
-    world.pass(60);
+    world.run(&Operation::Pay(payment(7, "60.00", "tok_visa"))).await.unwrap();
+    drop(world.run(&Operation::Pay(payment(8, "40.00", "tok_down"))).await);
+    world.advance(60);
     let response = react(&world, batch(&[due()])).await.unwrap();
     assert_eq!(failures(&response), Vec::<&str>::new());
-    let wants = world.bill().unwrap().attention_at();
-    assert!(wants.is_some_and(|at| at <= world.now()), "the sweep finds it again");
+    let reconcile_at = world.bill().unwrap().reconcile_at();
+    assert!(reconcile_at.is_some_and(|at| at <= world.now()), "reconciliation finds it again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_payment_that_is_never_answered_does_not_hold_up_the_others() {
+async fn a_payment_without_a_response_does_not_block_the_reconciliation_of_others() {
     let world = World::default();
     react(&world, batch(&[created()])).await.unwrap();
-    drop(world.calmly(&Deed::Pay(payment(7, "60.00", "tok_down"))).await);
-    let deed = Deed::Pay(payment(8, "40.00", "tok_visa"));
-    assert!(world.try_to(&deed, &Line::with([(2, Fault::Dies)])).await.is_none());
-    world.pass(60);
+    drop(world.run(&Operation::Pay(payment(7, "60.00", "tok_down"))).await);
+    let operation = Operation::Pay(payment(8, "40.00", "tok_visa"));
+    assert!(
+        world
+            .run_over(&operation, &FaultyTransport::with_faults([(2, Fault::CrashBefore)]))
+            .await
+            .is_none()
+    );
+    world.advance(60);
     react(&world, batch(&[due()])).await.unwrap();
     assert_eq!(world.bill().unwrap().paid(), usd("40.00"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_hangs_does_not_cost_the_others_their_turn() {
+async fn an_operation_that_used_up_its_deadline_is_completed_by_the_next_message() {
     let world = World::default();
     react(&world, batch(&[created()])).await.unwrap();
-    world.calmly(&Deed::Pay(payment(7, "100.00", "tok_visa"))).await.unwrap();
-    let line = Line::with((1..20).map(|call| (call, Fault::Lost)));
+    world.run(&Operation::Pay(payment(7, "100.00", "tok_visa"))).await.unwrap();
+    let transport = FaultyTransport::with_faults((1..20).map(|call| (call, Fault::RequestLost)));
     let deadline = Deadline::of_invocation();
     tokio::time::sleep(Duration::from_secs(8)).await;
-    let late = world.desk(&line).close(reference(), None, deadline).await;
+    let late = world.service(&transport).close(reference(), None, deadline).await;
     assert!(late.is_err());
-    let began = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let response = react(&world, batch(&[cancelled(), cancelled()])).await.unwrap();
     assert_eq!(failures(&response), Vec::<&str>::new());
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!(status(&world), Some(BillStatus::Refunded));
 }
 
 #[tokio::test]
-async fn a_sweep_that_cannot_remind_says_so() {
-    struct Cut;
-    impl billing::ports::Reminders for Cut {
+async fn a_reminder_that_can_not_be_sent_is_a_failure_that_is_retried() {
+    struct Unreachable;
+    impl billing::ports::Reminders for Unreachable {
         async fn remind(
             &self,
             _: contracts::id::BillReference,
             _: Duration,
         ) -> Result<(), outbox::bus::SendError> {
-            Err(outbox::bus::SendError("cut".into()))
+            Err(outbox::bus::SendError("the connection was lost".into()))
         }
     }
     let world = World::default();
-    world.calmly(&Deed::Issue).await.unwrap();
-    world.pass(900);
-    let line = Line::default();
-    let desk = world.desk(&line);
-    let letters = &world.letters;
-    let sweep: Trigger = serde_json::from_value(json!({ "sweep": "due" })).unwrap();
+    world.run(&Operation::Issue).await.unwrap();
+    world.advance(900);
+    let transport = FaultyTransport::default();
+    let service = world.service(&transport);
+    let dead_letters = &world.dead_letters;
+    let schedule: Trigger = serde_json::from_value(json!({ "sweep": "due" })).unwrap();
     let failure =
-        react::handle(&desk, &world.store, &Cut, letters, DUE_AFTER, sweep).await.unwrap_err();
+        react::handle(&service, &world.store, &Unreachable, dead_letters, DUE_AFTER, schedule)
+            .await
+            .unwrap_err();
     assert_eq!(failure.kind(), ErrorKind::Transient);
-    // A bill whose reminder failed is not forgotten: the message comes back.
+    // If the reminder of a new bill can't be sent, the message is redelivered.
     let short = jiff::SignedDuration::from_secs(20);
     let issue: Trigger = serde_json::from_value(batch(&[created()])).unwrap();
-    let response = react::handle(&desk, &world.store, &Cut, letters, short, issue).await.unwrap();
+    let response = react::handle(&service, &world.store, &Unreachable, dead_letters, short, issue)
+        .await
+        .unwrap();
     assert_eq!(failures(&response), ["0"]);
 }
 
 #[test]
-fn the_schedule_sends_what_the_function_reads() {
+fn the_input_of_the_schedule_in_the_template_is_a_valid_trigger() {
     let template = include_str!("../../../../infra/billing.yaml");
     let input = r#"{"sweep":"due"}"#;
     assert!(template.contains(&format!("Input: '{input}'")));
-    assert!(matches!(serde_json::from_str(input), Ok(Trigger::Sweep { .. })));
+    assert!(matches!(serde_json::from_str(input), Ok(Trigger::Schedule { .. })));
     assert!(matches!(serde_json::from_str(REACT), Ok(Trigger::Messages(_))));
     assert!(serde_json::from_str::<Trigger>(r#"{"sweep":"floor"}"#).is_err());
 }

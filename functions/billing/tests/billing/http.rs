@@ -1,10 +1,10 @@
-//! The provider's HTTP, against a server that says what a test wants.
+//! The provider's HTTP client, against a server with canned responses.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use billing::adapters::http::HttpProvider;
-use billing::domain::Outcome;
+use billing::domain::ChargeOutcome;
 use billing::ports::{Charge, Provider, ProviderError};
 use contracts::id::PaymentId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,19 +13,19 @@ use uuid::Uuid;
 
 use crate::world::{reference, usd};
 
-/// Answers each request with the next text; with silence when there is none left.
+/// Returns the next response to each request, and no response when there is none left.
 struct Server {
     url: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    async fn saying(answers: &[(u16, &str)]) -> Self {
+    async fn responding(responses: &[(u16, &str)]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&requests);
-        let mut answers: Vec<String> = answers
+        let mut responses: Vec<String> = responses
             .iter()
             .rev()
             .map(|(status, body)| {
@@ -37,9 +37,9 @@ impl Server {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let request = read(&mut stream).await;
                 seen.lock().expect("no test panics here").push(request);
-                match answers.pop() {
-                    Some(answer) => {
-                        drop(stream.write_all(answer.as_bytes()).await);
+                match responses.pop() {
+                    Some(response) => {
+                        drop(stream.write_all(response.as_bytes()).await);
                     }
                     None => std::future::pending().await,
                 }
@@ -50,7 +50,7 @@ impl Server {
 
     fn provider(&self) -> HttpProvider {
         let key = "key-for-tests".to_owned();
-        HttpProvider::new(&self.url, key, Duration::from_millis(200)).expect("a client")
+        HttpProvider::new(&self.url, key, Duration::from_millis(200)).expect("TLS can be set up")
     }
 
     fn requests(&self) -> Vec<String> {
@@ -83,15 +83,15 @@ fn charge() -> Charge {
     }
 }
 
-async fn charged(status: u16, body: &str) -> Result<Outcome, ProviderError> {
-    let server = Server::saying(&[(status, body)]).await;
+async fn charged(status: u16, body: &str) -> Result<ChargeOutcome, ProviderError> {
+    let server = Server::responding(&[(status, body)]).await;
     server.provider().charge((), &charge()).await
 }
 
 #[tokio::test]
-async fn a_charge_carries_its_key_and_the_clients() {
-    let server = Server::saying(&[(201, r#"{"status":"charged"}"#)]).await;
-    assert_eq!(server.provider().charge((), &charge()).await.unwrap(), Outcome::Captured);
+async fn a_charge_sends_its_idempotency_key_and_the_api_key() {
+    let server = Server::responding(&[(201, r#"{"status":"charged"}"#)]).await;
+    assert_eq!(server.provider().charge((), &charge()).await.unwrap(), ChargeOutcome::Captured);
     let requests = server.requests();
     let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /v1/charges HTTP/1.1"), "{head}");
@@ -107,12 +107,12 @@ async fn a_charge_carries_its_key_and_the_clients() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_one_only_if_the_provider_says_so() {
-    let declined = |reason: &str| Outcome::Declined { reason: reason.to_owned() };
+async fn a_charge_is_declined_or_voided_only_if_the_provider_says_so() {
+    let declined = |reason: &str| ChargeOutcome::Declined { reason: reason.to_owned() };
     let body = r#"{"type":"/problems/payment-declined","reason":"card_declined"}"#;
     assert_eq!(charged(402, body).await.unwrap(), declined("card_declined"));
     let body = r#"{"type":"https://x/problems/charge-voided"}"#;
-    assert_eq!(charged(409, body).await.unwrap(), Outcome::Voided);
+    assert_eq!(charged(409, body).await.unwrap(), ChargeOutcome::Voided);
     let body = r#"{"type":"/problems/validation"}"#;
     assert_eq!(charged(400, body).await.unwrap(), declined("invalid_request"));
     let long = format!(r#"{{"type":"/problems/payment-declined","reason":"{}"}}"#, "x".repeat(999));
@@ -120,7 +120,7 @@ async fn a_refusal_is_one_only_if_the_provider_says_so() {
 }
 
 #[tokio::test]
-async fn whatever_else_is_said_leaves_the_outcome_unknown() {
+async fn after_any_other_response_the_outcome_is_unknown() {
     for (status, body) in [
         (200, r#"{"status":"charged"}"#),
         (307, ""),
@@ -133,36 +133,38 @@ async fn whatever_else_is_said_leaves_the_outcome_unknown() {
         (503, r#"{"type":"/problems/service-unavailable"}"#),
         (504, ""),
     ] {
-        let answer = charged(status, body).await;
+        let result = charged(status, body).await;
         let unknown = matches!(
-            answer,
-            Err(ProviderError::NoAnswer(_)) | Err(ProviderError::NotUnderstood(_))
+            result,
+            Err(ProviderError::NoResponse(_)) | Err(ProviderError::InvalidRequest(_))
         );
-        assert!(unknown, "{status}: {answer:?}");
+        assert!(unknown, "{status}: {result:?}");
     }
     for status in [400, 401, 403, 404, 422] {
-        let answer = charged(status, r#"{"message":"Missing Authentication Token"}"#).await;
-        assert!(matches!(answer, Err(ProviderError::NotUnderstood(_))), "{status}: {answer:?}");
+        let result = charged(status, r#"{"message":"Missing Authentication Token"}"#).await;
+        assert!(matches!(result, Err(ProviderError::InvalidRequest(_))), "{status}: {result:?}");
     }
 }
 
 #[tokio::test]
-async fn silence_is_an_unknown_outcome_and_so_is_nobody() {
-    let server = Server::saying(&[]).await;
+async fn without_a_response_or_a_connection_the_outcome_is_unknown() {
+    let server = Server::responding(&[]).await;
     let provider = server.provider();
-    let answer = tokio::time::timeout(Duration::from_secs(5), provider.charge((), &charge())).await;
-    let answer = answer.expect("the client has a deadline of its own");
-    assert!(matches!(answer, Err(ProviderError::NoAnswer(_))), "{answer:?}");
+    let result = tokio::time::timeout(Duration::from_secs(5), provider.charge((), &charge())).await;
+    let result = result.expect("the client has its own timeout");
+    assert!(matches!(result, Err(ProviderError::NoResponse(_))), "{result:?}");
 
-    let nobody = HttpProvider::new("http://127.0.0.1:1", String::new(), Duration::from_secs(1));
-    let answer = nobody.unwrap().refund(reference(), PaymentId(Uuid::from_u128(7))).await;
-    assert!(matches!(answer, Err(ProviderError::NoAnswer(_))), "{answer:?}");
+    let unreachable =
+        HttpProvider::new("http://127.0.0.1:1", String::new(), Duration::from_secs(1));
+    let result = unreachable.unwrap().refund(reference(), PaymentId(Uuid::from_u128(7))).await;
+    assert!(matches!(result, Err(ProviderError::NoResponse(_))), "{result:?}");
 }
 
 #[tokio::test]
-async fn a_refund_says_how_much_went_back() {
+async fn a_refund_returns_the_refunded_amount() {
     let key = PaymentId(Uuid::from_u128(7));
-    let server = Server::saying(&[(200, r#"{"refunded":"100.00"}"#), (200, "{}"), (503, "")]).await;
+    let server =
+        Server::responding(&[(200, r#"{"refunded":"100.00"}"#), (200, "{}"), (503, "")]).await;
     let provider = server.provider();
     assert_eq!(provider.refund(reference(), key).await.unwrap(), usd("100.00"));
     assert!(provider.refund(reference(), key).await.is_err());
@@ -175,14 +177,14 @@ async fn a_refund_says_how_much_went_back() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let server = Server::saying(&[(307, ""), (201, "{}")]).await;
+    let server = Server::responding(&[(307, ""), (201, "{}")]).await;
     assert!(server.provider().charge((), &charge()).await.is_err());
     assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn warming_up_takes_any_answer() {
-    let server = Server::saying(&[(403, "")]).await;
+async fn warming_up_accepts_any_response() {
+    let server = Server::responding(&[(403, "")]).await;
     server.provider().warm_up().await.unwrap();
     assert!(server.requests()[0].starts_with("HEAD /v1 "));
 }

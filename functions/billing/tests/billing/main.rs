@@ -1,4 +1,4 @@
-//! Billing from the outside: its handlers against fakes, its adapters against the real protocols.
+//! Tests of billing's handlers with in-memory ports, and of its adapters with the real protocols.
 
 mod dynamodb;
 mod faults;

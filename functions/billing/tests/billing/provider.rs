@@ -1,28 +1,36 @@
-//! The provider's tokens, and what an answer that does not come means for a payment.
+//! The provider's test tokens, and the effect of a missing response on a payment.
 
-use billing::desk::{Deadline, DeskError};
 use billing::domain::PaymentState;
+use billing::payment_service::{Deadline, PaymentError};
 use billing::ports::ProviderError;
 use contracts::id::PaymentId;
 use contracts::money::Money;
 use tokio::time::Instant;
 
-use crate::world::{Deed, Line, World, reference, usd, word};
+use crate::world::{FaultyTransport, Operation, World, reference, result_name, usd};
 
-/// How it ends, how often it was charged, what is held.
-async fn authorise(token: &'static str) -> (World, &'static str, u32, Money, u128) {
+/// The end of an authorisation.
+struct Authorised {
+    world: World,
+    result: &'static str,
+    attempts: u32,
+    held: Money,
+    milliseconds: u128,
+}
+
+async fn authorise(token: &'static str) -> Authorised {
     let world = World::default();
-    let began = Instant::now();
-    let answer = word(&world.calmly(&Deed::Authorise(token)).await);
-    let took = began.elapsed().as_millis();
+    let started = Instant::now();
+    let result = result_name(&world.run(&Operation::Authorise(token)).await);
+    let milliseconds = started.elapsed().as_millis();
     let attempts = world.provider.accounts()[&PaymentId(reference().booking_id.0)].attempts;
     let held = world.held();
-    (world, answer, attempts, held, took)
+    Authorised { world, result, attempts, held, milliseconds }
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_token_goes_as_it_should_within_the_time_of_the_function() {
-    for (token, word, attempts, held) in [
+async fn each_token_has_its_result_within_the_timeout_of_the_function() {
+    for (token, result, attempts, held) in [
         ("tok_visa", "ok", 1, "100.00"),
         ("tok_declined", "payment-declined", 1, "0.00"),
         ("tok_insufficient_funds", "payment-declined", 1, "0.00"),
@@ -31,40 +39,41 @@ async fn each_token_goes_as_it_should_within_the_time_of_the_function() {
         ("tok_flaky", "ok", 3, "100.00"),
         ("tok_down", "transient", 4, "0.00"),
     ] {
-        let (world, answer, asked, here, took) = authorise(token).await;
-        assert_eq!((answer, asked, here), (word, attempts, usd(held)), "{token}");
-        assert!(took <= 8_000, "{token} takes {took} ms");
-        world.check_money();
+        let found = authorise(token).await;
+        let expected = (result, attempts, usd(held));
+        assert_eq!((found.result, found.attempts, found.held), expected, "{token}");
+        assert!(found.milliseconds <= 8_000, "{token} takes {} ms", found.milliseconds);
+        found.world.check_money();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_unknown_is_not_called_declined() {
-    let (world, ..) = authorise("tok_down").await;
+async fn a_payment_of_unknown_outcome_is_not_declined() {
+    let Authorised { world, .. } = authorise("tok_down").await;
     let bill = world.bill().unwrap();
     assert_eq!(bill.payments()[0].state, PaymentState::Requested);
     assert_eq!(world.events(), ["BillIssued"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_is_down_is_refunded_to_nothing_and_charges_no_more() {
-    let (world, ..) = authorise("tok_down").await;
-    world.calmly(&Deed::Close).await.unwrap();
+async fn closing_voids_a_payment_that_was_not_charged_and_its_retry_is_rejected() {
+    let Authorised { world, .. } = authorise("tok_down").await;
+    world.run(&Operation::Close).await.unwrap();
     assert_eq!(world.events(), ["BillIssued", "BillExpired"]);
-    assert_eq!(word(&world.calmly(&Deed::Authorise("tok_down")).await), "conflict");
+    assert_eq!(result_name(&world.run(&Operation::Authorise("tok_down")).await), "conflict");
     assert_eq!(world.held(), Money::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invocation_without_time_left_asks_nobody() {
+async fn an_invocation_after_its_deadline_does_not_call_the_provider() {
     let world = World::default();
     let deadline = Deadline::of_invocation();
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    let line = Line::default();
-    let desk = world.desk(&line);
-    world.calmly(&Deed::Authorise("tok_visa")).await.unwrap();
-    let late = desk.close(reference(), None, deadline).await;
-    assert!(matches!(late, Err(DeskError::Provider(ProviderError::NoAnswer(_)))), "{late:?}");
-    // But the closing is stored: nothing is taken any more, and the sweep will finish it.
+    let transport = FaultyTransport::default();
+    let service = world.service(&transport);
+    world.run(&Operation::Authorise("tok_visa")).await.unwrap();
+    let late = service.close(reference(), None, deadline).await;
+    assert!(matches!(late, Err(PaymentError::Provider(ProviderError::NoResponse(_)))), "{late:?}");
+    // The closing is stored: the bill accepts no payment, and reconciliation completes the refund.
     assert!(world.bill().unwrap().is_closing());
 }

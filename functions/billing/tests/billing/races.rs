@@ -1,19 +1,19 @@
-//! Functions that work on one bill at once: every order of their calls, or as many as time allows.
+//! Concurrent operations on one bill: every order of their calls, or a random sample of the orders.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use billing::desk::{DeskError, Stored};
+use billing::payment_service::{PaymentError, VersionedBill};
 
-use crate::world::{Deed, Line, World, payment, usd, word};
+use crate::world::{FaultyTransport, Operation, World, payment, result_name, usd};
 
-type Answer = Option<Result<Stored, DeskError>>;
+type RaceResult = Option<Result<VersionedBill, PaymentError>>;
 
-/// Which function goes on next: first as written, then always the first that can.
+/// The choices of the function that runs next: first the recorded ones, then always the first function.
 #[derive(Default)]
 struct Schedule {
-    /// Choice and number of choices, step by step.
+    /// The choice and the number of choices at each step.
     steps: Vec<(usize, usize)>,
     at: usize,
 }
@@ -28,7 +28,7 @@ impl Schedule {
         choice
     }
 
-    /// The next schedule that was not tried yet.
+    /// Advances to the next schedule; `false` if all were tried.
     fn next(&mut self) -> bool {
         self.at = 0;
         while let Some((choice, choices)) = self.steps.pop() {
@@ -41,71 +41,79 @@ impl Schedule {
     }
 }
 
-/// Lets all functions run to their end, one call at a time.
+/// Runs all functions to completion, one call at a time.
 fn run(
-    mut functions: Vec<Pin<&mut dyn Future<Output = Answer>>>,
+    mut functions: Vec<Pin<&mut dyn Future<Output = RaceResult>>>,
     mut choose: impl FnMut(usize) -> usize,
-) -> Vec<Result<Stored, DeskError>> {
+) -> Vec<Result<VersionedBill, PaymentError>> {
     let mut context = Context::from_waker(Waker::noop());
-    let mut answers: Vec<Answer> = functions.iter().map(|_| None).collect();
-    let mut going: Vec<usize> = (0..functions.len()).collect();
-    while !going.is_empty() {
-        let place = choose(going.len());
-        let function = going[place];
-        if let Poll::Ready(answer) = functions[function].as_mut().poll(&mut context) {
-            answers[function] = answer;
-            going.remove(place);
+    let mut results: Vec<RaceResult> = functions.iter().map(|_| None).collect();
+    let mut running: Vec<usize> = (0..functions.len()).collect();
+    while !running.is_empty() {
+        let place = choose(running.len());
+        let function = running[place];
+        if let Poll::Ready(result) = functions[function].as_mut().poll(&mut context) {
+            results[function] = result;
+            running.remove(place);
         }
     }
-    answers.into_iter().map(|it| it.expect("nobody dies in a race")).collect()
+    results.into_iter().map(|it| it.expect("no crash is injected")).collect()
 }
 
-/// What must be true after any race; the deeds are repeated to see that they get the first answer.
-async fn check(world: &World, deeds: &[Deed], answers: &[Result<Stored, DeskError>]) {
+/// The invariants after any race. Each operation is repeated, and returns its original result.
+async fn check(
+    world: &World,
+    operations: &[Operation],
+    results: &[Result<VersionedBill, PaymentError>],
+) {
     world.check_money();
     let bill = world.bill();
     if let Some(bill) = &bill {
-        assert!(!bill.is_closing(), "somebody has closed it to the end");
+        assert!(!bill.is_closing(), "its closing is complete");
         assert_eq!(bill.requested().filter(|_| bill.is_open()).count(), 0);
     }
-    let before = world.remains();
-    for (deed, answer) in deeds.iter().zip(answers) {
-        let again = word(&world.calmly(deed).await);
-        match deed {
-            // A booking must not go on with a bill that was closed meanwhile, though it was paid.
-            Deed::Authorise(_) if bill.as_ref().is_some_and(|it| !it.is_open()) => {
-                assert_eq!(again, "conflict");
+    let before = world.final_state();
+    for (operation, result) in operations.iter().zip(results) {
+        let repeated = result_name(&world.run(operation).await);
+        match operation {
+            // A booking must not continue with a bill that was closed, even though it had been paid.
+            Operation::Authorise(_) if bill.as_ref().is_some_and(|it| !it.is_open()) => {
+                assert_eq!(repeated, "conflict");
             }
-            Deed::Issue | Deed::Authorise(_) | Deed::Pay(_) | Deed::Close | Deed::Attend => {
-                assert_eq!(again, word(answer), "{deed:?}: {:?}", before.bill);
+            Operation::Issue
+            | Operation::Authorise(_)
+            | Operation::Pay(_)
+            | Operation::Close
+            | Operation::Reconcile => {
+                assert_eq!(repeated, result_name(result), "{operation:?}: {:?}", before.bill);
             }
         }
     }
-    assert_eq!(world.remains(), before);
+    assert_eq!(world.final_state(), before);
 }
 
-async fn prepared(before: &[Deed]) -> World {
+async fn prepared(before: &[Operation]) -> World {
     let world = World::default();
-    for deed in before {
-        world.calmly(deed).await.expect("nothing is in its way");
+    for operation in before {
+        world.run(operation).await.expect("no fault is injected");
     }
     world
 }
 
-/// Tries every order of the calls of two functions.
-async fn every_order(before: &[Deed], late_by: i64, deeds: [Deed; 2]) -> usize {
+/// Runs two operations in every order of their calls; returns the number of orders.
+async fn every_order(before: &[Operation], late_by: i64, operations: [Operation; 2]) -> usize {
     let mut schedule = Schedule::default();
     let mut orders = 0;
     loop {
         let world = prepared(before).await;
-        world.pass(late_by);
-        let lines = [Line::giving_way(), Line::giving_way()];
-        let answers = {
-            let first = pin!(world.try_to(&deeds[0], &lines[0]));
-            let second = pin!(world.try_to(&deeds[1], &lines[1]));
+        world.advance(late_by);
+        let transports = [FaultyTransport::yielding(), FaultyTransport::yielding()];
+        let results = {
+            let first = pin!(world.run_over(&operations[0], &transports[0]));
+            let second = pin!(world.run_over(&operations[1], &transports[1]));
             run(vec![first, second], |choices| schedule.choose(choices))
         };
-        check(&world, &deeds, &answers).await;
+        check(&world, &operations, &results).await;
         orders += 1;
         if !schedule.next() {
             return orders;
@@ -113,51 +121,51 @@ async fn every_order(before: &[Deed], late_by: i64, deeds: [Deed; 2]) -> usize {
     }
 }
 
-fn pay(id: u128, amount: &str) -> Deed {
-    Deed::Pay(payment(id, amount, "tok_visa"))
+fn pay(id: u128, amount: &str) -> Operation {
+    Operation::Pay(payment(id, amount, "tok_visa"))
 }
 
 #[tokio::test]
-async fn a_charge_and_a_close_end_in_the_same_place_whichever_wins() {
-    for (before, late_by, deeds) in [
-        (vec![], 0, [Deed::Authorise("tok_visa"), Deed::Close]),
-        (vec![], 0, [Deed::Authorise("tok_declined"), Deed::Close]),
-        (vec![Deed::Issue], 0, [pay(7, "100.00"), Deed::Close]),
-        (vec![Deed::Issue, pay(7, "40.00")], 0, [pay(8, "60.00"), Deed::Close]),
-        (vec![Deed::Issue, pay(7, "40.00")], 900, [Deed::Attend, Deed::Close]),
-        (vec![Deed::Authorise("tok_visa")], 0, [Deed::Close, Deed::Close]),
+async fn a_payment_and_a_closing_have_a_consistent_result_in_every_order() {
+    for (before, late_by, operations) in [
+        (vec![], 0, [Operation::Authorise("tok_visa"), Operation::Close]),
+        (vec![], 0, [Operation::Authorise("tok_declined"), Operation::Close]),
+        (vec![Operation::Issue], 0, [pay(7, "100.00"), Operation::Close]),
+        (vec![Operation::Issue, pay(7, "40.00")], 0, [pay(8, "60.00"), Operation::Close]),
+        (vec![Operation::Issue, pay(7, "40.00")], 900, [Operation::Reconcile, Operation::Close]),
+        (vec![Operation::Authorise("tok_visa")], 0, [Operation::Close, Operation::Close]),
     ] {
-        let orders = every_order(&before, late_by, deeds.clone()).await;
-        assert!(orders >= 10, "{deeds:?}: only {orders} orders");
+        let orders = every_order(&before, late_by, operations.clone()).await;
+        assert!(orders >= 10, "{operations:?}: only {orders} orders");
     }
 }
 
 #[tokio::test]
-async fn two_payments_at_once_never_exceed_the_total() {
-    for deeds in [
+async fn two_concurrent_payments_never_exceed_the_total() {
+    for operations in [
         [pay(7, "100.00"), pay(7, "100.00")],
         [pay(7, "60.00"), pay(8, "60.00")],
         [pay(7, "60.00"), pay(8, "40.00")],
-        [Deed::Issue, pay(7, "100.00")],
+        [Operation::Issue, pay(7, "100.00")],
     ] {
-        every_order(&[Deed::Issue], 0, deeds).await;
+        every_order(&[Operation::Issue], 0, operations).await;
     }
-    every_order(&[], 0, [Deed::Authorise("tok_visa"), Deed::Authorise("tok_visa")]).await;
-    every_order(&[], 0, [Deed::Issue, Deed::Close]).await;
+    every_order(&[], 0, [Operation::Authorise("tok_visa"), Operation::Authorise("tok_visa")]).await;
+    every_order(&[], 0, [Operation::Issue, Operation::Close]).await;
 }
 
 #[tokio::test]
-async fn four_at_once_lose_no_money() {
-    let deeds = [pay(7, "60.00"), pay(8, "40.00"), Deed::Close, Deed::Close];
+async fn four_concurrent_operations_lose_no_money() {
+    let operations = [pay(7, "60.00"), pay(8, "40.00"), Operation::Close, Operation::Close];
     let mut random: u64 = 0x9e37_79b9_7f4a_7c15;
     for _ in 0..3_000 {
-        let world = prepared(&[Deed::Issue]).await;
-        let lines = [(); 4].map(|()| Line::giving_way());
-        let answers = {
-            let first = pin!(world.try_to(&deeds[0], &lines[0]));
-            let second = pin!(world.try_to(&deeds[1], &lines[1]));
-            let third = pin!(world.try_to(&deeds[2], &lines[2]));
-            let fourth = pin!(world.try_to(&deeds[3], &lines[3]));
+        let world = prepared(&[Operation::Issue]).await;
+        let transports = [(); 4].map(|()| FaultyTransport::yielding());
+        let results = {
+            let first = pin!(world.run_over(&operations[0], &transports[0]));
+            let second = pin!(world.run_over(&operations[1], &transports[1]));
+            let third = pin!(world.run_over(&operations[2], &transports[2]));
+            let fourth = pin!(world.run_over(&operations[3], &transports[3]));
             run(vec![first, second, third, fourth], |choices| {
                 random ^= random << 13;
                 random ^= random >> 7;
@@ -165,7 +173,7 @@ async fn four_at_once_lose_no_money() {
                 usize::try_from(random % choices as u64).expect("a small number")
             })
         };
-        check(&world, &deeds, &answers).await;
+        check(&world, &operations, &results).await;
         assert_eq!(world.held(), usd("0.00"));
     }
 }

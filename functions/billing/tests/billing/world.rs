@@ -1,4 +1,4 @@
-//! A world to test in: a table, a provider, a clock; and a line to them that can be cut at any call.
+//! The test environment: a store, a provider and a clock, called over a transport that injects faults at any call.
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending, poll_fn};
@@ -6,9 +6,9 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 
-use billing::desk::{Deadline, Desk, DeskError, NewPayment, Stored};
-use billing::domain::{Bill, Outcome, Stage};
+use billing::domain::{Bill, ChargeOutcome, Stage};
 use billing::memory::{MemoryProvider, MemoryReminders};
+use billing::payment_service::{Deadline, NewPayment, PaymentError, PaymentService, VersionedBill};
 use billing::ports::{Charge, Provider, ProviderError};
 use contracts::id::{BillReference, BookingId, CustomerId, PaymentId, SlotId};
 use contracts::money::Money;
@@ -17,18 +17,18 @@ use outbox::memory::{MemoryDeadLetters, MemoryStore};
 use outbox::state::{Change, Loaded, StateStore, StoreError};
 use uuid::Uuid;
 
-/// How long a customer may take to pay, in these tests.
+/// The time from issuing an invoice until it is due, in these tests.
 pub(crate) const DUE_AFTER: SignedDuration = SignedDuration::from_secs(900);
 
 pub(crate) fn usd(text: &str) -> Money {
-    text.parse().expect("an amount")
+    text.parse().expect("the text is an amount")
 }
 
 pub(crate) fn alice() -> CustomerId {
     CustomerId("alice".to_owned())
 }
 
-/// The one bill of most tests.
+/// The bill of most tests.
 pub(crate) fn reference() -> BillReference {
     let slot_id = SlotId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0001));
     let booking_id = BookingId(Uuid::from_u128(0x0191_f7a4_0000_7000_8000_0000_0000_0002));
@@ -49,25 +49,26 @@ pub(crate) struct World {
     pub(crate) store: MemoryStore<Bill>,
     pub(crate) provider: MemoryProvider,
     pub(crate) reminders: MemoryReminders,
-    pub(crate) letters: MemoryDeadLetters,
+    pub(crate) dead_letters: MemoryDeadLetters,
     clock: AtomicI64,
     ids: AtomicU64,
 }
 
-/// What is left of a world when all is quiet, but for ids.
+/// The state after all operations have ended, without generated ids.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Remains {
+pub(crate) struct FinalState {
     pub(crate) bill: Option<Bill>,
     pub(crate) events: Vec<(String, serde_json::Value)>,
-    pub(crate) moved: BTreeMap<PaymentId, (Money, Money)>,
+    /// The charged and the refunded amount, by idempotency key.
+    pub(crate) amounts: BTreeMap<PaymentId, (Money, Money)>,
 }
 
 impl World {
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::from_second(self.clock.load(Ordering::SeqCst)).expect("a time")
+        Timestamp::from_second(self.clock.load(Ordering::SeqCst)).expect("a test is short")
     }
 
-    pub(crate) fn pass(&self, seconds: i64) {
+    pub(crate) fn advance(&self, seconds: i64) {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
@@ -88,64 +89,69 @@ impl World {
         self.store.outbox().into_iter().map(|it| it.event.kind).collect()
     }
 
-    pub(crate) fn remains(&self) -> Remains {
+    pub(crate) fn final_state(&self) -> FinalState {
         let events = self.store.outbox().into_iter().map(|it| (it.event.kind, it.event.data));
         let accounts = self.provider.accounts().into_iter();
-        Remains {
+        FinalState {
             bill: self.bill(),
             events: events.collect(),
-            moved: accounts
+            amounts: accounts
                 .map(|(key, it)| (key, (it.charged, it.refunded.unwrap_or_default())))
                 .collect(),
         }
     }
 
-    pub(crate) fn desk<'a>(
+    pub(crate) fn service<'a>(
         &'a self,
-        line: &'a Line,
-    ) -> Desk<
-        Wired<'a, MemoryStore<Bill>>,
-        Wired<'a, MemoryProvider>,
+        transport: &'a FaultyTransport,
+    ) -> PaymentService<
+        Remote<'a, MemoryStore<Bill>>,
+        Remote<'a, MemoryProvider>,
         impl Fn() -> Timestamp + 'a,
         impl Fn() -> Uuid + 'a,
     > {
-        Desk {
-            store: Wired { to: &self.store, line },
-            provider: Wired { to: &self.provider, line },
+        PaymentService {
+            store: Remote { target: &self.store, transport },
+            provider: Remote { target: &self.provider, transport },
             now: || self.now(),
             new_id: || self.new_id(),
             total: usd("100.00"),
         }
     }
 
-    /// Carries out one deed; nothing if the function died over it.
-    pub(crate) async fn try_to(
+    /// Executes one operation; `None` if the function crashed.
+    pub(crate) async fn run_over(
         &self,
-        deed: &Deed,
-        line: &Line,
-    ) -> Option<Result<Stored, DeskError>> {
-        let desk = self.desk(line);
+        operation: &Operation,
+        transport: &FaultyTransport,
+    ) -> Option<Result<VersionedBill, PaymentError>> {
+        let service = self.service(transport);
         let deadline = Deadline::of_invocation();
-        line.until_death(async {
-            match deed.clone() {
-                Deed::Issue => desk.issue(reference(), alice(), DUE_AFTER, None).await,
-                Deed::Authorise(token) => {
-                    desk.authorise(reference(), alice(), token.to_owned(), None, deadline).await
+        transport
+            .until_crash(async {
+                match operation.clone() {
+                    Operation::Issue => service.issue(reference(), alice(), DUE_AFTER, None).await,
+                    Operation::Authorise(token) => {
+                        service
+                            .authorise(reference(), alice(), token.to_owned(), None, deadline)
+                            .await
+                    }
+                    Operation::Pay(payment) => {
+                        service.pay(reference(), payment, None, deadline).await
+                    }
+                    Operation::Close => service.close(reference(), None, deadline).await,
+                    Operation::Reconcile => service.reconcile(reference(), deadline).await,
                 }
-                Deed::Pay(payment) => desk.pay(reference(), payment, None, deadline).await,
-                Deed::Close => desk.close(reference(), None, deadline).await,
-                Deed::Attend => desk.attend(reference(), deadline).await,
-            }
-        })
-        .await
+            })
+            .await
     }
 
-    /// Carries out one deed with nothing in its way.
-    pub(crate) async fn calmly(&self, deed: &Deed) -> Result<Stored, DeskError> {
-        self.try_to(deed, &Line::default()).await.expect("nobody dies on a calm day")
+    /// Executes one operation without faults.
+    pub(crate) async fn run(&self, operation: &Operation) -> Result<VersionedBill, PaymentError> {
+        self.run_over(operation, &FaultyTransport::default()).await.expect("no fault is injected")
     }
 
-    /// What must be true whenever nobody is at work.
+    /// The invariants that hold whenever no operation is in progress.
     #[track_caller]
     pub(crate) fn check_money(&self) {
         let events = self.events();
@@ -153,174 +159,188 @@ impl World {
         for kind in ["BillIssued", "BillPaid", "BillRefunded", "BillExpired"] {
             assert!(count(kind) <= 1, "{kind}: {events:?}");
         }
-        assert!(self.held() <= usd("100.00"), "more than the total is held");
+        assert!(self.held() <= usd("100.00"), "the provider holds more than the total");
         let Some(bill) = self.bill() else {
-            assert_eq!(self.held(), Money::ZERO, "money without a bill");
+            assert_eq!(self.held(), Money::ZERO, "the provider holds money without a bill");
             return;
         };
         match &bill.stage {
-            Stage::Absent => unreachable!("nobody stores nothing"),
+            Stage::Absent => unreachable!("an absent bill is never stored"),
             Stage::Open { .. } => {
-                assert!(self.held() >= bill.paid(), "more is written down than there is");
+                assert!(
+                    self.held() >= bill.paid(),
+                    "the bill records more than the provider holds"
+                );
                 if bill.requested().next().is_none() {
                     assert_eq!(self.held(), bill.paid());
                 }
             }
             Stage::Closing { .. } => {}
-            Stage::Closed { .. } => assert_eq!(self.held(), Money::ZERO, "a closed bill holds"),
+            Stage::Closed { .. } => {
+                assert_eq!(self.held(), Money::ZERO, "the provider holds money of a closed bill")
+            }
         }
         let refunded = self
             .provider
             .accounts()
             .values()
             .fold(0, |sum, it| sum + it.refunded.unwrap_or_default().cents());
-        assert!(refunded >= bill.returned().cents());
+        assert!(refunded >= bill.refunded().cents());
         if matches!(bill.stage, Stage::Closed { .. }) {
-            assert_eq!(refunded, bill.returned().cents(), "refunds that are not written down");
+            assert_eq!(
+                refunded,
+                bill.refunded().cents(),
+                "the provider made refunds that the bill does not record"
+            );
             assert_eq!(count("BillRefunded"), usize::from(refunded > 0));
         }
     }
 }
 
-/// What can be done at the desk.
+/// An operation of the payment service.
 #[derive(Clone, Debug)]
-pub(crate) enum Deed {
+pub(crate) enum Operation {
     Issue,
     Authorise(&'static str),
     Pay(NewPayment),
     Close,
-    Attend,
+    Reconcile,
 }
 
-/// What happens to a call.
+/// A fault that is injected into a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It does not arrive.
-    Lost,
-    /// Its answer does not arrive.
+    /// The request is lost.
+    RequestLost,
+    /// The response is lost.
     ResponseLost,
-    /// The function dies before it.
-    Dies,
-    /// The function dies after it.
-    DiesAfter,
-    /// The store says that another was first, though none was.
+    /// The function crashes before the call.
+    CrashBefore,
+    /// The function crashes after the call.
+    CrashAfter,
+    /// The store reports a conflict, though there was none.
     Conflict,
 }
 
-pub(crate) const FAULTS: [Fault; 5] =
-    [Fault::Lost, Fault::ResponseLost, Fault::Dies, Fault::DiesAfter, Fault::Conflict];
+pub(crate) const FAULTS: [Fault; 5] = [
+    Fault::RequestLost,
+    Fault::ResponseLost,
+    Fault::CrashBefore,
+    Fault::CrashAfter,
+    Fault::Conflict,
+];
 
-/// Everything that a function reaches it reaches over its line, call by call.
+/// The transport of one function. All of its calls go over it, and are numbered from 0.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct FaultyTransport {
     faults: BTreeMap<usize, Fault>,
-    gives_way: bool,
+    yields: bool,
     calls: AtomicUsize,
-    dead: AtomicBool,
+    crashed: AtomicBool,
 }
 
-impl Line {
-    /// A line on which the calls with these numbers, from 0, go wrong.
-    pub(crate) fn with(faults: impl IntoIterator<Item = (usize, Fault)>) -> Self {
+impl FaultyTransport {
+    /// A transport that injects these faults, by the number of the call.
+    pub(crate) fn with_faults(faults: impl IntoIterator<Item = (usize, Fault)>) -> Self {
         Self { faults: faults.into_iter().collect(), ..Self::default() }
     }
 
-    /// A line on which others may come before each call.
-    pub(crate) fn giving_way() -> Self {
-        Self { gives_way: true, ..Self::default() }
+    /// A transport that yields before each call, so that another function can make a call first.
+    pub(crate) fn yielding() -> Self {
+        Self { yields: true, ..Self::default() }
     }
 
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    async fn carry<T, E>(
+    async fn call<T, E>(
         &self,
         call: impl Future<Output = Result<T, E>>,
-        fails: impl Fn() -> E,
-        conflicts: impl Fn() -> E,
+        failure: impl Fn() -> E,
+        conflict: impl Fn() -> E,
     ) -> Result<T, E> {
-        let mut waited = !self.gives_way;
-        poll_fn(
-            |_| {
-                if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
-            },
-        )
+        let mut has_yielded = !self.yields;
+        poll_fn(|_| {
+            if std::mem::replace(&mut has_yielded, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
         .await;
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         match self.faults.get(&number) {
             None => call.await,
-            Some(Fault::Lost) => Err(fails()),
-            Some(Fault::Conflict) => Err(conflicts()),
+            Some(Fault::RequestLost) => Err(failure()),
+            Some(Fault::Conflict) => Err(conflict()),
             Some(Fault::ResponseLost) => {
                 call.await?;
-                Err(fails())
+                Err(failure())
             }
-            Some(Fault::Dies) => self.die().await,
-            Some(Fault::DiesAfter) => {
+            Some(Fault::CrashBefore) => self.crash().await,
+            Some(Fault::CrashAfter) => {
                 drop(call.await);
-                self.die().await
+                self.crash().await
             }
         }
     }
 
-    async fn die<T>(&self) -> T {
-        self.dead.store(true, Ordering::SeqCst);
+    async fn crash<T>(&self) -> T {
+        self.crashed.store(true, Ordering::SeqCst);
         pending().await
     }
 
-    async fn until_death<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    async fn until_crash<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         poll_fn(|context| match work.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if self.dead.load(Ordering::SeqCst) => Poll::Ready(None),
+            Poll::Pending if self.crashed.load(Ordering::SeqCst) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         })
         .await
     }
 }
 
-/// Something at the other end of a line.
+/// A port that is called over a faulty transport.
 #[derive(Debug)]
-pub(crate) struct Wired<'a, T> {
-    pub(crate) to: &'a T,
-    pub(crate) line: &'a Line,
+pub(crate) struct Remote<'a, T> {
+    pub(crate) target: &'a T,
+    pub(crate) transport: &'a FaultyTransport,
 }
 
 fn unavailable() -> StoreError {
-    StoreError::Unavailable("cut".into())
+    StoreError::Unavailable("the connection was lost".into())
 }
 
-impl StateStore<Bill> for Wired<'_, MemoryStore<Bill>> {
+impl StateStore<Bill> for Remote<'_, MemoryStore<Bill>> {
     async fn load(&self, id: &str, holder: Option<&str>) -> Result<Loaded<Bill>, StoreError> {
-        self.line.carry(self.to.load(id, holder), unavailable, unavailable).await
+        self.transport.call(self.target.load(id, holder), unavailable, unavailable).await
     }
 
     async fn save(&self, id: &str, change: Change<Bill>) -> Result<(), StoreError> {
-        self.line.carry(self.to.save(id, change), unavailable, || StoreError::Conflict).await
+        self.transport
+            .call(self.target.save(id, change), unavailable, || StoreError::Conflict)
+            .await
     }
 
     async fn set_tombstone(&self, id: &str, holder: &str) -> Result<(), StoreError> {
-        self.line.carry(self.to.set_tombstone(id, holder), unavailable, unavailable).await
+        self.transport.call(self.target.set_tombstone(id, holder), unavailable, unavailable).await
     }
 }
 
-fn no_answer() -> ProviderError {
-    ProviderError::NoAnswer("cut".into())
+fn no_response() -> ProviderError {
+    ProviderError::NoResponse("the connection was lost".into())
 }
 
-impl Provider for Wired<'_, MemoryProvider> {
-    type Leave<'a>
+impl Provider for Remote<'_, MemoryProvider> {
+    type Permit<'a>
         = ()
     where
         Self: 'a;
 
-    async fn leave(&self) -> Result<(), ProviderError> {
+    async fn acquire_permit(&self) -> Result<(), ProviderError> {
         Ok(())
     }
 
-    async fn charge(&self, (): (), charge: &Charge) -> Result<Outcome, ProviderError> {
-        self.line.carry(self.to.charge((), charge), no_answer, no_answer).await
+    async fn charge(&self, (): (), charge: &Charge) -> Result<ChargeOutcome, ProviderError> {
+        self.transport.call(self.target.charge((), charge), no_response, no_response).await
     }
 
     async fn refund(
@@ -328,15 +348,15 @@ impl Provider for Wired<'_, MemoryProvider> {
         reference: BillReference,
         key: PaymentId,
     ) -> Result<Money, ProviderError> {
-        self.line.carry(self.to.refund(reference, key), no_answer, no_answer).await
+        self.transport.call(self.target.refund(reference, key), no_response, no_response).await
     }
 }
 
-/// What an answer says to whoever asked.
-pub(crate) fn word(answer: &Result<Stored, DeskError>) -> &'static str {
-    match answer {
+/// The result as the caller sees it.
+pub(crate) fn result_name(result: &Result<VersionedBill, PaymentError>) -> &'static str {
+    match result {
         Ok(_) => "ok",
-        Err(DeskError::Rejected(rejection)) => rejection.slug(),
-        Err(DeskError::Store(_) | DeskError::Provider(_)) => "transient",
+        Err(PaymentError::Rejected(rejection)) => rejection.slug(),
+        Err(PaymentError::Store(_) | PaymentError::Provider(_)) => "transient",
     }
 }

@@ -6,7 +6,7 @@ use bff::compose::{Composition, Part};
 use bff::invoke::{Deadline, Invoke, or_none};
 use bff::pages::troubled;
 use bff::{Answer, Problem};
-use contracts::billing::{Bill, Command as BillingCommand, Query as BillingQuery};
+use contracts::billing::{Bill, ConsistentQuery as BillConsistentQuery, Query as BillingQuery};
 use contracts::booking::{Booking, BookingStatus, ConsistentQuery, History, Query};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::message::{Page, PageRequest};
@@ -234,7 +234,7 @@ async fn stored_bill(
     context: &RequestContext<'_, impl Invoke>,
     reference: BillReference,
 ) -> Result<Option<Bill>, ServiceError> {
-    let question = BillingCommand::ReadBill { reference };
+    let question = BillConsistentQuery::ReadBill { reference };
     context.ask(&context.at.billing_command, question, context.deadline).await
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ::bff::invoke::Invoke;
 use billing::adapters::http;
-use billing::domain::{Bill, Outcome};
+use billing::domain::{Bill, ChargeOutcome};
+use billing::payment_service::unix_seconds_rounded_up;
 use billing::ports::{ATTEMPT_TIMEOUT, Charge, DueBill, DueBills, ProviderError};
 use booking::ports::{CompensationInput, CompensationStarter};
 use booking::ports::{SagaInput, SagaStarter, WorkflowError};
@@ -129,7 +130,7 @@ impl DueBills for Remote<'_> {
         let find = move |world: &World| {
             let bills = world.bills.all().into_values();
             let due = bills.filter_map(|(_, bill): (u64, Bill)| {
-                let at_seconds = billing::desk::seconds_up(bill.attention_at()?);
+                let at_seconds = unix_seconds_rounded_up(bill.reconcile_at()?);
                 // An index lags behind its table.
                 let is_seen = !world.injects(world.plan.delayed);
                 let due = DueBill { reference: bill.reference, at_seconds };
@@ -144,16 +145,16 @@ impl DueBills for Remote<'_> {
 }
 
 impl billing::ports::Provider for Remote<'_> {
-    type Leave<'a>
+    type Permit<'a>
         = ()
     where
         Self: 'a;
 
-    async fn leave(&self) -> Result<(), ProviderError> {
+    async fn acquire_permit(&self) -> Result<(), ProviderError> {
         Ok(())
     }
 
-    async fn charge(&self, (): (), charge: &Charge) -> Result<Outcome, ProviderError> {
+    async fn charge(&self, (): (), charge: &Charge) -> Result<ChargeOutcome, ProviderError> {
         let body = http::charge_body(charge);
         let (status, body) = post(self.0, "/charges", charge.key, &body).await?;
         http::charged(status, body.as_bytes())
@@ -177,7 +178,7 @@ async fn post(
     key: PaymentId,
     body: &(impl Serialize + Sync),
 ) -> Result<(u16, String), ProviderError> {
-    let no_answer = |why: &'static str| ProviderError::NoAnswer(why.into());
+    let no_response = |why: &'static str| ProviderError::NoResponse(why.into());
     let event = json!({
         "httpMethod": "POST",
         "path": path,
@@ -207,7 +208,7 @@ async fn post(
         }
         match fault {
             Fault::RequestLost | Fault::Conflict => {
-                return Err(no_answer("the connection was lost"));
+                return Err(no_response("the connection was lost"));
             }
             Fault::Throttled => return Ok((429, String::new())),
             Fault::None
@@ -226,12 +227,12 @@ async fn post(
     let response = timeout(ATTEMPT_TIMEOUT, call).await;
     match fault {
         Fault::CrashAfter => transport.crash().await,
-        Fault::ResponseLost | Fault::AppliedLate => Err(no_answer("the response was lost")),
+        Fault::ResponseLost | Fault::AppliedLate => Err(no_response("the response was lost")),
         Fault::None
         | Fault::RequestLost
         | Fault::CrashBefore
         | Fault::Throttled
-        | Fault::Conflict => response.unwrap_or_else(|_| Err(no_answer("the deadline passed"))),
+        | Fault::Conflict => response.unwrap_or_else(|_| Err(no_response("the deadline passed"))),
     }
 }
 
