@@ -6,14 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::encoded;
-use super::front::{Front, from_here};
-use super::provider::Provider;
 use super::session::Cookies;
-use crate::answer::Answer;
-use crate::problem::Problem;
 use crate::request::Request;
-use api_gateway::verifier::KeySource;
 
 /// The parameter of the sign-in page that says where a form was sent which is to be kept.
 pub(super) const KEEP: &str = "keep";
@@ -80,40 +74,6 @@ impl SigningIn {
             Some(form) => format!("{}{SEPARATOR}{form}", self.secret),
             None => self.secret.clone(),
         }
-    }
-}
-
-impl<K: KeySource, P: Provider> Front<K, P> {
-    /// `POST …/sign-in?keep=…`: keeps a form whose sender has to sign in first, and shows where to do so.
-    pub(super) fn keep_form(
-        &self,
-        request: &Request,
-        new_secret: impl Fn() -> String,
-    ) -> Result<Answer, Problem> {
-        let query = request.query(&[KEEP])?;
-        let to = query.text(KEEP).unwrap_or_default();
-        // Another site could otherwise fill in a form of ours.
-        from_here(request)?;
-        let mut fields: BTreeMap<String, String> = request.form()?;
-        fields.remove("proof");
-        let page = (self.site.refillable)(to);
-        let cookies = self.door.cookies;
-        let mut signing_in = SigningIn::of(request, cookies);
-        if signing_in.secret().is_none() {
-            signing_in.secret = new_secret();
-        }
-        signing_in.form = page.map(|_| KeptForm { to: to.to_owned(), fields });
-        let back = match page.unwrap_or_default() {
-            "" => String::new(),
-            page => format!("?back={}", encoded(page)),
-        };
-        let answer = Answer::see_other(format!("sign-in{back}"));
-        Ok(answer.with("Set-Cookie", cookies.keep_signing_in(&signing_in.to_value())))
-    }
-
-    /// The form that was kept for this page.
-    pub(super) fn kept_for(&self, signing_in: &SigningIn, page: &str) -> Option<KeptForm> {
-        signing_in.form.clone().filter(|it| (self.site.refillable)(&it.to) == Some(page))
     }
 }
 

@@ -122,7 +122,7 @@ pub struct Place {
     pub site: &'static Site,
     /// The way from this page to the first one, such as `./` or `../`: links work whatever stands before the routes.
     pub root: String,
-    /// The page's own address as seen from the first one, such as `bookings`: the navigation marks it.
+    /// The page's own address as seen from the first one, such as `orders`: the navigation marks it.
     pub here: String,
     /// Who looks at it.
     pub who: Who,

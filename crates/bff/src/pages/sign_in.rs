@@ -1,5 +1,7 @@
 //! Signing in: under any name on a local cloud, else at the OpenID provider.
 
+use std::collections::BTreeMap;
+
 use api_gateway::https::Source;
 use api_gateway::issuer::Issuer;
 use api_gateway::token::Expectations;
@@ -13,7 +15,7 @@ use serde_json::json;
 use service_error::{ErrorKind, ServiceError};
 
 use super::front::{Front, from_here, not_ours};
-use super::kept_form::{RESUME, RESUME_FORM, SigningIn};
+use super::kept_form::{KEEP, KeptForm, RESUME, RESUME_FORM, SigningIn};
 use super::provider::Provider;
 use super::session::{Cookies, Proof};
 use super::{Page, Place, Who, encoded, hidden, notice, troubled};
@@ -130,6 +132,38 @@ struct Form {
 }
 
 impl<K: KeySource, P: Provider> Front<K, P> {
+    /// `POST …/sign-in?keep=…`: keeps a form whose sender has to sign in first, and shows where to do so.
+    pub(super) fn keep_form(
+        &self,
+        request: &Request,
+        new_secret: impl Fn() -> String,
+    ) -> Result<Answer, Problem> {
+        let query = request.query(&[KEEP])?;
+        let to = query.text(KEEP).unwrap_or_default();
+        // Another site could otherwise fill in a form of ours.
+        from_here(request)?;
+        let mut fields: BTreeMap<String, String> = request.form()?;
+        fields.remove("proof");
+        let page = (self.site.refillable)(to);
+        let cookies = self.door.cookies;
+        let mut signing_in = SigningIn::of(request, cookies);
+        if signing_in.secret().is_none() {
+            signing_in.secret = new_secret();
+        }
+        signing_in.form = page.map(|_| KeptForm { to: to.to_owned(), fields });
+        let back = match page.unwrap_or_default() {
+            "" => String::new(),
+            page => format!("?back={}", encoded(page)),
+        };
+        let answer = Answer::see_other(format!("sign-in{back}"));
+        Ok(answer.with("Set-Cookie", cookies.keep_signing_in(&signing_in.to_value())))
+    }
+
+    /// The form that was kept for this page.
+    pub(super) fn kept_for(&self, signing_in: &SigningIn, page: &str) -> Option<KeptForm> {
+        signing_in.form.clone().filter(|it| (self.site.refillable)(&it.to) == Some(page))
+    }
+
     /// `GET …/sign-in`: the page, or the way to the provider.
     pub(super) fn sign_in(
         &self,

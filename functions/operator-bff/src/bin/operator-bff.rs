@@ -15,9 +15,8 @@ async fn main() -> Result<(), Error> {
     let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), &config.breakers_table);
     let (functions, guarded) = (Functions::new(&aws), config.services.guarded());
     let services = &Guarded::new(functions, guarded, &config.breaker, &store, &BreakerTelemetry);
-    let (breakers, queues) =
-        (Control::new(store, BreakerTelemetry), &Sqs::new(aws_sdk_sqs::Client::new(&aws)));
-    let breakers = &breakers.with_settings(config.breaker.clone());
+    let queues = &Sqs::new(aws_sdk_sqs::Client::new(&aws));
+    let breakers = &Control::new(store, BreakerTelemetry).with_settings(config.breaker.clone());
     let workflow = &StepFunctions::new(aws_sdk_sfn::Client::new(&aws), config.machines());
     let front = &Front::new(&SITE, bff::PROBLEMS, Config::entrance()?)?;
     function::warm(services.services().warm_up(&config.services.booking_query)).await;
