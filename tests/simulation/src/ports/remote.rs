@@ -57,7 +57,7 @@ impl CompensationStarter for Remote<'_> {
     ) -> Result<(), WorkflowError> {
         let (name, input) = (name.to_owned(), input.clone());
         let start = move |world: &World| world.executions.start(world, UNDO, name.clone(), &input);
-        let started = self.0.call(Access::Write, "start compensations", start).await;
+        let started = self.0.call(Access::Write, "start a recovery", start).await;
         started.map_err(|error| WorkflowError(Box::new(error)))
     }
 }

@@ -47,7 +47,7 @@ impl<S: StateRow> StateStore<S> for States<'_> {
         }
         let (key, is_later_release) = (id.to_owned(), self.0.is_later_release);
         let bump = move |world: &World| S::table(world).bump(world, &key, is_later_release);
-        self.0.call(Access::Write, "move a version", bump).await.map_err(state_store)?;
+        self.0.call(Access::Write, "bump a version", bump).await.map_err(state_store)?;
         put_tombstone::<S>(self.0, id, holder, true).await
     }
 }
@@ -70,7 +70,7 @@ async fn put_tombstone<S: StateRow>(
 ) -> Result<(), StoreError> {
     let (id, holder) = (id.to_owned(), holder.to_owned());
     let put = move |world: &World| S::table(world).put_tombstone(world, &id, &holder, is_sealed);
-    transport.call(Access::Write, "put a bar", put).await.map_err(state_store)
+    transport.call(Access::Write, "put a tombstone", put).await.map_err(state_store)
 }
 
 impl<S: StateRow> outbox::state::States<S> for States<'_> {

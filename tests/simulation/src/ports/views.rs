@@ -96,19 +96,19 @@ impl<R> Views<R> {
 impl<R: GenerationRow> ProjectionStateStore for Views<R> {
     async fn state(&self) -> Result<(ProjectionState, Lag), ViewError> {
         let get = |world: &World| now_or_panic(R::views(world).state());
-        self.transport.call(Access::Read, "get a control", get).await.map_err(view)?
+        self.transport.call(Access::Read, "get a projection state", get).await.map_err(view)?
     }
 
     async fn update_state(&self, next: &ProjectionState) -> Result<bool, ViewError> {
         let next = next.clone();
         let change = move |world: &World| now_or_panic(R::views(world).update_state(&next));
-        self.transport.call(Access::Conditional, "put a control", change).await.map_err(view)?
+        self.transport.call(Access::Conditional, "put a projection state", change).await.map_err(view)?
     }
 
     async fn report_lag(&self, mark: &LagReport) -> Result<(), ViewError> {
         let mark = mark.clone();
         let put = move |world: &World| now_or_panic(R::views(world).report_lag(&mark));
-        self.transport.call(Access::Write, "put a mark", put).await.map_err(view)?
+        self.transport.call(Access::Write, "put a lag report", put).await.map_err(view)?
     }
 
     async fn collect_garbage(
