@@ -50,6 +50,8 @@ def test_an_api_that_chooses_its_id_has_a_short_address_that_outlasts_its_stack(
         for path in ("", "/", "/a", "/a/b%20c?d=e", "//a"):
             short, long = (http(f"{cloud.endpoint}{at}/named/v1{path}") for at in ("", "/_aws/execute-api"))
             assert (short.status, short.body) == (200, long.body), path
+        # A browser sends its page's origin with each form. The API decides on it, not LocalStack.
+        assert http(f"{cloud.endpoint}/named/v1/a", Origin="http://127.0.0.1:1").status == 200
         cloud.delete(stack)
         assert http(f"{cloud.endpoint}/named/v1/a").status == 404
 

@@ -2,6 +2,7 @@
 
 import functools
 
+from localstack.aws.handlers import cors
 from localstack.constants import TAG_KEY_CUSTOM_ID
 from localstack.services.apigateway.legacy.provider import ApigatewayProvider
 from localstack.services.apigateway.next_gen.execute_api.router import ApiGatewayRouter
@@ -24,6 +25,18 @@ def serve_named_apis_at_the_root() -> None:
         return api
 
     ApigatewayProvider.create_rest_api = create_rest_api
+    _let_the_api_decide_on_origins(served)
+
+
+def _let_the_api_decide_on_origins(served: set[str]) -> None:
+    """LocalStack rejects requests from origins that it does not know, except those to APIs, which it knows by the long address."""
+    is_execute_api_call = cors.is_execute_api_call
+
+    @functools.wraps(is_execute_api_call)
+    def is_call_of_an_api(context):
+        return context.request.path.lstrip("/").partition("/")[0] in served or is_execute_api_call(context)
+
+    cors.is_execute_api_call = is_call_of_an_api
 
 
 def _serve(router: ApiGatewayRouter, api: str) -> None:
