@@ -181,7 +181,7 @@ async fn an_operator_opens_a_circuit_and_resets_it() {
     };
     assert_eq!(circuit().await["state"], "closed", "nothing is done before the yes");
     browser.click("#open-parking-rebuild button").await;
-    browser.see("The override applies to every call that starts from one second after it on").await;
+    browser.see("The override applies to every call that starts at least one second later").await;
     browser.see("Forced open: every call is rejected").await;
     browser.see("by olga").await;
     browser.look("circuit-breakers").await;
