@@ -114,7 +114,9 @@ fn instant(whole: &BookingDetails) -> Vec<Step> {
 /// Issue a bill, wait for the customer, hand the slot over to the first who pays.
 fn invoice(whole: &BookingDetails) -> Vec<Step> {
     let steps = [("Bill issued", was_issued(whole)), ("Bill paid", was_billed_and_paid(whole))];
-    row(whole, steps, StepState::Yours)
+    // While all that is unpaid is being checked, there is nothing that the customer could do.
+    let is_checked = matches!(whole.bill.value(), Some(Some(bill)) if bill.remaining().is_zero());
+    row(whole, steps, if is_checked { StepState::Now } else { StepState::Yours })
 }
 
 /// Whether the saga held the slot.
@@ -129,8 +131,11 @@ fn was_held(whole: &BookingDetails) -> Option<bool> {
         Part::Fresh(Some(bill)) | Part::Stale(Some(bill)) if !bill.payments.is_empty() => {
             Some(true)
         }
-        Part::Fresh(Some(_) | None) => Some(false),
-        Part::Stale(_) | Part::Missing => None,
+        // Parking rejected the hold, which comes before any payment.
+        Part::Fresh(_) if booking.reason == Some(FailureReason::SlotUnavailable) => Some(false),
+        Part::Fresh(_) if booking.status == BookingStatus::Pending => Some(false),
+        // No payment proves nothing: a saga that has the slot may end before it requests the payment.
+        Part::Fresh(_) | Part::Stale(_) | Part::Missing => None,
     }
 }
 

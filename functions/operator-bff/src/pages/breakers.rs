@@ -8,7 +8,7 @@ use circuit_breaker::control::{LocalTripShown, Shown, Status};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::{Told, told, troubles, words};
+use super::{Told, again_after, told, troubles, words};
 use crate::shape::{BreakerOwner, BreakerShown};
 
 const AGAIN_AFTER: u32 = 2;
@@ -32,7 +32,8 @@ pub fn render(
         (troubles(report))
         ul .cards { @for breaker in breakers { (entry(place, breaker, now)) } }
     };
-    Page { place, title: "Circuit breakers", again_after: Some(AGAIN_AFTER), main }.render()
+    Page { place, title: "Circuit breakers", again_after: again_after(word, AGAIN_AFTER), main }
+        .render()
 }
 
 fn entry(place: &Place, breaker: &BreakerShown, now: Timestamp) -> Markup {

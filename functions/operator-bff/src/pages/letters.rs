@@ -7,7 +7,7 @@ use bff::pages::words::{badge, time};
 use bff::pages::{Confirmation, Page, Place, confirmation, encoded, hidden};
 use maud::{Markup, html};
 
-use super::{Told, told, troubles};
+use super::{Told, again_after, told, troubles};
 use crate::queues::LetterShown;
 use crate::shape::Discard;
 
@@ -38,7 +38,8 @@ pub fn render(
         }
         @for (queue, letters) in queues { (of_queue(place, queue, &letters)) }
     };
-    Page { place, title: "Dead letters", again_after: Some(AGAIN_AFTER), main }.render()
+    Page { place, title: "Dead letters", again_after: again_after(word, AGAIN_AFTER), main }
+        .render()
 }
 
 fn of_queue(place: &Place, queue: &str, letters: &[&LetterShown]) -> Markup {

@@ -145,6 +145,11 @@ impl Told {
     }
 }
 
+/// How soon a page is refreshed. One with an error stays as it is, until its reader has read it.
+fn again_after(told: Option<&Told>, seconds: u32) -> Option<u32> {
+    told.is_none_or(|it| it.kind != "error").then_some(seconds)
+}
+
 fn told(told: Option<&Told>) -> Markup {
     html! { @if let Some(told) = told { (notice(told.kind, &html! { (told.text) })) } }
 }

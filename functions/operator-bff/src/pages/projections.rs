@@ -7,7 +7,7 @@ use contracts::projection::{Projection, ProjectionStatus};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::{Told, told, troubles, words};
+use super::{Told, again_after, told, troubles, words};
 use crate::shape::ProjectionShown;
 
 const AGAIN_AFTER: u32 = 2;
@@ -28,7 +28,7 @@ pub fn render(
         (troubles(report))
         ul .cards { @for it in projections { (entry(place, it, now)) } }
     };
-    Page { place, title: "Projections", again_after: Some(AGAIN_AFTER), main }.render()
+    Page { place, title: "Projections", again_after: again_after(word, AGAIN_AFTER), main }.render()
 }
 
 fn entry(place: &Place, shown: &ProjectionShown, now: Timestamp) -> Markup {

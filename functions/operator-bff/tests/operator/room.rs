@@ -294,6 +294,8 @@ async fn a_reason_that_is_none_is_refused_and_nothing_is_deleted() {
     assert_eq!(answer.status_code, 400);
     assert!(answer.body.contains("a reason has 1 to 500 characters"), "{}", answer.body);
     assert!(queues.calls().iter().all(|it| !it.starts_with("discard")));
+    // A refresh would send the form again, or take the reason away before it was read.
+    assert!(!answer.body.contains("data-again-after"), "{}", answer.body);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::{
     slots,
 };
 use crate::dto::BookingDetails;
-use crate::progress::{self, Step, StepState};
+use crate::progress::{self, Charge, Step, StepState};
 
 /// Seconds until a page reloads while the saga runs: short enough to follow the progress.
 const AGAIN_AFTER: u32 = 1;
@@ -122,12 +122,15 @@ pub fn render(
     Page { place, title: name, again_after: again_after(whole, error), main }.render()
 }
 
-/// A page with an error on it stays as it is until the form is sent again.
+/// A page with an error in a field stays as it is until the form is sent again. One that says that a payment is being checked
+/// is replaced by the booking's page, which shows the outcome.
 fn again_after(whole: &BookingDetails, error: Option<FormError<'_>>) -> Option<u32> {
+    let is_checked = matches!(whole.bill.value(), Some(Some(bill)) if !bill.in_progress.is_zero());
+    let stays = error.is_some_and(|it| it.field != Field::None || !is_checked);
     let waits_for_customer = whole.booking.mode == PaymentMode::Invoice
         && matches!(whole.bill.value(), Some(Some(bill)) if bill.status == BillStatus::Pending);
     let soon = if waits_for_customer { AGAIN_AFTER_A_WHILE } else { AGAIN_AFTER };
-    (error.is_none() && progress::is_live(whole)).then_some(soon)
+    (!stays && progress::is_live(whole)).then_some(soon)
 }
 
 fn steps(steps: &[Step]) -> Markup {
@@ -204,8 +207,13 @@ fn no_bill(whole: &BookingDetails) -> &'static str {
     match whole.booking.status {
         BookingStatus::Pending => "Your bill is being created and will appear here shortly.",
         BookingStatus::Completed | BookingStatus::CheckedOut => "The bill is not available yet.",
-        // Billing's write model has said so.
-        BookingStatus::Failed | BookingStatus::Cancelled => "There is none: nothing was charged.",
+        BookingStatus::Failed | BookingStatus::Cancelled => {
+            if progress::charge(whole) == Charge::None {
+                "There is none: nothing was charged."
+            } else {
+                "The bill is not available at the moment."
+            }
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Booking a slot, and the page of a booking with all that can be done there.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::support::{
     AT, BOOKING, CORRELATION, FRESH, SLOT, Sent, World, bill, booking, down, event, hidden_fields,
     json_of, not_found, problem, rejected, sent_to, well,
@@ -488,6 +491,33 @@ async fn a_page_says_that_nothing_was_charged_only_if_billings_write_model_does(
         let held = page.split("slot held for you").nth(1).unwrap();
         assert!(held.starts_with("</span> <span class=\"state\">done"), "{page}");
     }
+}
+
+#[tokio::test]
+async fn a_cached_answer_that_there_was_no_bill_does_not_prove_that_nothing_was_charged() {
+    let is_down = Arc::new(AtomicBool::new(false));
+    let (booking, history) =
+        in_state("failed", Some("payment_unavailable"), &["BookingCreated", "BookingFailed"]);
+    let billing = Arc::clone(&is_down);
+    let services = Memory::new(move |function: &str, request: &Value| match function {
+        "booking-query" => {
+            let mut booking = booking.clone();
+            booking["mode"] = json!("instant");
+            Reply::Answer(booking)
+        }
+        "booking-command" => Reply::Answer(history.clone()),
+        "billing-query" | "billing-command" if billing.load(Ordering::SeqCst) => down(),
+        "billing-query" => not_found(),
+        "billing-command" => Reply::Answer(Value::Null),
+        _ => well(function, request),
+    });
+    let world = World::new(services);
+    let page = async || world.by_ada(Sent::booking("GET", "")).await.body.to_lowercase();
+    assert!(page().await.contains("nothing was charged"));
+    is_down.store(true, Ordering::SeqCst);
+    let page = page().await;
+    assert!(!page.contains("nothing was charged"), "{page}");
+    assert!(page.contains("if your card was charged"), "{page}");
 }
 
 // ---- Payments whose outcome is unknown -------------------------------------------------------------------------------

@@ -147,6 +147,31 @@ fn a_saga_that_failed_at_the_payment_had_held_the_slot_whether_or_not_there_is_a
 }
 
 #[test]
+fn a_missing_payment_does_not_prove_that_the_slot_was_never_held() {
+    use StepState::{Failed, Stopped, Unknown};
+    for status in ["cancelled", "failed:saga_timeout"] {
+        for bill in [Part::Fresh(None), bill_that_is("expired", &[])] {
+            let whole = whole("instant", status, FAILED, bill);
+            let held = states(&whole)[1];
+            assert_eq!(held, Unknown, "{status} {:?}", whole.bill);
+            assert!(![Failed, Stopped].contains(&held));
+        }
+    }
+}
+
+#[test]
+fn a_bill_waits_for_the_customer_only_while_there_is_something_to_pay() {
+    use StepState::{Now, Yours};
+    for (in_progress, expected) in [("40.00", Yours), ("100.00", Now)] {
+        let mut bill = bill_that_is("pending", &[(in_progress, "pending")]);
+        if let Part::Fresh(Some(bill)) = &mut bill {
+            bill["inProgress"] = json!(in_progress);
+        }
+        assert_eq!(states(&whole("invoice", "pending", CREATED, bill))[2], expected);
+    }
+}
+
+#[test]
 fn a_slot_that_the_booking_holds_is_held_before_there_is_a_bill() {
     use StepState::{Ahead, Done, Now};
     let pending = holding(whole("instant", "pending", CREATED, Part::Fresh(None)));

@@ -159,7 +159,7 @@ fn compiled(printed: &str) -> Vec<&str> {
 fn path_with_cargo_lambda() -> std::ffi::OsString {
     let fetched = root().join(".local/cargo-lambda/bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let rest = std::env::split_paths(&path).map(PathBuf::from);
+    let rest = std::env::split_paths(&path);
     std::env::join_paths(std::iter::once(fetched).chain(rest)).unwrap()
 }
 

@@ -102,7 +102,10 @@ impl<R: GenerationRow> ProjectionStateStore for Views<R> {
     async fn update_state(&self, next: &ProjectionState) -> Result<bool, ViewError> {
         let next = next.clone();
         let change = move |world: &World| now_or_panic(R::views(world).update_state(&next));
-        self.transport.call(Access::Conditional, "put a projection state", change).await.map_err(view)?
+        self.transport
+            .call(Access::Conditional, "put a projection state", change)
+            .await
+            .map_err(view)?
     }
 
     async fn report_lag(&self, mark: &LagReport) -> Result<(), ViewError> {

@@ -187,10 +187,8 @@ impl<'a> Client<'a> {
 
 /// A header of an answer, in either of the forms that API Gateway takes.
 fn header<'a>(answer: &'a Value, name: &str) -> &'a Value {
-    match &answer["headers"][name] {
-        Value::Null => &answer["multiValueHeaders"][name.to_lowercase()][0],
-        found => found,
-    }
+    let single = &answer["headers"][name];
+    if single.is_null() { &answer["multiValueHeaders"][name.to_lowercase()][0] } else { single }
 }
 
 /// Runs all customers and operators to their end.

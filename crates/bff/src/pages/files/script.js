@@ -61,7 +61,13 @@
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
       if (answer.redirected) {
-        location.reload();
+        // The page is elsewhere, or its session has expired. Never a reload: it would send a form again. And nothing that was
+        // typed is lost: the form is kept when it is sent.
+        if (isBusy()) {
+          wait();
+        } else {
+          location.replace(answer.url);
+        }
         return;
       }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
