@@ -184,16 +184,17 @@ async fn each_redriven_message_carries_its_reason_and_how_often_it_was_redriven(
     let cloud = Cloud::with(23);
     cloud.inner().redrives.insert("letter 7".to_owned(), "4".to_owned());
     assert_eq!(cloud.queues().redrive(&booking()).await.expect("reachable"), 23);
-    let inner = cloud.inner();
-    assert!(inner.letters.is_empty());
-    assert_eq!(inner.moved.len(), 23);
-    for (body, attributes) in &inner.moved {
-        let count = if body == "letter 7" { "5" } else { "1" };
-        assert_eq!(attributes["redrives"]["StringValue"], count, "{body}");
-        assert_eq!(attributes["redrives"]["DataType"], "Number", "{body}");
-        assert_eq!(attributes["reason"]["StringValue"], "why", "{body}");
+    {
+        let inner = cloud.inner();
+        assert!(inner.letters.is_empty());
+        assert_eq!(inner.moved.len(), 23);
+        for (body, attributes) in &inner.moved {
+            let count = if body == "letter 7" { "5" } else { "1" };
+            assert_eq!(attributes["redrives"]["StringValue"], count, "{body}");
+            assert_eq!(attributes["redrives"]["DataType"], "Number", "{body}");
+            assert_eq!(attributes["reason"]["StringValue"], "why", "{body}");
+        }
     }
-    drop(inner);
     let empty = Cloud::with(0);
     assert_eq!(empty.queues().redrive(&booking()).await.expect("reachable"), 0);
     assert_eq!(empty.inner().calls, ["GetQueueAttributes"]);

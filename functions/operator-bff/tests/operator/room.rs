@@ -338,7 +338,7 @@ async fn card(breaker: Value) -> String {
     });
     let sent = get("/operator/room/circuit-breakers").signed_in(&token("olga", "operator"));
     let page = sent.to(&services, &SAGAS).await.body;
-    page.split("</li>").next().unwrap().to_owned()
+    page.split("</li>").next().expect("a split has a first part").to_owned()
 }
 
 #[tokio::test]
