@@ -19,7 +19,7 @@ use crate::trace;
 /// - hand on the function's own failure as it was said,
 /// - call everything else that goes wrong transient, unless it needs manual intervention,
 /// - never repeat a call that may have been made, beyond a connection that was lost,
-/// - need no clock: whoever asks keeps the deadline, and drops the future when it is over.
+/// - need no clock: the caller keeps the deadline, and drops the future when it has passed.
 pub trait Invoke: Sync {
     /// Sends JSON to a function and gets JSON back.
     fn invoke(

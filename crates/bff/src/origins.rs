@@ -5,7 +5,7 @@ const METHODS: &str = "GET,POST";
 const HEADERS: &str =
     "Authorization,Content-Type,Idempotency-Key,If-None-Match,X-Correlation-Id,traceparent";
 const EXPOSED: &str = "ETag,Location,Retry-After,X-Correlation-Id";
-/// Chrome forgets after two hours, whatever it is told.
+/// Chrome caches a preflight for at most two hours.
 const MAX_AGE_SECONDS: &str = "7200";
 
 /// The origins whose pages may call.

@@ -137,7 +137,7 @@ impl<K: KeySource, P: Provider> Front<K, P> {
             }
             ("POST", "/sign-in") => return self.signed_in_here(&request, fresh.now),
             ("GET", "/signed-in") => return self.signed_in_there(&request, fresh.now).await,
-            // No page has this address, whoever asks: there is nothing to sign in for.
+            // No page has this address, signed in or not, so there is nothing to sign in for.
             ("GET", NO_ROUTE) => return Err(Problem::not_found("there is no such route")),
             ("GET", "/sign-out") => return Ok(self.to_page_of_form(&request)),
             ("GET", form) if self.site.forms.contains(&form) => {

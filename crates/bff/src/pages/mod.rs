@@ -178,7 +178,7 @@ impl Page<'_> {
     pub fn render(self) -> String {
         let Self { place, title, again_after, main } = self;
         let site = place.site;
-        // A page that loads itself again takes what was entered, and the place of whoever reads it aloud.
+        // A timed reload would discard what was entered, and move a screen reader back to the start.
         let refreshes = again_after.filter(|_| !main.0.contains("<form"));
         let page = html! {
             (DOCTYPE)

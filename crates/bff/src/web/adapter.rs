@@ -27,7 +27,7 @@ use crate::origins::Origins;
 use crate::problem::{Problem, ProblemKind};
 use crate::trace;
 
-/// Chrome forgets after two hours, whatever it is told.
+/// Chrome caches a preflight for at most two hours.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7_200);
 
 /// Makes a page of a problem and its correlation id for the request that led to it, or leaves it to be a document.
