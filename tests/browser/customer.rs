@@ -332,7 +332,7 @@ async fn every_page_names_the_platform_marks_where_it_is_and_fits_a_narrow_scree
     }
     browser.goto("/docs").await;
     browser.check("docs", NARROW).await;
-    browser.click("header a[href='web/']").await;
+    browser.click("header a[href$='web/']").await;
     browser.see_in(".who", "ada-").await;
     browser.close().await;
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use api_gateway::lambda::RequestContext;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bff::web::{Accept, HttpAdapter, NoParameters, StrictQuery, conditional};
-use bff::{Origins, Problem, ProblemKind};
+use bff::{Origins, Problem};
 use uuid::Uuid;
 
 use crate::document::Document;
@@ -31,9 +31,9 @@ pub fn router(document: Document, new_id: impl Fn() -> Uuid + Send + Sync + 'sta
         .with_state(Arc::clone(&document));
     HttpAdapter::new(PROBLEMS, Origins::Any, new_id)
         .with_problem_page(move |problem, id, request| {
-            let is_page = problem.kind() == ProblemKind::NotFound && wants_page(request);
-            let page = || document.not_found(&root(request), id);
-            is_page.then(|| html(&document, StatusCode::NOT_FOUND, page()))
+            let status = StatusCode::from_u16(problem.kind().status()).ok()?;
+            let page = || document.problem_page(&root(request), problem, id);
+            wants_page(request).then(|| html(&document, status, page()))
         })
         .wrap(routes)
 }
@@ -44,8 +44,12 @@ async fn json(State(document): State<Arc<Document>>, _: StrictQuery<NoParameters
 }
 
 /// `GET /docs`.
-async fn page(State(document): State<Arc<Document>>, _: StrictQuery<NoParameters>) -> Response {
-    html(&document, StatusCode::OK, document.page().to_owned())
+async fn page(
+    State(document): State<Arc<Document>>,
+    _: StrictQuery<NoParameters>,
+    request: Request,
+) -> Response {
+    html(&document, StatusCode::OK, document.page(&root(&request)))
 }
 
 /// `GET /`: a browser gets links to all pages; for a program this is no route.
@@ -76,7 +80,9 @@ fn wants_page<B>(request: &Request<B>) -> bool {
 
 /// The relative link from the requested page to the API's own address.
 fn root<B>(request: &Request<B>) -> String {
-    let path = request.uri().path();
+    // With the slash at its end, if it was requested with one.
+    let requested = request.extensions().get::<OriginalUri>().map_or(request.uri(), |it| &it.0);
+    let path = requested.path();
     let address = match request.extensions().get() {
         Some(RequestContext::ApiGatewayV1(context)) => context.path.as_deref(),
         _ => None,
@@ -194,8 +200,50 @@ mod tests {
     #[tokio::test]
     async fn the_document_as_a_page_links_to_the_pages_of_customers_and_of_operators() {
         let answer = asked("/docs", &json!({})).await;
-        for link in ["href=\"web/\"", "href=\"operator/\""] {
+        for link in ["href=\"./web/\"", "href=\"./operator/\""] {
             assert!(answer.body.contains(link), "{link}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_not_accepted_is_a_page_in_a_browser_and_a_problem_document_elsewhere()
+     {
+        for path in ["/docs", "/", "/openapi.json"] {
+            let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
+            event["path"] = json!(path);
+            event["queryStringParameters"] = json!({"x": "1"});
+            event["multiValueQueryStringParameters"] = json!({"x": ["1"]});
+            let answer = sent(event.clone(), &json!({"Accept": HTML})).await;
+            assert_eq!(answer.status_code, 400, "{path}");
+            assert_eq!(answer.headers["content-type"][0], "text/html; charset=utf-8");
+            assert!(answer.body.contains("Bad link"), "{}", answer.body);
+            assert!(
+                answer.body.contains("href=\"./docs\"") && !answer.body.contains("aria-current")
+            );
+            let answer = sent(event, &json!({"Accept": "application/json"})).await;
+            assert_eq!(answer.status_code, 400, "{path}");
+            assert_eq!(answer.headers["content-type"][0], "application/problem+json");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_page_links_the_others_and_marks_itself() {
+        let start = ["href=\"v1/\"", "href=\"v1/docs\""];
+        let docs = ["href=\"./\"", "href=\"./docs\""];
+        for (path, address, links, current) in
+            [("/", "/v1", start, 0), ("/docs", "/v1/docs", docs, 1)]
+        {
+            let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
+            event["path"] = json!(path);
+            event["requestContext"]["path"] = json!(address);
+            let body = sent(event, &json!({"Accept": HTML})).await.body;
+            let nav = body.split("</nav>").next().unwrap().split("<nav").nth(1).unwrap();
+            assert_eq!(nav.matches("<a ").count(), 4, "{nav}");
+            assert_eq!(nav.matches("aria-current").count(), 1, "{nav}");
+            for (number, link) in links.iter().enumerate() {
+                let mark = if number == current { " aria-current=\"page\">" } else { ">" };
+                assert!(nav.contains(&format!("{link}{mark}")), "{link}: {nav}");
+            }
         }
     }
 
@@ -206,6 +254,7 @@ mod tests {
             ("/", "/v1/", "href=\"./docs\""),
             ("/nope", "/v1/nope", "href=\"./docs\""),
             ("/a/b/c", "/v1/a/b/c", "href=\"../../docs\""),
+            ("/docs/", "/v1/docs/", "href=\"../openapi.json\""),
         ] {
             let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
             event["path"] = json!(path);
