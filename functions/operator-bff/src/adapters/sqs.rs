@@ -27,6 +27,9 @@ const LOOK_SECONDS: i32 = 3;
 const MOVE_SECONDS: i32 = 30;
 /// SQS hands out and takes ten messages at once.
 const BATCH: i32 = 10;
+/// The messages of a batch together, in bytes. SQS takes 1 MiB today and took 256 KiB until 2025, as some clouds still do.
+/// A larger message is sent alone.
+const BATCH_BYTES_MAX: usize = 256 * 1024;
 
 /// The port over SQS.
 #[derive(Clone, Debug)]
@@ -82,32 +85,47 @@ impl Sqs {
             if messages.is_empty() {
                 return Ok(());
             }
-            let entries = messages.iter().enumerate().filter_map(|(number, message)| {
-                SendMessageBatchRequestEntry::builder()
-                    .id(number.to_string())
-                    .message_body(message.body.as_ref()?)
-                    .set_message_attributes(Some(counted(message)))
-                    .build()
-                    .ok()
-            });
-            let sent = self.client.send_message_batch().queue_url(&queue.url);
-            let sent = sent.set_entries(Some(entries.collect())).send().await;
-            let arrived: BTreeSet<String> =
-                sent.map_err(unavailable)?.successful.into_iter().map(|it| it.id).collect();
-            let handles = messages.iter().enumerate().filter_map(|(number, message)| {
-                arrived.contains(&number.to_string()).then_some(message.receipt_handle.as_deref()?)
-            });
-            let handles: Vec<_> = handles.collect();
-            if handles.is_empty() {
+            let mut arrived = 0;
+            for batch in batches(&messages) {
+                arrived += self.move_batch(queue, batch).await?;
+            }
+            if arrived == 0 {
                 return Err(ServiceError::transient(
                     "no dead-letter message could be moved",
                     "SendMessageBatch refuses",
                 ));
             }
-            self.delete(&queue.dead_letters_url, &handles).await?;
             moved += messages.len();
         }
         Ok(())
+    }
+
+    /// Moves messages that SQS takes at once. Returns how many have arrived: those are deleted where they were.
+    async fn move_batch(
+        &self,
+        queue: &Watched,
+        messages: &[Message],
+    ) -> Result<usize, ServiceError> {
+        let entries = messages.iter().enumerate().filter_map(|(number, message)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(number.to_string())
+                .message_body(message.body.as_ref()?)
+                .set_message_attributes(Some(counted(message)))
+                .build()
+                .ok()
+        });
+        let sent = self.client.send_message_batch().queue_url(&queue.url);
+        let sent = sent.set_entries(Some(entries.collect())).send().await;
+        let arrived: BTreeSet<String> =
+            sent.map_err(unavailable)?.successful.into_iter().map(|it| it.id).collect();
+        let handles = messages.iter().enumerate().filter_map(|(number, message)| {
+            arrived.contains(&number.to_string()).then_some(message.receipt_handle.as_deref()?)
+        });
+        let handles: Vec<_> = handles.collect();
+        if !handles.is_empty() {
+            self.delete(&queue.dead_letters_url, &handles).await?;
+        }
+        Ok(handles.len())
     }
 
     async fn delete(&self, url: &str, receipt_handles: &[&str]) -> Result<(), ServiceError> {
@@ -245,6 +263,35 @@ fn is_unsupported(error: &SdkError<StartMessageMoveTaskError>) -> bool {
 fn redrives(message: &Message) -> u32 {
     let attribute = message.message_attributes.as_ref().and_then(|it| it.get(REDRIVES));
     attribute.and_then(|it| it.string_value()?.parse().ok()).unwrap_or(0)
+}
+
+/// Splits messages, in their order, into batches that SQS takes.
+fn batches(messages: &[Message]) -> Vec<&[Message]> {
+    let mut batches = Vec::new();
+    let (mut rest, mut count, mut bytes) = (messages, 0, 0);
+    for message in messages {
+        let more = sent_bytes(message);
+        if count > 0 && bytes + more > BATCH_BYTES_MAX {
+            let (batch, left) = rest.split_at(count);
+            batches.push(batch);
+            (rest, count, bytes) = (left, 0, 0);
+        }
+        count += 1;
+        bytes += more;
+    }
+    batches.push(rest);
+    batches
+}
+
+/// What a redriven message counts towards the limit: its body, and the name, type and value of each attribute.
+fn sent_bytes(message: &Message) -> usize {
+    let attribute = |(name, it): (&String, &MessageAttributeValue)| {
+        let text = it.string_value().map_or(0, str::len);
+        let binary = it.binary_value().map_or(0, |value| value.as_ref().len());
+        name.len() + it.data_type().len() + text + binary
+    };
+    let attributes: usize = counted(message).iter().map(attribute).sum();
+    message.body.as_ref().map_or(0, String::len) + attributes
 }
 
 /// The attributes of a message that is redriven now: as they are, with that counted.

@@ -18,6 +18,8 @@ use service_error::ErrorKind;
 
 const DEAD: &str = "https://sqs.us-east-1.amazonaws.com/1/parkade-local-booking-dead-letters";
 const ARN: &str = "arn:aws:sqs:us-east-1:1:parkade-local-booking";
+/// The bodies and attributes of a batch together, in bytes.
+const BATCH_BYTES_MAX: usize = 262_144;
 
 /// Two queues: dead letters, some of them in somebody's hand, and what has been moved.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +85,10 @@ impl Inner {
                     (200, json!({ "TaskHandle": "task" }))
                 }
             },
+            "SendMessageBatch" if bytes(&entries()) > BATCH_BYTES_MAX && entries().len() > 1 => {
+                let code = "com.amazonaws.sqs#BatchRequestTooLong";
+                (400, json!({ "__type": code, "message": "the batch is too long" }))
+            }
             "SendMessageBatch" => {
                 let (mut taken, mut refused) = (Vec::new(), Vec::new());
                 for entry in entries() {
@@ -109,6 +115,19 @@ impl Inner {
             other => unreachable!("nobody should ask for {other}"),
         }
     }
+}
+
+/// What SQS counts of the entries of a batch.
+fn bytes(entries: &[Value]) -> usize {
+    let length = |it: &Value| it.as_str().map_or(0, str::len);
+    let attributes = |entry: &Value| -> usize {
+        let all = entry["MessageAttributes"].as_object().cloned().unwrap_or_default();
+        let one = |(name, it): (&String, &Value)| {
+            name.len() + length(&it["DataType"]) + length(&it["StringValue"])
+        };
+        all.iter().map(one).sum()
+    };
+    entries.iter().map(|it| length(&it["MessageBody"]) + attributes(it)).sum()
 }
 
 impl HttpConnector for Cloud {
@@ -251,4 +270,23 @@ async fn a_letter_that_does_not_arrive_does_not_leave() {
     let left: Vec<String> = cloud.inner().letters.iter().map(|(body, _)| body.clone()).collect();
     assert_eq!(left, ["letter 3"]);
     assert_eq!(cloud.inner().moved.len(), 4);
+}
+
+#[tokio::test]
+async fn large_messages_are_moved_in_batches_that_the_queue_takes() {
+    let cloud = Cloud::with(0);
+    // One more byte in a body, and two of them no longer fit into a batch.
+    let attributes = "reason".len() + "String".len() + "why".len();
+    let attributes = attributes + "redrives".len() + "Number".len() + "1".len();
+    let half = BATCH_BYTES_MAX / 2 - attributes;
+    let lengths =
+        [half, half, half + 1, half, 10, 20, BATCH_BYTES_MAX - attributes, 30, 1_000_000, 40];
+    let letter =
+        |(number, length): (usize, &usize)| (format!("{number}{}", "x".repeat(length - 1)), false);
+    cloud.inner().letters = lengths.iter().enumerate().map(letter).collect();
+    assert_eq!(cloud.queues().redrive(&booking()).await.expect("reachable"), 10);
+    let inner = cloud.inner();
+    assert_eq!((inner.letters.len(), inner.moved.len()), (0, 10));
+    let batches = inner.calls.iter().filter(|it| *it == "SendMessageBatch").count();
+    assert_eq!(batches, 7, "0 1 | 2 | 3 4 5 | 6 | 7 | 8 | 9");
 }
