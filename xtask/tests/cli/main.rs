@@ -1,5 +1,7 @@
 //! The commands as a shell runs them, without a local cloud.
 
+mod steps;
+
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -1,5 +1,7 @@
 //! `test`: everything, from a fresh clone, in the order in which a mistake costs least.
 
+mod runner;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +20,8 @@ use crate::layout::Layout;
 use crate::token::{self, Scope};
 use crate::ui::Ui;
 use crate::{clock, cloud, files, proc, python, tools};
+
+use runner::{Runner, lists_a_test};
 
 /// One step of the tests.
 #[derive(Debug, PartialEq, Eq)]
@@ -257,8 +261,8 @@ impl Tests<'_> {
             "lint" => self.lint().await?,
             "unit" => return self.unit().await,
             "faults" => {
-                let found = super::simulate::planted_faults(self.layout, self.ui).await?;
-                super::simulate::require_all_found(&found)?;
+                let found = crate::commands::simulate::planted_faults(self.layout, self.ui).await?;
+                crate::commands::simulate::require_all_found(&found)?;
             }
             "docs" => self.docs().await?,
             "templates" => self.templates().await?,
@@ -308,14 +312,14 @@ impl Tests<'_> {
     async fn unit(&self) -> Result<Ran> {
         // The whole workspace, with the end-to-end tests left out by a filter and not by `--exclude`: for other packages
         // cargo would choose other features, and compile half of the dependencies again.
-        if has_nextest() {
-            let nextest = self.cargo(&["nextest", "run", "--cargo-profile", "local"]);
-            let nextest = nextest.args(["--workspace", "--locked", "-E", "not package(e2e)"]);
-            return self.tests(nextest).await;
-        }
-        let test = self.cargo(&["test"]).args(PROFILE);
-        let test = test.args(["--workspace", "--exclude", "e2e", "--locked"]);
-        self.tests(test.args(["--lib", "--bins", "--tests"])).await
+        let runner = Runner::find();
+        let selected: &[&str] = match runner {
+            Runner::Nextest => &["-E", "not package(e2e)"],
+            Runner::CargoTest => &["--exclude", "e2e", "--lib", "--bins", "--tests"],
+        };
+        let cargo =
+            || self.cargo(runner.command()).args(["--workspace", "--locked"]).args(selected);
+        self.tests(runner, cargo).await
     }
 
     async fn docs(&self) -> Result {
@@ -353,15 +357,23 @@ impl Tests<'_> {
         self.filtered(pytest, PYTEST_NO_TESTS).await
     }
 
-    /// Runs `cargo nextest run` or `cargo test` with the filter.
-    async fn tests(&self, mut cargo: Program) -> Result<Ran> {
-        if self.arguments.no_fail_fast {
-            cargo = cargo.arg("--no-fail-fast");
-        }
+    /// Runs `cargo nextest run`, or `cargo test` without it, with these arguments and the filter.
+    async fn tests(&self, runner: Runner, cargo: impl Fn() -> Program) -> Result<Ran> {
+        let mut tests = cargo();
         if let Some(text) = &self.arguments.filter {
-            cargo = cargo.arg(text);
+            // `cargo test` succeeds if no test matches, so the matching tests are counted first.
+            if runner == Runner::CargoTest {
+                cargo().arg("--no-run").run().await?;
+                if !lists_a_test(&cargo().args([text, "--", "--list"]).read().await?) {
+                    return Ok(Ran::NoTests);
+                }
+            }
+            tests = tests.arg(text);
         }
-        self.filtered(cargo, NEXTEST_NO_TESTS).await
+        if self.arguments.no_fail_fast {
+            tests = tests.arg("--no-fail-fast");
+        }
+        self.filtered(tests, NEXTEST_NO_TESTS).await
     }
 
     async fn filtered(&self, program: Program, no_tests: i32) -> Result<Ran> {
@@ -387,7 +399,7 @@ impl Tests<'_> {
         let mut settings = vec![("BillDueSeconds".to_owned(), BILL_DUE_SECONDS.to_owned())];
         settings.extend(arguments.settings.iter().cloned());
         let up = UpArgs { port: Some(cloud::free_port()?), settings };
-        let platform = super::up::bring_up(&own, ui, &up).await?;
+        let platform = crate::commands::up::bring_up(&own, ui, &up).await?;
         let record = platform.cloud.record.clone();
         let result = self.programs(&own, programs).await;
         if result.is_err() {
@@ -444,25 +456,26 @@ impl Tests<'_> {
 
     /// Runs one test program over the running cloud.
     async fn test_program(&self, own: &Layout, name: &str) -> Result<Ran> {
-        let command: &[&str] = if has_nextest() {
-            &["nextest", "run", "--cargo-profile", "local", "-j", "4"]
-        } else {
-            &["test", "--profile", "local"]
+        let runner = Runner::find();
+        let axe = match name {
+            BROWSER => Some(tools::fetch(self.layout, self.ui, "axe-core", "0.2 MB").await?),
+            _ => None,
         };
-        let tests = match name {
-            BROWSER => {
-                let axe = tools::fetch(self.layout, self.ui, "axe-core", "0.2 MB").await?;
-                self.browser(command).env("PARKADE_AXE", axe.join(AXE))
-            }
-            // The whole workspace and not `-p e2e`: for one package, cargo would compile half of the dependencies again.
-            _ => self.cargo(command).args(["--workspace", "--test", name]),
+        let cargo = || {
+            let tests = match &axe {
+                Some(axe) => self.browser(runner.command()).env("PARKADE_AXE", axe.join(AXE)),
+                // The whole workspace and not `-p e2e`: for one package, cargo would compile half of the dependencies again.
+                None => self.cargo(runner.command()).args(["--workspace", "--test", name]),
+            };
+            let at_once: &[&str] = if runner == Runner::Nextest { &["-j", "4"] } else { &[] };
+            tests
+                .args(at_once)
+                .arg("--locked")
+                .env("PARKADE_OUTPUTS", own.outputs())
+                .env("PARKADE_XTASK", self.program)
+                .env("PARKADE_LOCAL", &own.state)
         };
-        let tests = tests
-            .arg("--locked")
-            .env("PARKADE_OUTPUTS", own.outputs())
-            .env("PARKADE_XTASK", self.program)
-            .env("PARKADE_LOCAL", &own.state);
-        self.tests(tests).await
+        self.tests(runner, cargo).await
     }
 
     /// Sends valid and invalid requests; every response must be one that the OpenAPI document names.
@@ -492,10 +505,6 @@ impl Tests<'_> {
         }
         Ok(Ran::Tests)
     }
-}
-
-fn has_nextest() -> bool {
-    python::on_path("cargo-nextest").is_some()
 }
 
 fn has_browser() -> bool {
