@@ -119,7 +119,7 @@ impl Told {
             "rebuilding" => "A new generation is being built next to the live one.",
             "rolled-back" => "The earlier generation is live again.",
             "set" => {
-                "The override applies to every call that starts at least one second later, in all instances."
+                "The override applies to every call that starts at least one second later, in all instances. Only an instance that cannot reach the breaker’s table decides by itself."
             }
             "reset" => "The circuit is closed, and no override is set.",
             _ => return Err(Problem::validation("done is not what our pages send")),
