@@ -27,7 +27,8 @@ const RUNS_WITHOUT_FAULT: &str = "300";
 /// The runs take seconds; a fault that keeps one from ending is reported after this time.
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// The version of our crates in the copy. Cargo names its artefacts by package and version, not by folder: with the same
-/// version, the copy's would replace the repository's, and the next build would compile all of them again.
+/// version, the copy's would replace the repository's. The next build would then compile them again, or, where the sources
+/// are older, link those with the planted faults.
 const COPY_VERSION: &str = "0.0.0-planted";
 /// The first seed. Always the same, so that the result does not depend on chance.
 const FIRST_SEED: &str = "1";
