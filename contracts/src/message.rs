@@ -1,6 +1,7 @@
 //! What surrounds each command and each page, whichever service it belongs to.
 
 use serde::{Deserialize, Serialize};
+use trace_context::TraceFields;
 use uuid::Uuid;
 
 /// A command or a query on its way to a service's function.
@@ -13,14 +14,18 @@ pub struct Request<T> {
     /// What set it off: a request's correlation id, or the id of an event. Becomes the causation id of events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Uuid>,
-    /// The trace that the caller follows, as W3C Trace Context writes it; the edge passes it on.
+    /// The id of the business transaction that the caller works for, for logs. A command that belongs to a booking has the
+    /// booking's id instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
+    pub correlation_id: Option<Uuid>,
+    /// The trace that the request belongs to.
+    #[serde(flatten)]
+    pub trace: TraceFields,
 }
 
 impl<T> From<T> for Request<T> {
     fn from(ask: T) -> Self {
-        Self { ask, cause: None, traceparent: None }
+        Self { ask, cause: None, correlation_id: None, trace: TraceFields::default() }
     }
 }
 

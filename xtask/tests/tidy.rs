@@ -206,6 +206,15 @@ fn a_binary_is_wiring_of_at_most_thirty_lines() {
 }
 
 #[test]
+fn every_binary_writes_its_metrics_before_each_response() {
+    for path in binaries() {
+        let text = read(&path);
+        let is_written = text.contains("function::run(") || text.contains("function::flushing(");
+        assert!(is_written, "{} loses its metrics", shown(&path));
+    }
+}
+
+#[test]
 fn every_binary_has_a_handler_of_its_role() {
     for path in binaries() {
         let handlers = service(&path).join("src/handlers");

@@ -5,6 +5,7 @@ use std::error::Error;
 
 use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use serde::Serialize;
+use trace_context::{Origin, TraceFields, handle as in_span};
 use uuid::Uuid;
 
 use crate::answer::Answer;
@@ -12,7 +13,6 @@ use crate::correlation;
 use crate::origins::Origins;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::trace;
 
 /// Turns events into requests, and what becomes of them into answers.
 #[derive(Clone, Debug)]
@@ -66,13 +66,14 @@ impl Edge {
             correlation::taken_over(event.header(correlation::HEADER), fresh);
         let origin = event.header("Origin").map(str::to_owned);
         let route = format!("{} {}", event.http_method, event.resource.as_deref().unwrap_or("-"));
-        let traceparent = event.header(trace::HEADER).map(str::to_owned);
+        let received = TraceFields::read(|name| event.header(name).map(str::to_owned));
+        let traced = Origin::new(&received, || id).correlated(&correlation_id);
         let answer = if event.http_method == "OPTIONS" {
             let mut answer = Answer::empty(204);
             answer.headers = self.origins.preflight(origin.as_deref());
             answer
         } else {
-            match trace::within(traceparent.as_deref(), handle(Request::new(event, id))).await {
+            match in_span("http request", traced, handle(Request::new(event, id))).await {
                 Ok(answer) => answer,
                 Err(problem) => {
                     log(&route, &correlation_id, &problem);

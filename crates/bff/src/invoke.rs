@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service_error::{ErrorKind, ServiceError};
 use tokio::time::{Instant, timeout_at};
+use trace_context::call;
 
 use crate::trace;
 
@@ -164,10 +165,10 @@ where
     R: DeserializeOwned,
 {
     let request = trace::with_trace(request).map_err(ServiceError::permanent)?;
-    let answer =
-        timeout_at(deadline.0, services.invoke(function, request)).await.map_err(|elapsed| {
-            ServiceError::transient("the service did not answer in time", elapsed)
-        })??;
+    let answered = timeout_at(deadline.0, services.invoke(function, request));
+    let answer = call("lambda:Invoke", function, answered).await.map_err(|elapsed| {
+        ServiceError::transient("the service did not answer in time", elapsed)
+    })??;
     serde_json::from_slice(&answer).map_err(ServiceError::permanent)
 }
 
@@ -183,7 +184,8 @@ pub async fn start<A: Serialize + Sync>(
     deadline: Deadline,
 ) -> Result<(), ServiceError> {
     let request = trace::with_trace(request).map_err(ServiceError::permanent)?;
-    timeout_at(deadline.0, services.start(function, request))
+    let started = timeout_at(deadline.0, services.start(function, request));
+    call("lambda:Invoke", function, started)
         .await
         .map_err(|elapsed| ServiceError::transient("the service did not answer in time", elapsed))?
 }

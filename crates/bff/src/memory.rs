@@ -7,6 +7,7 @@ use serde_json::Value;
 use service_error::ServiceError;
 
 use crate::invoke::Invoke;
+use crate::trace::without_trace;
 
 /// How a service behaves this time.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl<F: Fn(&str, &Value) -> Reply + Sync> Memory<F> {
         Self { reply, asked: Arc::default() }
     }
 
-    /// Every call up to now.
+    /// Every call up to now, without the trace and the correlation id that each one carries.
     pub fn asked(&self) -> Vec<(String, Value)> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -45,7 +46,7 @@ impl<F: Fn(&str, &Value) -> Reply + Sync> Invoke for Memory<F> {
         self.asked
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push((function.to_owned(), request));
+            .push((function.to_owned(), without_trace(request)));
         match reply {
             Reply::Answer(answer) => serde_json::to_vec(&answer).map_err(ServiceError::permanent),
             Reply::Failure(failure) => Err(failure),

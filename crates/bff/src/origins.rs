@@ -2,8 +2,7 @@
 
 /// What a page may send beyond what every page may.
 const METHODS: &str = "GET,POST";
-const HEADERS: &str =
-    "Authorization,Content-Type,Idempotency-Key,If-None-Match,X-Correlation-Id,traceparent";
+const HEADERS: &str = "Authorization,Content-Type,Idempotency-Key,If-None-Match,X-Correlation-Id,traceparent,tracestate";
 const EXPOSED: &str = "ETag,Location,Retry-After,X-Correlation-Id";
 /// Chrome caches a preflight for at most two hours.
 const MAX_AGE_SECONDS: &str = "7200";

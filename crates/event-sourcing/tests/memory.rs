@@ -159,6 +159,7 @@ fn commit(version: u64, events: usize) -> Commit<Noted> {
         occurred_at: Timestamp::UNIX_EPOCH,
         correlation_id: Uuid::nil(),
         causation_id: Uuid::nil(),
+        trace: Default::default(),
         events: recorded.collect(),
         snapshot: None,
     }

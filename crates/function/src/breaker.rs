@@ -35,16 +35,14 @@ impl Host for BreakerTelemetry {
                     }
                     (Stand::HalfOpen, _) => metrics::Circuit::HalfOpened,
                 };
-                metrics::circuit(breaker, counted, crate::now());
+                metrics::circuit(breaker, counted);
             }
             Event::Tripped => {
                 tracing::warn!(breaker, "local circuit tripped");
-                metrics::circuit(breaker, metrics::Circuit::Tripped, crate::now());
+                metrics::circuit(breaker, metrics::Circuit::Tripped);
             }
-            Event::Refused => metrics::circuit(breaker, metrics::Circuit::Refused, crate::now()),
-            Event::Probing { .. } => {
-                metrics::circuit(breaker, metrics::Circuit::Probing, crate::now());
-            }
+            Event::Refused => metrics::circuit(breaker, metrics::Circuit::Refused),
+            Event::Probing { .. } => metrics::circuit(breaker, metrics::Circuit::Probing),
             Event::StoreFailed(error) => {
                 let error = *error as &dyn StdError;
                 tracing::warn!(breaker, error, "breaker state is unreachable");

@@ -122,6 +122,7 @@ fn envelope(name: &str, data: Value) -> Envelope<RawEvent> {
         causation_id: uuid::Uuid::nil(),
         subject: "it".to_owned(),
         sequence: 1,
+        trace: Default::default(),
         event: RawEvent { kind: name.to_owned(), data },
     }
 }

@@ -179,6 +179,7 @@ fn event(kind: &str, at: Timestamp) -> Envelope<RawEvent> {
         causation_id: Uuid::nil(),
         subject: "it".to_owned(),
         sequence: 1,
+        trace: Default::default(),
         event: RawEvent { kind: kind.to_owned(), data: json!({}) },
     }
 }

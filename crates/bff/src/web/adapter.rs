@@ -17,6 +17,7 @@ use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
+use trace_context::handle;
 use uuid::Uuid;
 
 use super::body::MAX_BODY_BYTES;
@@ -128,6 +129,7 @@ impl HttpAdapter {
                 header::IF_NONE_MATCH,
                 HeaderName::from_static("x-correlation-id"),
                 HeaderName::from_static("traceparent"),
+                HeaderName::from_static("tracestate"),
             ])
             .expose_headers([
                 header::ETAG,
@@ -147,7 +149,7 @@ impl HttpAdapter {
     }
 }
 
-/// Gives the request its correlation id, and the response the same.
+/// Gives the request its correlation id, and the response the same. Everything within belongs to the request's trace.
 async fn correlate(
     State(adapter): State<HttpAdapter>,
     mut request: Request,
@@ -156,8 +158,9 @@ async fn correlate(
     let given = request.headers().get(CORRELATION_ID).and_then(|it| it.to_str().ok());
     let correlation = CorrelationId::accept_or_generate(given, || (adapter.new_id)());
     let value = HeaderValue::from_str(&correlation.text).expect("a UUID is ASCII");
+    let origin = trace::origin(request.headers(), correlation.id, &correlation.text);
     request.extensions_mut().insert(correlation);
-    let mut response = next.run(request).await;
+    let mut response = handle("http request", origin, next.run(request)).await;
     response.headers_mut().insert(HeaderName::from_static("x-correlation-id"), value);
     response
 }
@@ -178,7 +181,7 @@ async fn trim_cors(request: Request, next: Next) -> Response {
     response
 }
 
-/// Completes a handler's problem, and logs it. The calls that a handler makes belong to the trace of its request.
+/// Completes a handler's problem, and logs it.
 async fn render_problems(
     State(adapter): State<HttpAdapter>,
     request: Request,
@@ -188,11 +191,9 @@ async fn render_problems(
     let correlation_id = correlation.map(|it| it.text).unwrap_or_default();
     let route = route(&request);
     let head = adapter.problem_page.as_ref().map(|_| head(&request));
-    let traceparent = request.headers().get(trace::HEADER).and_then(|it| it.to_str().ok());
-    let traceparent = traceparent.map(str::to_owned);
-    let response = trace::within(traceparent.as_deref(), next.run(request)).await;
+    let response = next.run(request).await;
     let Some(problem) = response.extensions().get::<Arc<Problem>>() else { return response };
-    log(&route, &correlation_id, problem);
+    log(&route, problem);
     let page = adapter.problem_page.as_ref().zip(head);
     let page = page.and_then(|(page, head)| page(problem, &correlation_id, &head));
     page.unwrap_or_else(|| document(problem, adapter.problems, Some(&correlation_id)))
@@ -215,8 +216,7 @@ fn head(request: &Request) -> Request<()> {
 }
 
 fn span(request: &Request) -> tracing::Span {
-    let correlation_id = request.extensions().get::<CorrelationId>().map(|it| it.text.as_str());
-    tracing::info_span!("request", route = route(request), correlation_id)
+    tracing::info_span!("request", route = route(request))
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {

@@ -64,17 +64,17 @@ fn status(kind: ProblemKind) -> StatusCode {
 
 /// A client's mistake is news, a service's failure is an error. The detail may repeat what the client sent, a payment
 /// token among it, so it is not logged; the failure's own words and its causes are.
-pub(crate) fn log(route: &str, correlation_id: &str, problem: &Problem) {
+pub(crate) fn log(route: &str, problem: &Problem) {
     let reason = problem.kind().slug();
     if problem.kind().status() < 500 {
-        tracing::info!(route, correlation_id, reason, "refused");
+        tracing::info!(route, reason, "refused");
         return;
     }
     let failure = problem.cause();
     let kind = failure.map_or("-", |it| it.kind().error_type());
     let cause = failure.and_then(Error::source).map(ToString::to_string).unwrap_or_default();
     let detail = problem.detail();
-    tracing::error!(route, correlation_id, reason, kind, detail, cause, "failed");
+    tracing::error!(route, reason, kind, detail, cause, "failed");
 }
 
 impl<S: Send + Sync> axum::extract::FromRequestParts<S> for IdempotencyKey {

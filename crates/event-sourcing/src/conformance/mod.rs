@@ -16,6 +16,7 @@ mod snapshots;
 
 use futures::future::join_all;
 use jiff::Timestamp;
+use trace_context::TraceFields;
 use uuid::Uuid;
 
 pub use log::Noted;
@@ -298,6 +299,7 @@ fn commit(version: u64, events: &[&str]) -> Commit<Noted> {
         occurred_at: Timestamp::UNIX_EPOCH,
         correlation_id: id,
         causation_id: id,
+        trace: TraceFields::new("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         events: recorded.collect(),
         snapshot: None,
     }

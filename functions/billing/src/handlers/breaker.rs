@@ -3,6 +3,8 @@
 use circuit_breaker::call::Host;
 use circuit_breaker::control::{Control, Order, Status};
 use circuit_breaker::store::{Store, StoreError};
+use contracts::message::Request;
+use function::handle_request;
 use service_error::ServiceError;
 
 use crate::guarded::BREAKER;
@@ -14,6 +16,14 @@ use crate::guarded::BREAKER;
 /// `Rejected` for a breaker of another service; `Transient` if a retry may succeed; `Permanent` if the breaker's stored
 /// state is unreadable, which requires operator intervention.
 pub async fn handle(
+    control: &Control<impl Store, impl Host>,
+    request: Request<Order>,
+) -> Result<Status, ServiceError> {
+    let Request { ask: order, cause, correlation_id, trace } = request;
+    handle_request("billing-breaker", &trace, correlation_id, cause, run(control, order)).await
+}
+
+async fn run(
     control: &Control<impl Store, impl Host>,
     order: Order,
 ) -> Result<Status, ServiceError> {

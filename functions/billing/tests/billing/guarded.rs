@@ -228,17 +228,17 @@ async fn an_operator_can_override_and_reset_the_breaker_of_billing_and_no_other(
     let control = Control::new(world.breakers.clone(), world.clock.clone());
     let order: Order =
         serde_json::from_str(include_str!("../../events/billing-breaker.json")).unwrap();
-    let shown = breaker::handle(&control, order).await.unwrap();
+    let shown = breaker::handle(&control, order.into()).await.unwrap();
     assert_eq!((shown.name.as_str(), shown.state), (BREAKER, Shown::Closed));
     let (name, by) = (BREAKER.to_owned(), "olga".to_owned());
     let force = Order::Force { breaker: name.clone(), word: Word::Open, by: by.clone() };
-    let shown = breaker::handle(&control, force).await.unwrap();
+    let shown = breaker::handle(&control, force.into()).await.unwrap();
     assert_eq!((shown.state, shown.forced), (Shown::Open, Some(Word::Open)));
     assert_eq!(shown.history[0].by, "olga");
     let reset = Order::Reset { breaker: name, by };
-    let shown = breaker::handle(&control, reset).await.unwrap();
+    let shown = breaker::handle(&control, reset.into()).await.unwrap();
     assert_eq!((shown.state, shown.forced), (Shown::Closed, None));
     let other = Order::Show { breaker: "booking-query".to_owned() };
-    let failure = breaker::handle(&control, other).await.unwrap_err();
+    let failure = breaker::handle(&control, other.into()).await.unwrap_err();
     assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "not-found"));
 }

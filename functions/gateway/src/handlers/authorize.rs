@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use api_gateway::policy::{Answer, Grant, InvalidMethodArn};
 use api_gateway::token::{Principal, Refusal, bearer};
 use api_gateway::verifier::{FetchError, KeySource, Verifier, VerifyError};
+use function::handle_request;
 use lambda_runtime::Diagnostic;
 use serde::Deserialize;
+use trace_context::TraceFields;
 
 /// Who may call what. The names of the roles are those of the configuration. Pages are not among it: they show who has not
 /// signed in where to, and look at the token themselves.
@@ -58,11 +60,16 @@ impl Question {
         if let Some(token) = &self.authorization_token {
             return Some(token);
         }
+        self.header("authorization")
+    }
+
+    /// The value of a header; of one that was sent twice, none.
+    fn header(&self, wanted: &str) -> Option<&str> {
         let mut values = self
             .multi_value_headers
             .iter()
             .flatten()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted))
             .flat_map(|(_, values)| values);
         let value = values.next()?;
         values.next().is_none().then_some(value)
@@ -78,6 +85,17 @@ pub async fn handle<S: KeySource>(
     verifier: &Verifier<S>,
     stage: &str,
     question: Question,
+) -> Result<Answer, AuthorizeError> {
+    let trace = TraceFields::read(|name| question.header(name).map(str::to_owned));
+    let correlation_id = question.header("x-correlation-id").and_then(|it| it.parse().ok());
+    let run = run(verifier, stage, &question);
+    handle_request("gateway-authorize", &trace, correlation_id, None, run).await
+}
+
+async fn run<S: KeySource>(
+    verifier: &Verifier<S>,
+    stage: &str,
+    question: &Question,
 ) -> Result<Answer, AuthorizeError> {
     let token = question.authorization().and_then(bearer).ok_or(AuthorizeError::Unauthorized)?;
     match verifier.verify(token, function::now()).await {

@@ -4,7 +4,7 @@ use ::bff::{guarded::Guarded, lambda::Functions, pages::Fresh, pages::Front};
 use api_gateway::proxy::ProxyEvent;
 use circuit_breaker::{control::Control, dynamodb::DynamoStore};
 use function::breaker::BreakerTelemetry;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use operator_bff::adapters::{sfn::StepFunctions, sqs::Sqs};
 use operator_bff::{config::Config, handlers::bff, pages::SITE};
 
@@ -22,9 +22,9 @@ async fn main() -> Result<(), Error> {
     function::warm(services.services().warm_up(&config.services.booking_query)).await;
     function::warm(front.verifier.warm(function::now())).await;
     let backend = &bff::Backend { services, workflow, queues, breakers, config };
-    run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
+    function::run(async |event: LambdaEvent<ProxyEvent>| {
         let (now, id, secret) = (function::now(), function::new_id, function::new_secret);
         Ok::<_, Error>(backend.handle(front, event.payload, Fresh { now, id, secret }).await)
-    }))
+    })
     .await
 }

@@ -238,7 +238,7 @@ mod rebuilding {
         command: Value,
     ) -> Result<Projection, ServiceError> {
         let command: Command = serde_json::from_value(command).unwrap();
-        let (call, letters) = (Invocation::Direct(command), MemoryDeadLetters::default());
+        let (call, letters) = (Invocation::Direct(command.into()), MemoryDeadLetters::default());
         let reply = rebuild::handle(views, &SlotRows(store), &letters, call, "worker", now).await?;
         let InvocationResponse::Direct(projection) = reply else {
             unreachable!("a call has a response")

@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::{from_item, to_item};
+use trace_context::call;
 
 use crate::domain::{Entry, Key, Reference};
 use crate::ledger::{Ledger, LedgerError, Revision};
@@ -77,7 +78,7 @@ impl Ledger for DynamoLedger {
             .condition_expression("attribute_not_exists(#entry) OR bound_to = :reference")
             .expression_attribute_names("#entry", "entry")
             .expression_attribute_values(":reference", bound_to);
-        match put.send().await {
+        match call("dynamodb:PutItem", &self.table, put.send()).await {
             Ok(_) => Ok(true),
             Err(error) if condition_failed(&error) => Ok(false),
             Err(error) => Err(unavailable(error)),
@@ -128,7 +129,7 @@ impl Ledger for DynamoLedger {
             put.condition_expression("revision = :expected")
                 .expression_attribute_values(":expected", AttributeValue::N(expected.0.to_string()))
         };
-        match put.send().await {
+        match call("dynamodb:PutItem", &self.table, put.send()).await {
             Ok(_) => Ok(()),
             Err(error) if condition_failed(&error) => Err(LedgerError::Conflict),
             Err(error) => Err(unavailable(error)),

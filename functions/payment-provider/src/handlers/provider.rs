@@ -14,13 +14,17 @@ use axum::extract::{
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use contracts::money::{CURRENCY, Money};
+use function::handle_request;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use trace_context::{TraceFields, correlate};
 
 use super::problem::Problem;
 use crate::domain::{
@@ -130,6 +134,7 @@ impl<L: Ledger + 'static, S: KeySource + 'static> Provider<L, S> {
             .fallback(not_found)
             .method_not_allowed_fallback(not_found)
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(from_fn(traced))
             .with_state(Arc::new(self))
     }
 
@@ -139,6 +144,8 @@ impl<L: Ledger + 'static, S: KeySource + 'static> Provider<L, S> {
         key: &Key,
         request: Request,
     ) -> Result<Receipt, Problem> {
+        // The reference names the transaction of the caller.
+        correlate(reference);
         let kind = request.name();
         let Decision { write, answer, pace } =
             carry_out(&self.ledger, reference, key, request, (self.now)()).await?;
@@ -166,6 +173,13 @@ impl<L: Ledger + 'static, S: KeySource + 'static> Provider<L, S> {
             }
         }
     }
+}
+
+/// Handles a request in its span, as part of the caller's trace.
+async fn traced(request: Sent, next: Next) -> Response {
+    let header = |name| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
+    let received = TraceFields::read(header);
+    handle_request("payment-provider", &received, None, None, next.run(request)).await
 }
 
 /// `POST /charges`.

@@ -5,7 +5,7 @@ use ::bff::{guarded::Guarded, lambda::Functions};
 use api_gateway::proxy::ProxyEvent;
 use circuit_breaker::dynamodb::DynamoStore;
 use function::breaker::BreakerTelemetry;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use web_bff::handlers::bff::{PROBLEMS, Web};
 use web_bff::{config::Config, pages::SITE, response_cache::ResponseCache};
 
@@ -21,9 +21,9 @@ async fn main() -> Result<(), Error> {
     function::warm(services.services().warm_up(&at.booking_query)).await;
     function::warm(front.verifier.warm(function::now())).await;
     let web = Web { services, at, front, cache: ResponseCache::default() };
-    run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
+    function::run(async |event: LambdaEvent<ProxyEvent>| {
         let (now, id, secret) = (function::now(), function::new_id, function::new_secret);
         Ok::<_, Error>(web.handle(event.payload, Fresh { now, id, secret }).await)
-    }))
+    })
     .await
 }

@@ -11,7 +11,7 @@ type Views = MemoryGenerations<BookingRow>;
 
 async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection, ServiceError> {
     let command: Command = serde_json::from_value(command).unwrap();
-    let (call, letters) = (Invocation::Direct(command), MemoryDeadLetters::default());
+    let (call, letters) = (Invocation::Direct(command.into()), MemoryDeadLetters::default());
     let reply = rebuild::handle(views, &BookingRows(store), &letters, call, "worker", now).await?;
     let InvocationResponse::Direct(projection) = reply else {
         unreachable!("a call has a response")
