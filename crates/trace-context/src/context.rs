@@ -45,7 +45,7 @@ impl TraceContext {
             .then_some(Self { trace_id, parent_id, flags: flags & SAMPLED, state })
     }
 
-    /// A new trace that nobody records. The seed must be unique and not nil, such as the id of the message that starts the
+    /// A new trace that is not recorded. The seed must be unique and not nil, such as the id of the message that starts the
     /// trace: a redelivery of the message then belongs to the same trace.
     #[must_use]
     pub fn start(seed: Uuid) -> Self {

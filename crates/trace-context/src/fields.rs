@@ -4,7 +4,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::context::TraceContext;
-use crate::scope;
 
 /// The name of the field with trace id, parent id and flags.
 pub const TRACEPARENT: &str = "traceparent";
@@ -34,12 +33,6 @@ impl TraceFields {
     /// The fields that a carrier has, by name.
     pub fn read(field: impl Fn(&'static str) -> Option<String>) -> Self {
         Self { traceparent: field(TRACEPARENT), tracestate: field(TRACESTATE) }
-    }
-
-    /// The context of the handler that is running, for a message that it sends. There is none outside of a handler.
-    #[must_use]
-    pub fn current() -> Self {
-        scope::context().as_ref().map_or_else(Self::default, Self::from)
     }
 
     /// The context, if it is valid.

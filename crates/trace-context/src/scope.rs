@@ -117,9 +117,12 @@ pub async fn call_for_all<'a, T>(
     work.instrument(span).await
 }
 
-/// The trace of the running handler.
-pub(crate) fn context() -> Option<TraceContext> {
-    current(|scope| scope.context.clone())
+impl TraceFields {
+    /// The context of the running handler, for a message that it sends. There is none outside of a handler.
+    #[must_use]
+    pub fn current() -> Self {
+        current(|scope| Self::from(&scope.context)).unwrap_or_default()
+    }
 }
 
 /// Uses the scope of the running handler; does nothing outside of one.

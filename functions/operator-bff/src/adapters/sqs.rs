@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use outbox::consume::REDRIVES;
 use outbox::sqs::REASON;
 use service_error::ServiceError;
+use trace_context::{TraceFields, call};
 
 use crate::queues::{Depth, FoundLetter, Queues, Watched};
 
@@ -224,8 +225,12 @@ impl Queues for Sqs {
     }
 
     async fn send(&self, queue: &Watched, message: String) -> Result<(), ServiceError> {
-        let sent = self.client.send_message().queue_url(&queue.url).message_body(message);
-        sent.send().await.map(drop).map_err(unavailable)
+        let mut sent = self.client.send_message().queue_url(&queue.url).message_body(message);
+        for (name, value) in TraceFields::current().iter() {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value);
+            sent = sent.message_attributes(name, value.build().map_err(ServiceError::permanent)?);
+        }
+        call("sqs:SendMessage", &queue.url, sent.send()).await.map(drop).map_err(unavailable)
     }
 }
 
