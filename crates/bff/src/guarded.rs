@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use circuit_breaker::call::{Breaker, Host, Outcome};
+use circuit_breaker::breaker::{Breaker, Environment};
+use circuit_breaker::call_outcome::CallOutcome;
 use circuit_breaker::settings::Settings;
 use circuit_breaker::store::Store;
 use service_error::ServiceError;
@@ -20,7 +21,7 @@ pub struct Guarded<I, S, H> {
     breakers: BTreeMap<String, Breaker<S, H>>,
 }
 
-impl<I, S: Store + Clone, H: Host + Clone> Guarded<I, S, H> {
+impl<I, S: Store + Clone, H: Environment + Clone> Guarded<I, S, H> {
     /// Puts a breaker around each of these functions, which are told as (name of the breaker, function).
     ///
     /// The names are shared by all backends that use the store, whose calls speak of the same functions.
@@ -48,7 +49,7 @@ impl<I, S, H> Invoke for Guarded<I, S, H>
 where
     I: Invoke,
     S: Store + Send + Sync,
-    H: Host + Send + Sync,
+    H: Environment + Send + Sync,
 {
     async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, ServiceError> {
         let call = self.services.invoke(function, request);
@@ -65,10 +66,10 @@ where
 }
 
 /// What an answer says of the function.
-fn fared(answer: &Result<Vec<u8>, ServiceError>) -> Outcome {
+fn fared(answer: &Result<Vec<u8>, ServiceError>) -> CallOutcome {
     match answer {
-        Err(failure) if failure.is_no_response() => Outcome::Failure,
-        Ok(_) | Err(_) => Outcome::Success,
+        Err(failure) if failure.is_no_response() => CallOutcome::Failure,
+        Ok(_) | Err(_) => CallOutcome::Success,
     }
 }
 
@@ -77,7 +78,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    use circuit_breaker::call::Event;
+    use circuit_breaker::breaker::Event;
     use circuit_breaker::memory::MemoryStore;
     use jiff::Timestamp;
     use serde_json::{Value, json};
@@ -92,7 +93,7 @@ mod tests {
     #[derive(Clone, Debug)]
     struct Clock(Instant);
 
-    impl Host for Clock {
+    impl Environment for Clock {
         fn now(&self) -> Timestamp {
             let elapsed = self.0.elapsed().as_millis();
             Timestamp::from_millisecond(i64::try_from(elapsed).unwrap()).unwrap()

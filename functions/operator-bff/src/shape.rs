@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bff::compose::{Part, Report};
-use circuit_breaker::breaker::Word;
-use circuit_breaker::control::{Shown, Status};
+use circuit_breaker::control::{PublicState, Status};
+use circuit_breaker::shared_state::Override;
 use contracts::booking::{
     Booking, BookingAtVersion, BookingStatus, FailureReason, History, PaymentMode,
 };
@@ -150,7 +150,7 @@ pub struct BreakerShown {
 #[derive(Debug, Serialize)]
 pub struct BreakerInBrief {
     name: String,
-    state: Shown,
+    state: PublicState,
 }
 
 impl From<BreakerShown> for BreakerInBrief {
@@ -175,7 +175,7 @@ pub struct BreakersShown {
 pub struct WishForBreaker {
     /// The operator's word.
     #[serde(rename = "override")]
-    pub word: Word,
+    pub word: Override,
 }
 
 /// A queue, and about how much is in it.

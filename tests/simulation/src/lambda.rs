@@ -10,7 +10,7 @@ use ::bff::guarded::Guarded;
 use axum::Router;
 use billing::guarded::BREAKER;
 use booking::view::BookingRow;
-use circuit_breaker::call::Breaker;
+use circuit_breaker::breaker::Breaker;
 use cqrs::lag::ReportThrottle;
 use cqrs::live::Live;
 use futures::FutureExt as _;

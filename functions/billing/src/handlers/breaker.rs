@@ -1,7 +1,7 @@
 //! `billing-breaker`: lets operators read the circuit breaker of the payment provider, override it and reset it.
 
-use circuit_breaker::call::Host;
-use circuit_breaker::control::{Control, Order, Status};
+use circuit_breaker::breaker::Environment;
+use circuit_breaker::control::{Control, ControlRequest, Status};
 use circuit_breaker::store::{Store, StoreError};
 use service_error::ServiceError;
 
@@ -14,16 +14,16 @@ use crate::guarded::BREAKER;
 /// `Rejected` for a breaker of another service; `Transient` if a retry may succeed; `Permanent` if the breaker's stored
 /// state is unreadable, which requires operator intervention.
 pub async fn handle(
-    control: &Control<impl Store, impl Host>,
-    order: Order,
+    control: &Control<impl Store, impl Environment>,
+    order: ControlRequest,
 ) -> Result<Status, ServiceError> {
     if order.breaker() != BREAKER {
         return Err(ServiceError::rejected("not-found", "billing has no such circuit breaker"));
     }
-    if !matches!(order, Order::Show { .. }) {
+    if !matches!(order, ControlRequest::Status { .. }) {
         tracing::info!(?order, "operator override");
     }
-    control.carry_out(&order).await.map_err(|error| match error {
+    control.handle(&order).await.map_err(|error| match error {
         StoreError::Corrupt(_) => ServiceError::permanent(error),
         StoreError::Throttled(_)
         | StoreError::Unavailable(_)

@@ -6,7 +6,7 @@ use bff::invoke::{Deadline, Invoke};
 use bff::pages::provider::Provider;
 use bff::pages::{Fresh, Front, Visitor};
 use bff::{Answer, Edge, Problem, ProblemKind, Request};
-use circuit_breaker::call::Host;
+use circuit_breaker::breaker::Environment;
 use circuit_breaker::control::Control;
 use circuit_breaker::store::Store;
 use contracts::id::SlotId;
@@ -44,7 +44,7 @@ where
     W: Workflow,
     Q: Queues,
     B: Store + Sync,
-    H: Host + Sync,
+    H: Environment + Sync,
 {
     /// Answers one event of the gateway, whatever it holds. Who sees the pages is for `front` to say; who calls the other
     /// routes is for the gateway's authoriser, and no cookie opens them.

@@ -3,8 +3,8 @@
 use bff::compose::Composition;
 use bff::invoke::{Invoke, ask};
 use bff::{Answer, Problem};
-use circuit_breaker::call::Host;
-use circuit_breaker::control::{Control, Order, Status};
+use circuit_breaker::breaker::Environment;
+use circuit_breaker::control::{Control, ControlRequest, Status};
 use circuit_breaker::store::{Store, StoreError};
 use futures::future::try_join_all;
 use service_error::ServiceError;
@@ -30,7 +30,7 @@ pub const BREAKERS: [(&str, BreakerOwner); 9] = [
 /// `GET /operator/circuit-breakers`.
 pub(super) async fn list(
     errand: &Errand<'_, impl Invoke>,
-    edge: &Control<impl Store + Sync, impl Host + Sync>,
+    edge: &Control<impl Store + Sync, impl Environment + Sync>,
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     let composition = Composition::partial(errand.deadline);
@@ -42,13 +42,13 @@ pub(super) async fn list(
 /// How every breaker stands that can be reached; the composition names the others.
 pub(super) async fn all(
     errand: &Errand<'_, impl Invoke>,
-    edge: &Control<impl Store + Sync, impl Host + Sync>,
+    edge: &Control<impl Store + Sync, impl Environment + Sync>,
     composition: &Composition,
 ) -> Result<Vec<BreakerShown>, ServiceError> {
     // Boxed: a call of AWS is some ten kilobytes of state, and a thread's stack holds few times nine of them.
     let looks = BREAKERS.map(|(name, owner)| {
         Box::pin(async move {
-            let order = Order::Show { breaker: name.to_owned() };
+            let order = ControlRequest::Status { breaker: name.to_owned() };
             let status = Box::pin(carry_out(errand, edge, owner, &order));
             let status = composition.optional_within(name.to_owned(), QUEUE_LIMIT, status).await?;
             Ok::<_, ServiceError>(status.into_value().map(|status| BreakerShown { owner, status }))
@@ -60,27 +60,27 @@ pub(super) async fn all(
 /// `POST /operator/circuit-breakers/{name}`.
 pub(super) async fn force(
     errand: &Errand<'_, impl Invoke>,
-    edge: &Control<impl Store + Sync, impl Host + Sync>,
+    edge: &Control<impl Store + Sync, impl Environment + Sync>,
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     let WishForBreaker { word } = errand.request.body()?;
-    say(errand, edge, |breaker, by| Order::Force { breaker, word, by }).await
+    say(errand, edge, |breaker, by| ControlRequest::Override { breaker, kind: word, by }).await
 }
 
 /// `POST /operator/circuit-breakers/{name}/reset`.
 pub(super) async fn reset(
     errand: &Errand<'_, impl Invoke>,
-    edge: &Control<impl Store + Sync, impl Host + Sync>,
+    edge: &Control<impl Store + Sync, impl Environment + Sync>,
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     errand.request.no_body()?;
-    say(errand, edge, |breaker, by| Order::Reset { breaker, by }).await
+    say(errand, edge, |breaker, by| ControlRequest::Reset { breaker, by }).await
 }
 
 async fn say(
     errand: &Errand<'_, impl Invoke>,
-    edge: &Control<impl Store + Sync, impl Host + Sync>,
-    order: impl FnOnce(String, String) -> Order,
+    edge: &Control<impl Store + Sync, impl Environment + Sync>,
+    order: impl FnOnce(String, String) -> ControlRequest,
 ) -> Result<Answer, Problem> {
     let by = errand.request.caller()?.subject;
     Ok(Answer::json(200, &said(errand, edge, by, order).await?))
@@ -89,9 +89,9 @@ async fn say(
 /// How the breaker of the request's path stands once somebody's order is carried out.
 pub(super) async fn said(
     errand: &Errand<'_, impl Invoke>,
-    edge: &Control<impl Store + Sync, impl Host + Sync>,
+    edge: &Control<impl Store + Sync, impl Environment + Sync>,
     by: String,
-    order: impl FnOnce(String, String) -> Order,
+    order: impl FnOnce(String, String) -> ControlRequest,
 ) -> Result<BreakerShown, Problem> {
     let name: String = errand.request.path("name")?;
     let owner = BREAKERS.into_iter().find(|(known, _)| *known == name).map(|it| it.1);
@@ -102,16 +102,16 @@ pub(super) async fn said(
 
 async fn carry_out(
     errand: &Errand<'_, impl Invoke>,
-    edge: &Control<impl Store, impl Host>,
+    edge: &Control<impl Store, impl Environment>,
     owner: BreakerOwner,
-    order: &Order,
+    order: &ControlRequest,
 ) -> Result<Status, ServiceError> {
     match owner {
         BreakerOwner::Billing => {
             ask(errand.services, &errand.at.billing_breaker, order, errand.deadline).await
         }
         BreakerOwner::Edge => {
-            let carried_out = timeout(QUEUE_LIMIT, edge.carry_out(order)).await;
+            let carried_out = timeout(QUEUE_LIMIT, edge.handle(order)).await;
             carried_out.unwrap_or(Err(StoreError::Late)).map_err(|error| match error {
                 StoreError::Corrupt(_) => ServiceError::permanent(error),
                 StoreError::Throttled(_)

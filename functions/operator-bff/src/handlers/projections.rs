@@ -5,7 +5,7 @@ use std::str::FromStr;
 use bff::compose::Composition;
 use bff::invoke::{Invoke, ask, start};
 use bff::{Answer, Problem};
-use circuit_breaker::call::Host;
+use circuit_breaker::breaker::Environment;
 use circuit_breaker::control::Control;
 use circuit_breaker::store::Store;
 use contracts::message::Request;
@@ -128,7 +128,7 @@ pub(super) async fn overview(
     errand: &Errand<'_, impl Invoke>,
     queues: &impl Queues,
     watched: &[Watched],
-    edge_breakers: &Control<impl Store + Sync, impl Host + Sync>,
+    edge_breakers: &Control<impl Store + Sync, impl Environment + Sync>,
 ) -> Result<Answer, Problem> {
     errand.request.query(&[])?;
     let composition = Composition::partial(errand.deadline);

@@ -4,9 +4,9 @@ use bff::compose::{Composition, Part};
 use bff::invoke::{Invoke, ask, or_none};
 use bff::pages::{Visitor, troubled};
 use bff::{Answer, Problem, ProblemKind};
-use circuit_breaker::breaker::Word;
-use circuit_breaker::call::Host;
-use circuit_breaker::control::Order;
+use circuit_breaker::breaker::Environment;
+use circuit_breaker::control::ControlRequest;
+use circuit_breaker::shared_state::Override;
 use circuit_breaker::store::Store;
 use contracts::billing::{Bill, Query as BillingQuery};
 use contracts::booking::{Booking, ConsistentQuery, History, Query};
@@ -71,7 +71,7 @@ struct RollBackForm {
 struct WordForm {
     #[serde(default, rename = "proof")]
     _proof: String,
-    word: Word,
+    word: Override,
 }
 
 #[derive(Deserialize)]
@@ -89,7 +89,7 @@ where
     W: Workflow,
     Q: Queues,
     B: Store + Sync,
-    H: Host + Sync,
+    H: Environment + Sync,
 {
     /// The routes are those of the OpenAPI document, and a test holds the two together.
     pub(super) async fn answer(&self) -> Result<Answer, Problem> {
@@ -400,18 +400,18 @@ where
 
     async fn force(&self) -> Result<Answer, Problem> {
         let WordForm { word, .. } = self.errand.request.form()?;
-        self.say("set", |breaker, by| Order::Force { breaker, word, by }).await
+        self.say("set", |breaker, by| ControlRequest::Override { breaker, kind: word, by }).await
     }
 
     async fn reset(&self) -> Result<Answer, Problem> {
         let _nothing: Nothing = self.errand.request.form()?;
-        self.say("reset", |breaker, by| Order::Reset { breaker, by }).await
+        self.say("reset", |breaker, by| ControlRequest::Reset { breaker, by }).await
     }
 
     async fn say(
         &self,
         done: &'static str,
-        order: impl FnOnce(String, String) -> Order,
+        order: impl FnOnce(String, String) -> ControlRequest,
     ) -> Result<Answer, Problem> {
         self.errand.request.query(&[])?;
         let by = self.visitor.subject.clone();

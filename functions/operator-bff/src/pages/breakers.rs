@@ -3,8 +3,8 @@
 use bff::compose::Report;
 use bff::pages::words::{badge, time, until};
 use bff::pages::{Confirmation, Page, Place, confirmation, encoded, hidden};
-use circuit_breaker::breaker::{Reason, Word};
-use circuit_breaker::control::{LocalTripShown, Shown, Status};
+use circuit_breaker::control::{LocalTripDto, PublicState, Status};
+use circuit_breaker::shared_state::{Override, Reason};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -60,7 +60,7 @@ fn entry(place: &Place, breaker: &BreakerShown, now: Timestamp) -> Markup {
 fn standing(status: &Status, now: Timestamp) -> Markup {
     html! {
         dl {
-            @if let Some(word) = status.forced {
+            @if let Some(word) = status.active_override {
                 dt { "Override" }
                 dd { strong { (words::override_of(word)) } }
             }
@@ -68,11 +68,11 @@ fn standing(status: &Status, now: Timestamp) -> Markup {
             @if status.failures_permille > 0 {
                 dt { "Failures when it opened" } dd { (percent(status.failures_permille)) }
             }
-            @if status.forced.is_none() {
+            @if status.active_override.is_none() {
                 @match status.state {
-                    Shown::Closed => {}
-                    Shown::Open => { dt { "Next probe" } dd { (next_probe(status.open_until, now)) } }
-                    Shown::HalfOpen => { dt { "Probe" } dd { (probe(status.open_until, now)) } }
+                    PublicState::Closed => {}
+                    PublicState::Open => { dt { "Next probe" } dd { (next_probe(status.open_until, now)) } }
+                    PublicState::HalfOpen => { dt { "Probe" } dd { (probe(status.open_until, now)) } }
                 }
             }
             @if status.votes > 0 {
@@ -103,7 +103,7 @@ fn probe(until_then: Option<Timestamp>, now: Timestamp) -> String {
 }
 
 /// What one instance has decided alone.
-fn local(trip: &LocalTripShown, now: Timestamp) -> Markup {
+fn local(trip: &LocalTripDto, now: Timestamp) -> Markup {
     html! {
         div .notice.warning {
             p {
@@ -138,7 +138,7 @@ fn forms(place: &Place, status: &Status) -> Markup {
             confirm: "Force open",
         }))
         div .row.actions {
-            @for (_, value, text) in words::WORDS.iter().filter(|it| it.0 != Word::Open) {
+            @for (_, value, text) in words::WORDS.iter().filter(|it| it.0 != Override::Open) {
                 form method="post" action=(place.link(&to)) {
                     (hidden("proof", &place.proof))
                     (hidden("word", value))
@@ -170,7 +170,7 @@ fn history(status: &Status) -> Markup {
 fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Quorum => "enough instances voted for it",
-        Reason::Undisputed => "one instance voted for it, and none vetoed",
+        Reason::WithoutQuorum => "one instance voted for it, and none vetoed",
         Reason::Probing => "a probe was due",
         Reason::ProbeLost => "the probe got no response",
         Reason::ProbePassed => "the probe succeeded",

@@ -3,7 +3,7 @@
 use bff::compose::{Part, Report};
 use bff::pages::words::clock;
 use bff::pages::{Page, Place};
-use circuit_breaker::control::{Shown, Status};
+use circuit_breaker::control::{PublicState, Status};
 use contracts::booking::Booking;
 use contracts::message::Page as PageOf;
 use contracts::projection::Overview as Held;
@@ -84,7 +84,8 @@ fn counts(place: &Place, title: &str, link: &str, held: &Part<Held>, states: &[S
 
 fn health(place: &Place, shown: &Overview<'_>) -> Markup {
     let views = [("Bookings", shown.bookings), ("Slots", shown.slots)];
-    let is_well = |status: &Status| status.state == Shown::Closed && status.local_trips.is_empty();
+    let is_well =
+        |status: &Status| status.state == PublicState::Closed && status.local_trips.is_empty();
     let troubled: Vec<_> = shown.breakers.iter().filter(|it| !is_well(&it.status)).collect();
     html! {
         section aria-labelledby="health" {
@@ -106,7 +107,7 @@ fn health(place: &Place, shown: &Overview<'_>) -> Markup {
                             td { a href=(place.link("room/circuit-breakers")) { "Circuit of " (it.status.name) } }
                             td { (bff::pages::words::badge(words::breaker(it.status.state))) }
                             td {
-                                @match (it.status.forced, it.status.local_trips.len()) {
+                                @match (it.status.active_override, it.status.local_trips.len()) {
                                     (Some(_), _) => "an operator’s override",
                                     (None, 0) => "by itself",
                                     (None, 1) => "1 instance rejects its calls",

@@ -1,7 +1,7 @@
 //! Words and forms for what operators see.
 
-use circuit_breaker::breaker::{Stand, Word};
-use circuit_breaker::control::Shown;
+use circuit_breaker::control::PublicState;
+use circuit_breaker::shared_state::{EffectiveState, Override};
 use contracts::billing::{BillStatus, PaymentStatus};
 use contracts::booking::{BookingStatus, FailureReason, PaymentMode};
 use contracts::parking::SlotStatus;
@@ -86,38 +86,38 @@ pub(super) fn step(status: StepStatus) -> (&'static str, &'static str) {
     }
 }
 
-pub(super) fn breaker(state: Shown) -> (&'static str, &'static str) {
+pub(super) fn breaker(state: PublicState) -> (&'static str, &'static str) {
     match state {
-        Shown::Closed => ("Closed", "good"),
-        Shown::Open => ("Open", "bad"),
-        Shown::HalfOpen => ("Half open", "busy"),
+        PublicState::Closed => ("Closed", "good"),
+        PublicState::Open => ("Open", "bad"),
+        PublicState::HalfOpen => ("Half open", "busy"),
     }
 }
 
-pub(super) fn stand(stand: Stand) -> &'static str {
+pub(super) fn stand(stand: EffectiveState) -> &'static str {
     match stand {
-        Stand::Closed => "closed",
-        Stand::Open => "open",
-        Stand::HalfOpen => "half open",
-        Stand::ForcedOpen => "forced open",
-        Stand::ForcedClosed => "forced closed",
-        Stand::Disabled => "disabled",
+        EffectiveState::Closed => "closed",
+        EffectiveState::Open => "open",
+        EffectiveState::HalfOpen => "half open",
+        EffectiveState::ForcedOpen => "forced open",
+        EffectiveState::ForcedClosed => "forced closed",
+        EffectiveState::Disabled => "disabled",
     }
 }
 
 /// The overrides, as the form sends them and as its buttons say.
-pub(super) const WORDS: [(Word, &str, &str); 3] = [
-    (Word::Open, "open", "Force open"),
-    (Word::Closed, "closed", "Force closed"),
-    (Word::Disabled, "disabled", "Disable"),
+pub(super) const WORDS: [(Override, &str, &str); 3] = [
+    (Override::Open, "open", "Force open"),
+    (Override::Closed, "closed", "Force closed"),
+    (Override::Disabled, "disabled", "Disable"),
 ];
 
 /// What an override does.
-pub(super) fn override_of(word: Word) -> &'static str {
+pub(super) fn override_of(word: Override) -> &'static str {
     match word {
-        Word::Open => "Forced open: every call is rejected",
-        Word::Closed => "Forced closed: every call passes",
-        Word::Disabled => "Disabled: every call passes and none is counted",
+        Override::Open => "Forced open: every call is rejected",
+        Override::Closed => "Forced closed: every call passes",
+        Override::Disabled => "Disabled: every call passes and none is counted",
     }
 }
 

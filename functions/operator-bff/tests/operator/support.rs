@@ -12,7 +12,7 @@ use bff::pages::provider::OneToken;
 use bff::pages::session::Proof;
 use bff::pages::sign_in::{Door, SignIn};
 use bff::pages::{Fresh, Front, encoded};
-use circuit_breaker::call::Host;
+use circuit_breaker::breaker::Environment;
 use circuit_breaker::control::Control;
 use circuit_breaker::memory::MemoryStore;
 use circuit_breaker::settings::Settings;
@@ -140,7 +140,7 @@ impl Sent {
         W: Workflow,
         Q: Queues,
         B: Store + Sync,
-        H: Host + Sync,
+        H: Environment + Sync,
     {
         let event: ProxyEvent = serde_json::from_value(self.0).expect("an event");
         let (id, secret) = (function::new_id, || SECRET.to_owned());
