@@ -17,7 +17,7 @@ pub struct Config {
     pub breaker: Settings,
 }
 
-/// The functions that are asked.
+/// The functions that are called.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// Books, cancels, checks out.

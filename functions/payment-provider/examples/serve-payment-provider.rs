@@ -7,7 +7,7 @@ use payment_provider::adapters::memory::MemoryLedger;
 use payment_provider::handlers::provider::{Delays, Provider};
 use tokio::net::TcpListener;
 
-/// What a client has to show.
+/// The bearer token of clients.
 const CLIENT_KEY: &str = "key-for-examples-0123456789";
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,8 +16,8 @@ async fn main() -> std::io::Result<()> {
     let port = std::env::args().nth(1).and_then(|it| it.parse().ok()).unwrap_or(8080);
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     tracing::info!(address = %listener.local_addr()?, key = CLIENT_KEY, "serving");
-    // Nobody issues tokens here, so the ledger is closed to everybody.
-    let (issuer, audience) = ("nobody".to_owned(), "nobody".to_owned());
+    // There is no issuer of tokens here, so no operator can read the ledger.
+    let (issuer, audience) = ("none".to_owned(), "none".to_owned());
     let expectations = Expectations { issuer, audience, roles: Vec::new() };
     let operators = Verifier::new(Inline("{\"keys\":[]}".to_owned()), expectations);
     let (ledger, key) = (MemoryLedger::default(), CLIENT_KEY.to_owned());

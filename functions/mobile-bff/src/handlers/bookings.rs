@@ -15,7 +15,7 @@ use bff::web::{
     conditional, location,
 };
 use bff::{IdempotencyKey, Problem, ProblemKind};
-use contracts::billing::{Bill, Query as BillingQuery};
+use contracts::billing::{Bill, Query as BillingQuery, is_payment_token};
 use contracts::booking::{Accepted, Booking, Command, ConsistentQuery, History, Payment, Query};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::message::{Page, Request};
@@ -24,7 +24,7 @@ use serde::Deserialize;
 use service_error::ServiceError;
 
 use super::{App, RequestContext, page_request};
-use crate::dto::{BookingResponse, NewBooking, is_token, page};
+use crate::dto::{BookingResponse, NewBooking, page};
 
 /// Parking waits a second for a slot that its view does not show yet, before it responds that there is none.
 const SLOT_TIMEOUT: Duration = Duration::from_millis(2_000);
@@ -49,7 +49,7 @@ async fn create(
     StrictJson(NewBooking { slot_id, payment }): StrictJson<NewBooking>,
 ) -> Result<impl IntoResponse, Problem> {
     if let Payment::Instant { token } = &payment
-        && !is_token(token)
+        && !is_payment_token(token)
     {
         return Err(Problem::validation("token must be 1 to 200 visible ASCII characters"));
     }
