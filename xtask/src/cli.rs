@@ -347,7 +347,7 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     pub(crate) arm64: bool,
 
-    /// Also leave <function>.zip beside each bootstrap
+    /// Also write <function>.zip next to each bootstrap
     #[arg(long)]
     pub(crate) zip: bool,
 }
@@ -375,7 +375,7 @@ pub(crate) enum Bench {
     },
     /// The rules of a booking, and folding: pure functions, by criterion
     Rules,
-    /// A call through a closed circuit, beside other breakers, by criterion
+    /// A call through a closed circuit, compared with other breakers, by criterion
     Breaker,
 }
 

@@ -88,8 +88,8 @@ async fn run_with(
             _ => Ok(Handled::Done),
         }
     };
-    let answer = consume(batch(messages), dead_letters, handle).await;
-    let failures = answer.batch_item_failures.into_iter().map(|it| it.item_identifier);
+    let response = consume(batch(messages), dead_letters, handle).await;
+    let failures = response.batch_item_failures.into_iter().map(|it| it.item_identifier);
     (handled.into_inner().unwrap(), failures.collect())
 }
 

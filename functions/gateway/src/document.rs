@@ -78,7 +78,7 @@ impl Document {
             div .narrow {
                 h1 { "Page not found" }
                 p { "This page does not exist. The links above lead to those that do." }
-                p .hint { "If you ask for help, quote this ID: " code { (correlation_id) } }
+                p .hint { "If you contact support, quote this ID: " code { (correlation_id) } }
             }
         };
         frame("Page not found · Parkade", &self.style, root, &main).into_string()
@@ -180,12 +180,12 @@ fn operation(document: &Value, path: &str, method: &str, operation: &Value) -> M
                 h3 { "Body" }
                 (content(&body["content"]))
             }
-            h3 { "Answers" }
+            h3 { "Responses" }
             dl {
-                @for (status, answer) in members(&operation["responses"]) {
-                    @let answer = resolved(document, answer);
+                @for (status, response) in members(&operation["responses"]) {
+                    @let response = resolved(document, response);
                     dt { code { (status) } }
-                    dd { (text(&answer["description"])) (content(&answer["content"])) }
+                    dd { (text(&response["description"])) (content(&response["content"])) }
                 }
             }
         }

@@ -186,8 +186,8 @@ pub(crate) async fn handle(
         }
         "payment-provider" | "mobile-bff" => {
             let routes = environment.routes.clone().expect("it serves HTTP");
-            let Ok(answer) = api_gateway::lambda::respond(routes, read(payload)?).await;
-            write(&answer)
+            let Ok(response) = api_gateway::lambda::respond(routes, read(payload)?).await;
+            write(&response)
         }
         "web-bff" => {
             let secret = || transport.new_id().to_string();

@@ -175,9 +175,11 @@ fn show(ui: Ui, steps: &[StepResult], not_run: &[&str], took: Duration) -> Resul
 fn choose(arguments: &TestArgs) -> Result<Vec<&'static str>> {
     let TestArgs { only, skip, filter, .. } = arguments;
     let names = STEPS.map(|it| it.name);
-    for asked in only.iter().chain(skip) {
-        if !names.contains(&asked.as_str()) {
-            return Err(Failure::new(format!("there is no step {asked}")).advise(one_of(&names)));
+    for requested in only.iter().chain(skip) {
+        if !names.contains(&requested.as_str()) {
+            return Err(
+                Failure::new(format!("there is no step {requested}")).advise(one_of(&names))
+            );
         }
     }
     let with_tests: Vec<_> = STEPS.iter().filter(|it| it.has_tests).map(|it| it.name).collect();

@@ -88,7 +88,7 @@ pub(crate) async fn gather(aws: &Aws, operator: &ApiClient, booking: Uuid) -> Re
     let Some(first) = history.first() else {
         return Err(Failure::new(format!("there is no booking {booking}"))
             .because("its stream of events is empty")
-            .advise("the `bookingId` that `POST /mobile/bookings` was answered with on the cloud that is up")
+            .advise("the `bookingId` in a response to `POST /mobile/bookings` on the running cloud")
             .advise("`GET /operator/bookings`, which lists all that there are"));
     };
     let saga = operator.read(&format!("/operator/bookings/{booking}/saga")).await?;

@@ -56,8 +56,8 @@ pub enum Refusal {
     /// It is not three parts of base64 with the right JSON in two of them.
     #[error("token is malformed")]
     Malformed,
-    /// Its header asks for an algorithm that is none of ours, or for an extension.
-    #[error("token asks for an algorithm that is not accepted")]
+    /// Its header requests an algorithm that is not accepted, or an extension.
+    #[error("token requests an algorithm that is not accepted")]
     AlgorithmRefused,
     /// No key of the issuer has the name that it gives.
     #[error("token names a key that the issuer does not have")]

@@ -116,9 +116,9 @@ pub async fn the_same_command_at_once_is_another_commit(store: &impl EventStore<
 pub async fn of_32_writers_one_wins(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     let appends = (0..32).map(|_| store.append(&stream, commit(1, &["a"])));
-    let answers = join_all(appends).await;
-    let won = answers.iter().filter(|answer| answer.is_ok()).count();
-    let lost = answers.iter().filter(|it| matches!(it, Err(StoreError::Conflict))).count();
+    let results = join_all(appends).await;
+    let won = results.iter().filter(|result| result.is_ok()).count();
+    let lost = results.iter().filter(|it| matches!(it, Err(StoreError::Conflict))).count();
     assert_eq!((won, lost), (1, 31));
 }
 

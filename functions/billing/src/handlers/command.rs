@@ -30,7 +30,7 @@ pub async fn handle(
     >,
     request: Request<CommandPayload>,
 ) -> Result<Option<PublicBill>, ServiceError> {
-    let Request { ask: payload, cause, traceparent } = request;
+    let Request { payload, cause, traceparent } = request;
     function::log_trace_context(traceparent.as_deref());
     let deadline = Deadline::of_invocation();
     let (command, reference, result) = match payload {

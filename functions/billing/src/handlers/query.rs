@@ -17,7 +17,7 @@ pub async fn handle(
     request: Request<Query>,
 ) -> Result<Bill, ServiceError> {
     function::log_trace_context(request.traceparent.as_deref());
-    let Query::Bill { reference } = request.ask;
+    let Query::Bill { reference } = request.payload;
     match view.get(&reference.to_string()).await {
         Ok(Some(found)) => Ok(found.row.0),
         Ok(None) => Err(ServiceError::rejected("not-found", "bill does not exist")),

@@ -20,8 +20,9 @@ async fn main() -> Result<(), Error> {
     let dead_letters = Queue::new(queues, config.dead_letters_url);
     let source = BookingEvents(&store);
     run(service_fn(async |event: LambdaEvent<_>| {
-        let answer = publish::handle(&source, &bus, &republish_queue, &dead_letters, event.payload);
-        Ok::<_, Error>(answer.await)
+        let response =
+            publish::handle(&source, &bus, &republish_queue, &dead_letters, event.payload);
+        Ok::<_, Error>(response.await)
     }))
     .await
 }

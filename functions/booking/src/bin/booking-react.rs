@@ -18,8 +18,8 @@ async fn main() -> Result<(), Error> {
     function::warm(store.warm_up()).await;
     run(service_fn(async |event: LambdaEvent<_>| {
         let (now, new_id) = (function::now, function::new_id);
-        let answer = react::handle(&store, &sagas, &dead_letters, event.payload, now, new_id);
-        Ok::<_, Error>(answer.await)
+        let response = react::handle(&store, &sagas, &dead_letters, event.payload, now, new_id);
+        Ok::<_, Error>(response.await)
     }))
     .await
 }

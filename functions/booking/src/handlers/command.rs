@@ -41,7 +41,7 @@ pub async fn handle(
     new_id: impl Fn() -> Uuid,
 ) -> Result<CommandResponse, ServiceError> {
     function::log_trace_context(request.traceparent.as_deref());
-    let command = match request.ask {
+    let command = match request.payload {
         CommandPayload::Command(command) => command,
         CommandPayload::Query(ConsistentQuery::ReadHistory { booking_id, version, at }) => {
             return read_history(store, booking_id, version, at).await;

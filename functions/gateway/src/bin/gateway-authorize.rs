@@ -11,7 +11,7 @@ async fn main() -> Result<(), Error> {
     let config = AuthorizeConfig::from_env()?;
     let (verifier, stage) = (Verifier::new(config.keys, config.expectations), config.stage);
     function::warm(verifier.warm(function::now())).await;
-    run(service_fn(|event: LambdaEvent<authorize::Question>| {
+    run(service_fn(|event: LambdaEvent<authorize::AuthorizerRequest>| {
         authorize::handle(&verifier, &stage, event.payload)
     }))
     .await

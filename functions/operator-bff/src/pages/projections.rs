@@ -65,7 +65,7 @@ fn figures(projection: &Projection, now: Timestamp) -> Markup {
             @if let Some(building) = projection.building { dt { "In the making" } dd { (building) } }
             dt { "Rows made" } dd { (projection.applied) }
             dt { "Compared" }
-            dd { (projection.compared) ", of which " (projection.healed) " made again, " (projection.different) " different" }
+            dd { (projection.compared) ", of which " (projection.backfilled) " made again, " (projection.different) " different" }
             @if let Some(at) = projection.switched_at { dt { "Live since" } dd { (until(at, now)) } }
         }
     }

@@ -19,8 +19,9 @@ async fn main() -> Result<(), Error> {
     let republish_queue = Queue::new(queues.clone(), config.queue_url);
     let dead_letters = Queue::new(queues, config.dead_letters_url);
     run(service_fn(async |event: LambdaEvent<_>| {
-        let answer = publish::handle(&store, &bus, &republish_queue, &dead_letters, event.payload);
-        Ok::<_, Error>(answer.await)
+        let response =
+            publish::handle(&store, &bus, &republish_queue, &dead_letters, event.payload);
+        Ok::<_, Error>(response.await)
     }))
     .await
 }

@@ -49,7 +49,7 @@ pub async fn handle(
 ) -> Result<Option<PublishedSlot>, ServiceError> {
     function::log_trace_context(request.traceparent.as_deref());
     let cause = request.cause;
-    let command = match request.ask {
+    let command = match request.payload {
         CommandPayload::Command(command) => command,
         CommandPayload::Query(ConsistentQuery::ReadSlot { slot_id }) => {
             return read(store, slot_id).await;

@@ -1,4 +1,4 @@
-//! `parking-query`: answers queries from the view, and from nothing else.
+//! `parking-query`: serves queries from the view only.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub async fn handle(
     now: Timestamp,
 ) -> Result<QueryResponse, ServiceError> {
     function::log_trace_context(request.traceparent.as_deref());
-    match request.ask {
+    match request.payload {
         Query::Slot { slot_id, min_version } => {
             let policy = WaitPolicy {
                 min_version: min_version.unwrap_or(1),

@@ -120,8 +120,9 @@ impl Workflow for Remote<'_> {
         };
         let get = move |world: &World| world.executions.shown(machine, &name);
         let found = self.0.call(Access::Read, "get an execution", get).await;
-        found
-            .map_err(|error| ServiceError::transient("the workflow service does not answer", error))
+        found.map_err(|error| {
+            ServiceError::transient("the workflow service does not respond", error)
+        })
     }
 }
 

@@ -8,14 +8,14 @@ use crate::republish_source::BookingEvents;
 #[tokio::test]
 async fn every_committed_event_is_published_in_order() {
     let store = Store::default();
-    ask(&store, create(card())).await.unwrap();
-    ask(&store, complete()).await.unwrap();
+    send(&store, create(card())).await.unwrap();
+    send(&store, complete()).await.unwrap();
     let (bus, dead_letters) = (MemoryBus::default(), MemoryDeadLetters::default());
     let batch = stream_batch(&commits(&store).await);
     let (source, republish_queue) = (BookingEvents(&store), MemoryRepublishQueue::default());
-    let answer =
+    let response =
         publish::handle(&source, &bus, &republish_queue, &dead_letters, batch.into()).await;
-    assert!(answer.into_stream().unwrap().batch_item_failures.is_empty());
+    assert!(response.into_stream().unwrap().batch_item_failures.is_empty());
     let published: Vec<Value> =
         bus.published().iter().map(|it| serde_json::from_str(&it.detail).unwrap()).collect();
     let names: Vec<_> = published
