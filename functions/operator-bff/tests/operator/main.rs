@@ -2,6 +2,9 @@
 
 mod breakers;
 mod queues;
+#[path = "../../../web-bff/tests/web/recorder.rs"]
+mod recorder;
+mod responses;
 mod room;
 mod routes;
 mod saga;

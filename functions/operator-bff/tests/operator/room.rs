@@ -39,7 +39,7 @@ fn breaker() -> Value {
 }
 
 /// Services at their best.
-fn well(function: &str, request: &Value) -> Reply {
+pub(crate) fn well(function: &str, request: &Value) -> Reply {
     let slot =
         || json!({"slotId": SLOT, "name": "Level 2, 14", "status": "reserved", "version": 3});
     let asked = request["command"].as_str().or(request["query"].as_str());
@@ -91,11 +91,11 @@ fn down() -> Reply {
 
 /// One saga of two steps, the second of which was tried twice; or nobody who could tell.
 #[derive(Clone, Copy)]
-struct Sagas {
-    reachable: bool,
+pub(crate) struct Sagas {
+    pub(crate) reachable: bool,
 }
 
-const SAGAS: Sagas = Sagas { reachable: true };
+pub(crate) const SAGAS: Sagas = Sagas { reachable: true };
 
 impl Workflow for Sagas {
     async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, ServiceError> {
@@ -130,7 +130,7 @@ impl Workflow for Sagas {
     }
 }
 
-fn letters() -> Shelf {
+pub(crate) fn letters() -> Shelf {
     let letter = |id: &str, body: Value| FoundLetter {
         message_id: id.to_owned(),
         reason: Some(format!("record is unreadable {EVIL}")),

@@ -10,7 +10,7 @@ use bff::Origins;
 use bff::invoke::Invoke;
 use bff::pages::provider::OneToken;
 use bff::pages::session::Proof;
-use bff::pages::sign_in::{Door, SignIn};
+use bff::pages::sign_in::{Door, OpenId, SignIn};
 use bff::pages::{Fresh, Front, encoded};
 use circuit_breaker::call::Host;
 use circuit_breaker::control::Control;
@@ -26,6 +26,8 @@ use operator_bff::queues::{Depth, FoundLetter, Queues, Watched};
 use operator_bff::workflow::Workflow;
 use serde_json::{Value, json};
 use service_error::ServiceError;
+
+use crate::recorder::Response;
 
 pub(crate) const SLOT: &str = "0191f7a4-0000-7000-8000-000000000001";
 pub(crate) const BOOKING: &str = "0191f7a4-0000-8000-8000-000000000002";
@@ -108,6 +110,39 @@ impl Sent {
         self.caller(Value::Null).header("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
     }
 
+    /// A header that comes in several lines.
+    pub(crate) fn lines(mut self, name: &str, values: &[&str]) -> Self {
+        self.0["headers"][name] = json!(values.last());
+        self.0["multiValueHeaders"][name] = json!(values);
+        self
+    }
+
+    /// A parameter that comes twice.
+    pub(crate) fn twice(mut self, name: &str, values: [&str; 2]) -> Self {
+        self.0["queryStringParameters"][name] = json!(values[1]);
+        self.0["multiValueQueryStringParameters"][name] = json!(values);
+        self
+    }
+
+    /// With a body as it is.
+    pub(crate) fn raw_body(mut self, body: &str) -> Self {
+        self.0["body"] = json!(body);
+        self
+    }
+
+    pub(crate) fn path(mut self, path: &str) -> Self {
+        self.0["path"] = json!(path);
+        self.0["requestContext"]["path"] = json!(format!("/v1{path}"));
+        self
+    }
+
+    /// With these fields and no others.
+    pub(crate) fn fields(self, fields: &[(&str, &str)]) -> Self {
+        let written = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
+        self.raw_body(&written.collect::<Vec<_>>().join("&"))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+    }
+
     pub(crate) fn caller(mut self, authorizer: Value) -> Self {
         self.0["requestContext"]["authorizer"] = authorizer;
         self
@@ -123,10 +158,21 @@ impl Sent {
         workflow: &impl Workflow,
         queues: &impl Queues,
     ) -> ProxyAnswer {
+        self.entering(services, workflow, queues, SignInMethod::Closed).await
+    }
+
+    /// Likewise, where people sign in like this.
+    pub(crate) async fn entering(
+        self,
+        services: &impl Invoke,
+        workflow: &impl Workflow,
+        queues: &impl Queues,
+        door: SignInMethod,
+    ) -> ProxyAnswer {
         let breakers = Control::new(MemoryStore::default(), BreakerTelemetry);
         let backend =
             Backend { services, workflow, queues, breakers: &breakers, config: &config() };
-        self.at(&backend, &front()).await
+        self.at(&backend, &front(door)).await
     }
 
     /// Meets this backend, behind these pages' door.
@@ -156,28 +202,57 @@ pub(crate) fn now() -> Timestamp {
     "2025-03-12T19:47:25Z".parse().expect("a time")
 }
 
-static ISSUER: LazyLock<Issuer> =
-    LazyLock::new(|| Issuer::from_pkcs8(&Issuer::generate().expect("a key")).expect("a key"));
+static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| Issuer::generate().expect("a key"));
+static ISSUER: LazyLock<Issuer> = LazyLock::new(issuer);
+
+fn issuer() -> Issuer {
+    Issuer::from_pkcs8(&KEY).expect("a key")
+}
 
 /// A token that the pages know.
 pub(crate) fn token(subject: &str, scope: &str) -> String {
+    token_for(subject, scope, 600)
+}
+
+/// A token that is good for so many seconds.
+pub(crate) fn token_for(subject: &str, scope: &str, seconds: i64) -> String {
     let claims = json!({
         "iss": "https://issuer.example", "aud": "parkade", "sub": subject, "scope": scope,
-        "exp": now().as_second() + 600,
+        "exp": now().as_second() + seconds,
     });
     ISSUER.sign(&claims).expect("signed")
 }
 
+/// How people sign in.
+pub(crate) enum SignInMethod {
+    Local,
+    Provider(OneToken),
+    Closed,
+}
+
 /// The door of the pages on a local cloud.
-pub(crate) fn front() -> Front<Inline, OneToken> {
+fn front(method: SignInMethod) -> Front<Inline, OneToken> {
     let expectations = Expectations {
         issuer: "https://issuer.example".to_owned(),
         audience: "parkade".to_owned(),
         roles: vec!["customer".to_owned(), "operator".to_owned()],
     };
     let verifier = Verifier::new(Inline(ISSUER.jwks()), expectations.clone());
-    let door = Door::new(&SITE, "local", expectations, SignIn::Nowhere);
-    Front { site: &SITE, problems: PROBLEMS, verifier, provider: OneToken::default(), door }
+    let (sign_in, provider) = match method {
+        SignInMethod::Local => (SignIn::Local(issuer()), OneToken::default()),
+        SignInMethod::Provider(provider) => (SignIn::OpenId(open_id()), provider),
+        SignInMethod::Closed => (SignIn::Nowhere, OneToken::default()),
+    };
+    let door = Door::new(&SITE, "local", expectations, sign_in);
+    Front { site: &SITE, problems: PROBLEMS, verifier, provider, door }
+}
+
+fn open_id() -> OpenId {
+    OpenId {
+        authorize_url: "https://id.example/authorize".to_owned(),
+        token_url: "https://id.example/token".to_owned(),
+        client_id: "operator".to_owned(),
+    }
 }
 
 /// Queues with letters in them, of which some cannot be reached.
@@ -271,4 +346,10 @@ pub(crate) fn problem(answer: &ProxyAnswer) -> (u16, String) {
     assert_eq!(answer.headers.contains_key("Retry-After"), answer.status_code == 503);
     let slug = document["type"].as_str().expect("a type").rsplit('/').next().expect("a slug");
     (answer.status_code, slug.to_owned())
+}
+
+/// What API Gateway gets, for a snapshot.
+pub(crate) fn response(answer: ProxyAnswer) -> Response {
+    let headers = answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Response { status: answer.status_code, headers: headers.collect(), body: answer.body }
 }

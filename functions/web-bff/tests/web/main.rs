@@ -5,5 +5,7 @@ mod pages;
 mod parts;
 mod pictures;
 mod progress;
+mod recorder;
+mod responses;
 mod signing_in;
 mod support;

@@ -21,6 +21,8 @@ use web_bff::handlers::bff::{PROBLEMS, Web};
 use web_bff::pages::SITE;
 use web_bff::response_cache::ResponseCache;
 
+use crate::recorder::Response;
+
 pub(crate) const SLOT: &str = "0191f7a4-0000-7000-8000-000000000001";
 pub(crate) const BOOKING: &str = "0191f7a4-0000-8000-8000-000000000002";
 pub(crate) const CORRELATION: &str = "0191f7a4-0000-7000-8000-000000000003";
@@ -210,8 +212,35 @@ impl Sent {
 
     pub(crate) fn path(mut self, path: &str) -> Self {
         self.0["path"] = json!(path);
+        self.0["requestContext"]["path"] = json!(format!("/v1{path}"));
         self
     }
+
+    /// With a body that is no form of a page.
+    pub(crate) fn raw_body(mut self, body: &str) -> Self {
+        self.0["body"] = json!(body);
+        self
+    }
+
+    /// A header that comes in several lines.
+    pub(crate) fn lines(mut self, name: &str, values: &[&str]) -> Self {
+        self.0["headers"][name] = json!(values.last());
+        self.0["multiValueHeaders"][name] = json!(values);
+        self
+    }
+
+    /// A parameter that comes twice.
+    pub(crate) fn twice(mut self, name: &str, values: [&str; 2]) -> Self {
+        self.0["queryStringParameters"][name] = json!(values[1]);
+        self.0["multiValueQueryStringParameters"][name] = json!(values);
+        self
+    }
+}
+
+/// What API Gateway gets, for a snapshot.
+pub(crate) fn response(answer: ProxyAnswer) -> Response {
+    let headers = answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Response { status: answer.status_code, headers: headers.collect(), body: answer.body }
 }
 
 pub(crate) fn json_of(answer: &ProxyAnswer) -> Value {

@@ -1,0 +1,96 @@
+//! `/operator/dead-letters`, and `/operator/services/{service}/republish`.
+
+use serde_json::{Value, json};
+
+use super::{access, api, bad_bodies, media_types, responses};
+use crate::responses::{Case, most_queues};
+use crate::support::{AT, BOOKING, Sent, Shelf};
+
+fn list() -> Sent {
+    Sent::new("GET", "/operator/dead-letters", &[])
+}
+
+fn redrive(queue: &str) -> Sent {
+    Sent::new("POST", "/operator/dead-letters/{queue}/redrive", &[("queue", queue)])
+}
+
+fn discard(queue: &str) -> Sent {
+    Sent::new("POST", "/operator/dead-letters/{queue}/discard", &[("queue", queue)])
+}
+
+fn republish(service: &str) -> Sent {
+    Sent::new("POST", "/operator/services/{service}/republish", &[("service", service)])
+}
+
+#[tokio::test]
+async fn in_a_list() {
+    let cases = access(list).into_iter().chain([
+        api("one queue cannot be reached", list()).queues(most_queues),
+        api("there are none", list()).queues(Shelf::default),
+        api("a limit", list().query("limit", "5")).down(),
+    ]);
+    insta::assert_snapshot!(responses(cases).await);
+}
+
+#[tokio::test]
+async fn redriving() {
+    let cases = access(|| redrive("booking")).into_iter().chain([
+        api("an unknown queue", redrive("cars")).down(),
+        api("the queue of the dead letters", redrive("booking-dead-letters")).down(),
+        api("a queue that cannot be reached", redrive("parking-publish")).queues(most_queues),
+        api("an empty object", redrive("booking").body(&json!({}))),
+        api("a body", redrive("booking").body(&json!({"why": "rain"}))).down(),
+    ]);
+    insta::assert_snapshot!(responses(cases).await);
+}
+
+#[tokio::test]
+async fn discarding() {
+    let good = || json!({"messageId": "m2", "reason": "the slot never existed"});
+    let sent = || discard("booking").body(&good());
+    let body = |title: &str, body: &Value| api(title, discard("booking").body(body));
+    let reason = |reason: &str| json!({"messageId": "m2", "reason": reason});
+    let mut cases: Vec<Case> = access(sent);
+    cases.extend(bad_bodies(|| discard("booking")));
+    cases.extend(media_types(sent));
+    cases.extend([
+        body("an unknown message", &json!({"messageId": "m7", "reason": "why not"})),
+        body("a message without an id", &json!({"messageId": "", "reason": "why not"})),
+        body("no reason", &json!({"messageId": "m2"})),
+        body("a reason of blanks", &reason(" ")),
+        body("a reason of two lines", &reason("a\nb")),
+        body("a reason that is too long", &reason(&"x".repeat(501))),
+        body("an unknown field", &json!({"messageId": "m2", "reason": "x", "force": true})),
+        api("an unknown queue", discard("cars").body(&good())),
+        api("a queue that cannot be reached", discard("parking-publish").body(&good()))
+            .queues(most_queues),
+    ]);
+    insta::assert_snapshot!(responses(cases).await);
+}
+
+#[tokio::test]
+async fn republishing() {
+    let one = || republish("booking").body(&json!({"aggregate": BOOKING}));
+    let later = "2025-03-12T20:00:00Z";
+    let body = |title: &str, body: &Value| api(title, republish("booking").body(body));
+    let mut cases: Vec<Case> = access(one);
+    cases.extend(bad_bodies(|| republish("booking")));
+    cases.extend(media_types(one));
+    cases.extend([
+        api("of a time", republish("parking").body(&json!({"from": AT, "until": later}))),
+        api("of billing", republish("billing").body(&json!({"aggregate": "a"}))),
+        api("an unknown service", republish("customers").body(&json!({"aggregate": "a"}))).down(),
+        api(
+            "a queue that cannot be reached",
+            republish("parking").body(&json!({"aggregate": "a"})),
+        )
+        .queues(most_queues),
+        body("an empty aggregate", &json!({"aggregate": ""})).down(),
+        body("an aggregate that is too long", &json!({"aggregate": "a".repeat(101)})).down(),
+        body("an aggregate and a time", &json!({"aggregate": BOOKING, "from": AT})).down(),
+        body("a time without an end", &json!({"from": AT})).down(),
+        body("a time that ends as it begins", &json!({"from": AT, "until": AT})).down(),
+        body("a time that is none", &json!({"from": "monday", "until": AT})).down(),
+    ]);
+    insta::assert_snapshot!(responses(cases).await);
+}
