@@ -30,6 +30,8 @@ enum Sender {
     /// From a browser, with a session cookie.
     Operator,
     OperatorByBearer,
+    /// With two `Authorization` headers.
+    OperatorByTwoBearers,
     Customer,
     Expired,
     ExpiredByBearer,
@@ -185,6 +187,10 @@ impl Sender {
             }
             Self::Operator => by_cookie(token("olga", "operator")),
             Self::OperatorByBearer => by_bearer(token("olga", "operator")),
+            Self::OperatorByTwoBearers => {
+                let bearer = format!("Bearer {}", token("olga", "operator"));
+                (sent.lines("Authorization", &[&bearer, &bearer]), None)
+            }
             Self::Customer => by_cookie(token("ada", "customer")),
             Self::Expired => by_cookie(token_for("olga", "operator", -1)),
             Self::ExpiredByBearer => by_bearer(token_for("olga", "operator", -1)),

@@ -1,7 +1,9 @@
 //! Requests that every page, every form, and every address of a form has in common.
 
 use super::ProofField::{Missing, OfAnotherSession};
-use super::Sender::{Customer, CustomerByBearer, Expired, ExpiredByBearer, Operator, SignedOut};
+use super::Sender::{
+    Customer, CustomerByBearer, CustomerByTwoBearers, Expired, ExpiredByBearer, Operator, SignedOut,
+};
 use super::{Case, all_down, case};
 use crate::support::Sent;
 
@@ -23,9 +25,7 @@ pub(super) fn page(sent: impl Fn() -> Sent) -> Vec<Case> {
             .header("Authorization", "Bearer x")
             .with(all_down)
             .json(),
-        case("two bearer tokens", sent().lines("Authorization", &["Bearer x", "Bearer y"]))
-            .with(all_down)
-            .json(),
+        case("two good bearer tokens", sent()).by(CustomerByTwoBearers).with(all_down).json(),
         case("an operator", sent()).by(Operator).with(all_down),
         case("an operator, a program", sent()).by(Operator).with(all_down).json(),
         case("an unknown parameter", sent().query("colour", "red")).with(all_down),
@@ -44,7 +44,9 @@ pub(super) fn form(sent: impl Fn() -> Sent, fields: &[(&str, &str)]) -> Vec<Case
     vec![
         form("by cookie"),
         form("by cookie, a program").json(),
-        form("by cookie, from the own origin").header("Origin", OWN),
+        form("by cookie, from the own origin")
+            .header("Origin", OWN)
+            .header("Sec-Fetch-Site", "same-origin"),
         form("by bearer token").by(CustomerByBearer),
         form("by bearer token from another origin").by(CustomerByBearer).header("Origin", FOREIGN),
         refused("signed out").by(SignedOut),

@@ -28,6 +28,8 @@ enum Sender {
     /// With a session cookie.
     Customer,
     CustomerByBearer,
+    /// With two `Authorization` headers.
+    CustomerByTwoBearers,
     Operator,
     /// With a cookie whose token has expired.
     Expired,
@@ -156,6 +158,10 @@ impl Sender {
             Self::SignedOut => (sent, None),
             Self::Customer => by_cookie(world.ada()),
             Self::CustomerByBearer => by_bearer(world.ada()),
+            Self::CustomerByTwoBearers => {
+                let bearer = format!("Bearer {}", world.ada());
+                (sent.lines("Authorization", &[&bearer, &bearer]), None)
+            }
             Self::Operator => by_cookie(made("olga", "operator", 600)),
             Self::Expired => by_cookie(made("ada", "customer", -1)),
             Self::ExpiredByBearer => by_bearer(made("ada", "customer", -1)),

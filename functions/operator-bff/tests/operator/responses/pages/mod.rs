@@ -10,7 +10,9 @@ mod sign_in;
 mod slots;
 
 use super::ProofField::{Missing, OfAnotherSession};
-use super::Sender::{Customer, Expired, ExpiredByBearer, OperatorByBearer, SignedOut};
+use super::Sender::{
+    Customer, Expired, ExpiredByBearer, OperatorByBearer, OperatorByTwoBearers, SignedOut,
+};
 use super::{Case, FOREIGN, page, responses};
 use crate::support::Sent;
 
@@ -31,8 +33,7 @@ fn access(sent: impl Fn() -> Sent) -> Vec<Case> {
         refused("a bad bearer token beside a good cookie", sent())
             .header("Authorization", "Bearer x")
             .json(),
-        refused("two bearer tokens", sent().lines("Authorization", &["Bearer x", "Bearer y"]))
-            .json(),
+        refused("two good bearer tokens", sent()).by(OperatorByTwoBearers).json(),
         refused("a customer", sent()).by(Customer),
         refused("a customer, a program", sent()).by(Customer).json(),
         refused("an unknown parameter", sent().query("colour", "red")),
@@ -51,7 +52,9 @@ fn form(sent: impl Fn() -> Sent, fields: &[(&str, &str)]) -> Vec<Case> {
     vec![
         form("by cookie"),
         form("by cookie, a program").json(),
-        form("by cookie, from the own origin").header("Origin", OWN),
+        form("by cookie, from the own origin")
+            .header("Origin", OWN)
+            .header("Sec-Fetch-Site", "same-origin"),
         form("by bearer token").by(OperatorByBearer),
         form("by bearer token from another origin").by(OperatorByBearer).header("Origin", FOREIGN),
         refused("signed out").by(SignedOut),
