@@ -3,9 +3,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use circuit_breaker::call::{Breaker, Event, Host, Outcome};
+use circuit_breaker::breaker::{Breaker, Environment, Event};
+use circuit_breaker::call_outcome::CallOutcome;
 use circuit_breaker::memory::MemoryStore;
-use circuit_breaker::settings::{Settings, Watch};
+use circuit_breaker::settings::{Refresh, Settings};
 use criterion::{Criterion, criterion_group, criterion_main};
 use failsafe::futures::CircuitBreaker as _;
 use failsafe::{Config, backoff, failure_policy};
@@ -16,7 +17,7 @@ use tower_resilience_circuitbreaker::CircuitBreakerLayer;
 
 struct World;
 
-impl Host for World {
+impl Environment for World {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -36,10 +37,10 @@ fn closed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("closed");
 
     let classify = |result: &Result<u64, u64>| match result {
-        Ok(_) => Outcome::Success,
-        Err(_) => Outcome::Failure,
+        Ok(_) => CallOutcome::Success,
+        Err(_) => CallOutcome::Failure,
     };
-    let settings = Settings { watch: Watch::OnTrouble, ..Settings::default() };
+    let settings = Settings { refresh: Refresh::OnFailure, ..Settings::default() };
     let breaker = Breaker::new("it", settings, MemoryStore::default(), World);
     group.bench_function("parkade-circuit-breaker", |it| {
         it.iter(|| block_on(breaker.call(classify, call(black_box(7)))))

@@ -106,6 +106,7 @@ impl Subject for DynamoStore {
             occurred_at: Timestamp::now(),
             correlation_id: id,
             causation_id: id,
+            trace: Default::default(),
             events: vec![Recorded { id, event: deposited() }],
             snapshot: None,
         };

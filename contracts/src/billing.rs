@@ -11,6 +11,16 @@ use crate::money::Money;
 /// The `source` of billing's events on the bus.
 pub const SOURCE: &str = "parkade.billing";
 
+/// The maximum length of a payment token, in characters.
+pub const MAX_PAYMENT_TOKEN_LENGTH: usize = 200;
+
+/// Whether a text is valid as a payment token: 1 to [`MAX_PAYMENT_TOKEN_LENGTH`] visible ASCII characters.
+#[must_use]
+pub fn is_payment_token(text: &str) -> bool {
+    let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_visible && (1..=MAX_PAYMENT_TOKEN_LENGTH).contains(&text.len())
+}
+
 /// A command to `billing-command`. It returns the [`Bill`] after the command; nothing if the bill was never issued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]

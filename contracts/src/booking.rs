@@ -27,18 +27,18 @@ pub enum Command {
         /// How it is paid.
         payment: Payment,
     },
-    /// Gives a booking up.
+    /// Cancels a booking.
     CancelBooking {
         /// The booking.
         booking_id: BookingId,
-        /// Who asks; another's booking is not found.
+        /// The customer who sends the command; another customer's booking is not found.
         customer: CustomerId,
     },
-    /// Leaves the slot.
+    /// Ends a booking, when the customer leaves the slot.
     CheckOutBooking {
         /// The booking.
         booking_id: BookingId,
-        /// Who asks; another's booking is not found.
+        /// The customer who sends the command; another customer's booking is not found.
         customer: CustomerId,
     },
     /// The last step of the saga: slot and money are there. Undone by `FailBooking`.
@@ -55,7 +55,7 @@ pub enum Command {
     },
 }
 
-/// A strongly consistent read of a booking's event stream, which `booking-command` serves beside its commands.
+/// A strongly consistent read of a booking's event stream, which `booking-command` serves next to its commands.
 ///
 /// A query of the view may be stale; use this one before rejecting a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ pub enum CommandPayload {
     Query(ConsistentQuery),
 }
 
-/// What `booking-query` may be asked.
+/// The queries that `booking-query` serves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "query", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Query {
@@ -92,7 +92,7 @@ pub enum Query {
     Booking {
         /// The booking.
         booking_id: BookingId,
-        /// Who asks; another's booking is not found. Absent for an operator.
+        /// The customer who sends the query; another customer's booking is not found. Absent for an operator.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         customer: Option<CustomerId>,
         /// The least version that will do.
@@ -283,7 +283,7 @@ pub enum FailureReason {
     SlotUnavailable,
     /// The provider refused the payment.
     PaymentDeclined,
-    /// The provider could not be reached, or would not answer.
+    /// The provider was unreachable or did not respond.
     PaymentUnavailable,
     /// The bill fell due before it was paid.
     PaymentOverdue,

@@ -1,4 +1,4 @@
-//! What the services promise each other: commands, queries, answers and published events.
+//! The contracts between the services: commands, queries, responses and published events.
 //!
 //! Services share this crate and nothing else. A published event never changes incompatibly: its JSON Schema lies in
 //! `contracts/schemas`, one document of every version ever published in `contracts/samples`, and tests read them all.

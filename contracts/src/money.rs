@@ -11,8 +11,8 @@ pub const CURRENCY: &str = "USD";
 
 /// An amount in US dollars, zero or more.
 ///
-/// Outside it is a text such as `"100.00"`: one to seven digits, a point, two digits. Where nothing is no amount (a
-/// payment), [`Money::is_zero`] is for the rules to ask.
+/// In JSON it is a text such as `"100.00"`: one to seven digits, a point, two digits. Where zero is not allowed (a payment),
+/// the rules check [`Money::is_zero`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money {
     cents: u64,
@@ -50,7 +50,7 @@ impl Money {
         self.cents == 0
     }
 
-    /// The same by reference, as serde asks it of members that need not be written.
+    /// The same by reference, as serde requires for members that are skipped.
     #[must_use]
     pub(crate) const fn is_zero_ref(&self) -> bool {
         self.is_zero()

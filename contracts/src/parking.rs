@@ -57,7 +57,7 @@ pub enum Command {
     },
 }
 
-/// A strongly consistent read of a slot, which `parking-command` serves beside its commands.
+/// A strongly consistent read of a slot, which `parking-command` serves next to its commands.
 ///
 /// A query of the view may be stale; use this one before rejecting a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub enum CommandPayload {
     Query(ConsistentQuery),
 }
 
-/// What `parking-query` may be asked.
+/// The queries that `parking-query` serves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "query", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Query {

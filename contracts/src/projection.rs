@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What a `rebuild` function may be asked.
+/// The commands of a `rebuild` function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Command {
@@ -13,7 +13,7 @@ pub enum Command {
     BeginRebuild {},
     /// Works until the rebuild is done. It takes minutes, so it is invoked asynchronously.
     WorkOnRebuild {},
-    /// Makes the previous generation live again; asked twice, once.
+    /// Makes the previous generation live again. A repeated command has no further effect.
     RollBack {
         /// Its number.
         generation: u64,
@@ -24,30 +24,31 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Projection {
-    /// In one word.
+    /// The status.
     pub status: ProjectionStatus,
-    /// Rows that the rebuild under way has made so far, or the last one in all.
+    /// Rows that the current rebuild has written so far, or that the last one wrote in total.
     pub applied: u64,
-    /// Seconds by which the view is behind.
+    /// The projection lag in seconds.
     pub lag_seconds: u64,
-    /// Generation that queries read.
+    /// The generation that queries read.
     pub generation: u64,
-    /// Generation that can be gone back to.
+    /// The generation to which a rollback is possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<u64>,
-    /// Generation that is being made.
+    /// The generation that is being built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub building: Option<u64>,
-    /// Rows of it that were compared with the live ones.
+    /// Rows of the new generation that were compared with the live ones.
     pub compared: u64,
-    /// Those that were behind, and were made again.
-    pub healed: u64,
-    /// Those that tell something else.
+    /// Rows that were behind and were backfilled.
+    #[serde(rename = "healed")]
+    pub backfilled: u64,
+    /// Rows whose content differs from the live ones.
     pub different: u64,
-    /// Why the last attempt at a rebuild came to a halt.
+    /// Why the last rebuild failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// When queries were last pointed to another generation.
+    /// When another generation was last promoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switched_at: Option<Timestamp>,
 }
@@ -58,7 +59,7 @@ pub struct Projection {
 pub enum ProjectionStatus {
     /// It is read and written.
     Live,
-    /// A new generation is being made beside it.
+    /// A new generation is being built, and the live one is still read and written.
     Rebuilding,
     /// A rebuild was started, and no worker runs it. The live generation is complete.
     Failed,

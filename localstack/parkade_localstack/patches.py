@@ -56,7 +56,7 @@ PATCHES = (
     Patch("apigateway.throttling", "apigateway.limits:throttle_methods", "apigateway"),
     Patch("apigateway.usage-plans", "apigateway.limits:enforce_usage_plans", "apigateway"),
     Patch("apigateway.access-logs", "apigateway.access_logs:apply", "apigateway"),
-    Patch("apigateway.compression", "apigateway.compression:compress_long_answers", "apigateway"),
+    Patch("apigateway.compression", "apigateway.compression:compress_long_responses", "apigateway"),
     Patch("apigateway.addresses", "apigateway.addresses:serve_named_apis_at_the_root", "apigateway"),
     Patch("apigateway.bodies", "apigateway.requests:keep_bodies", "apigateway"),
     Patch("apigateway.malformed", "apigateway.requests:reject_unreadable_bodies", "apigateway"),

@@ -14,8 +14,8 @@ Resources:
         openapi: 3.0.1
         info: {title: test, version: '1'}
         paths:
-          /: {get: &answer {responses: {}, x-amazon-apigateway-integration: {type: mock, requestTemplates: {application/json: '{"statusCode": 200}'}, responses: {default: {statusCode: 200, responseTemplates: {application/json: '{"path": "$context.path"}'}}}}}}
-          '/{name+}': {get: *answer}
+          /: {get: &responses {responses: {}, x-amazon-apigateway-integration: {type: mock, requestTemplates: {application/json: '{"statusCode": 200}'}, responses: {default: {statusCode: 200, responseTemplates: {application/json: '{"path": "$context.path"}'}}}}}}
+          '/{name+}': {get: *responses}
 Outputs:
   ApiId: {Value: !Ref Api}
 """

@@ -26,7 +26,7 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-def test_a_function_answers_and_keeps_its_process(cloud):
+def test_a_function_responds_and_keeps_its_process(cloud):
     name = cloud.function()
     first, second = cloud.invoke(name, {"n": 1}), cloud.invoke(name, {"n": 2})
     assert first[0] is None and first[1]["event"] == {"n": 1}

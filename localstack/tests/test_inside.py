@@ -293,7 +293,7 @@ def test_a_cached_path_finds_the_same_values_as_a_new_one():
 
 
 @pytest.mark.guards("ids")
-def test_ids_are_random_and_do_not_ask_the_kernel():
+def test_ids_are_random_and_do_not_call_the_kernel():
     assert (
         run(
             """
@@ -330,7 +330,7 @@ def test_ids_are_random_and_do_not_ask_the_kernel():
 
 
 @pytest.mark.guards("ids")
-def test_trace_ids_do_not_ask_the_kernel():
+def test_trace_ids_do_not_call_the_kernel():
     assert (
         run(
             """

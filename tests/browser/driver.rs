@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use platform::{Platform, eventually, root, variable};
 use serde_json::{Value, json};
+use thirtyfour::WindowHandle;
 use thirtyfour::common::log::LoggingPrefsLogLevel;
 use thirtyfour::prelude::*;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -121,6 +122,41 @@ impl Browser {
         }
     }
 
+    /// Opens another tab of the same browser, which shares all cookies, and switches to it. Returns the tab that was open.
+    pub(crate) async fn new_tab(&self) -> WindowHandle {
+        let before = self.driver.window().await.unwrap();
+        let tab = self.driver.new_tab().await.unwrap();
+        self.switch_to(&tab).await;
+        self.screen(WIDE).await;
+        before
+    }
+
+    pub(crate) async fn switch_to(&self, tab: &WindowHandle) {
+        self.driver.switch_to_window(tab.clone()).await.unwrap();
+    }
+
+    /// Forgets a cookie, as a browser does when it expires.
+    pub(crate) async fn forget(&self, cookie: &str) {
+        self.driver.get_named_cookie(cookie).await.expect("the cookie is there");
+        self.driver.delete_cookie(cookie).await.unwrap();
+    }
+
+    pub(crate) async fn has_cookie(&self, cookie: &str) -> bool {
+        self.driver.get_named_cookie(cookie).await.is_ok()
+    }
+
+    /// Sends a form as a browser does that does not check what is written, as some do not.
+    pub(crate) async fn do_not_validate(&self, form: &str) {
+        self.run(&format!("document.querySelector(\"{form}\").noValidate = true;")).await;
+    }
+
+    /// The addresses that the page's script has requested since the page was loaded.
+    pub(crate) async fn fetched(&self) -> Value {
+        let fetched = "return performance.getEntriesByType('resource')
+            .filter((it) => it.initiatorType === 'fetch').map((it) => it.name);";
+        self.run(fetched).await
+    }
+
     /// Marks the document, so that one that was loaded since is known to be another.
     pub(crate) async fn mark(&self) {
         self.run("document.documentElement.dataset.mark = 'it';").await;
@@ -151,6 +187,20 @@ impl Browser {
         }
     }
 
+    /// Opens the form that discards a dead letter. Another test that looks at the queue hides the message for a moment.
+    pub(crate) async fn open_discard(&self, id: &str) {
+        let opener = format!(
+            "const form = document.getElementById('discard-{id}');
+            if (form) form.open = true;
+            return form !== null;"
+        );
+        eventually(&format!("message {id} is listed"), async || {
+            self.goto("/operator/room/dead-letters").await;
+            (self.run(&opener).await == json!(true)).then_some(())
+        })
+        .await;
+    }
+
     pub(crate) async fn screen(&self, (width, height): (u32, u32)) {
         let metrics = json!({
             "width": width, "height": height, "screenWidth": width, "screenHeight": height,
@@ -179,7 +229,14 @@ impl Browser {
         }
     }
 
-    /// The same on one screen, without a picture.
+    /// The same without pictures.
+    pub(crate) async fn check_all(&self, name: &str) {
+        for screen in SCREENS {
+            self.check(name, screen).await;
+        }
+    }
+
+    /// The same on one screen.
     pub(crate) async fn check(&self, name: &str, screen: (u32, u32)) {
         self.screen(screen).await;
         // Light at the end, as for pictures.

@@ -6,3 +6,7 @@ mod customer;
 mod driver;
 mod names;
 mod operator;
+mod payments;
+mod refresh;
+mod sessions;
+mod states;

@@ -35,7 +35,7 @@ async fn a_long_name_without_spaces_makes_no_page_too_wide() {
     browser.check("my-bookings", NARROWEST).await;
 
     browser.sign_in("/operator", "olga").await;
-    browser.check("control-room", NARROWEST).await;
+    browser.check("overview", NARROWEST).await;
     let details = format!("/operator/room/bookings/{booking}");
     for page in ["/operator/room/slots", "/operator/room/bookings", details.as_str()] {
         browser.goto(page).await;

@@ -21,7 +21,7 @@ use crate::token::{self, Scope, TTL_SECONDS};
 
 /// How long to wait for a state. The contract gives an instant booking 30 s, whatever token pays for it.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(40);
-/// Long enough for a call, short beside what is waited for.
+/// Longer than a call, and short compared with the time until the state is reached.
 const POLL: Duration = Duration::from_millis(15);
 
 /// A customer or an operator.
@@ -244,9 +244,13 @@ impl ApiClient {
     }
 
     async fn post(&self, path: &str, body: Option<Value>, expected: u16) -> Result<Value> {
-        let (status, answer) =
+        let (status, response) =
             self.send(Method::POST, &format!("{}{path}", self.api), body).await?;
-        if status == expected { Ok(answer) } else { Err(refused("POST", path, status, &answer)) }
+        if status == expected {
+            Ok(response)
+        } else {
+            Err(refused("POST", path, status, &response))
+        }
     }
 
     async fn send(&self, method: Method, url: &str, body: Option<Value>) -> Result<(u16, Value)> {
@@ -270,17 +274,17 @@ fn field(value: &Value, name: &str) -> Result<String> {
 }
 
 fn refused(method: &str, path: &str, status: u16, body: &Value) -> Failure {
-    Failure::new(format!("{method} {path} was answered with status {status}"))
+    Failure::new(format!("{method} {path} responded with status {status}"))
         .because(body)
         .advise("`cargo xtask logs --level warn` shows what the functions logged; the local cloud is still up")
 }
 
 /// Retries until there is a result.
-async fn wait<T>(what: &str, ask: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
+async fn wait<T>(what: &str, call: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
     let started = clock::start();
     while started.elapsed() < TIMEOUT {
-        if let Some(answer) = ask().await? {
-            return Ok(answer);
+        if let Some(response) = call().await? {
+            return Ok(response);
         }
         tokio::time::sleep(POLL).await;
     }

@@ -69,7 +69,10 @@ Examples:
   cargo xtask up --port 4570
   cargo xtask up --set BillDueSeconds=20 --set BillTotal=80.00
   cargo xtask up --set BillDueSeconds=         the template's default again
-  cargo xtask up --set PaymentProviderUrl=http://127.0.0.1:8080    your own payment provider, or a proxy")]
+  cargo xtask up --set PaymentProviderUrl=http://127.0.0.1:8081    your own payment provider, or a proxy
+
+A payment provider of your own must accept the setting PaymentProviderKey, which billing sends as a bearer token. On the
+local cloud its value is in .local/keys/payment-provider-key. README.md shows such a provider.")]
     Up(UpArgs),
 
     /// Stop the local cloud with all its processes; tools and keys stay.
@@ -347,7 +350,7 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     pub(crate) arm64: bool,
 
-    /// Also leave <function>.zip beside each bootstrap
+    /// Also write <function>.zip next to each bootstrap
     #[arg(long)]
     pub(crate) zip: bool,
 }
@@ -375,7 +378,7 @@ pub(crate) enum Bench {
     },
     /// The rules of a booking, and folding: pure functions, by criterion
     Rules,
-    /// A call through a closed circuit, beside other breakers, by criterion
+    /// A call through a closed circuit, compared with other breakers, by criterion
     Breaker,
 }
 

@@ -29,7 +29,7 @@ impl Failure {
         Self { what: what.into(), why: Vec::new(), advice: Vec::new(), exit: 1 }
     }
 
-    /// A signal asked the command to stop.
+    /// A signal requested the command to stop.
     pub(crate) fn interrupted(signal: u8) -> Self {
         Self { exit: EXIT_SIGNAL_BASE.saturating_add(signal), ..Self::new("interrupted") }
     }

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_for_its_owner_alone_and_nothing_lies_beside_it() {
+    fn a_secret_is_readable_by_its_owner_only_and_no_temporary_file_remains() {
         let folder = scratch("secret");
         let path = folder.join("key");
         replace(&path, b"k", SECRET).expect("written");

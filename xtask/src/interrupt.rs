@@ -1,4 +1,4 @@
-//! Signals that ask a command to stop.
+//! Signals that request a command to stop.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -117,12 +117,12 @@ async fn find(root: &Path) -> Result<Python> {
     let mut seen = Vec::new();
     for name in NAMES {
         let Some(path) = on_path(name) else { continue };
-        let asked = Program::new(&path, root)
+        let requested = Program::new(&path, root)
             .args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
             .read()
             .await;
         // A name on PATH need not run: version managers put one there for each version they could have.
-        let Ok(version) = asked.map(|it| it.trim().to_owned()) else { continue };
+        let Ok(version) = requested.map(|it| it.trim().to_owned()) else { continue };
         if serves(&version) {
             return Ok(Python { path, version });
         }

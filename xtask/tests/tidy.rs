@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Roles of functions: a closed list. What answers a client or stands in for another company is whole in itself,
-/// and its one binary is named after its package.
+/// Roles of functions: a closed list. A crate that responds to clients or replaces another company
+/// has a single binary, which is named after its package.
 const ROLES: [&str; 10] = [
     "command",
     "query",
@@ -206,6 +206,15 @@ fn a_binary_is_wiring_of_at_most_thirty_lines() {
 }
 
 #[test]
+fn every_binary_writes_its_metrics_before_each_response() {
+    for path in binaries() {
+        let text = read(&path);
+        let is_written = text.contains("function::run(") || text.contains("function::flushing(");
+        assert!(is_written, "{} loses its metrics", shown(&path));
+    }
+}
+
+#[test]
 fn every_binary_has_a_handler_of_its_role() {
     for path in binaries() {
         let handlers = service(&path).join("src/handlers");
@@ -237,7 +246,7 @@ fn every_role_of_a_service_has_its_binary() {
 }
 
 #[test]
-fn an_example_event_is_kept_beside_each_binary() {
+fn each_binary_has_an_example_event() {
     let mut expected = BTreeSet::new();
     for path in binaries() {
         let event = service(&path).join("events").join(format!("{}.json", stem(&path)));

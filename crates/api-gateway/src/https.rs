@@ -8,10 +8,10 @@ use reqwest::redirect::Policy;
 use crate::keys::{InvalidKeySet, JWKS_BYTES_MAX, KeySet};
 use crate::verifier::{FetchError, Inline, KeySource};
 
-/// An authorizer has five seconds for its answer, and this is one part of it.
+/// The timeout of a request to the issuer. The authorizer as a whole has five seconds.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Where keys come from, as a setting says it.
+/// The source of keys, as configured.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// The setting holds them.
@@ -75,10 +75,10 @@ impl KeySource for Source {
 impl KeySource for Https {
     async fn fetch(&self) -> Result<String, FetchError> {
         let unreachable = |error: reqwest::Error| FetchError::Unreachable(Box::new(error));
-        let answer = self.client.get(&self.url).send().await.map_err(unreachable)?;
-        let mut answer = answer.error_for_status().map_err(unreachable)?;
+        let response = self.client.get(&self.url).send().await.map_err(unreachable)?;
+        let mut response = response.error_for_status().map_err(unreachable)?;
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             body.extend_from_slice(&chunk);
             if body.len() > JWKS_BYTES_MAX {
                 return Err(InvalidKeySet::TooLong { bytes: body.len() }.into());

@@ -98,8 +98,8 @@ struct Jwk {
 impl KeySet {
     /// Reads a JWKS.
     ///
-    /// Keys of a kind, a use or an algorithm that is not ours are left out, as RFC 7517 asks: an issuer may publish them for
-    /// others.
+    /// Keys of an unsupported kind, use or algorithm are ignored, as RFC 7517 requires: an issuer may publish them for other
+    /// clients.
     ///
     /// # Errors
     ///

@@ -45,10 +45,9 @@ const RESERVED: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Polls Lambda for events of a REST API and answers each by the service, until the environment ends.
+/// Polls Lambda for events of a REST API and responds to each with the service, until the environment ends.
 ///
-/// The service finds what API Gateway knows about the request, the authorizer's context included, as the extension
-/// [`RequestContext`].
+/// The service receives the context of API Gateway, with that of the authorizer, as the extension [`RequestContext`].
 ///
 /// # Errors
 ///
@@ -66,7 +65,7 @@ where
     .await
 }
 
-/// Answers one event as [`serve`] does, in this process: for tests and simulations.
+/// Responds to one event as [`serve`] does, in this process: for tests and simulations.
 ///
 /// The result is what API Gateway receives: `statusCode`, `multiValueHeaders` with names in lower case, `body`.
 ///

@@ -20,13 +20,13 @@ pub struct Grant<'a> {
     pub paths: &'a [&'a str],
 }
 
-/// The answer of a Lambda authorizer of a REST API.
+/// The response of a Lambda authorizer of a REST API.
 ///
-/// The gateway keeps it for the token, whatever is called next: so it holds all that the token opens, not only the
-/// call that was asked about, and says when the token expires.
+/// The gateway caches it for the token and uses it for other calls. So it allows everything that the token grants, not only
+/// the requested call, and has the time at which the token expires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
+pub struct AuthorizerResponse {
     principal_id: String,
     policy_document: Document,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -63,11 +63,11 @@ pub struct InvalidMethodArn {
     arn: String,
 }
 
-impl Answer {
-    /// Opens what the roles of the caller open, in the API and stage that were called.
+impl AuthorizerResponse {
+    /// Allows what the caller's roles grant, in the API and stage of the call.
     ///
-    /// The services behind the gateway find `sub`, `role` and `exp` in the request's context. The gateway may keep the answer
-    /// for longer than the token lasts, so they compare `exp` (seconds since 1970) with the time of the request: a token that
+    /// The services behind the gateway find `sub`, `role` and `exp` in the request's context. The gateway may cache the
+    /// response for longer than the token is valid, so they compare `exp` (seconds since 1970) with the time of the request: a token that
     /// has expired is then 401. A condition in the policy would make it 403.
     ///
     /// # Errors
@@ -159,14 +159,14 @@ mod tests {
         }
     }
 
-    fn answer(roles: &[&str]) -> Answer {
-        let asked = format!("{STAGE}/GET/mobile/slots");
-        Answer::allow(&asked, &principal(roles), &GRANTS).expect("an ARN")
+    fn response(roles: &[&str]) -> AuthorizerResponse {
+        let requested = format!("{STAGE}/GET/mobile/slots");
+        AuthorizerResponse::allow(&requested, &principal(roles), &GRANTS).expect("an ARN")
     }
 
     #[track_caller]
     fn check(roles: &[&str], call: &str, allowed: bool) {
-        assert_eq!(answer(roles).allows(&format!("{STAGE}/{call}")), allowed, "{roles:?} {call}");
+        assert_eq!(response(roles).allows(&format!("{STAGE}/{call}")), allowed, "{roles:?} {call}");
     }
 
     #[test]
@@ -190,26 +190,27 @@ mod tests {
         check(&["customer"], "GET//mobile/slots", false);
         check(&["customer"], "OPTIONS/mobile/slots", false);
         let other = "arn:aws:execute-api:us-east-1:000000000000:a1b2c3/v2/GET/mobile/slots";
-        assert!(!answer(&["customer"]).allows(other));
+        assert!(!response(&["customer"]).allows(other));
         let other = "arn:aws:execute-api:us-east-1:000000000000:other/v1/GET/mobile/slots";
-        assert!(!answer(&["customer"]).allows(other));
+        assert!(!response(&["customer"]).allows(other));
     }
 
     #[test]
-    fn the_answer_does_not_depend_on_the_call_so_it_can_be_kept() {
+    fn the_response_is_the_same_for_every_call_so_it_can_be_cached() {
         let calls = ["GET/mobile/slots", "POST/web/bookings", "GET/operator/", "DELETE/"];
         for call in calls {
-            let asked = format!("{STAGE}/{call}");
-            let kept = Answer::allow(&asked, &principal(&["customer"]), &GRANTS).expect("an ARN");
-            assert_eq!(kept, answer(&["customer"]), "{call}");
+            let requested = format!("{STAGE}/{call}");
+            let kept = AuthorizerResponse::allow(&requested, &principal(&["customer"]), &GRANTS)
+                .expect("an ARN");
+            assert_eq!(kept, response(&["customer"]), "{call}");
         }
     }
 
     #[test]
     fn it_is_written_as_the_gateway_reads_it() {
-        let answer = answer(&["operator"]).counted_under("operators".to_owned());
+        let response = response(&["operator"]).counted_under("operators".to_owned());
         assert_eq!(
-            serde_json::to_value(answer).unwrap(),
+            serde_json::to_value(response).unwrap(),
             serde_json::json!({
                 "principalId": "ada",
                 "policyDocument": {
@@ -228,12 +229,12 @@ mod tests {
 
     #[test]
     fn a_refusal_shuts_the_whole_stage() {
-        let answer = Answer::deny(&format!("{STAGE}/GET/mobile/slots")).unwrap();
-        let json = serde_json::to_value(&answer).unwrap();
+        let response = AuthorizerResponse::deny(&format!("{STAGE}/GET/mobile/slots")).unwrap();
+        let json = serde_json::to_value(&response).unwrap();
         let statement = &json["policyDocument"]["Statement"][0];
         assert_eq!(statement["Effect"], "Deny");
         assert_eq!(statement["Resource"], serde_json::json!([format!("{STAGE}/*")]));
-        assert!(!answer.allows(&format!("{STAGE}/GET/mobile/slots")));
+        assert!(!response.allows(&format!("{STAGE}/GET/mobile/slots")));
     }
 
     #[test]
@@ -245,15 +246,18 @@ mod tests {
             "arn:aws:lambda:us-east-1:0:f/x/y",
             "arn:aws:execute-api:r:0:api/v1",
         ] {
-            assert!(Answer::allow(arn, &principal(&["customer"]), &GRANTS).is_err(), "{arn}");
-            assert!(Answer::deny(arn).is_err(), "{arn}");
+            assert!(
+                AuthorizerResponse::allow(arn, &principal(&["customer"]), &GRANTS).is_err(),
+                "{arn}"
+            );
+            assert!(AuthorizerResponse::deny(arn).is_err(), "{arn}");
         }
     }
 
     proptest! {
         #[test]
         fn nothing_outside_its_paths_opens_for_a_role(path in "[a-z/*?.%]{0,24}") {
-            let allowed = answer(&["operator"]).allows(&format!("{STAGE}/GET/{path}"));
+            let allowed = response(&["operator"]).allows(&format!("{STAGE}/GET/{path}"));
             prop_assert_eq!(allowed, path.starts_with("operator/"));
         }
     }

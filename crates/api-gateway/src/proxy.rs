@@ -11,13 +11,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// One request, as API Gateway hands it over.
+/// A request, in the form of API Gateway's proxy integration.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProxyEvent {
     /// The method.
     pub http_method: String,
-    /// The path that was asked for.
+    /// The requested path, without the stage.
     pub path: String,
     /// The path of the route that matches, with its parameters' names in braces.
     pub resource: Option<String>,
@@ -29,9 +29,9 @@ pub struct ProxyEvent {
     pub query_string_parameters: Option<BTreeMap<String, String>>,
     /// Every value of each parameter of the query.
     pub multi_value_query_string_parameters: Option<BTreeMap<String, Vec<String>>>,
-    /// What the route's parameters stand for.
+    /// The values of the route's parameters.
     pub path_parameters: Option<BTreeMap<String, String>>,
-    /// What the gateway knows about the request.
+    /// The gateway's context of the request.
     pub request_context: Option<ProxyContext>,
     /// The body, as text.
     pub body: Option<String>,
@@ -39,24 +39,24 @@ pub struct ProxyEvent {
     pub is_base64_encoded: bool,
 }
 
-/// What the gateway knows about a request.
+/// The gateway's context of a request.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProxyContext {
-    /// What the authoriser says of the caller.
+    /// The authorizer's context of the caller.
     pub authorizer: Option<Map<String, Value>>,
-    /// The host that was asked.
+    /// The host of the request.
     pub domain_name: Option<String>,
-    /// The whole path that was asked for, with what stands before the routes.
+    /// The full requested path, with the stage.
     pub path: Option<String>,
     /// When the gateway received the request, in milliseconds since 1970.
     pub request_time_epoch: Option<i64>,
 }
 
-/// Why a body is not for reading.
+/// Why a body is unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// It has more bytes than were asked for.
+    /// It has more bytes than allowed.
     #[error("the body is too large")]
     TooLarge,
     /// It says that it is base64 and is not.
@@ -129,7 +129,7 @@ impl ProxyEvent {
     }
 }
 
-/// One answer, as API Gateway takes it. It refuses fields that it does not know.
+/// A response, in the form of API Gateway's proxy integration, which rejects unknown fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxyAnswer {

@@ -7,14 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::keys::{InvalidKeySet, KeySet};
-use crate::token::{self, Expectations, Principal, Refusal};
+use crate::token::{self, Expectations, IdToken, Principal, Refusal};
 
 /// A key that an issuer has withdrawn stops working here after so long.
 const FRESH_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// While the issuer cannot be reached, the cached keys stay usable for this long.
 const USABLE_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Tokens that name unknown keys cost the issuer one request in so long, however many there are.
-const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
+const FETCH_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Where the issuer publishes its keys.
 pub trait KeySource: Send + Sync {
@@ -22,13 +22,13 @@ pub trait KeySource: Send + Sync {
     fn fetch(&self) -> impl Future<Output = Result<String, FetchError>> + Send;
 }
 
-/// The key set could not be had.
+/// Why the key set could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Its address does not answer, or not as it should.
-    #[error("key set is out of reach")]
+    /// The issuer does not respond, or responds with an error.
+    #[error("key set is unreachable")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// What is there is no key set.
+    /// The response is not a valid key set.
     #[error("key set is unusable")]
     Unusable(#[from] InvalidKeySet),
 }
@@ -65,7 +65,7 @@ pub struct Verifier<S> {
 #[derive(Debug, Default)]
 struct Cache {
     kept: Option<Kept>,
-    asked_at: Option<Timestamp>,
+    requested_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -96,24 +96,48 @@ impl<S: KeySource> Verifier<S> {
     ///
     /// Says why the token is refused, or that there are no keys to tell by.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, VerifyError> {
+        self.with_keys(now, |keys| token::verify(token, keys, &self.expectations, now)).await
+    }
+
+    /// Verifies an id token that the issuer gave this client.
+    ///
+    /// # Errors
+    ///
+    /// Says why the token is refused, or that there are no keys to tell by.
+    pub async fn verify_id_token(
+        &self,
+        token: &str,
+        client_id: &str,
+        now: Timestamp,
+    ) -> Result<IdToken, VerifyError> {
+        let issuer = &self.expectations.issuer;
+        self.with_keys(now, |keys| token::verify_id_token(token, keys, issuer, client_id, now))
+            .await
+    }
+
+    async fn with_keys<T>(
+        &self,
+        now: Timestamp,
+        verify: impl Fn(&KeySet) -> Result<T, Refusal>,
+    ) -> Result<T, VerifyError> {
         let keys = self.keys(false, now).await?;
-        match token::verify(token, &keys, &self.expectations, now) {
+        match verify(&keys) {
             // The issuer may have changed its keys since they were fetched.
             Err(Refusal::KeyUnknown) => {
                 let keys = self.keys(true, now).await?;
-                Ok(token::verify(token, &keys, &self.expectations, now)?)
+                Ok(verify(&keys)?)
             }
-            verdict => Ok(verdict?),
+            verified => Ok(verified?),
         }
     }
 
     /// A caller that arrives during a fetch waits for its result instead of fetching too.
     async fn keys(&self, one_is_unknown: bool, now: Timestamp) -> Result<Arc<KeySet>, FetchError> {
         let mut cache = self.cache.lock().await;
-        if !cache.must_ask(one_is_unknown, now) {
+        if !cache.must_fetch(one_is_unknown, now) {
             return cache.usable(now).map_or_else(|| Err(out_of_date()), Ok);
         }
-        cache.asked_at = Some(now);
+        cache.requested_at = Some(now);
         let fetched = match self.source.fetch().await {
             Ok(json) => KeySet::parse(&json).map_err(FetchError::from),
             Err(error) => Err(error),
@@ -133,12 +157,13 @@ impl<S: KeySource> Verifier<S> {
 }
 
 impl Cache {
-    /// Without any keys every token is reason enough to ask: there is no answer for it else.
-    fn must_ask(&self, one_is_unknown: bool, now: Timestamp) -> bool {
+    /// Whether to fetch the keys: without any keys always, since no token can be verified.
+    fn must_fetch(&self, one_is_unknown: bool, now: Timestamp) -> bool {
         let Some(kept) = &self.kept else { return true };
         let stale = now.duration_since(kept.fetched_at) >= FRESH_FOR;
-        let asked_lately = self.asked_at.is_some_and(|it| now.duration_since(it) < ASK_AGAIN_AFTER);
-        (stale || one_is_unknown) && !asked_lately
+        let requested_lately =
+            self.requested_at.is_some_and(|it| now.duration_since(it) < FETCH_AGAIN_AFTER);
+        (stale || one_is_unknown) && !requested_lately
     }
 
     fn usable(&self, now: Timestamp) -> Option<Arc<KeySet>> {
@@ -148,7 +173,7 @@ impl Cache {
 }
 
 fn out_of_date() -> FetchError {
-    FetchError::Unreachable("the issuer has not answered for a day".into())
+    FetchError::Unreachable("the issuer has not responded for a day".into())
 }
 
 #[cfg(test)]
@@ -162,21 +187,21 @@ mod tests {
     /// An issuer's address that can be changed and taken away.
     #[derive(Default)]
     struct Address {
-        answer: StdMutex<Option<String>>,
-        asked: AtomicUsize,
+        response: StdMutex<Option<String>>,
+        requests: AtomicUsize,
     }
 
     impl Address {
-        fn serve(&self, answer: Option<String>) {
-            *self.answer.lock().unwrap() = answer;
+        fn serve(&self, response: Option<String>) {
+            *self.response.lock().unwrap() = response;
         }
     }
 
     impl KeySource for &Address {
         async fn fetch(&self) -> Result<String, FetchError> {
-            self.asked.fetch_add(1, Ordering::SeqCst);
-            let answer = self.answer.lock().unwrap().clone();
-            answer.ok_or_else(|| FetchError::Unreachable("connection refused".into()))
+            self.requests.fetch_add(1, Ordering::SeqCst);
+            let response = self.response.lock().unwrap().clone();
+            response.ok_or_else(|| FetchError::Unreachable("connection refused".into()))
         }
     }
 
@@ -214,7 +239,7 @@ mod tests {
         for second in 0..100 {
             verifier.verify(&token(&issuer), at(second)).await.unwrap();
         }
-        assert_eq!(address.asked.load(Ordering::SeqCst), 1);
+        assert_eq!(address.requests.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
@@ -238,7 +263,7 @@ mod tests {
             let refused = verifier.verify(&token(&forger), at(second)).await;
             assert!(matches!(refused, Err(VerifyError::Refused(Refusal::KeyUnknown))));
         }
-        assert_eq!(address.asked.load(Ordering::SeqCst), 3);
+        assert_eq!(address.requests.load(Ordering::SeqCst), 3);
     }
 
     #[tokio::test]
@@ -274,8 +299,8 @@ mod tests {
     async fn without_keys_no_token_is_refused_and_none_passes() {
         let (address, issuer) = (Address::default(), issuer());
         let verifier = verifier(&address);
-        for answer in [None, Some("<html>".to_owned())] {
-            address.serve(answer);
+        for response in [None, Some("<html>".to_owned())] {
+            address.serve(response);
             let verdict = verifier.verify(&token(&issuer), at(0)).await;
             assert!(matches!(verdict, Err(VerifyError::Keys(_))), "{verdict:?}");
         }

@@ -1,4 +1,4 @@
-//! One answer made of several parts, and what becomes of it when some of them do not come.
+//! One response composed of several parts, and its degradation when some of them fail.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,106 +7,107 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use serde::{Serialize, Serializer};
 use service_error::{ErrorKind, ServiceError};
 use tokio::time::{Instant, timeout_at};
 
 use crate::invoke::Deadline;
-use crate::kept::Aged;
+use crate::stale_cache::Cached;
 
-/// What a part is called: a service, or what it tells.
+/// The name of a part: a service, or the content that it returns.
 pub type Name = Cow<'static, str>;
 
-/// The parts of one answer: awaited together, with one deadline, each with its status.
+/// The parts of one response: awaited together, with one deadline, each with its status.
 ///
-/// Await the parts in one `try_join!`: then they run in parallel, and the first that the answer cannot do without ends all
-/// others. Whatever is not there at the deadline is dropped, and the call behind it with it.
+/// Await the parts in one `try_join!`: they run in parallel, and the first required part that fails cancels all others. A
+/// part that is not there at the deadline is dropped, and its call is cancelled.
 #[derive(Debug)]
 pub struct Composition {
     deadline: Deadline,
-    begun: Instant,
+    started_at: Instant,
     whole_or_nothing: bool,
     report: Mutex<Report>,
     took: Mutex<Vec<(Name, Duration)>>,
 }
 
-/// A part that the answer can do without.
+/// An optional part of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part<T> {
-    /// As it is now.
+    /// The current value.
     Fresh(T),
-    /// As it was; the report says how long ago.
+    /// A cached value; the report says how old it is.
     Stale(T),
-    /// Nobody knows. This is not the same as a service's word that there is nothing.
+    /// Unknown. A part of which the service responds that there is nothing is not missing.
     Missing,
 }
 
-/// How a part came, for the client.
+/// The status of a part, for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Status {
-    /// As it is now.
+    /// The value is current.
     Fresh,
-    /// An earlier answer stands in.
+    /// The value is an earlier response.
     Stale {
-        /// How old it is at least; rounded up, for it is older than that by the time it is read.
+        /// Its age in seconds, rounded up.
         age_seconds: u64,
-        /// Why it had to.
+        /// Why there is no fresh value.
         reason: Reason,
     },
-    /// It is not there.
+    /// There is no value.
     Missing {
-        /// Why.
+        /// Why there is no value.
         reason: Reason,
     },
 }
 
-/// Why a part did not come.
+/// Why a part is not fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Not in time.
+    /// The service did not respond in time.
     Late,
-    /// The service is not to be had now.
+    /// The service is unavailable.
     Unavailable,
-    /// The service does not want to tell.
+    /// The service rejected the request.
     Refused,
-    /// Something is broken that needs a person.
+    /// A permanent failure that requires operator intervention.
     Broken,
 }
 
-/// The status of every part, and the names of those that are not as they should be.
+/// The status of every part, and the names of the degraded ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     parts: BTreeMap<Name, Status>,
 }
 
 impl Composition {
-    /// An answer that does without what is optional.
+    /// A response in which optional parts may be missing or stale.
     #[must_use]
     pub fn partial(deadline: Deadline) -> Self {
         Self::new(deadline, false)
     }
 
-    /// An answer that comes whole or not at all: what is declared optional is required too.
+    /// A response that is complete or fails: optional parts are required too.
     #[must_use]
     pub fn whole_or_nothing(deadline: Deadline) -> Self {
         Self::new(deadline, true)
     }
 
     fn new(deadline: Deadline, whole_or_nothing: bool) -> Self {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let (report, took) = (Mutex::default(), Mutex::default());
-        Self { deadline, begun, whole_or_nothing, report, took }
+        Self { deadline, started_at, whole_or_nothing, report, took }
     }
 
-    /// When all parts have to be there.
+    /// The time by which all parts have to be there.
     #[must_use]
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// A part without which there is no answer.
+    /// Awaits a part without which the response fails.
     ///
     /// # Errors
     ///
@@ -122,11 +123,11 @@ impl Composition {
         Ok(value)
     }
 
-    /// A part without which the answer is a poorer one.
+    /// Awaits a part without which the response is degraded.
     ///
     /// # Errors
     ///
-    /// None, unless the answer is to be whole: then as a required part.
+    /// None, unless the composition is [`Composition::whole_or_nothing`]: then those of a required part.
     pub async fn optional<T>(
         &self,
         name: impl Into<Name>,
@@ -135,7 +136,7 @@ impl Composition {
         self.substituted(name, self.deadline, part, || None).await
     }
 
-    /// Likewise, but not waited for longer than this.
+    /// Awaits an optional part for at most this long.
     ///
     /// # Errors
     ///
@@ -149,16 +150,16 @@ impl Composition {
         self.substituted(name, self.deadline.within(limit), part, || None).await
     }
 
-    /// Likewise, and an earlier answer stands in for it if there is one.
+    /// Awaits an optional part, and replaces it by an earlier response, if there is one, when it fails.
     ///
     /// # Errors
     ///
-    /// As [`Composition::optional`]. Of a whole answer no part is stale.
+    /// As [`Composition::optional`]. A composition that is whole or nothing has no stale parts.
     pub async fn optional_or<T>(
         &self,
         name: impl Into<Name>,
         part: impl Future<Output = Result<T, ServiceError>>,
-        earlier: impl FnOnce() -> Option<Aged<T>>,
+        earlier: impl FnOnce() -> Option<Cached<T>>,
     ) -> Result<Part<T>, ServiceError> {
         self.substituted(name, self.deadline, part, earlier).await
     }
@@ -168,7 +169,7 @@ impl Composition {
         name: impl Into<Name>,
         until: Deadline,
         part: impl Future<Output = Result<T, ServiceError>>,
-        earlier: impl FnOnce() -> Option<Aged<T>>,
+        earlier: impl FnOnce() -> Option<Cached<T>>,
     ) -> Result<Part<T>, ServiceError> {
         let name = name.into();
         let failure = match self.timed(&name, until, part).await {
@@ -182,9 +183,9 @@ impl Composition {
         let reason = Reason::of(&failure, until);
         log(&name, reason, &failure);
         match earlier() {
-            Some(Aged { value, age }) => {
-                // Rounded up, and with the time that was spent waiting for something better.
-                let age = age + self.begun.elapsed();
+            Some(Cached { value, age }) => {
+                // Rounded up, and including the time spent waiting for a fresh value.
+                let age = age + self.started_at.elapsed();
                 let age_seconds = age.as_secs() + u64::from(age.subsec_nanos() > 0);
                 self.note(name, Status::Stale { age_seconds, reason });
                 Ok(Part::Stale(value))
@@ -196,20 +197,26 @@ impl Composition {
         }
     }
 
-    /// How every part has come that was awaited; of a name that was given twice, the worse.
+    /// The status of every part that was awaited; for a name that was used twice, the worse status.
     #[must_use]
     pub fn report(&self) -> Report {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How long each part has taken that came or failed, and all of it so far, in milliseconds: the value of a
+    /// The duration of each part that has completed, and the total so far, in milliseconds: the value of a
     /// [`Server-Timing`](https://www.w3.org/TR/server-timing/) header, such as `book;dur=3.104, all;dur=3.391`.
     #[must_use]
     pub fn server_timing(&self) -> String {
         let took = self.took.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut told: Vec<_> = took.iter().map(|(name, took)| metric(name, *took)).collect();
-        told.push(metric("all", self.begun.elapsed()));
-        told.join(", ")
+        let mut metrics: Vec<_> = took.iter().map(|(name, took)| metric(name, *took)).collect();
+        metrics.push(metric("all", self.started_at.elapsed()));
+        metrics.join(", ")
+    }
+
+    /// The header `Server-Timing`, as a part of a response.
+    #[must_use]
+    pub fn timing(&self) -> [(HeaderName, String); 1] {
+        [(HeaderName::from_static("server-timing"), self.server_timing())]
     }
 
     async fn timed<T>(
@@ -218,11 +225,11 @@ impl Composition {
         until: Deadline,
         part: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<T, ServiceError> {
-        let begun = Instant::now();
-        let come = in_time(until, part).await;
+        let started_at = Instant::now();
+        let result = in_time(until, part).await;
         let mut took = self.took.lock().unwrap_or_else(PoisonError::into_inner);
-        took.push((name.clone(), begun.elapsed()));
-        come
+        took.push((name.clone(), started_at.elapsed()));
+        result
     }
 
     fn note(&self, name: Name, status: Status) {
@@ -238,9 +245,9 @@ async fn in_time<T>(
     until: Deadline,
     part: impl Future<Output = Result<T, ServiceError>>,
 ) -> Result<T, ServiceError> {
-    timeout_at(until.instant(), part)
-        .await
-        .map_err(|elapsed| ServiceError::transient("the service did not answer in time", elapsed))?
+    timeout_at(until.instant(), part).await.map_err(|elapsed| {
+        ServiceError::transient("the service did not respond in time", elapsed)
+    })?
 }
 
 /// Names may have spaces, and those of metrics may not.
@@ -251,15 +258,15 @@ fn metric(name: &str, took: Duration) -> String {
     format!("{name};dur={}.{:03}", microseconds / 1_000, microseconds % 1_000)
 }
 
-/// What is left out is nobody's error, so this line is all that tells of it.
+/// A missing optional part fails no request, so only this line reports it.
 fn log(part: &str, reason: Reason, failure: &ServiceError) {
     let cause = failure.source().map(ToString::to_string).unwrap_or_default();
     let detail = failure.detail();
-    tracing::warn!(part, reason = reason.slug(), detail, cause, "left out");
+    tracing::warn!(part, reason = reason.slug(), detail, cause, "part degraded");
 }
 
 impl<T> Part<T> {
-    /// What there is of it.
+    /// The value, fresh or stale.
     #[must_use]
     pub fn value(&self) -> Option<&T> {
         match self {
@@ -268,7 +275,7 @@ impl<T> Part<T> {
         }
     }
 
-    /// What there is of it, for good.
+    /// The value, fresh or stale, without the part.
     #[must_use]
     pub fn into_value(self) -> Option<T> {
         match self {
@@ -277,7 +284,7 @@ impl<T> Part<T> {
         }
     }
 
-    /// Something made of it, that is as old.
+    /// Converts the value; a stale part stays stale.
     pub fn map<S>(self, make: impl FnOnce(T) -> S) -> Part<S> {
         match self {
             Self::Fresh(value) => Part::Fresh(make(value)),
@@ -286,7 +293,7 @@ impl<T> Part<T> {
         }
     }
 
-    /// Whether nobody knows.
+    /// Whether there is no value.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing)
@@ -308,13 +315,13 @@ impl Reason {
         match failure.kind() {
             ErrorKind::Rejected => Self::Refused,
             ErrorKind::Permanent => Self::Broken,
-            // Whoever asks within the part keeps the same deadline, and may have been the first to see it go by.
+            // A call within the part has the same deadline, and may have been the first to report that it passed.
             ErrorKind::Transient if until.is_over() => Self::Late,
             ErrorKind::Transient => Self::Unavailable,
         }
     }
 
-    /// Its name, as in the answer.
+    /// Its name, as in the response.
     #[must_use]
     pub fn slug(self) -> &'static str {
         match self {
@@ -327,7 +334,7 @@ impl Reason {
 }
 
 impl Report {
-    /// How a part has come.
+    /// The status of a part, if it was awaited.
     #[must_use]
     pub fn status(&self, name: &str) -> Option<Status> {
         self.parts.get(name).copied()
@@ -338,24 +345,30 @@ impl Report {
         self.parts.iter().filter(|(_, it)| **it != Status::Fresh).map(|(name, _)| name.as_ref())
     }
 
-    /// Only what is not as it should be, for a client that counts its bytes.
+    /// Whether at least one part is neither missing nor stale.
     #[must_use]
-    pub fn troubles(mut self) -> Self {
+    pub fn is_partly_fresh(&self) -> bool {
+        self.parts.values().any(|it| *it == Status::Fresh)
+    }
+
+    /// The report without the fresh parts, for a client that needs small responses.
+    #[must_use]
+    pub fn only_degraded(mut self) -> Self {
         self.parts.retain(|_, status| *status != Status::Fresh);
         self
     }
 }
 
-/// As members of an answer: `degraded`, the names, and `parts`, the statuses; neither if it has nothing to say.
+/// Serializes as members of a response: `degraded`, the names, and `parts`, the statuses. An empty one is left out.
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Shown<'a> {
+        struct ReportDto<'a> {
             #[serde(skip_serializing_if = "Vec::is_empty")]
             degraded: Vec<&'a str>,
             #[serde(skip_serializing_if = "BTreeMap::is_empty")]
             parts: &'a BTreeMap<Name, Status>,
         }
-        Shown { degraded: self.degraded().collect(), parts: &self.parts }.serialize(serializer)
+        ReportDto { degraded: self.degraded().collect(), parts: &self.parts }.serialize(serializer)
     }
 }

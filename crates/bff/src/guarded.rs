@@ -1,29 +1,30 @@
-//! Services behind circuit breakers, one for each function: who does not answer is not asked for a while.
+//! Services behind circuit breakers, one for each function: a function that does not respond is not called for a while.
 //!
-//! Only silence counts against a function: no answer, a crash, time that ran out. What it says itself is an answer, even
-//! that it can't do its work just now: a view that is behind must not cost others the whole service.
+//! Only a missing response counts as a failure: a crash, a timeout, a throttle, a lost connection. An error that the
+//! function returns counts as a success, even a transient one: a lagging view must not make the whole service unavailable.
 
 use std::collections::BTreeMap;
 
-use circuit_breaker::call::{Breaker, Host, Outcome};
+use circuit_breaker::breaker::{Breaker, Environment};
+use circuit_breaker::call_outcome::CallOutcome;
 use circuit_breaker::settings::Settings;
 use circuit_breaker::store::Store;
 use service_error::ServiceError;
 
 use crate::invoke::Invoke;
 
-/// Services of which some are left alone while they do not answer.
+/// Services of which some are not called while they do not respond.
 #[derive(Debug)]
 pub struct Guarded<I, S, H> {
     services: I,
-    /// By the function that they are around.
+    /// By the name of the function.
     breakers: BTreeMap<String, Breaker<S, H>>,
 }
 
-impl<I, S: Store + Clone, H: Host + Clone> Guarded<I, S, H> {
-    /// Puts a breaker around each of these functions, which are told as (name of the breaker, function).
+impl<I, S: Store + Clone, H: Environment + Clone> Guarded<I, S, H> {
+    /// Puts a breaker around each of these functions, given as (name of the breaker, name of the function).
     ///
-    /// The names are shared by all backends that use the store, whose calls speak of the same functions.
+    /// Backends that use the same store share the breakers of the same name, so a name must mean the same function in each.
     pub fn new<'a>(
         services: I,
         functions: impl IntoIterator<Item = (&'static str, &'a str)>,
@@ -38,7 +39,7 @@ impl<I, S: Store + Clone, H: Host + Clone> Guarded<I, S, H> {
         Self { services, breakers: breakers.collect() }
     }
 
-    /// What is guarded.
+    /// The services behind the breakers.
     pub fn services(&self) -> &I {
         &self.services
     }
@@ -48,27 +49,27 @@ impl<I, S, H> Invoke for Guarded<I, S, H>
 where
     I: Invoke,
     S: Store + Send + Sync,
-    H: Host + Send + Sync,
+    H: Environment + Send + Sync,
 {
     async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, ServiceError> {
         let call = self.services.invoke(function, request);
         let Some(breaker) = self.breakers.get(function) else { return call.await };
-        breaker.call(fared, call).await.unwrap_or_else(|refused| {
-            Err(ServiceError::transient("the service has not answered lately", refused))
+        breaker.call(classify, call).await.unwrap_or_else(|refused| {
+            Err(ServiceError::transient("the service has not responded recently", refused))
         })
     }
 
-    /// Nobody waits for it, so there is nothing to be spared.
+    /// Bypasses the breaker: no caller waits for the result, so an open circuit would save no time.
     async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), ServiceError> {
         self.services.start(function, request).await
     }
 }
 
-/// What an answer says of the function.
-fn fared(answer: &Result<Vec<u8>, ServiceError>) -> Outcome {
-    match answer {
-        Err(failure) if failure.is_no_response() => Outcome::Failure,
-        Ok(_) | Err(_) => Outcome::Success,
+/// The outcome of a call, for the breaker of the function.
+fn classify(response: &Result<Vec<u8>, ServiceError>) -> CallOutcome {
+    match response {
+        Err(failure) if failure.is_no_response() => CallOutcome::Failure,
+        Ok(_) | Err(_) => CallOutcome::Success,
     }
 }
 
@@ -77,7 +78,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    use circuit_breaker::call::Event;
+    use circuit_breaker::breaker::Event;
     use circuit_breaker::memory::MemoryStore;
     use jiff::Timestamp;
     use serde_json::{Value, json};
@@ -85,14 +86,14 @@ mod tests {
 
     use super::*;
     use crate::compose::Composition;
-    use crate::invoke::{Deadline, ask};
+    use crate::invoke::{Deadline, invoke};
     use crate::memory::{Memory, Reply};
 
     /// Tokio's clock, which the tests move.
     #[derive(Clone, Debug)]
     struct Clock(Instant);
 
-    impl Host for Clock {
+    impl Environment for Clock {
         fn now(&self) -> Timestamp {
             let elapsed = self.0.elapsed().as_millis();
             Timestamp::from_millisecond(i64::try_from(elapsed).unwrap()).unwrap()
@@ -118,54 +119,54 @@ mod tests {
         Guarded::new(Memory::new(reply), functions, &settings(), &store, &clock)
     }
 
-    async fn asked<F: Fn(&str, &Value) -> Reply + Sync>(
+    async fn call<F: Fn(&str, &Value) -> Reply + Sync>(
         guarded: &Guarded<Memory<F>, MemoryStore, Clock>,
         function: &str,
     ) -> Result<Value, ServiceError> {
-        ask(guarded, function, &1, Deadline::after(Duration::from_secs(1))).await
+        invoke(guarded, function, &1, Deadline::after(Duration::from_secs(1))).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_silent_is_left_alone_and_the_others_are_not() {
+    async fn a_function_that_does_not_respond_is_not_called_for_a_while_and_the_others_are() {
         let guarded = guarded(|function, _| match function {
-            "good-function" => Reply::Answer(json!(1)),
+            "good-function" => Reply::Response(json!(1)),
             _ => Reply::Failure(ServiceError::from_wire("Runtime.ExitError", "killed")),
         });
         for _ in 0..9 {
-            asked(&guarded, "bad-function").await.unwrap_err();
-            asked(&guarded, "good-function").await.unwrap();
+            call(&guarded, "bad-function").await.unwrap_err();
+            call(&guarded, "good-function").await.unwrap();
         }
-        let asked = guarded.services().asked();
-        assert_eq!(asked.iter().filter(|(function, _)| function == "bad-function").count(), 3);
+        let calls = guarded.services().calls();
+        assert_eq!(calls.iter().filter(|(function, _)| function == "bad-function").count(), 3);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_function_says_itself_is_never_held_against_it() {
+    async fn an_error_that_a_function_returns_does_not_count_as_a_failure() {
         let guarded = guarded(|_, _| {
-            let said = ServiceError::transient("the view is behind", "cause");
-            Reply::Failure(ServiceError::from_wire("Transient", &said.wire_message()))
+            let error = ServiceError::transient("the view is behind", "cause");
+            Reply::Failure(ServiceError::from_wire("Transient", &error.wire_message()))
         });
         for _ in 0..20 {
-            asked(&guarded, "bad-function").await.unwrap_err();
+            call(&guarded, "bad-function").await.unwrap_err();
         }
-        assert_eq!(guarded.services().asked().len(), 20);
+        assert_eq!(guarded.services().calls().len(), 20);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_always_out_of_time_costs_nobody_time_any_more() {
+    async fn a_function_that_always_times_out_costs_later_callers_no_time() {
         let guarded = guarded(|_, _| Reply::Late(Duration::from_secs(60), json!(1)));
         for _ in 0..3 {
-            asked(&guarded, "bad-function").await.unwrap_err();
+            call(&guarded, "bad-function").await.unwrap_err();
         }
-        // What is to be written because of a call that was dropped is left to the next one.
-        asked(&guarded, "bad-function").await.unwrap_err();
+        // A call that was dropped could not write its outcome to the store; the next call does.
+        call(&guarded, "bad-function").await.unwrap_err();
         let before = Instant::now();
-        asked(&guarded, "bad-function").await.unwrap_err();
+        call(&guarded, "bad-function").await.unwrap_err();
         assert_eq!(before.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_was_given_up_because_another_failed_says_nothing() {
+    async fn a_call_that_was_cancelled_because_another_failed_does_not_count() {
         let guarded = guarded(|function, _| match function {
             "good-function" => Reply::Late(Duration::from_millis(100), json!(1)),
             _ => Reply::Failure(ServiceError::rejected("not-found", "there is none")),
@@ -175,12 +176,12 @@ mod tests {
             let composition = Composition::partial(deadline);
             let parts = tokio::try_join!(
                 composition
-                    .required("one", ask::<_, Value>(&guarded, "good-function", &1, deadline)),
+                    .required("one", invoke::<_, Value>(&guarded, "good-function", &1, deadline)),
                 composition
-                    .required("two", ask::<_, Value>(&guarded, "bad-function", &1, deadline)),
+                    .required("two", invoke::<_, Value>(&guarded, "bad-function", &1, deadline)),
             );
             parts.unwrap_err();
         }
-        asked(&guarded, "good-function").await.unwrap();
+        call(&guarded, "good-function").await.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! Idempotency keys: the same wish twice is one wish.
+//! Idempotency keys: the same request twice has the effect of one request.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,15 +6,15 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-/// The header that carries it.
+/// The header that carries the key.
 pub(crate) const HEADER: &str = "Idempotency-Key";
 const LENGTH_MAX: usize = 255;
 
-/// What a client calls its wish: 1 to 255 visible ASCII characters.
+/// The client's name for a request, the same in every retry: 1 to 255 visible ASCII characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
-/// A text that is no key.
+/// The text is not a valid key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidKey;
 
@@ -28,7 +28,7 @@ impl FromStr for IdempotencyKey {
     }
 }
 
-/// A key may be guessable, and what it names is not for the log.
+/// Leaves the key out: logs must not reveal it.
 impl fmt::Debug for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IdempotencyKey")
@@ -36,9 +36,9 @@ impl fmt::Debug for IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// The id of what this caller means by this key: the same today and tomorrow, and nobody else's.
+    /// The id of the request that this caller identifies by this key: the same for every retry, different for every caller.
     ///
-    /// A UUIDv8 of a hash. `scope` keeps apart what may have the same key, such as payments of different bills.
+    /// A UUIDv8 of a hash. `scope` separates requests that may have the same key, such as payments of different bills.
     #[must_use]
     pub fn id(&self, scope: &str, caller: &str) -> Uuid {
         let mut hash = Sha256::new();
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_wish_has_the_same_id() {
+    fn the_same_request_has_the_same_id() {
         let id = key("k").id("booking", "alice");
         assert_eq!(id, key("k").id("booking", "alice"));
         assert_eq!(id.get_version_num(), 8);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn another_caller_scope_or_key_is_another_wish() {
+    fn another_caller_scope_or_key_is_another_request() {
         let ids = [
             key("k").id("booking", "alice"),
             key("k").id("booking", "bob"),

@@ -1,4 +1,4 @@
-//! The port to other services: one question, one answer, one deadline.
+//! The port to other services: one request, one response, one deadline.
 
 use std::fmt;
 use std::future::Future;
@@ -10,16 +10,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service_error::{ErrorKind, ServiceError};
 use tokio::time::{Instant, timeout_at};
+use trace_context::call;
 
 use crate::trace;
 
 /// Calls functions of other services.
 ///
 /// An implementation must
-/// - hand on the function's own failure as it was said,
-/// - call everything else that goes wrong transient, unless it needs manual intervention,
-/// - never repeat a call that may have been made, beyond a connection that was lost,
-/// - need no clock: the caller keeps the deadline, and drops the future when it has passed.
+/// - return the function's own failure unchanged,
+/// - return any other failure as transient, unless it requires operator intervention,
+/// - not repeat a call that may have been made, except after a lost connection,
+/// - need no clock: the caller enforces the deadline, and drops the future when it has passed.
 pub trait Invoke: Sync {
     /// Sends JSON to a function and gets JSON back.
     fn invoke(
@@ -28,7 +29,7 @@ pub trait Invoke: Sync {
         request: Vec<u8>,
     ) -> impl Future<Output = Result<Vec<u8>, ServiceError>> + Send;
 
-    /// Hands JSON to a function that takes its time; nobody waits for its answer.
+    /// Starts a function with JSON, asynchronously: it returns before the function has run.
     fn start(
         &self,
         function: &str,
@@ -117,24 +118,24 @@ impl<I: Invoke + Send> Erased for I {
     }
 }
 
-/// When an answer is of no use any more.
+/// The time after which a response is of no use.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// So much from now.
+    /// This long from now.
     #[must_use]
     pub fn after(limit: Duration) -> Self {
         Self(Instant::now() + limit)
     }
 
-    /// So much from now, but not later than this one.
+    /// This long from now, but not later than this deadline.
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self(self.0.min(Instant::now() + limit))
     }
 
-    /// Whether it is over.
+    /// Whether it has passed.
     #[must_use]
     pub fn is_over(self) -> bool {
         self.0 <= Instant::now()
@@ -145,14 +146,11 @@ impl Deadline {
     }
 }
 
-/// The name of [`invoke`] before the backends are ported to axum.
-pub use self::invoke as ask;
-
 /// Invokes a function, and reads its response.
 ///
 /// # Errors
 ///
-/// The function's own failure; `Transient` after the deadline; `Broken` for an answer of another shape.
+/// The function's own failure; `Transient` after the deadline; `Permanent` for a response of another shape.
 pub async fn invoke<A, R>(
     services: &impl Invoke,
     function: &str,
@@ -164,18 +162,18 @@ where
     R: DeserializeOwned,
 {
     let request = trace::with_trace(request).map_err(ServiceError::permanent)?;
-    let answer =
-        timeout_at(deadline.0, services.invoke(function, request)).await.map_err(|elapsed| {
-            ServiceError::transient("the service did not answer in time", elapsed)
-        })??;
-    serde_json::from_slice(&answer).map_err(ServiceError::permanent)
+    let invoked = timeout_at(deadline.0, services.invoke(function, request));
+    let response = call("lambda:Invoke", function, invoked).await.map_err(|elapsed| {
+        ServiceError::transient("the service did not respond in time", elapsed)
+    })??;
+    serde_json::from_slice(&response).map_err(ServiceError::permanent)
 }
 
-/// Sets a function to work without waiting for it. It may be called twice.
+/// Starts a function without waiting for it. The function may run twice.
 ///
 /// # Errors
 ///
-/// `Transient` if it may not have been called.
+/// `Transient` if the function may not have been started.
 pub async fn start<A: Serialize + Sync>(
     services: &impl Invoke,
     function: &str,
@@ -183,23 +181,24 @@ pub async fn start<A: Serialize + Sync>(
     deadline: Deadline,
 ) -> Result<(), ServiceError> {
     let request = trace::with_trace(request).map_err(ServiceError::permanent)?;
-    timeout_at(deadline.0, services.start(function, request))
-        .await
-        .map_err(|elapsed| ServiceError::transient("the service did not answer in time", elapsed))?
+    let started = timeout_at(deadline.0, services.start(function, request));
+    call("lambda:Invoke", function, started).await.map_err(|elapsed| {
+        ServiceError::transient("the service did not respond in time", elapsed)
+    })?
 }
 
-/// A service's word that there is no such thing; any other failure leaves it open.
+/// Whether the service reports that the thing does not exist. Any other failure leaves that unknown.
 #[must_use]
 pub fn is_not_found(failure: &ServiceError) -> bool {
     failure.kind() == ErrorKind::Rejected && failure.slug() == "not-found"
 }
 
-/// Nothing, where a service says that there is no such thing.
+/// Converts the failure `not-found` of a service to `None`.
 ///
 /// # Errors
 ///
 /// Any other failure.
-pub fn or_none<T>(found: Result<T, ServiceError>) -> Result<Option<T>, ServiceError> {
+pub fn optional<T>(found: Result<T, ServiceError>) -> Result<Option<T>, ServiceError> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(failure) if is_not_found(&failure) => Ok(None),
@@ -219,15 +218,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_service_that_does_not_answer_in_time_is_given_up() {
+    async fn a_call_without_a_response_at_the_deadline_fails_as_transient() {
         let services = Memory::new(|_, _| Reply::Late(Duration::from_secs(2), json!(1)));
         let failure = invoke::<_, Value>(&services, "slow", &1, deadline()).await.unwrap_err();
         assert_eq!(failure.kind(), ErrorKind::Transient);
     }
 
     #[tokio::test]
-    async fn an_answer_of_another_shape_is_broken() {
-        let services = Memory::new(|_, _| Reply::Answer(json!("text")));
+    async fn a_response_of_another_shape_is_a_permanent_failure() {
+        let services = Memory::new(|_, _| Reply::Response(json!("text")));
         let failure = invoke::<_, u64>(&services, "odd", &1, deadline()).await.unwrap_err();
         assert_eq!(failure.kind(), ErrorKind::Permanent);
     }

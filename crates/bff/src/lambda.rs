@@ -1,4 +1,4 @@
-//! The port over Lambda's Invoke.
+//! The port to other services over the Invoke operation of Lambda.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use crate::invoke::Invoke;
 
 /// A first handshake on the smallest function takes 0.75 s of its share of a core.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// A start that takes longer than this is worse than a first request that does.
+/// A cold start must not take longer than a slow first request would.
 const WARM_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Functions of Lambda, called and waited for.
+/// Invokes Lambda functions.
 #[derive(Clone, Debug)]
 pub struct Functions {
     client: Client,
 }
 
-/// What Lambda says of a function that failed.
+/// The payload with which Lambda reports that a function failed.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct FunctionError {
@@ -34,8 +34,8 @@ struct FunctionError {
 }
 
 impl Functions {
-    /// Takes the platform's configuration, less its limits in time and attempts: the asker has a deadline of its own, and
-    /// whether to ask again is for the client to say.
+    /// Uses the platform's configuration without its timeouts and retries: the caller has its own deadline, and only the
+    /// client decides whether to retry.
     #[must_use]
     pub fn new(aws: impl Into<aws_sdk_lambda::config::Builder>) -> Self {
         let limits = TimeoutConfig::builder()
@@ -52,15 +52,15 @@ impl Functions {
     ///
     /// # Errors
     ///
-    /// Lambda was not reached in time, or would not have let the call through.
+    /// Lambda did not respond in time, or would have denied the call.
     pub async fn warm_up(&self, function: &str) -> Result<(), ServiceError> {
         let call = self.client.invoke().function_name(function);
         let call = call.invocation_type(InvocationType::DryRun).send();
         let sent = tokio::time::timeout(WARM_UP_TIMEOUT, call).await;
         sent.map_err(|elapsed| {
-            ServiceError::transient("the service did not answer in time", elapsed)
+            ServiceError::transient("the service did not respond in time", elapsed)
         })?
-        .map_err(not_answered)
+        .map_err(invoke_failure)
         .map(drop)
     }
 
@@ -75,7 +75,7 @@ impl Functions {
             call.invocation_type(how.clone()).send().await
         };
         match send(request.clone()).await {
-            // A function that was frozen finds its connections closed. Once more, on a fresh one.
+            // A frozen function finds its connections closed when it resumes. Retry on a new one.
             Err(SdkError::DispatchFailure(lost)) if lost.is_io() => send(request).await,
             sent => sent,
         }
@@ -85,30 +85,30 @@ impl Functions {
 impl Invoke for Functions {
     async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, ServiceError> {
         let sent = self.send(function, InvocationType::RequestResponse, request).await;
-        let output = sent.map_err(not_answered)?;
+        let output = sent.map_err(invoke_failure)?;
         let payload = output.payload.map(Blob::into_inner).unwrap_or_default();
         if output.function_error.is_none() {
             return Ok(payload);
         }
-        // A crash may leave something else than JSON, or nothing.
+        // After a crash the payload may be empty, or not JSON.
         let error: FunctionError = serde_json::from_slice(&payload).unwrap_or_default();
         Err(ServiceError::from_wire(&error.error_type, &error.error_message))
     }
 
     async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), ServiceError> {
         let sent = self.send(function, InvocationType::Event, request).await;
-        sent.map(drop).map_err(not_answered)
+        sent.map(drop).map_err(invoke_failure)
     }
 }
 
-/// What Lambda says by itself: a function that is not there, or not for us, will not come by waiting.
-fn not_answered(error: SdkError<InvokeError>) -> ServiceError {
-    let told = DisplayErrorContext(&error).to_string();
+/// Classifies an error of Lambda itself: retrying does not help if the function does not exist or may not be called.
+fn invoke_failure(error: SdkError<InvokeError>) -> ServiceError {
+    let cause = DisplayErrorContext(&error).to_string();
     let code = error.as_service_error().map(|it| it.meta().code().unwrap_or_default().to_owned());
     match code.as_deref() {
         Some("ResourceNotFoundException" | "AccessDeniedException") => {
-            ServiceError::permanent(told)
+            ServiceError::permanent(cause)
         }
-        _ => ServiceError::transient("the service did not answer", told),
+        _ => ServiceError::transient("the service did not respond", cause),
     }
 }

@@ -1,4 +1,4 @@
-//! Services in memory: for tests and examples.
+//! Services in memory, for tests and examples.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,34 +7,35 @@ use serde_json::Value;
 use service_error::ServiceError;
 
 use crate::invoke::Invoke;
+use crate::trace::without_trace;
 
-/// How a service behaves this time.
+/// The result of one call.
 #[derive(Debug)]
 pub enum Reply {
-    /// It answers.
-    Answer(Value),
-    /// It says no, or falls over.
+    /// The service responds.
+    Response(Value),
+    /// The service rejects the request, or fails.
     Failure(ServiceError),
-    /// It answers after a while.
+    /// The service responds after this time.
     Late(Duration, Value),
 }
 
-/// Answers by a function of the function's name and the request, and remembers what it was asked. Clones share what they remember.
+/// Replies with a closure of the function's name and the request, and records the calls. Clones share the record.
 #[derive(Clone, Debug)]
 pub struct Memory<F> {
     reply: F,
-    asked: Arc<Mutex<Vec<(String, Value)>>>,
+    calls: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl<F: Fn(&str, &Value) -> Reply + Sync> Memory<F> {
-    /// Services that reply like this.
+    /// Services that reply with this closure.
     pub fn new(reply: F) -> Self {
-        Self { reply, asked: Arc::default() }
+        Self { reply, calls: Arc::default() }
     }
 
-    /// Every call up to now.
-    pub fn asked(&self) -> Vec<(String, Value)> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Every call up to now, without the trace and the correlation id that each one carries.
+    pub fn calls(&self) -> Vec<(String, Value)> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -42,21 +43,23 @@ impl<F: Fn(&str, &Value) -> Reply + Sync> Invoke for Memory<F> {
     async fn invoke(&self, function: &str, request: Vec<u8>) -> Result<Vec<u8>, ServiceError> {
         let request: Value = serde_json::from_slice(&request).map_err(ServiceError::permanent)?;
         let reply = (self.reply)(function, &request);
-        self.asked
+        self.calls
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push((function.to_owned(), request));
+            .push((function.to_owned(), without_trace(request)));
         match reply {
-            Reply::Answer(answer) => serde_json::to_vec(&answer).map_err(ServiceError::permanent),
+            Reply::Response(response) => {
+                serde_json::to_vec(&response).map_err(ServiceError::permanent)
+            }
             Reply::Failure(failure) => Err(failure),
-            Reply::Late(wait, answer) => {
+            Reply::Late(wait, response) => {
                 tokio::time::sleep(wait).await;
-                serde_json::to_vec(&answer).map_err(ServiceError::permanent)
+                serde_json::to_vec(&response).map_err(ServiceError::permanent)
             }
         }
     }
 
-    /// As a call whose answer nobody waits for.
+    /// Runs the call to its end, and drops the response.
     async fn start(&self, function: &str, request: Vec<u8>) -> Result<(), ServiceError> {
         self.invoke(function, request).await.map(drop)
     }

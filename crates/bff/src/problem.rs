@@ -1,4 +1,4 @@
-//! What is told to a client that does not get what it asked for: problem documents of RFC 9457.
+//! Problem documents of RFC 9457: the error responses that a client gets.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,21 +13,21 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub enum ProblemKind {
     /// The request is malformed.
     Validation,
-    /// Nobody knows who asks.
+    /// The caller is not authenticated.
     Unauthenticated,
     /// The provider refused the payment.
     PaymentDeclined,
     /// The caller may not do this.
     Forbidden,
-    /// There is no such thing, as far as the caller may know.
+    /// The thing does not exist, or the caller may not know that it does.
     NotFound,
-    /// Not possible in the state it is in.
+    /// Not possible in the current state.
     Conflict,
     /// The body is too long.
     PayloadTooLarge,
     /// The key has been used with another body.
     IdempotencyKeyReused,
-    /// Not now.
+    /// A service is unavailable; the client may retry.
     ServiceUnavailable,
 }
 
@@ -64,7 +64,7 @@ impl ProblemKind {
         }
     }
 
-    /// The same for every problem of this kind.
+    /// The title, the same for every problem of this kind.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl ProblemKind {
     }
 }
 
-/// Why a request is not done.
+/// Why a request failed or was rejected.
 #[derive(Debug)]
 pub struct Problem {
     kind: ProblemKind,
@@ -114,38 +114,38 @@ impl Problem {
         self.kind
     }
 
-    /// What to tell a person.
+    /// The explanation for a person.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The failure of a service that it stems from; for logs.
+    /// The failure of a service that caused it; for logs.
     #[must_use]
     pub fn cause(&self) -> Option<&ServiceError> {
         self.cause.as_ref()
     }
 
-    /// When to try again, where trying again may help.
+    /// The delay before a retry, if a retry may help.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         (self.kind == ProblemKind::ServiceUnavailable).then_some(RETRY_AFTER)
     }
 }
 
-/// What a service says becomes what the client is told: never a cause, and never a 500.
+/// Converts a failure of a service to a response for the client, which never contains the cause and is never a 500.
 impl From<ServiceError> for Problem {
     fn from(failure: ServiceError) -> Self {
         let kind = match failure.kind() {
             ErrorKind::Rejected => of_rejection(failure.slug()),
-            // A fault that wants a person is in the log; for the client it is a service that does not work now.
+            // A permanent failure is in the log, for an operator; for the client the service is unavailable.
             ErrorKind::Transient | ErrorKind::Permanent => ProblemKind::ServiceUnavailable,
         };
         Self { kind, detail: Cow::Owned(failure.detail().to_owned()), cause: Some(failure) }
     }
 }
 
-/// A rule's no that nobody has told us of is still a no.
+/// A rejection with an unknown slug is still a rejection: a conflict.
 fn of_rejection(slug: &str) -> ProblemKind {
     [
         ProblemKind::Validation,
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_refusal_may_be_tried_again_and_shows_no_cause() {
+    fn a_failure_that_is_not_a_rejection_may_be_retried_and_shows_no_cause() {
         for failure in
             [ServiceError::transient("not now", "hunter2"), ServiceError::permanent("hunter2")]
         {

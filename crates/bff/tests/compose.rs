@@ -1,4 +1,5 @@
-//! A composition under every subset of its parts slow, failing and gone: in time, never worse than it must be, never a lie.
+//! A composition in which every subset of the parts is slow, failing or unresponsive: its response is in time, as complete
+//! as possible, and correct.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,20 +7,20 @@ use std::time::Duration;
 
 use bff::compose::{Composition, Part, Reason, Status};
 use bff::invoke::Deadline;
-use bff::kept::Aged;
+use bff::stale_cache::Cached;
 use serde_json::json;
 use service_error::ServiceError;
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(2);
-/// What the answer may take beyond its deadline.
+/// The time that the response may take beyond its deadline.
 const MARGIN: Duration = Duration::from_millis(50);
-/// How old what stands in for a part is.
+/// The age of the cached value of a part.
 const AGE: Duration = Duration::from_millis(90_500);
 
-/// How a service fares.
+/// The behavior of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Behavior {
     Well,
     Slow,
     Late,
@@ -30,19 +31,19 @@ enum Fate {
     Gone,
 }
 
-const FATES: [Fate; 8] = [
-    Fate::Well,
-    Fate::Slow,
-    Fate::Late,
-    Fate::Failing,
-    Fate::FailingSlowly,
-    Fate::Refusing,
-    Fate::Broken,
-    Fate::Gone,
+const BEHAVIORS: [Behavior; 8] = [
+    Behavior::Well,
+    Behavior::Slow,
+    Behavior::Late,
+    Behavior::Failing,
+    Behavior::FailingSlowly,
+    Behavior::Refusing,
+    Behavior::Broken,
+    Behavior::Gone,
 ];
 
-impl Fate {
-    /// The part: a number, or what happens to it instead.
+impl Behavior {
+    /// The result of the part: a number, or a failure.
     async fn part(self, number: u32) -> Result<u32, ServiceError> {
         let wait = |milliseconds| tokio::time::sleep(Duration::from_millis(milliseconds));
         match self {
@@ -80,7 +81,7 @@ impl Fate {
         }
     }
 
-    /// How long it takes, if it is not given up before.
+    /// The time until the result or the deadline.
     fn took(self) -> Duration {
         Duration::from_millis(match self {
             Self::Well | Self::Failing | Self::Refusing | Self::Broken => 0,
@@ -91,91 +92,105 @@ impl Fate {
     }
 }
 
-/// Every way in which four services may fare.
-fn all() -> impl Iterator<Item = [Fate; 4]> {
-    let one = || FATES.into_iter();
+/// All combinations of the behaviors of four services.
+fn all() -> impl Iterator<Item = [Behavior; 4]> {
+    let one = || BEHAVIORS.into_iter();
     one().flat_map(move |a| {
         one().flat_map(move |b| one().flat_map(move |c| one().map(move |d| [a, b, c, d])))
     })
 }
 
-type Answer = (u32, Part<u32>, Part<u32>, Part<u32>);
+type Parts = (u32, Part<u32>, Part<u32>, Part<u32>);
 
-/// One required part, two optional ones, and one for which an earlier answer stands in.
-async fn compose(composition: &Composition, fates: [Fate; 4]) -> Result<Answer, ServiceError> {
-    let earlier = || Some(Aged { value: 7, age: AGE });
+/// One required part, two optional ones, and one with a cached value.
+async fn compose(
+    composition: &Composition,
+    behaviors: [Behavior; 4],
+) -> Result<Parts, ServiceError> {
+    let earlier = || Some(Cached { value: 7, age: AGE });
     tokio::try_join!(
-        composition.required("a", fates[0].part(1)),
-        composition.optional("b", fates[1].part(2)),
-        composition.optional("c", fates[2].part(3)),
-        composition.optional_or("d", fates[3].part(4), earlier),
+        composition.required("a", behaviors[0].part(1)),
+        composition.optional("b", behaviors[1].part(2)),
+        composition.optional("c", behaviors[2].part(3)),
+        composition.optional_or("d", behaviors[3].part(4), earlier),
     )
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_becomes_of_the_parts_the_answer_is_in_time_and_true() {
+async fn for_all_behaviors_of_the_parts_the_response_is_in_time_and_correct() {
     let mut seen = 0;
-    for fates in all() {
-        let begun = Instant::now();
+    for behaviors in all() {
+        let started_at = Instant::now();
         let composition = Composition::partial(Deadline::after(LIMIT));
-        let answer = compose(&composition, fates).await;
-        let took = begun.elapsed();
-        assert!(took <= LIMIT + MARGIN, "{fates:?} took {took:?}");
+        let response = compose(&composition, behaviors).await;
+        let took = started_at.elapsed();
+        assert!(took <= LIMIT + MARGIN, "{behaviors:?} took {took:?}");
         seen += 1;
-        let Ok((a, b, c, d)) = answer else {
-            assert!(!fates[0].comes(), "{fates:?}: a part that is optional was missed");
-            assert!(took <= fates[0].took() + MARGIN, "{fates:?}: it was known after {took:?}");
+        let Ok((a, b, c, d)) = response else {
+            assert!(!behaviors[0].comes(), "{behaviors:?}: only optional parts are missing");
+            assert!(
+                took <= behaviors[0].took() + MARGIN,
+                "{behaviors:?}: it was known after {took:?}"
+            );
             continue;
         };
-        assert!(fates[0].comes(), "{fates:?}: it cannot be known");
+        assert!(behaviors[0].comes(), "{behaviors:?}: a required part is missing");
         assert_eq!(a, 1);
         // In parallel: as long as the slowest, and no longer.
-        let slowest = fates.map(Fate::took).into_iter().max().unwrap();
-        assert!(took <= slowest + MARGIN, "{fates:?} took {took:?}");
+        let slowest = behaviors.map(Behavior::took).into_iter().max().unwrap();
+        assert!(took <= slowest + MARGIN, "{behaviors:?} took {took:?}");
         let report = composition.report();
         assert_eq!(report.status("a"), Some(Status::Fresh));
-        for (name, part, fate, number) in [("b", b, fates[1], 2), ("c", c, fates[2], 3)] {
-            let told = (part, report.status(name).unwrap());
-            if fate.comes() {
-                assert_eq!(told, (Part::Fresh(number), Status::Fresh), "{fates:?}");
+        for (name, part, behavior, number) in [("b", b, behaviors[1], 2), ("c", c, behaviors[2], 3)]
+        {
+            let reported = (part, report.status(name).unwrap());
+            if behavior.comes() {
+                assert_eq!(reported, (Part::Fresh(number), Status::Fresh), "{behaviors:?}");
             } else {
-                let status = Status::Missing { reason: fate.reason() };
-                assert_eq!(told, (Part::Missing, status), "{fates:?}");
+                let status = Status::Missing { reason: behavior.reason() };
+                assert_eq!(reported, (Part::Missing, status), "{behaviors:?}");
             }
         }
-        if fates[3].comes() {
-            assert_eq!((d, report.status("d")), (Part::Fresh(4), Some(Status::Fresh)), "{fates:?}");
+        if behaviors[3].comes() {
+            assert_eq!(
+                (d, report.status("d")),
+                (Part::Fresh(4), Some(Status::Fresh)),
+                "{behaviors:?}"
+            );
         } else {
-            assert_eq!(d, Part::Stale(7), "{fates:?}");
+            assert_eq!(d, Part::Stale(7), "{behaviors:?}");
             let Some(Status::Stale { age_seconds, reason }) = report.status("d") else {
-                unreachable!("{fates:?}: it is told to be something else");
+                unreachable!("{behaviors:?}: it is reported with another status");
             };
-            assert_eq!(reason, fates[3].reason(), "{fates:?}");
-            // Never younger than it is; the timer may be a millisecond late.
+            assert_eq!(reason, behaviors[3].reason(), "{behaviors:?}");
+            // Never reported younger than it is; the timer may be a millisecond late.
             let age = Duration::from_secs(age_seconds);
-            let true_age = AGE + fates[3].took();
-            assert!(true_age <= age && age <= true_age + Duration::from_secs(1), "{fates:?}");
+            let true_age = AGE + behaviors[3].took();
+            assert!(true_age <= age && age <= true_age + Duration::from_secs(1), "{behaviors:?}");
         }
     }
     assert_eq!(seen, 8 * 8 * 8 * 8);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_to_come_whole_comes_whole_or_not_at_all() {
-    for fates in all() {
-        let begun = Instant::now();
+async fn a_composition_that_is_whole_or_nothing_is_complete_or_fails() {
+    for behaviors in all() {
+        let started_at = Instant::now();
         let composition = Composition::whole_or_nothing(Deadline::after(LIMIT));
-        let answer = compose(&composition, fates).await;
-        let took = begun.elapsed();
-        assert!(took <= LIMIT + MARGIN, "{fates:?} took {took:?}");
-        if fates.into_iter().all(Fate::comes) {
+        let response = compose(&composition, behaviors).await;
+        let took = started_at.elapsed();
+        assert!(took <= LIMIT + MARGIN, "{behaviors:?} took {took:?}");
+        if behaviors.into_iter().all(Behavior::comes) {
             let whole = (1, Part::Fresh(2), Part::Fresh(3), Part::Fresh(4));
-            assert_eq!(answer.unwrap(), whole, "{fates:?}");
+            assert_eq!(response.unwrap(), whole, "{behaviors:?}");
             assert_eq!(composition.report().degraded().count(), 0);
         } else {
-            assert!(answer.is_err(), "{fates:?}");
-            let missing = fates.into_iter().filter(|it| !it.comes()).map(Fate::took).min();
-            assert!(took <= missing.unwrap() + MARGIN, "{fates:?}: it was known after {took:?}");
+            assert!(response.is_err(), "{behaviors:?}");
+            let missing = behaviors.into_iter().filter(|it| !it.comes()).map(Behavior::took).min();
+            assert!(
+                took <= missing.unwrap() + MARGIN,
+                "{behaviors:?}: it was known after {took:?}"
+            );
         }
     }
 }
@@ -197,41 +212,44 @@ impl Drop for Running<'_> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_waited_for_is_not_left_running() {
-    for fates in all() {
+async fn a_call_that_is_not_awaited_any_more_is_cancelled() {
+    for behaviors in all() {
         let running = AtomicUsize::new(0);
         let composition = Composition::partial(Deadline::after(LIMIT));
-        let part = async |fate: Fate| {
+        let part = async |behavior: Behavior| {
             let _running = Running::new(&running);
-            fate.part(0).await
+            behavior.part(0).await
         };
-        let answer = tokio::try_join!(
-            composition.required("a", part(fates[0])),
-            composition.optional("b", part(fates[1])),
-            composition.optional("c", part(fates[2])),
-            composition.optional("d", part(fates[3])),
+        let response = tokio::try_join!(
+            composition.required("a", part(behaviors[0])),
+            composition.optional("b", part(behaviors[1])),
+            composition.optional("c", part(behaviors[2])),
+            composition.optional("d", part(behaviors[3])),
         );
-        assert_eq!(answer.is_ok(), fates[0].comes());
-        assert_eq!(running.load(Ordering::Relaxed), 0, "{fates:?}");
+        assert_eq!(response.is_ok(), behaviors[0].comes());
+        assert_eq!(running.load(Ordering::Relaxed), 0, "{behaviors:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_may_be_given_less_time_than_the_whole_and_never_more() {
+async fn a_part_may_have_a_shorter_deadline_than_the_whole_but_no_longer_one() {
     let composition = Composition::partial(Deadline::after(LIMIT));
-    let begun = Instant::now();
-    let short = composition.optional_within("a", Duration::from_millis(300), Fate::Gone.part(1));
+    let started_at = Instant::now();
+    let short =
+        composition.optional_within("a", Duration::from_millis(300), Behavior::Gone.part(1));
     assert_eq!(short.await.unwrap(), Part::Missing);
-    assert_eq!(begun.elapsed().as_millis() / 10, 30);
-    let long = composition.optional_within("b", Duration::from_secs(60), Fate::Gone.part(1));
+    assert_eq!(started_at.elapsed().as_millis() / 10, 30);
+    let long = composition.optional_within("b", Duration::from_secs(60), Behavior::Gone.part(1));
     assert_eq!(long.await.unwrap(), Part::Missing);
-    assert_eq!(begun.elapsed().as_millis() / 10, 200);
+    assert_eq!(started_at.elapsed().as_millis() / 10, 200);
 }
 
 #[tokio::test]
-async fn the_report_names_what_is_missing_and_says_why() {
+async fn the_report_names_the_degraded_parts_with_their_reasons() {
     let composition = Composition::partial(Deadline::after(LIMIT));
-    compose(&composition, [Fate::Well, Fate::Broken, Fate::Well, Fate::Refusing]).await.unwrap();
+    compose(&composition, [Behavior::Well, Behavior::Broken, Behavior::Well, Behavior::Refusing])
+        .await
+        .unwrap();
     assert_eq!(
         serde_json::to_value(composition.report()).unwrap(),
         json!({
@@ -244,39 +262,43 @@ async fn the_report_names_what_is_missing_and_says_why() {
             },
         })
     );
-    let brief = serde_json::to_value(composition.report().troubles()).unwrap();
+    let brief = serde_json::to_value(composition.report().only_degraded()).unwrap();
     assert_eq!(brief["parts"].as_object().unwrap().len(), 2);
     let nothing = Composition::partial(Deadline::after(LIMIT)).report();
     assert_eq!(serde_json::to_value(nothing).unwrap(), json!({}));
 }
 
 #[tokio::test]
-async fn of_a_name_that_is_given_twice_the_worse_is_told() {
+async fn for_a_name_that_is_used_twice_the_worse_status_is_reported() {
     let composition = Composition::partial(Deadline::after(LIMIT));
-    for fate in [Fate::Well, Fate::Failing, Fate::Well] {
-        drop(composition.optional("a", fate.part(1)).await);
+    for behavior in [Behavior::Well, Behavior::Failing, Behavior::Well] {
+        drop(composition.optional("a", behavior.part(1)).await);
     }
     let status = Status::Missing { reason: Reason::Unavailable };
     assert_eq!(composition.report().status("a"), Some(status));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_tells_how_long_each_of_its_parts_has_taken() {
+async fn a_response_reports_the_duration_of_each_of_its_parts() {
     let composition = Composition::partial(Deadline::after(LIMIT));
     let parts = tokio::try_join!(
-        composition.required("book", Fate::Slow.part(1)),
-        composition.optional("latest reviews", Fate::FailingSlowly.part(2)),
-        composition.optional("shop/", Fate::Gone.part(3)),
+        composition.required("book", Behavior::Slow.part(1)),
+        composition.optional("latest reviews", Behavior::FailingSlowly.part(2)),
+        composition.optional("shop/", Behavior::Gone.part(3)),
     );
     assert!(parts.is_ok());
-    // In the order in which they came; names as a header may have them.
-    let told = composition.server_timing();
-    let told: Vec<_> = told.split(", ").map(|it| it.split_once(";dur=").unwrap()).collect();
+    // In the order of completion; names as a header may contain them.
+    let header = composition.server_timing();
+    let metrics: Vec<_> = header.split(", ").map(|it| it.split_once(";dur=").unwrap()).collect();
     let milliseconds = |text: &str| text.split_once('.').unwrap().0.parse::<u64>().unwrap();
-    let told: Vec<_> = told.into_iter().map(|(name, dur)| (name, milliseconds(dur))).collect();
-    let names: Vec<_> = told.iter().map(|(name, _)| *name).collect();
+    let metrics: Vec<_> =
+        metrics.into_iter().map(|(name, dur)| (name, milliseconds(dur))).collect();
+    let names: Vec<_> = metrics.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["latest-reviews", "book", "shop-", "all"]);
-    for ((name, told), expected) in told.into_iter().zip([1_800, 1_900, 2_000, 2_000]) {
-        assert!((expected..expected + 5).contains(&told), "{name}: {told}, and not {expected}");
+    for ((name, duration), expected) in metrics.into_iter().zip([1_800, 1_900, 2_000, 2_000]) {
+        assert!(
+            (expected..expected + 5).contains(&duration),
+            "{name}: {duration}, and not {expected}"
+        );
     }
 }

@@ -1,31 +1,31 @@
-//! Three instances call something that is down for a while, in ten seconds: `--example outage`.
+//! Three instances call a dependency that is unavailable for a while. It runs for ten seconds: `--example outage`.
 
-#![expect(clippy::print_stdout, reason = "it is there to be watched")]
-#![expect(clippy::disallowed_methods, reason = "an example has no handler to be told the time by")]
+#![expect(clippy::print_stdout, reason = "the output is the purpose of the example")]
+#![expect(clippy::disallowed_methods, reason = "an example has no handler that provides the time")]
 
 use std::time::{Duration, Instant};
 
-use circuit_breaker::breaker::{Breaker, Event, Host};
+use circuit_breaker::breaker::{Breaker, Environment, Event};
+use circuit_breaker::call_outcome::CallOutcome;
 use circuit_breaker::memory::MemoryStore;
-use circuit_breaker::outcome::Outcome;
-use circuit_breaker::settings::{Settings, Watch};
+use circuit_breaker::settings::{Refresh, Settings};
 use circuit_breaker::shared_state::Transition;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-/// Tells of each step.
+/// The real clock and random numbers, and an observer that prints each transition.
 #[derive(Clone)]
 struct World {
     began: Instant,
 }
 
 impl World {
-    fn tell(&self, what: &str) {
-        println!("{:5.1} s  {what}", self.began.elapsed().as_secs_f32());
+    fn print(&self, text: &str) {
+        println!("{:5.1} s  {text}", self.began.elapsed().as_secs_f32());
     }
 }
 
-impl Host for World {
+impl Environment for World {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -36,12 +36,12 @@ impl Host for World {
 
     fn observe(&self, _: &str, event: &Event<'_>) {
         match event {
-            Event::Stepped(Transition { from, to, reason, .. }) => {
-                self.tell(&format!("{from:?} → {to:?} ({reason:?})"));
+            Event::StateChanged(Transition { from, to, reason, .. }) => {
+                self.print(&format!("{from:?} → {to:?} ({reason:?})"));
             }
-            Event::Tripped => self.tell("an instance has had enough, and votes"),
-            Event::Probing { .. } => self.tell("one call passes, the probe"),
-            Event::Refused | Event::StoreFailed(_) => {}
+            Event::Tripped => self.print("an instance trips, and votes to open"),
+            Event::Probing { .. } => self.print("one call is admitted, the probe"),
+            Event::Rejected | Event::StoreFailed(_) => {}
         }
     }
 }
@@ -53,28 +53,28 @@ async fn main() {
         window_ms: 2_000,
         open_ms: 1_500,
         cache_ms: 200,
-        watch: Watch::Beside,
+        refresh: Refresh::Concurrent,
         ..Settings::default()
     };
     let instance = || Breaker::new("it", settings.clone(), store.clone(), world.clone());
     let instances = [instance(), instance(), instance()];
     let down = Duration::from_secs(2)..Duration::from_secs(5);
-    world.tell("all is well");
-    let (mut second, mut passed, mut refused) = (0, 0, 0);
+    world.print("the dependency is available");
+    let (mut second, mut passed, mut rejected) = (0, 0, 0);
     while world.began.elapsed() < Duration::from_secs(10) {
         for instance in &instances {
             let is_down = down.contains(&world.began.elapsed());
-            let call = async { if is_down { Outcome::Failure } else { Outcome::Success } };
+            let call = async { if is_down { CallOutcome::Failure } else { CallOutcome::Success } };
             match instance.call(|outcome| *outcome, call).await {
                 Ok(_) => passed += 1,
-                Err(_) => refused += 1,
+                Err(_) => rejected += 1,
             }
         }
         sleep(Duration::from_millis(50)).await;
         if world.began.elapsed().as_secs() > second {
             second = world.began.elapsed().as_secs();
-            world.tell(&format!("   {passed} calls were made, {refused} refused"));
-            (passed, refused) = (0, 0);
+            world.print(&format!("   {passed} calls were made, {rejected} rejected"));
+            (passed, rejected) = (0, 0);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The breaker around one dependency, in one instance: carries out what the pure parts decide.
+//! The circuit breaker around one dependency, in one instance: it performs what the pure modules decide.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,235 +8,236 @@ use futures::future::{Either, select};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::instance::{Admission, Duty, Instance, Pass};
-use crate::outcome::Outcome;
+use crate::call_outcome::CallOutcome;
+use crate::decision::{CallKind, Decision, StoreOp};
+use crate::local_breaker::LocalBreaker;
 use crate::settings::Settings;
+use crate::shared_state::{Proposal, SharedState, Transition};
 use crate::store::{Store, StoreError, Swapped};
 use crate::time::ms_from;
 
-#[doc(hidden)]
-pub use crate::shared_state::{
-    Asker, Forced, HISTORY_MAX, LOCAL_TRIPS_MAX, LocalTrip, Passage, Probe, Question, Reason,
-    Shared, Stand, State, Transition, Vote, Word,
-};
-
-/// So often is the store asked around one call at most: see, claim, lose, see.
+/// The maximum number of store operations for one call: read, claim the probe, lose the race, read again.
 const ROUNDS_MAX: usize = 4;
 
 /// The call was not made: the circuit is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("circuit is open")]
-pub struct Refused {
-    /// When another try may be worth it, if that is known.
+pub struct CircuitOpen {
+    /// When a retry may be admitted, if that is known.
     pub retry_at: Option<Timestamp>,
 }
 
-/// What a breaker needs of the world around it.
-pub trait Host {
-    /// The time of day, which goes on while the process stands still.
+/// The clock, the random numbers and the observer of a breaker.
+pub trait Environment {
+    /// The current time. Use the wall clock: it advances while a Lambda process is frozen.
     fn now(&self) -> Timestamp;
 
     /// A random number.
     fn random(&self) -> u64;
 
-    /// Something has happened that a log or a metric may want to tell. It must not take long.
+    /// Receives each event of a breaker, for example for a log or a metric. It runs within the call, so it must be fast.
     fn observe(&self, breaker: &str, event: &Event<'_>);
 }
 
-/// What has happened in this instance.
+/// An event of a breaker in this instance.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The circuit took a step, and this instance wrote it. Each step is observed by one instance at most.
-    Stepped(&'a Transition),
-    /// This instance finds its own calls sick, and makes none for a while; the fleet is told.
+    /// The shared circuit changed its state, and this instance wrote the change. At most one instance reports each
+    /// transition.
+    StateChanged(&'a Transition),
+    /// The calls of this instance exceeded a threshold. It rejects calls for a while, and votes to open the shared circuit.
     Tripped,
-    /// A call was refused.
-    Refused,
-    /// A call is a probe, the fleet's elected one or this instance's own.
+    /// A call was rejected.
+    Rejected,
+    /// A probe starts.
     Probing {
-        /// Whether it is the fleet's.
+        /// Whether it is the elected probe of the shared circuit; otherwise it is this instance's own.
         is_elected: bool,
     },
-    /// The shared state is out of reach; this instance decides by itself for a while.
+    /// The store failed. This instance decides by its own window for a while.
     StoreFailed(&'a StoreError),
 }
 
-/// A breaker around one thing that is called, in one instance of a fleet.
+/// A circuit breaker around one dependency, in one instance of a fleet.
 ///
-/// Make one per instance and name, and keep it: what it remembers is worth nothing if each call has its own.
+/// Create one per process and name, and keep it: its window is useless if each call creates its own breaker.
 #[derive(Debug)]
-pub struct Breaker<S, H> {
+pub struct Breaker<S, E> {
     name: String,
     settings: Settings,
     store: S,
-    host: H,
-    instance: Mutex<Instance>,
-    /// Wakes the calls that wait for another one to leave the store.
-    has_left: Notify,
+    environment: E,
+    local: Mutex<LocalBreaker>,
+    /// Wakes the calls that wait until another call releases the store.
+    store_released: Notify,
 }
 
-impl<S: Store, H: Host> Breaker<S, H> {
-    /// A breaker that shares its state with all others of this name in the store.
-    pub fn new(name: impl Into<String>, settings: Settings, store: S, host: H) -> Self {
-        let instance = Mutex::new(Instance::new(host.random(), &settings));
-        Self { name: name.into(), settings, store, host, instance, has_left: Notify::new() }
+impl<S: Store, E: Environment> Breaker<S, E> {
+    /// Creates a breaker that shares its state with all breakers of this name in the store.
+    pub fn new(name: impl Into<String>, settings: Settings, store: S, environment: E) -> Self {
+        let local = Mutex::new(LocalBreaker::new(environment.random(), &settings));
+        let (name, store_released) = (name.into(), Notify::new());
+        Self { name, settings, store, environment, local, store_released }
     }
 
-    /// What it is called.
+    /// The name, which is the key of the shared state in the store.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What this instance knows of the shared state: what it last saw, however long ago.
-    pub fn known(&self) -> Option<Shared> {
+    /// The shared state as this instance last read or wrote it, however old; `None` if it never did.
+    pub fn known(&self) -> Option<SharedState> {
         self.lock().known().cloned()
     }
 
-    /// Looks at the shared state, as is worth it before the first call: a fresh instance knows nothing.
+    /// Reads the shared state. Useful before the first call of a process, which would otherwise wait for the read.
     pub async fn refresh(&self) {
-        self.perform(Duty::Read).await;
+        self.perform(StoreOp::Read).await;
     }
 
     /// Makes a call, unless the circuit is open.
     ///
-    /// A call that is dropped before it answers counts as failed if it has been slow by then: who is out of patience was
-    /// not served. One that is dropped sooner says nothing: its caller has changed its mind.
+    /// If the returned future is dropped after `slow_call_ms`, the call counts as failed: its caller ran out of time. If it
+    /// is dropped earlier, the call is not counted: a cancellation says nothing about the dependency.
     ///
     /// # Errors
     ///
-    /// If the circuit is open. What is done instead is the caller's: `unwrap_or_else` is the fallback.
+    /// Fails if the circuit is open. The caller provides the fallback, for example with `unwrap_or_else`.
     pub async fn call<T>(
         &self,
-        classify: impl FnOnce(&T) -> Outcome,
+        classify: impl FnOnce(&T) -> CallOutcome,
         call: impl Future<Output = T>,
-    ) -> Result<T, Refused> {
-        let permit = self.enter().await?;
+    ) -> Result<T, CircuitOpen> {
+        let permit = self.acquire_permit().await?;
         let since = permit.since;
         Ok(permit.run_since(since, classify, call).await)
     }
 
-    /// Leave for one call, to be had before something is done that would have to be undone if the call could not be made.
+    /// Acquires the permission to make one call. Acquire it before any change that you would have to roll back if the call
+    /// were rejected.
     ///
     /// # Errors
     ///
-    /// If the circuit is open.
-    pub async fn enter(&self) -> Result<Permit<'_, S, H>, Refused> {
+    /// Fails if the circuit is open.
+    pub async fn acquire_permit(&self) -> Result<Permit<'_, S, E>, CircuitOpen> {
         let mut rounds = 0;
         loop {
-            // Made before the question, so that one who leaves in between is not missed.
-            let has_left = self.has_left.notified();
-            let now = self.host.now();
-            let admission = self.lock().admit(&self.settings, now, rounds < ROUNDS_MAX);
+            // Created before the decision, so that a release in between is not missed.
+            let store_released = self.store_released.notified();
+            let now = self.environment.now();
+            let decision = self.lock().admit(&self.settings, now, rounds < ROUNDS_MAX);
             rounds += 1;
-            match admission {
-                Admission::Wait => {
+            match decision {
+                Decision::Wait => {
                     let deadline = Duration::from_millis(self.settings.store_deadline_ms);
-                    if tokio::time::timeout(deadline, has_left).await.is_err() {
+                    if tokio::time::timeout(deadline, store_released).await.is_err() {
                         rounds = ROUNDS_MAX;
                     }
                 }
-                Admission::Pass { pass, is_read } => {
-                    let turn = is_read.then(|| self.turn());
-                    return Ok(Permit { breaker: self, pass: Some(pass), turn, since: now });
+                Decision::Admit { kind, is_read } => {
+                    let store_guard = is_read.then(|| self.store_guard());
+                    return Ok(Permit { breaker: self, kind: Some(kind), store_guard, since: now });
                 }
-                Admission::Refuse(retry_at) => {
-                    self.observe(&Event::Refused);
-                    return Err(Refused { retry_at });
+                Decision::Reject(retry_at) => {
+                    self.observe(&Event::Rejected);
+                    return Err(CircuitOpen { retry_at });
                 }
-                Admission::First(duty) => {
-                    let turn = self.turn();
-                    let claimed = self.perform(duty).await;
-                    drop(turn);
+                Decision::StoreFirst(op) => {
+                    let store_guard = self.store_guard();
+                    let claimed = self.perform(op).await;
+                    drop(store_guard);
                     if let Some(id) = claimed {
-                        let (pass, since) = (Some(Pass::Probe { id }), self.host.now());
-                        return Ok(Permit { breaker: self, pass, turn: None, since });
+                        let (kind, since) = (Some(CallKind::Probe { id }), self.environment.now());
+                        return Ok(Permit { breaker: self, kind, store_guard: None, since });
                     }
                 }
             }
         }
     }
 
-    fn take_off(&self, pass: Pass, since: Timestamp) -> Flight<'_, S, H> {
-        match pass {
-            Pass::Probe { .. } => self.observe(&Event::Probing { is_elected: true }),
-            Pass::Local { .. } => self.observe(&Event::Probing { is_elected: false }),
-            Pass::Counted { .. } | Pass::Free => {}
+    fn start(&self, kind: CallKind, since: Timestamp) -> InFlight<'_, S, E> {
+        match kind {
+            CallKind::Probe { .. } => self.observe(&Event::Probing { is_elected: true }),
+            CallKind::LocalProbe { .. } => self.observe(&Event::Probing { is_elected: false }),
+            CallKind::Counted { .. } | CallKind::Uncounted => {}
         }
-        Flight { breaker: self, pass: Some(pass), since }
+        InFlight { breaker: self, kind: Some(kind), since }
     }
 
-    /// Makes the call, and reads the state meanwhile.
+    /// Makes the call, and reads the shared state concurrently.
     ///
-    /// Never as a task of its own: a function is frozen once it has answered, and would be thawed in the middle of it. So
-    /// the call's answer waits for the reading, if that is slower, for as long as the store's deadline.
-    async fn beside<T>(&self, turn: Turn<'_>, call: impl Future<Output = T>) -> T {
-        let read = pin!(self.perform(Duty::Read));
+    /// The read is never a task of its own: Lambda freezes a function once it has responded, and would thaw it in the
+    /// middle of the read. So the call returns after the read, which takes at most the store's deadline.
+    async fn run_and_read<T>(&self, guard: StoreGuard<'_>, call: impl Future<Output = T>) -> T {
+        let read = pin!(self.perform(StoreOp::Read));
         match select(pin!(call), read).await {
-            Either::Left((answer, read)) => {
+            Either::Left((output, read)) => {
                 read.await;
-                drop(turn);
-                answer
+                drop(guard);
+                output
             }
             Either::Right((_, call)) => {
-                drop(turn);
+                drop(guard);
                 call.await
             }
         }
     }
 
-    /// Does at the store what follows from a call.
-    async fn settle(&self, duty: Duty) {
-        let mut duty = Some(duty);
+    /// Performs the store operations that follow from a call.
+    async fn perform_all(&self, op: StoreOp) {
+        let mut op = Some(op);
         for _ in 0..ROUNDS_MAX {
-            let Some(next) = duty else { return };
-            let turn = self.turn();
+            let Some(next) = op else { return };
+            let guard = self.store_guard();
             self.perform(next).await;
-            drop(turn);
-            let now = self.host.now();
-            duty = self.lock().duty(&self.settings, now);
+            drop(guard);
+            let now = self.environment.now();
+            op = self.lock().next_store_op(&self.settings, now);
         }
-        if duty.is_some() {
-            // Enough for one call; what is left to do comes up again with the next one.
-            drop(self.turn());
+        if op.is_some() {
+            // The limit for one call is reached. The next call performs what is still pending.
+            drop(self.store_guard());
         }
     }
 
-    /// The turn at the store that this instance was given.
-    fn turn(&self) -> Turn<'_> {
-        Turn { instance: &self.instance, has_left: &self.has_left }
+    /// The exclusive use of the store, which the last decision has granted.
+    fn store_guard(&self) -> StoreGuard<'_> {
+        StoreGuard { local: &self.local, store_released: &self.store_released }
     }
 
-    /// Does it; answers the name of the probe that was claimed by it.
-    async fn perform(&self, duty: Duty) -> Option<u64> {
-        match duty {
-            Duty::Read => {
-                match self.in_time(self.store.load(&self.name)).await {
+    /// Performs a store operation. Returns the id of the probe that it claimed, if it did.
+    async fn perform(&self, op: StoreOp) -> Option<u64> {
+        match op {
+            StoreOp::Read => {
+                match self.with_deadline(self.store.load(&self.name)).await {
                     Ok(shared) => self.adopt(shared.unwrap_or_default()),
                     Err(error) => self.store_failed(None, &error),
                 }
                 None
             }
-            Duty::Ask(question) => self.ask(question).await,
+            StoreOp::Write(proposal) => self.write(proposal).await,
         }
     }
 
-    async fn ask(&self, question: Question) -> Option<u64> {
-        let (now, write) = (self.host.now(), self.host.random());
-        let asked = self.lock().asks(&question, write, &self.settings, now);
-        let Some((expected, next)) = asked else {
-            self.lock().drop_question(&question);
+    async fn write(&self, proposal: Proposal) -> Option<u64> {
+        let (now, write) = (self.environment.now(), self.environment.random());
+        let proposed = self.lock().propose(&proposal, write, &self.settings, now);
+        let Some((expected, next)) = proposed else {
+            self.lock().discard(&proposal);
             return None;
         };
-        match self.in_time(self.store.swap(&self.name, expected, &next)).await {
+        match self.with_deadline(self.store.swap(&self.name, expected, &next)).await {
             Ok(Swapped::Done) => {
-                let step = next.history.last().filter(|it| it.at == now && next.version > expected);
-                let is_step = !matches!(question, Question::Doubt { .. }) && step.is_some();
-                let step = step.filter(|_| is_step).cloned();
+                let last = next.history.last();
+                let transition = last.filter(|it| it.at == now && next.version > expected);
+                let is_transition =
+                    !matches!(proposal, Proposal::Veto { .. }) && transition.is_some();
+                let transition = transition.filter(|_| is_transition).cloned();
                 self.adopt(next);
-                if let Some(step) = step {
-                    self.observe(&Event::Stepped(&step));
+                if let Some(transition) = transition {
+                    self.observe(&Event::StateChanged(&transition));
                 }
-                matches!(question, Question::Claim).then_some(write)
+                matches!(proposal, Proposal::ClaimProbe).then_some(write)
             }
             Ok(Swapped::Lost(winner)) => {
                 self.adopt(*winner);
@@ -249,148 +250,148 @@ impl<S: Store, H: Host> Breaker<S, H> {
         }
     }
 
-    async fn in_time<T>(
+    async fn with_deadline<T>(
         &self,
-        answer: impl Future<Output = Result<T, StoreError>>,
+        request: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let deadline = Duration::from_millis(self.settings.store_deadline_ms);
-        tokio::time::timeout(deadline, answer).await.unwrap_or(Err(StoreError::Late))
+        tokio::time::timeout(deadline, request).await.unwrap_or(Err(StoreError::Late))
     }
 
-    fn adopt(&self, shared: Shared) {
-        let (now, luck) = (self.host.now(), self.host.random());
-        let own = self.lock().adopt(shared, &self.settings, now, luck);
-        if let Some(step) = own {
-            self.observe(&Event::Stepped(&step));
+    fn adopt(&self, shared: SharedState) {
+        let (now, jitter) = (self.environment.now(), self.environment.random());
+        let own: Option<Transition> = self.lock().adopt(shared, &self.settings, now, jitter);
+        if let Some(transition) = own {
+            self.observe(&Event::StateChanged(&transition));
         }
     }
 
-    fn store_failed(&self, unsure: Option<u64>, error: &StoreError) {
-        let (now, luck) = (self.host.now(), self.host.random());
-        self.lock().store_failed(unsure, &self.settings, now, luck);
+    fn store_failed(&self, unconfirmed_write: Option<u64>, error: &StoreError) {
+        let (now, jitter) = (self.environment.now(), self.environment.random());
+        self.lock().store_failed(unconfirmed_write, &self.settings, now, jitter);
         self.observe(&Event::StoreFailed(error));
     }
 
     fn observe(&self, event: &Event<'_>) {
-        self.host.observe(&self.name, event);
+        self.environment.observe(&self.name, event);
     }
 
-    /// Held for a few dozen nanoseconds, and never while anything is waited for.
-    fn lock(&self) -> MutexGuard<'_, Instance> {
-        self.instance.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locked for a few dozen nanoseconds, and never across an await.
+    fn lock(&self) -> MutexGuard<'_, LocalBreaker> {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A turn at the store. It ends whatever becomes of it, so that a dropped call does not keep others away.
+/// The exclusive use of the store within this instance. Dropping it releases the store, also if the call is cancelled.
 #[derive(Debug)]
-struct Turn<'a> {
-    instance: &'a Mutex<Instance>,
-    has_left: &'a Notify,
+struct StoreGuard<'a> {
+    local: &'a Mutex<LocalBreaker>,
+    store_released: &'a Notify,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for StoreGuard<'_> {
     fn drop(&mut self) {
-        self.instance.lock().unwrap_or_else(PoisonError::into_inner).leave();
-        self.has_left.notify_waiters();
+        self.local.lock().unwrap_or_else(PoisonError::into_inner).release_store();
+        self.store_released.notify_waiters();
     }
 }
 
-/// Leave for one call. If it is dropped before the call is made, it says nothing of whoever would have been called.
+/// The permission to make one call. If it is dropped without a call, nothing is counted.
 #[derive(Debug)]
 #[must_use = "the call is still to be made"]
-pub struct Permit<'a, S: Store, H: Host> {
-    breaker: &'a Breaker<S, H>,
-    pass: Option<Pass>,
-    /// The turn at the store, if the state is to be read beside the call.
-    turn: Option<Turn<'a>>,
+pub struct Permit<'a, S: Store, E: Environment> {
+    breaker: &'a Breaker<S, E>,
+    kind: Option<CallKind>,
+    /// The exclusive use of the store, if the state must be read concurrently with the call.
+    store_guard: Option<StoreGuard<'a>>,
     since: Timestamp,
 }
 
-impl<S: Store, H: Host> Permit<'_, S, H> {
-    /// Makes the call; what becomes of one that is dropped is told at [`Breaker::call`].
+impl<S: Store, E: Environment> Permit<'_, S, E> {
+    /// Makes the call. A dropped call counts as described at [`Breaker::call`].
     pub async fn run<T>(
         self,
-        classify: impl FnOnce(&T) -> Outcome,
+        classify: impl FnOnce(&T) -> CallOutcome,
         call: impl Future<Output = T>,
     ) -> T {
-        let since = self.breaker.host.now();
+        let since = self.breaker.environment.now();
         self.run_since(since, classify, call).await
     }
 
     async fn run_since<T>(
         mut self,
         since: Timestamp,
-        classify: impl FnOnce(&T) -> Outcome,
+        classify: impl FnOnce(&T) -> CallOutcome,
         call: impl Future<Output = T>,
     ) -> T {
-        let (breaker, turn) = (self.breaker, self.turn.take());
-        // A permit is made with a pass, and gives it away here alone.
-        let mut flight = breaker.take_off(self.pass.take().unwrap_or(Pass::Free), since);
+        let (breaker, store_guard) = (self.breaker, self.store_guard.take());
+        // A permit is created with a kind, which is taken only here.
+        let mut in_flight = breaker.start(self.kind.take().unwrap_or(CallKind::Uncounted), since);
         drop(self);
-        let answer = match turn {
+        let output = match store_guard {
             None => call.await,
-            Some(turn) => breaker.beside(turn, call).await,
+            Some(guard) => breaker.run_and_read(guard, call).await,
         };
-        if let Some(duty) = flight.land(classify(&answer)) {
-            breaker.settle(duty).await;
+        if let Some(op) = in_flight.finish(classify(&output)) {
+            breaker.perform_all(op).await;
         }
-        answer
+        output
     }
 }
 
-impl<S: Store, H: Host> Drop for Permit<'_, S, H> {
+impl<S: Store, E: Environment> Drop for Permit<'_, S, E> {
     fn drop(&mut self) {
-        let Some(pass) = self.pass.take() else { return };
-        let (breaker, now) = (self.breaker, self.breaker.host.now());
-        let luck = || breaker.host.random();
-        // It was ignored, so the gate can't have been opened by it.
-        breaker.lock().record(&breaker.settings, pass, Outcome::Ignored, 0, now, luck);
+        let Some(kind) = self.kind.take() else { return };
+        let (breaker, now) = (self.breaker, self.breaker.environment.now());
+        let jitter = || breaker.environment.random();
+        // An ignored call cannot trip the local circuit.
+        breaker.lock().record(&breaker.settings, kind, CallOutcome::Ignored, 0, now, jitter);
     }
 }
 
-/// A call under way. If it is dropped before it has answered, it may have failed.
-struct Flight<'a, S: Store, H: Host> {
-    breaker: &'a Breaker<S, H>,
-    pass: Option<Pass>,
+/// A call in progress. If it is dropped before it returns, it may count as failed.
+struct InFlight<'a, S: Store, E: Environment> {
+    breaker: &'a Breaker<S, E>,
+    kind: Option<CallKind>,
     since: Timestamp,
 }
 
-impl<S: Store, H: Host> Flight<'_, S, H> {
-    /// Counts the call, and says what is to be done at the store because of it.
-    fn land(&mut self, outcome: Outcome) -> Option<Duty> {
+impl<S: Store, E: Environment> InFlight<'_, S, E> {
+    /// Counts the call, and returns the store operation that follows from it.
+    fn finish(&mut self, outcome: CallOutcome) -> Option<StoreOp> {
         let breaker = self.breaker;
-        let pass = self.pass.take()?;
-        let now = breaker.host.now();
+        let kind = self.kind.take()?;
+        let now = breaker.environment.now();
         let elapsed_ms = ms_from(self.since, now);
-        let luck = || breaker.host.random();
-        let (has_tripped, duty) = {
-            let mut instance = breaker.lock();
+        let jitter = || breaker.environment.random();
+        let (has_tripped, op) = {
+            let mut local = breaker.lock();
             let has_tripped =
-                instance.record(&breaker.settings, pass, outcome, elapsed_ms, now, luck);
-            (has_tripped, instance.duty(&breaker.settings, now))
+                local.record(&breaker.settings, kind, outcome, elapsed_ms, now, jitter);
+            (has_tripped, local.next_store_op(&breaker.settings, now))
         };
         if has_tripped {
             breaker.observe(&Event::Tripped);
         }
-        duty
+        op
     }
 }
 
-impl<S: Store, H: Host> Drop for Flight<'_, S, H> {
+impl<S: Store, E: Environment> Drop for InFlight<'_, S, E> {
     fn drop(&mut self) {
-        let Some(pass) = self.pass.take() else { return };
+        let Some(kind) = self.kind.take() else { return };
         let breaker = self.breaker;
-        let now = breaker.host.now();
+        let now = breaker.environment.now();
         let elapsed_ms = ms_from(self.since, now);
-        let luck = || breaker.host.random();
+        let jitter = || breaker.environment.random();
         let outcome = match elapsed_ms >= breaker.settings.slow_call_ms {
-            true => Outcome::Failure,
-            false => Outcome::Ignored,
+            true => CallOutcome::Failure,
+            false => CallOutcome::Ignored,
         };
-        // Nothing can be waited for here: what is to be done at the store is left to the next call.
-        let mut instance = breaker.lock();
-        let has_tripped = instance.record(&breaker.settings, pass, outcome, elapsed_ms, now, luck);
-        drop(instance);
+        // `drop` cannot await: the next call performs the store operation that follows from this one.
+        let mut local = breaker.lock();
+        let has_tripped = local.record(&breaker.settings, kind, outcome, elapsed_ms, now, jitter);
+        drop(local);
         if has_tripped {
             breaker.observe(&Event::Tripped);
         }

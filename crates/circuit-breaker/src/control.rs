@@ -1,71 +1,71 @@
-//! What an operator sees of a circuit, and says to it.
+//! The administration of circuits: their status, and the operator's override.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::{Event, Host};
+use crate::breaker::{Environment, Event};
 use crate::settings::Settings;
 use crate::shared_state::{
-    Asker, LocalTrip, Question, Reason, Shared, Stand, State, Transition, Word,
+    Actor, EffectiveState, LocalTrip, Override, Proposal, Reason, SharedState, State, Transition,
 };
 use crate::store::{Store, StoreError, Swapped};
 
-/// Who loses a race tries again; a breaker is written a few times a minute.
+/// The number of attempts to win the race against other writers. A breaker is written a few times a minute.
 const TRIES_MAX: usize = 16;
 
-/// How a circuit stands, for people and as JSON.
+/// The status of a circuit, as a response in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// The breaker.
+    /// The name of the breaker.
     pub name: String,
-    /// What callers meet.
-    pub state: Shown,
-    /// The share of failures that it was opened for, in thousandths, and as JSON between 0 and 1; 0 while closed. What a
-    /// single instance has measured is in `local_trips`, for as long as it rejects calls.
+    /// Whether calls are admitted.
+    pub state: PublicState,
+    /// The failure rate that opened the circuit, in permille, and in JSON between 0 and 1; 0 while closed. The rates that
+    /// single instances have measured are in `local_trips`, for as long as they reject calls.
     #[serde(rename = "failureRate", with = "rate")]
     pub failures_permille: u32,
-    /// When it was opened, if it is not closed.
+    /// When the circuit opened, if it is not closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
-    /// When a probe is due, or the one under way is given up.
+    /// When a probe is due, or when the lease of the current probe ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_until: Option<Timestamp>,
-    /// An operator's word, if one stands.
+    /// The operator's override, if one is set.
     #[serde(rename = "override", default, skip_serializing_if = "Option::is_none")]
-    pub forced: Option<Word>,
-    /// Instances that reject calls by their own decision now, while all others let calls pass; oldest first.
+    pub active_override: Option<Override>,
+    /// Instances whose local circuit is open while the shared circuit is closed, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub local_trips: Vec<LocalTripShown>,
-    /// How many instances have voted to open the circuit for all, within the window in which votes count.
+    pub local_trips: Vec<LocalTripDto>,
+    /// The number of instances that have voted to open the circuit within the last window.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub votes: usize,
-    /// When a healthy instance last vetoed that, if the veto still counts.
+    /// When a healthy instance last vetoed the votes, if the veto still counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vetoed_at: Option<Timestamp>,
     /// The last transitions, oldest first.
-    pub history: Vec<Step>,
+    pub history: Vec<TransitionDto>,
 }
 
-/// One instance that rejects calls by its own decision.
+/// One instance whose local circuit is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LocalTripShown {
-    /// The instance, by the name that it has in the history.
+pub struct LocalTripDto {
+    /// The id of the instance, in the form that `by` in the history has.
     pub instance: String,
-    /// When its circuit opened.
+    /// When its local circuit opened.
     pub since: Timestamp,
     /// Until when it rejects calls. Its next call after that is a probe of its own.
     pub until: Timestamp,
-    /// The share of failures among its calls at that time; as JSON between 0 and 1.
+    /// The failure rate of its calls at that time, in permille; in JSON between 0 and 1.
     #[serde(rename = "failureRate", with = "rate")]
     pub failures_permille: u32,
-    /// The share of slow calls among its calls at that time; as JSON between 0 and 1.
+    /// The rate of slow calls at that time, in permille; in JSON between 0 and 1.
     #[serde(rename = "slowRate", with = "rate")]
     pub slow_permille: u32,
 }
 
-impl From<&LocalTrip> for LocalTripShown {
+impl From<&LocalTrip> for LocalTripDto {
     fn from(it: &LocalTrip) -> Self {
         Self {
             instance: format!("{:016x}", it.instance),
@@ -82,101 +82,112 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// A transition, as it is shown.
+/// A transition in the history of a circuit, as a response in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Step {
-    /// When, by the clock of whoever wrote it.
+pub struct TransitionDto {
+    /// When it was written, by the clock of the writer.
     pub at: Timestamp,
-    /// What it was before.
-    pub from: Stand,
-    /// What it is since.
-    pub to: Stand,
-    /// Why.
+    /// The state before.
+    pub from: EffectiveState,
+    /// The state after.
+    pub to: EffectiveState,
+    /// Why the state changed.
     pub reason: Reason,
-    /// The operator, or the instance.
+    /// The name of the operator, or the id of the instance.
     pub by: String,
 }
 
-impl From<Transition> for Step {
+impl From<Transition> for TransitionDto {
     fn from(Transition { at, from, to, reason, by }: Transition) -> Self {
         Self { at, from, to, reason, by }
     }
 }
 
-/// What can be asked of a control, as JSON: for whoever is not let at the store.
+/// A request to a [`Control`], as JSON, for callers without access to the store. Services of different releases exchange it,
+/// so the JSON form keeps the names that it always had.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case", rename_all_fields = "camelCase")]
-pub enum Order {
-    /// How does it stand?
-    Show {
-        /// The breaker.
+pub enum ControlRequest {
+    /// Read the status.
+    #[serde(rename = "show")]
+    Status {
+        /// The name of the breaker.
         breaker: String,
     },
-    /// A word for the whole fleet.
-    Force {
-        /// The breaker.
+    /// Set an override for all instances.
+    #[serde(rename = "force")]
+    Override {
+        /// The name of the breaker.
         breaker: String,
-        /// The word.
-        word: Word,
-        /// Whose.
+        /// The override.
+        #[serde(rename = "word")]
+        kind: Override,
+        /// The name of the operator.
         by: String,
     },
-    /// Every word is taken back, and the circuit closed.
+    /// Remove the override and close the circuit.
     Reset {
-        /// The breaker.
+        /// The name of the breaker.
         breaker: String,
-        /// By whom.
+        /// The name of the operator.
         by: String,
     },
 }
 
-impl Order {
-    /// The breaker that it is for.
+impl ControlRequest {
+    /// The name of the breaker.
     #[must_use]
     pub fn breaker(&self) -> &str {
         match self {
-            Self::Show { breaker } | Self::Force { breaker, .. } | Self::Reset { breaker, .. } => {
-                breaker
-            }
+            Self::Status { breaker }
+            | Self::Override { breaker, .. }
+            | Self::Reset { breaker, .. } => breaker,
         }
     }
 }
 
-/// What callers meet.
+/// Whether calls are admitted, without the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Shown {
-    /// Calls pass.
+pub enum PublicState {
+    /// Calls are admitted.
     Closed,
-    /// Calls are refused.
+    /// Calls are rejected.
     Open,
-    /// Calls are refused, but for a probe.
+    /// Calls are rejected, except a probe.
     HalfOpen,
 }
 
 impl Status {
-    /// How a state shows at this time; none was ever written for a breaker that was never in trouble. What no longer holds
-    /// then, such as a vote older than the window, is left out.
+    /// The status at `now` of a shared state, which is `None` until the first failures. Obsolete parts, such as a vote older
+    /// than the window, are left out.
     #[must_use]
-    pub fn new(name: &str, shared: Option<Shared>, settings: &Settings, now: Timestamp) -> Self {
+    pub fn new(
+        name: &str,
+        shared: Option<SharedState>,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Self {
         let shared = shared.unwrap_or_default();
         let (votes, vetoed_at) = shared.votes_at(settings, now);
-        let local_trips = shared.local_trips_at(now).map(LocalTripShown::from).collect();
+        let local_trips = shared.local_trips_at(now).map(LocalTripDto::from).collect();
         let (mut opened_at, mut open_until) = match &shared.state {
-            State::Closed | State::Suspected { .. } => (None, None),
+            State::Closed | State::PendingOpen { .. } => (None, None),
             State::Open { opened_at, until, .. } => (Some(*opened_at), Some(*until)),
             State::HalfOpen { opened_at, probe, .. } => {
                 (Some(*opened_at), probe.as_ref().map(|it| it.until))
             }
         };
-        let state = match shared.stand() {
-            Stand::Closed | Stand::ForcedClosed | Stand::Disabled => Shown::Closed,
-            Stand::Open | Stand::ForcedOpen => Shown::Open,
-            Stand::HalfOpen => Shown::HalfOpen,
+        let state = match shared.effective_state() {
+            EffectiveState::Closed | EffectiveState::ForcedClosed | EffectiveState::Disabled => {
+                PublicState::Closed
+            }
+            EffectiveState::Open | EffectiveState::ForcedOpen => PublicState::Open,
+            EffectiveState::HalfOpen => PublicState::HalfOpen,
         };
-        if let Some(forced) = shared.forced.as_ref() {
-            opened_at = (state == Shown::Open).then_some(forced.since);
+        if let Some(active_override) = shared.active_override.as_ref() {
+            opened_at = (state == PublicState::Open).then_some(active_override.since);
             open_until = None;
         }
         Self {
@@ -185,87 +196,94 @@ impl Status {
             failures_permille: if opened_at.is_some() { shared.failures_permille } else { 0 },
             opened_at,
             open_until,
-            forced: shared.forced.map(|it| it.word),
+            active_override: shared.active_override.map(|it| it.kind),
             local_trips,
             votes,
             vetoed_at,
-            history: shared.history.into_iter().map(Step::from).collect(),
+            history: shared.history.into_iter().map(TransitionDto::from).collect(),
         }
     }
 }
 
-/// An operator's hand on the breakers of a store.
+/// Reads and overrides the breakers of a store, for operators.
 #[derive(Clone, Debug)]
-pub struct Control<S, H> {
+pub struct Control<S, E> {
     store: S,
-    host: H,
+    environment: E,
     settings: Settings,
 }
 
-impl<S: Store, H: Host> Control<S, H> {
-    /// Over the breakers of this store, which have the default window.
-    pub fn new(store: S, host: H) -> Self {
-        Self { store, host, settings: Settings::default() }
+impl<S: Store, E: Environment> Control<S, E> {
+    /// Creates a control over the breakers of this store. It assumes the default settings.
+    pub fn new(store: S, environment: E) -> Self {
+        Self { store, environment, settings: Settings::default() }
     }
 
-    /// Over breakers with these settings; only the window matters here, in which votes count.
+    /// Replaces the settings. Only the length of the window matters here: votes count within it.
     #[must_use]
     pub fn with_settings(self, settings: Settings) -> Self {
         Self { settings, ..self }
     }
 
-    /// How a breaker stands.
+    /// Reads the status of a breaker.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be read.
     pub async fn status(&self, name: &str) -> Result<Status, StoreError> {
         let shared = self.store.load(name).await?;
-        Ok(self.shown(name, shared))
+        Ok(self.status_of(name, shared))
     }
 
-    /// Says a word for the whole fleet; it stands until it is taken back by a reset or another one.
+    /// Sets an override for all instances. It stays in force until a reset or another override.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be written; the same call may be made again.
-    pub async fn force(&self, name: &str, word: Word, by: &str) -> Result<Status, StoreError> {
-        self.say(name, &Question::Force(word), by).await
+    /// Fails when the store cannot be written. A retry is safe.
+    pub async fn set_override(
+        &self,
+        name: &str,
+        kind: Override,
+        by: &str,
+    ) -> Result<Status, StoreError> {
+        self.apply(name, &Proposal::SetOverride(kind), by).await
     }
 
-    /// Takes every word back and closes the circuit, as if nothing had been.
+    /// Removes the override, closes the circuit and resets the number of consecutive opens.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be written; the same call may be made again.
+    /// Fails when the store cannot be written. A retry is safe.
     pub async fn reset(&self, name: &str, by: &str) -> Result<Status, StoreError> {
-        self.say(name, &Question::Reset, by).await
+        self.apply(name, &Proposal::Reset, by).await
     }
 
-    /// Carries out an order.
+    /// Handles a request.
     ///
     /// # Errors
     ///
-    /// Fails when the store cannot be reached; the same order may be given again.
-    pub async fn carry_out(&self, order: &Order) -> Result<Status, StoreError> {
-        match order {
-            Order::Show { breaker } => self.status(breaker).await,
-            Order::Force { breaker, word, by } => self.force(breaker, *word, by).await,
-            Order::Reset { breaker, by } => self.reset(breaker, by).await,
+    /// Fails when the store cannot be reached. A retry is safe.
+    pub async fn handle(&self, request: &ControlRequest) -> Result<Status, StoreError> {
+        match request {
+            ControlRequest::Status { breaker } => self.status(breaker).await,
+            ControlRequest::Override { breaker, kind, by } => {
+                self.set_override(breaker, *kind, by).await
+            }
+            ControlRequest::Reset { breaker, by } => self.reset(breaker, by).await,
         }
     }
 
-    async fn say(&self, name: &str, question: &Question, by: &str) -> Result<Status, StoreError> {
-        let asker = Asker { by, write: self.host.random(), now: self.host.now() };
+    async fn apply(&self, name: &str, proposal: &Proposal, by: &str) -> Result<Status, StoreError> {
+        let actor = Actor { by, write: self.environment.random(), now: self.environment.now() };
         let mut shared = self.store.load(name).await?.unwrap_or_default();
         for _ in 0..TRIES_MAX {
-            let Some(next) = shared.answer(question, &asker, &self.settings) else { break };
+            let Some(next) = shared.apply(proposal, &actor, &self.settings) else { break };
             match self.store.swap(name, shared.version, &next).await? {
                 Swapped::Done => {
-                    if let Some(step) = next.history.last() {
-                        self.host.observe(name, &Event::Stepped(step));
+                    if let Some(transition) = next.history.last() {
+                        self.environment.observe(name, &Event::StateChanged(transition));
                     }
-                    return Ok(self.shown(name, Some(next)));
+                    return Ok(self.status_of(name, Some(next)));
                 }
                 Swapped::Lost(winner) => shared = *winner,
             }
@@ -273,12 +291,12 @@ impl<S: Store, H: Host> Control<S, H> {
         Err(StoreError::Contended)
     }
 
-    fn shown(&self, name: &str, shared: Option<Shared>) -> Status {
-        Status::new(name, shared, &self.settings, self.host.now())
+    fn status_of(&self, name: &str, shared: Option<SharedState>) -> Status {
+        Status::new(name, shared, &self.settings, self.environment.now())
     }
 }
 
-/// Thousandths as people read them.
+/// A rate in permille, which is a number between 0 and 1 in JSON.
 mod rate {
     #![expect(clippy::float_arithmetic, reason = "a rate is no money")]
 
@@ -291,7 +309,7 @@ mod rate {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
         let permille = (f64::deserialize(from)? * 1_000.0).round().clamp(0.0, 1_000.0);
-        // Thousandths from 0 to 1000, each of which an `f64` holds to the letter.
+        // An `f64` represents each integer from 0 to 1000 exactly.
         (0..=1_000)
             .find(|it| f64::from(*it) >= permille)
             .ok_or_else(|| serde::de::Error::custom("a rate is a number from 0 to 1"))

@@ -1,4 +1,4 @@
-//! Breakers in a DynamoDB table.
+//! A store in a DynamoDB table.
 //!
 //! | name | version | write  | state              | shared |
 //! | ---- | ------- | ------ | ------------------ | ------ |
@@ -7,10 +7,10 @@
 //! | what   | how                                                                | costs                             |
 //! | ------ | ------------------------------------------------------------------ | --------------------------------- |
 //! | `load` | `GetItem`, consistent                                              | a read unit                       |
-//! | `swap` | `PutItem` if `version` is the expected one; the winner comes back  | one or two write units; also lost |
+//! | `swap` | `PutItem` if `version` is the expected one; else returns the item  | one or two write units; also if it fails |
 //!
-//! There is one item for each breaker, of some 2 KB at most. `state` and `version` are for whoever looks at the table; the
-//! truth is in `shared`. A read is consistent, or what an operator has said would be seen a little later than promised.
+//! There is one item for each breaker, of at most about 2 KB. `shared` is authoritative. `state` and `version` repeat parts of
+//! it for the condition and for people who read the table. Reads are consistent, so that an override applies in time.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -20,10 +20,10 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
-use crate::shared_state::{Shared, Stand};
+use crate::shared_state::{EffectiveState, SharedState};
 use crate::store::{Store, StoreError, Swapped};
 
-/// Keeps breakers in one table.
+/// Stores breakers in one table.
 #[derive(Clone, Debug)]
 pub struct DynamoStore {
     client: Client,
@@ -35,7 +35,7 @@ type Item = HashMap<String, AttributeValue>;
 impl DynamoStore {
     /// Uses an existing table.
     ///
-    /// Let the client make one attempt, or few: a call waits for it no longer than the store's deadline anyway.
+    /// Configure the client for one attempt, or few: a call does not wait longer than `store_deadline_ms` in any case.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
@@ -43,20 +43,25 @@ impl DynamoStore {
 }
 
 impl Store for DynamoStore {
-    async fn load(&self, name: &str) -> Result<Option<Shared>, StoreError> {
+    async fn load(&self, name: &str) -> Result<Option<SharedState>, StoreError> {
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
         let got = get.key("name", AttributeValue::S(name.to_owned())).send().await;
         got.map_err(failed)?.item.as_ref().map(read).transpose()
     }
 
-    async fn swap(&self, name: &str, expected: u64, next: &Shared) -> Result<Swapped, StoreError> {
+    async fn swap(
+        &self,
+        name: &str,
+        expected: u64,
+        next: &SharedState,
+    ) -> Result<Swapped, StoreError> {
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item(name, next)?))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            // A reserved word.
+            // `name` is a reserved word of DynamoDB.
             .expression_attribute_names("#name", "name");
         let put = if expected == 0 {
             put.condition_expression("attribute_not_exists(#name)")
@@ -68,7 +73,7 @@ impl Store for DynamoStore {
         match stored(&error) {
             Some(stored) => {
                 let stored = stored.map(read).transpose()?.unwrap_or_default();
-                // The SDK sends a put again whose answer was lost: the winner may be ourselves.
+                // The SDK repeats a put whose response was lost, so the winner may be this very write.
                 Ok(match stored.write == next.write {
                     true => Swapped::Done,
                     false => Swapped::Lost(Box::new(stored)),
@@ -79,14 +84,14 @@ impl Store for DynamoStore {
     }
 }
 
-fn item(name: &str, shared: &Shared) -> Result<Item, StoreError> {
-    let state = match shared.stand() {
-        Stand::Closed => "closed",
-        Stand::Open => "open",
-        Stand::HalfOpen => "half_open",
-        Stand::ForcedOpen => "forced_open",
-        Stand::ForcedClosed => "forced_closed",
-        Stand::Disabled => "disabled",
+fn item(name: &str, shared: &SharedState) -> Result<Item, StoreError> {
+    let state = match shared.effective_state() {
+        EffectiveState::Closed => "closed",
+        EffectiveState::Open => "open",
+        EffectiveState::HalfOpen => "half_open",
+        EffectiveState::ForcedOpen => "forced_open",
+        EffectiveState::ForcedClosed => "forced_closed",
+        EffectiveState::Disabled => "disabled",
     };
     let text = serde_json::to_string(shared).map_err(corrupt)?;
     Ok(HashMap::from([
@@ -98,7 +103,7 @@ fn item(name: &str, shared: &Shared) -> Result<Item, StoreError> {
     ]))
 }
 
-fn read(item: &Item) -> Result<Shared, StoreError> {
+fn read(item: &Item) -> Result<SharedState, StoreError> {
     let text = item.get("shared").and_then(|it| it.as_s().ok());
     let text = text.ok_or_else(|| StoreError::Corrupt("item has no state".into()))?;
     serde_json::from_str(text).map_err(corrupt)
@@ -108,7 +113,7 @@ fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// What was stored instead, if the condition has failed: an item, or none at all.
+/// The stored item, if the condition failed; the inner `None` if no item is stored.
 fn stored(error: &SdkError<PutItemError>) -> Option<Option<&Item>> {
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(failed)) => Some(failed.item()),

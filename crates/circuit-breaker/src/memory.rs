@@ -1,29 +1,34 @@
-//! Breakers in memory, for tests, examples and simulation: nothing outlives the process.
+//! A store in memory, for tests, examples and simulation. Nothing outlives the process.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::shared_state::Shared;
+use crate::shared_state::SharedState;
 use crate::store::{Store, StoreError, Swapped};
 
-/// Keeps breakers in memory. A clone shows the same ones.
+/// Stores breakers in memory. Clones share the same breakers.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    breakers: Arc<Mutex<BTreeMap<String, Shared>>>,
+    breakers: Arc<Mutex<BTreeMap<String, SharedState>>>,
 }
 
 impl MemoryStore {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Shared>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, SharedState>> {
         self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Store for MemoryStore {
-    async fn load(&self, name: &str) -> Result<Option<Shared>, StoreError> {
+    async fn load(&self, name: &str) -> Result<Option<SharedState>, StoreError> {
         Ok(self.lock().get(name).cloned())
     }
 
-    async fn swap(&self, name: &str, expected: u64, next: &Shared) -> Result<Swapped, StoreError> {
+    async fn swap(
+        &self,
+        name: &str,
+        expected: u64,
+        next: &SharedState,
+    ) -> Result<Swapped, StoreError> {
         let mut breakers = self.lock();
         let stored = breakers.get(name).cloned().unwrap_or_default();
         if stored.version == expected {

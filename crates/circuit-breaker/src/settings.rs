@@ -1,63 +1,61 @@
-//! What a breaker can be told; the same for all instances of a fleet.
+//! The settings of a breaker, which must be the same for all instances of a fleet.
 
 use serde::Deserialize;
 
-/// How a breaker behaves. Times are in milliseconds, rates in thousandths.
-///
-/// As JSON, what is not said is as by default.
+/// The settings of a breaker. Times are in milliseconds, rates in permille. In JSON, a missing field has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How far back an instance looks at its own calls.
+    /// The length of the window over which an instance counts its own calls.
     pub window_ms: u64,
-    /// With fewer calls than this in its window an instance says nothing.
+    /// The minimum number of calls in the window for an instance to trip or to veto.
     pub calls_min: u32,
-    /// From this share of failures on, an instance trips.
+    /// An instance trips at this failure rate.
     pub failures_permille: u32,
     /// A call that takes at least this long is slow, whatever its outcome.
     pub slow_call_ms: u64,
-    /// From this share of slow calls on, an instance trips; above 1000 never.
+    /// An instance trips at this rate of slow calls; never if it is above 1000.
     pub slow_permille: u32,
-    /// So many instances must trip within a window to open the circuit for all.
+    /// The number of instances that must vote within a window to open the circuit for all.
     pub quorum: usize,
-    /// Fewer open it as well, if nobody has doubted them for this long. Should exceed `cache_ms`.
-    pub alone_after_ms: u64,
-    /// How long it stays open the first time; twice as long each time after that.
+    /// A smaller number of votes opens the circuit if no instance vetoes them for this long. Should exceed `cache_ms`.
+    pub open_without_quorum_after_ms: u64,
+    /// The first open period. Each consecutive open doubles it.
     pub open_ms: u64,
-    /// It never stays open longer than this without a probe.
+    /// The maximum open period.
     pub open_max_ms: u64,
-    /// Closed for this long, it forgets how often it was open before.
-    pub forget_ms: u64,
-    /// A probe that has not answered within this is replaced. Must exceed the call's own deadline.
+    /// The number of consecutive opens is reset after the circuit was closed for this long.
+    pub reset_after_ms: u64,
+    /// The lease of a probe: another probe replaces it after that. Must exceed the call's own deadline.
     pub lease_ms: u64,
-    /// So many probes must succeed, one after the other, to close it.
+    /// The number of consecutive successful probes that close the circuit.
     pub probes_to_close: u32,
-    /// How old the known state may be when something depends on it. With [`Watch::Beside`] that is every call.
+    /// The maximum age of the known state when a decision depends on it. With [`Refresh::Concurrent`] every call does.
     pub cache_ms: u64,
-    /// When an instance looks at the shared state.
-    pub watch: Watch,
-    /// The store has this long to answer; then the instance decides by itself.
+    /// When an instance reads the shared state.
+    pub refresh: Refresh,
+    /// The deadline of a request to the store. After it, the instance decides by its own window.
     pub store_deadline_ms: u64,
-    /// After a failure the store is left alone for this long; twice as long after each further one.
-    pub rest_ms: u64,
-    /// It is never left alone longer than this.
-    pub rest_max_ms: u64,
+    /// The first back-off of the store after a failed request. Each consecutive failure doubles it.
+    pub store_backoff_ms: u64,
+    /// The maximum back-off of the store.
+    pub store_backoff_max_ms: u64,
 }
 
-/// When an instance looks at the shared state while its circuit is closed.
+/// When an instance reads the shared state while its circuit is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Watch {
-    /// After a failed or slow call of its own: nothing at all while healthy.
+pub enum Refresh {
+    /// After a failed or slow call of its own, so a healthy instance makes no request at all.
     ///
-    /// Whose calls succeed does not hear that others have opened the circuit, nor an operator's word.
-    OnTrouble,
-    /// So that no call passes or is rejected on a state that is older than `cache_ms`: concurrently with a call once the state
-    /// is half that old, and before the call once it is older.
+    /// An instance whose calls succeed notices neither an open circuit nor an operator's override.
+    OnFailure,
+    /// Concurrently with a call once the known state is older than half of `cache_ms`, and before the call once it is older
+    /// than `cache_ms`. So no call is admitted or rejected on a state that is older than `cache_ms`.
     ///
-    /// An instance with a call in every half of `cache_ms` never waits, and reads twice in that time; the first call after a
-    /// pause waits for one read, `store_deadline_ms` at most.
-    Beside,
+    /// An instance with a call in every half of `cache_ms` never waits, and reads twice in that time. The first call after a
+    /// pause waits for one read, at most `store_deadline_ms`.
+    Concurrent,
 }
 
 impl Default for Settings {
@@ -69,39 +67,39 @@ impl Default for Settings {
             slow_call_ms: 5_000,
             slow_permille: 800,
             quorum: 2,
-            alone_after_ms: 2_000,
+            open_without_quorum_after_ms: 2_000,
             open_ms: 10_000,
             open_max_ms: 120_000,
-            forget_ms: 300_000,
+            reset_after_ms: 300_000,
             lease_ms: 15_000,
             probes_to_close: 1,
             cache_ms: 1_000,
-            watch: Watch::OnTrouble,
+            refresh: Refresh::OnFailure,
             store_deadline_ms: 25,
-            rest_ms: 200,
-            rest_max_ms: 30_000,
+            store_backoff_ms: 200,
+            store_backoff_max_ms: 30_000,
         }
     }
 }
 
 impl Settings {
-    /// How long a circuit stays open that was opened so often before, shortened by up to a fifth by chance.
+    /// The open period in milliseconds after this number of consecutive opens, shortened by up to a fifth at random.
     ///
-    /// Without chance all breakers of a fleet that were opened at once would probe at once.
+    /// Without jitter, breakers that opened at the same time would probe at the same time.
     #[must_use]
-    pub fn open_for_ms(&self, openings: u32, luck: u64) -> u64 {
-        let full = doubled(self.open_ms, openings, self.open_max_ms);
-        full - luck % (full / 5 + 1)
+    pub fn open_for_ms(&self, consecutive_opens: u32, jitter: u64) -> u64 {
+        let full = doubled(self.open_ms, consecutive_opens, self.open_max_ms);
+        full - jitter % (full / 5 + 1)
     }
 
-    /// How long a store is left alone that has failed so often in a row.
-    pub(crate) fn rest_for_ms(&self, failures: u32, luck: u64) -> u64 {
-        let full = doubled(self.rest_ms, failures, self.rest_max_ms);
-        full - luck % (full / 5 + 1)
+    /// The back-off of the store in milliseconds after this number of consecutive earlier failures.
+    pub(crate) fn store_backoff_for_ms(&self, failures: u32, jitter: u64) -> u64 {
+        let full = doubled(self.store_backoff_ms, failures, self.store_backoff_max_ms);
+        full - jitter % (full / 5 + 1)
     }
 }
 
-/// Twice as much for each time, up to a limit.
+/// `first`, doubled `times` times, at most `max`.
 fn doubled(first: u64, times: u32, max: u64) -> u64 {
     let factor = 1_u64.checked_shl(times).unwrap_or(u64::MAX);
     first.saturating_mul(factor).min(max)
@@ -112,13 +110,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_time_doubles_up_to_its_limit_and_chance_only_shortens_it() {
+    fn the_open_period_doubles_up_to_its_limit_and_jitter_only_shortens_it() {
         let settings = Settings { open_ms: 1_000, open_max_ms: 5_000, ..Settings::default() };
-        let full: Vec<_> = (0..5).map(|openings| settings.open_for_ms(openings, 0)).collect();
+        let full: Vec<_> =
+            (0..5).map(|consecutive_opens| settings.open_for_ms(consecutive_opens, 0)).collect();
         assert_eq!(full, [1_000, 2_000, 4_000, 5_000, 5_000]);
         assert_eq!(settings.open_for_ms(u32::MAX, 0), 5_000);
-        for luck in [1, 77, 200, u64::MAX] {
-            assert!((800..=1_000).contains(&settings.open_for_ms(0, luck)), "{luck}");
+        for jitter in [1, 77, 200, u64::MAX] {
+            assert!((800..=1_000).contains(&settings.open_for_ms(0, jitter)), "{jitter}");
         }
         assert_eq!(settings.open_for_ms(0, 200), 800);
     }

@@ -1,17 +1,19 @@
-//! The rules that all instances of a fleet share: (state, question, now) → the state after it.
+//! The rules that all instances of a fleet share: (state, proposal, now) → next state.
 //!
-//! Nothing here reads a clock, rolls dice or reaches a store. An instance that knows a state asks one question; if the answer
-//! is another state, it is written on the condition that nobody has written since. So whatever happens at once happens in
-//! some order, and each question is answered with what is true when it is written.
+//! Nothing here reads a clock, draws a random number or calls a store. An instance applies a proposal to the state that it
+//! knows. If the result is another state, it is written on the condition that the stored version has not changed. So
+//! concurrent proposals are serialized, and each is decided on the state that is current when it is written.
 //!
-//! | state | left by |
+//! | state | next state |
 //! | --- | --- |
-//! | closed | a vote: suspected, or open if that is a quorum |
-//! | suspected | the votes of a quorum, or votes that nobody doubts for a while: open. Time: votes lapse, which nobody writes |
-//! | open | a claim, once its time is over: half-open |
-//! | half-open | the probe's answer: closed, or open for longer. A claim, once the lease is over: half-open anew |
+//! | closed | pending open after a vote, or open if the vote completes a quorum |
+//! | pending open | open after the votes of a quorum, or after a vote without a veto for a while. Closed when the votes lapse, which needs no write |
+//! | open | half-open when a probe is claimed, once the open period is over |
+//! | half-open | closed or open after the result of the probe. Half-open again when another probe is claimed after the lease |
 //!
-//! An operator's word stands above all of these until it is taken back.
+//! An operator's override takes precedence over all of these until it is reset.
+//!
+//! Some fields and variants have a different name in the stored form, so that earlier releases can read it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,52 +21,54 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Settings;
 use crate::time::{ms_apart, ms_from, plus};
 
-/// So many transitions are kept; enough to see what happened, and small enough for two write units.
+/// The number of transitions that are kept: enough to see what happened, and small enough for two write units.
 pub const HISTORY_MAX: usize = 20;
 
-/// At most this many local trips are kept, the latest ones: more than an operator reads, and half a write unit.
+/// The number of local trips that are kept, latest last: more than an operator reads, and half a write unit.
 pub const LOCAL_TRIPS_MAX: usize = 8;
 
-/// What all instances know of a circuit; by default it is closed and was never anything else.
+/// The state of a circuit that all instances share. The default is a closed circuit that was never open.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Shared {
-    /// How often it was written.
+pub struct SharedState {
+    /// The number of writes so far. A write is conditional on it.
     pub version: u64,
-    /// The random number that names the last write.
+    /// The random number that identifies the last write.
     pub write: u64,
-    /// Where it stands, but for an operator.
+    /// The state of the circuit, without the override.
     pub state: State,
-    /// What an operator has said.
-    pub forced: Option<Forced>,
-    /// How often it was closed; what was counted in an earlier generation is of no account.
+    /// The operator's override, if one is set.
+    #[serde(rename = "forced")]
+    pub active_override: Option<ActiveOverride>,
+    /// The number of times the circuit closed. Calls that started in an earlier generation are not counted.
     pub generation: u64,
-    /// When it was closed last.
+    /// When the circuit last closed.
     pub closed_at: Option<Timestamp>,
-    /// How often in a row it has been opened; it stays open the longer for it.
-    pub openings: u32,
-    /// The share of failures that the last vote told of; 0 once it is closed.
+    /// The number of consecutive opens. Each one doubles the next open period.
+    #[serde(rename = "openings")]
+    pub consecutive_opens: u32,
+    /// The failure rate in the last vote, in permille; 0 while the circuit is closed.
     pub failures_permille: u32,
     /// The last transitions, oldest first.
     pub history: Vec<Transition>,
-    /// Instances that make no calls by their own decision while the shared circuit is closed, oldest first. Written with
-    /// the vote of the instance, so a report costs no write of its own; an entry whose time is over means nothing.
+    /// Instances whose local circuit is open while the shared circuit is closed, oldest first. Each is written together with
+    /// the vote of the instance, so a report costs no write of its own. An entry is obsolete after its `until`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub local_trips: Vec<LocalTrip>,
 }
 
-/// One instance has opened its own circuit. While the shared circuit is closed, only this instance rejects calls.
+/// The local circuit of one instance is open. While the shared circuit is closed, only this instance rejects calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "PackedTrip", into = "PackedTrip")]
 pub struct LocalTrip {
-    /// The instance.
+    /// The id of the instance.
     pub instance: u64,
-    /// When its circuit opened.
+    /// When its local circuit opened.
     pub since: Timestamp,
     /// Until when it rejects calls. Its next call after that is a probe of its own.
     pub until: Timestamp,
-    /// The share of failures in its window at that time.
+    /// The share of failures in its window at that time, in permille.
     pub failures_permille: u32,
-    /// The share of slow calls in its window at that time.
+    /// The share of slow calls in its window at that time, in permille.
     pub slow_permille: u32,
 }
 
@@ -85,232 +89,236 @@ impl From<LocalTrip> for PackedTrip {
     }
 }
 
-/// Where a circuit stands.
+/// The state of a circuit, without the override.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Calls pass.
+    /// Calls are admitted.
     #[default]
     Closed,
-    /// Calls pass, though some instances say that they should not.
-    Suspected {
-        /// Who says so, the first one first.
+    /// Calls are admitted. Some instances have voted to open the circuit, but not enough.
+    #[serde(rename = "suspected")]
+    PendingOpen {
+        /// The votes, oldest first.
         votes: Vec<Vote>,
-        /// When an instance that fares well has last said that it does.
-        doubted_at: Option<Timestamp>,
+        /// When a healthy instance last vetoed the votes.
+        #[serde(rename = "doubted_at")]
+        vetoed_at: Option<Timestamp>,
     },
-    /// Calls are refused.
+    /// Calls are rejected.
     Open {
-        /// When it was opened, after it had been closed.
+        /// When the circuit opened after it was closed.
         opened_at: Timestamp,
-        /// When this time began.
+        /// When this open period started.
         since: Timestamp,
         /// When a probe is due.
         until: Timestamp,
     },
-    /// Calls are refused, but for one probe.
+    /// Calls are rejected, except one probe.
     HalfOpen {
-        /// When it was opened, after it had been closed.
+        /// When the circuit opened after it was closed.
         opened_at: Timestamp,
-        /// How many probes have succeeded.
+        /// The number of probes that have succeeded.
         passed: u32,
-        /// The elected probe; none between two.
+        /// The elected probe; none between two probes.
         probe: Option<Probe>,
     },
 }
 
-/// An instance's word that its own calls fare badly.
+/// The vote of an instance to open the circuit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Vote {
-    /// Who says so.
+    /// The id of the instance.
     pub instance: u64,
-    /// When.
+    /// When it voted, by its own clock.
     pub at: Timestamp,
 }
 
-/// The one call that may pass.
+/// The single call that a half-open circuit admits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Probe {
-    /// Its name: the number of the write that claimed it.
+    /// Its id: the number of the write that claimed it.
     pub id: u64,
     /// When it was claimed.
     pub since: Timestamp,
-    /// When it may be replaced.
+    /// When its lease ends. Another probe may be claimed from then on.
     pub until: Timestamp,
 }
 
-/// An operator's word.
+/// An operator's override that is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Forced {
-    /// What is to be.
-    pub word: Word,
-    /// Since when.
+pub struct ActiveOverride {
+    /// What the operator has chosen.
+    #[serde(rename = "word")]
+    pub kind: Override,
+    /// When it was set.
     pub since: Timestamp,
 }
 
-/// What an operator can say.
+/// A manual override of a circuit, for all instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Word {
-    /// Every call is refused.
+pub enum Override {
+    /// Every call is rejected.
     Open,
-    /// Every call passes; calls are counted, and nothing follows from it.
+    /// Every call is admitted and counted, but the circuit never opens.
     Closed,
-    /// Every call passes, as if there were no breaker.
+    /// Every call is admitted and none is counted, as if there were no breaker.
     Disabled,
 }
 
-/// A step that the circuit has taken.
+/// A change of the effective state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "Packed", into = "Packed")]
+#[serde(from = "PackedTransition", into = "PackedTransition")]
 pub struct Transition {
-    /// When, by the clock of whoever wrote it.
+    /// When it was written, by the clock of the writer.
     pub at: Timestamp,
-    /// What it was before.
-    pub from: Stand,
-    /// What it is since.
-    pub to: Stand,
-    /// Why.
+    /// The state before.
+    pub from: EffectiveState,
+    /// The state after.
+    pub to: EffectiveState,
+    /// Why the state changed.
     pub reason: Reason,
-    /// The operator, or the instance.
+    /// The name of the operator, or the id of the instance.
     pub by: String,
 }
 
-/// Where a circuit stands, in a word.
+/// The state of a circuit, with the override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stand {
-    /// Calls pass.
+pub enum EffectiveState {
+    /// Calls are admitted.
     Closed,
-    /// Calls are refused.
+    /// Calls are rejected.
     Open,
-    /// Calls are refused, but for a probe.
+    /// Calls are rejected, except a probe.
     HalfOpen,
-    /// An operator has opened it.
+    /// An operator has forced the circuit open.
     ForcedOpen,
-    /// An operator has closed it.
+    /// An operator has forced the circuit closed.
     ForcedClosed,
-    /// An operator has disabled it.
+    /// An operator has disabled the circuit.
     Disabled,
 }
 
-/// Why a circuit took a step.
+/// Why a circuit changed its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// A quorum of instances has tripped.
+    /// A quorum of instances voted to open it.
     Quorum,
-    /// Fewer have, and nobody doubted them.
-    Undisputed,
-    /// Its time was over, and a probe is on its way.
+    /// Fewer instances voted to open it, and no healthy instance vetoed that.
+    #[serde(rename = "undisputed")]
+    WithoutQuorum,
+    /// The open period ended, and a probe was claimed.
     Probing,
-    /// The probe has not answered, and another is on its way.
+    /// The lease of the probe ended without a result, and another probe was claimed.
     ProbeLost,
-    /// Enough probes have succeeded.
+    /// Enough probes succeeded.
     ProbePassed,
-    /// The probe has failed.
+    /// The probe failed.
     ProbeFailed,
-    /// An operator wants it so.
+    /// An operator set or reset an override.
     Operator,
 }
 
 /// A transition as it is stored: a third of the bytes, since each write pays for all of them.
-type Packed = (i64, Stand, Stand, Reason, String);
+type PackedTransition = (i64, EffectiveState, EffectiveState, Reason, String);
 
-impl From<Packed> for Transition {
-    fn from((at, from, to, reason, by): Packed) -> Self {
+impl From<PackedTransition> for Transition {
+    fn from((at, from, to, reason, by): PackedTransition) -> Self {
         let at = Timestamp::from_millisecond(at).unwrap_or_default();
         Self { at, from, to, reason, by }
     }
 }
 
-impl From<Transition> for Packed {
+impl From<Transition> for PackedTransition {
     fn from(it: Transition) -> Self {
         (it.at.as_millisecond(), it.from, it.to, it.reason, it.by)
     }
 }
 
-/// What can be asked of a circuit.
+/// A proposed change of the shared state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Question {
-    /// This instance has opened its own circuit: may the shared one be opened?
+pub enum Proposal {
+    /// An instance whose local circuit has opened votes to open the shared one.
     Vote(LocalTrip),
-    /// I have voted, and nobody has doubted it: may it be opened?
-    OpenAlone {
-        /// Who asks.
+    /// An instance opens the circuit after its vote was not vetoed for `open_without_quorum_after_ms`.
+    OpenWithoutQuorum {
+        /// The id of the instance, which must have voted.
         instance: u64,
     },
-    /// My calls fare well: may it stay closed?
-    Doubt {
-        /// Who asks.
+    /// A healthy instance vetoes the votes of the others.
+    Veto {
+        /// The id of the instance.
         instance: u64,
     },
-    /// May I probe? The write becomes the name of the probe.
-    Claim,
-    /// The probe is back: may it be closed, or must it be opened again?
-    Answer {
-        /// The name of the probe.
+    /// An instance claims the probe. The number of the write becomes the id of the probe.
+    ClaimProbe,
+    /// The result of a probe: it closes the circuit, or opens it again.
+    RecordProbe {
+        /// The id of the probe.
         probe: u64,
-        /// Whether it has succeeded.
+        /// Whether it succeeded.
         passed: bool,
     },
-    /// An operator's word.
-    Force(Word),
-    /// An operator takes everything back: closed, as if nothing had been.
+    /// An operator sets an override.
+    SetOverride(Override),
+    /// An operator resets the circuit: no override, closed, and no consecutive opens.
     Reset,
 }
 
-/// Who asks, and when.
+/// The author and the time of a proposal.
 #[derive(Clone, Debug)]
-pub struct Asker<'a> {
-    /// The operator, or the instance, for the history.
+pub struct Actor<'a> {
+    /// The name of the operator, or the id of the instance, for the history.
     pub by: &'a str,
-    /// A fresh random number: it names the write, and is the luck in how long the circuit stays open.
+    /// A new random number. It identifies the write, and is the jitter of the open period.
     pub write: u64,
-    /// The asker's clock.
+    /// The current time by the actor's clock.
     pub now: Timestamp,
 }
 
-/// Whether calls pass, but for an operator.
+/// Whether the shared state admits calls, without the override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
-    /// They do.
-    Free,
-    /// They don't, until then.
-    Refused(Timestamp),
-    /// They don't, but since then whoever claims it may probe.
-    Due(Timestamp),
+pub enum Gate {
+    /// Calls are admitted.
+    Allowed,
+    /// Calls are rejected until then.
+    Rejected(Timestamp),
+    /// Calls are rejected, but since then an instance may claim a probe.
+    ProbeDue(Timestamp),
 }
 
-impl Shared {
-    /// The state after a question, to be written; none if the question is moot.
+impl SharedState {
+    /// The state after a proposal, to be written; `None` if the proposal does not apply to this state.
     #[must_use]
-    pub fn answer(
+    pub fn apply(
         &self,
-        question: &Question,
-        asker: &Asker<'_>,
+        proposal: &Proposal,
+        actor: &Actor<'_>,
         settings: &Settings,
     ) -> Option<Self> {
-        let now = asker.now;
+        let now = actor.now;
         let mut next = self.clone();
         next.version += 1;
-        next.write = asker.write;
-        let reason = match *question {
-            Question::Force(word) => {
+        next.write = actor.write;
+        let reason = match *proposal {
+            Proposal::SetOverride(kind) => {
                 next.close(now);
-                next.forced = Some(Forced { word, since: now });
+                next.active_override = Some(ActiveOverride { kind, since: now });
                 Some(Reason::Operator)
             }
-            Question::Reset => {
+            Proposal::Reset => {
                 next.close(now);
-                next.forced = None;
-                next.openings = 0;
+                next.active_override = None;
+                next.consecutive_opens = 0;
                 Some(Reason::Operator)
             }
-            // Nobody argues with an operator.
-            _ if self.forced.is_some() => return None,
-            Question::Vote(ref trip) => {
-                let (mut votes, doubted_at) = self.suspicion(settings, now)?;
+            // An override takes precedence over everything that instances propose.
+            _ if self.active_override.is_some() => return None,
+            Proposal::Vote(ref trip) => {
+                let (mut votes, vetoed_at) = self.pending_votes(settings, now)?;
                 let instance = trip.instance;
                 let has_voted = votes.iter().any(|it| it.instance == instance);
                 if has_voted && self.has_report_of(trip.instance, trip.since) {
@@ -322,38 +330,38 @@ impl Shared {
                 next.report(trip.clone(), now);
                 next.failures_permille = trip.failures_permille;
                 if votes.len() >= settings.quorum {
-                    next.open_again(asker, settings);
+                    next.open_again(actor, settings);
                     Some(Reason::Quorum)
                 } else {
-                    next.state = State::Suspected { votes, doubted_at };
+                    next.state = State::PendingOpen { votes, vetoed_at };
                     None
                 }
             }
-            Question::OpenAlone { instance } => {
-                let (votes, doubted_at) = self.suspicion(settings, now)?;
+            Proposal::OpenWithoutQuorum { instance } => {
+                let (votes, vetoed_at) = self.pending_votes(settings, now)?;
                 votes.iter().find(|it| it.instance == instance)?;
                 let first = votes.first()?.at;
-                // Those who doubted had a while in which they need not have said so again.
-                let doubted = doubted_at.map(|at| plus(at, settings.window_ms));
-                let undoubted = doubted.map_or(first, |it| it.max(first));
-                if now < plus(undoubted, settings.alone_after_ms) {
+                // A veto stays valid for one window, so the wait starts only after the last veto has lapsed.
+                let veto_until = vetoed_at.map(|at| plus(at, settings.window_ms));
+                let unopposed_since = veto_until.map_or(first, |it| it.max(first));
+                if now < plus(unopposed_since, settings.open_without_quorum_after_ms) {
                     return None;
                 }
-                next.open_again(asker, settings);
-                Some(Reason::Undisputed)
+                next.open_again(actor, settings);
+                Some(Reason::WithoutQuorum)
             }
-            Question::Doubt { instance } => {
-                let (votes, doubted_at) = self.suspicion(settings, now)?;
-                let is_known = doubted_at.is_some_and(|at| ms_apart(at, now) <= settings.window_ms);
+            Proposal::Veto { instance } => {
+                let (votes, vetoed_at) = self.pending_votes(settings, now)?;
+                let is_known = vetoed_at.is_some_and(|at| ms_apart(at, now) <= settings.window_ms);
                 if is_known || votes.is_empty() || votes.iter().any(|it| it.instance == instance) {
                     return None;
                 }
-                next.state = State::Suspected { votes, doubted_at: Some(now) };
+                next.state = State::PendingOpen { votes, vetoed_at: Some(now) };
                 None
             }
-            Question::Claim => {
+            Proposal::ClaimProbe => {
                 let (opened_at, passed, reason) = match &self.state {
-                    State::Closed | State::Suspected { .. } => return None,
+                    State::Closed | State::PendingOpen { .. } => return None,
                     State::Open { opened_at, .. } => (*opened_at, 0, Reason::Probing),
                     State::HalfOpen { opened_at, passed, probe: None } => {
                         (*opened_at, *passed, Reason::Probing)
@@ -363,20 +371,20 @@ impl Shared {
                     }
                 };
                 let until = plus(now, settings.lease_ms);
-                let probe = Some(Probe { id: asker.write, since: now, until });
+                let probe = Some(Probe { id: actor.write, since: now, until });
                 next.state = State::HalfOpen { opened_at, passed, probe };
                 Some(reason)
             }
-            Question::Answer { probe: id, passed: is_passed } => {
+            Proposal::RecordProbe { probe: id, passed: is_passed } => {
                 let State::HalfOpen { opened_at, passed, probe: Some(probe) } = &self.state else {
                     return None;
                 };
-                // A straggler of an earlier time says nothing.
+                // The result of an earlier probe says nothing about the current state.
                 if probe.id != id {
                     return None;
                 }
                 if !is_passed {
-                    next.open(*opened_at, asker, settings);
+                    next.open(*opened_at, actor, settings);
                     Some(Reason::ProbeFailed)
                 } else if passed + 1 < settings.probes_to_close {
                     let (opened_at, passed) = (*opened_at, passed + 1);
@@ -389,8 +397,8 @@ impl Shared {
             }
         };
         if let Some(reason) = reason {
-            let (from, to) = (self.stand(), next.stand());
-            let by = asker.by.to_owned();
+            let (from, to) = (self.effective_state(), next.effective_state());
+            let by = actor.by.to_owned();
             next.history.push(Transition { at: now, from, to, reason, by });
             let excess = next.history.len().saturating_sub(HISTORY_MAX);
             next.history.drain(..excess);
@@ -398,37 +406,37 @@ impl Shared {
         Some(next)
     }
 
-    /// Whether calls pass, for someone who has first seen this state at `seen_at`.
+    /// Whether calls are admitted, for an instance that first read this state at `seen_at`.
     ///
-    /// Nobody waits longer than the state itself was meant to last, counted by their own clock: the times in it may be of
-    /// a clock that is wrong.
+    /// The times in the state are of another instance's clock, which may be wrong. So no instance waits longer, by its own
+    /// clock, than the state was meant to last.
     #[must_use]
-    pub fn passage(&self, seen_at: Timestamp, now: Timestamp) -> Passage {
+    pub fn gate(&self, seen_at: Timestamp, now: Timestamp) -> Gate {
         let (since, until) = match &self.state {
-            State::Closed | State::Suspected { .. } => return Passage::Free,
+            State::Closed | State::PendingOpen { .. } => return Gate::Allowed,
             State::Open { since, until, .. } => (*since, *until),
             State::HalfOpen { probe: Some(probe), .. } => (probe.since, probe.until),
             State::HalfOpen { probe: None, .. } => (seen_at, seen_at),
         };
         let until = until.min(plus(seen_at, ms_from(since, until)));
-        if now < until { Passage::Refused(until) } else { Passage::Due(until) }
+        if now < until { Gate::Rejected(until) } else { Gate::ProbeDue(until) }
     }
 
-    /// Whether instances say that it should not be closed.
+    /// Whether there is a vote to open the circuit that has not lapsed.
     #[must_use]
-    pub fn is_suspected(&self, settings: &Settings, now: Timestamp) -> bool {
+    pub fn is_open_pending(&self, settings: &Settings, now: Timestamp) -> bool {
         match &self.state {
-            State::Suspected { votes, .. } => {
+            State::PendingOpen { votes, .. } => {
                 votes.iter().any(|it| ms_apart(it.at, now) <= settings.window_ms)
             }
             State::Closed | State::Open { .. } | State::HalfOpen { .. } => false,
         }
     }
 
-    /// Whether the trip of this instance at this time is reported.
+    /// Whether this trip of the instance is already reported.
     #[must_use]
     pub fn has_report_of(&self, instance: u64, since: Timestamp) -> bool {
-        // Stored to the millisecond.
+        // Timestamps are stored in milliseconds.
         let since = since.as_millisecond();
         self.local_trips
             .iter()
@@ -438,58 +446,59 @@ impl Shared {
     /// The instances that reject calls by their own decision now. None while the shared circuit is not closed or an
     /// operator's override applies, since then no instance decides alone.
     pub fn local_trips_at(&self, now: Timestamp) -> impl Iterator<Item = &LocalTrip> {
-        let is_local = self.stand() == Stand::Closed;
+        let is_local = self.effective_state() == EffectiveState::Closed;
         self.local_trips.iter().filter(move |it| is_local && now < it.until)
     }
 
     /// The votes that count now, and the last veto if it still counts; none if the circuit is not closed.
     #[must_use]
     pub fn votes_at(&self, settings: &Settings, now: Timestamp) -> (usize, Option<Timestamp>) {
-        match self.suspicion(settings, now) {
-            Some((votes, vetoed_at)) if self.forced.is_none() && !votes.is_empty() => {
+        match self.pending_votes(settings, now) {
+            Some((votes, vetoed_at)) if self.active_override.is_none() && !votes.is_empty() => {
                 (votes.len(), vetoed_at)
             }
             Some(_) | None => (0, None),
         }
     }
 
-    /// Where it stands, in a word.
+    /// The state with the override applied.
     #[must_use]
-    pub fn stand(&self) -> Stand {
-        match self.forced.as_ref().map(|it| it.word) {
-            Some(Word::Open) => Stand::ForcedOpen,
-            Some(Word::Closed) => Stand::ForcedClosed,
-            Some(Word::Disabled) => Stand::Disabled,
+    pub fn effective_state(&self) -> EffectiveState {
+        match self.active_override.as_ref().map(|it| it.kind) {
+            Some(Override::Open) => EffectiveState::ForcedOpen,
+            Some(Override::Closed) => EffectiveState::ForcedClosed,
+            Some(Override::Disabled) => EffectiveState::Disabled,
             None => match self.state {
-                State::Closed | State::Suspected { .. } => Stand::Closed,
-                State::Open { .. } => Stand::Open,
-                State::HalfOpen { .. } => Stand::HalfOpen,
+                State::Closed | State::PendingOpen { .. } => EffectiveState::Closed,
+                State::Open { .. } => EffectiveState::Open,
+                State::HalfOpen { .. } => EffectiveState::HalfOpen,
             },
         }
     }
 
-    /// The votes that still count, and the last doubt; none if it is not closed.
-    fn suspicion(
+    /// The votes that still count, and the last veto; none if the circuit is not closed.
+    fn pending_votes(
         &self,
         settings: &Settings,
         now: Timestamp,
     ) -> Option<(Vec<Vote>, Option<Timestamp>)> {
         match &self.state {
             State::Closed => Some((Vec::new(), None)),
-            State::Suspected { votes, doubted_at } => {
+            State::PendingOpen { votes, vetoed_at } => {
                 let mut votes = votes.clone();
-                // To both sides: a vote of a clock that is ahead must not count until the others' clocks are.
+                // In both directions: a vote by a clock that is ahead must not count for longer than a window.
                 votes.retain(|it| ms_apart(it.at, now) <= settings.window_ms);
-                // Long enough that what OpenAlone waits for after it can be told.
-                let doubt_ms = settings.window_ms.saturating_add(settings.alone_after_ms);
-                let doubted_at = doubted_at.filter(|at| ms_apart(*at, now) <= doubt_ms);
-                Some((votes, doubted_at))
+                // `OpenWithoutQuorum` needs the last veto until its wait after the veto is over.
+                let keep_ms =
+                    settings.window_ms.saturating_add(settings.open_without_quorum_after_ms);
+                let vetoed_at = vetoed_at.filter(|at| ms_apart(*at, now) <= keep_ms);
+                Some((votes, vetoed_at))
             }
             State::Open { .. } | State::HalfOpen { .. } => None,
         }
     }
 
-    /// Adds a local trip, and drops what is over.
+    /// Adds a local trip, and removes those that are over.
     fn report(&mut self, trip: LocalTrip, now: Timestamp) {
         self.local_trips.retain(|it| it.instance != trip.instance && now < it.until);
         self.local_trips.push(trip);
@@ -497,18 +506,18 @@ impl Shared {
         self.local_trips.drain(..excess);
     }
 
-    /// From closed to open, for longer if it was open not long ago.
-    fn open_again(&mut self, asker: &Asker<'_>, settings: &Settings) {
-        if self.closed_at.is_none_or(|at| ms_apart(at, asker.now) >= settings.forget_ms) {
-            self.openings = 0;
+    /// From closed to open, for longer if the circuit was open within `reset_after_ms`.
+    fn open_again(&mut self, actor: &Actor<'_>, settings: &Settings) {
+        if self.closed_at.is_none_or(|at| ms_apart(at, actor.now) >= settings.reset_after_ms) {
+            self.consecutive_opens = 0;
         }
-        self.open(asker.now, asker, settings);
+        self.open(actor.now, actor, settings);
     }
 
-    fn open(&mut self, opened_at: Timestamp, asker: &Asker<'_>, settings: &Settings) {
-        let since = asker.now;
-        let until = plus(since, settings.open_for_ms(self.openings, asker.write));
-        self.openings = self.openings.saturating_add(1);
+    fn open(&mut self, opened_at: Timestamp, actor: &Actor<'_>, settings: &Settings) {
+        let since = actor.now;
+        let until = plus(since, settings.open_for_ms(self.consecutive_opens, actor.write));
+        self.consecutive_opens = self.consecutive_opens.saturating_add(1);
         self.local_trips.clear();
         self.state = State::Open { opened_at, since, until };
     }

@@ -1,72 +1,78 @@
-//! Where the shared state of breakers is kept: the port.
+//! The port to the store of shared states.
 
 use std::error::Error as StdError;
 
-use crate::shared_state::Shared;
+use crate::shared_state::SharedState;
 
-/// Keeps one state for each breaker.
+/// Stores the shared state of each breaker.
 ///
 /// An implementation must
-/// - show what was written to every `load` that begins afterwards;
-/// - carry out a swap only if the stored version is the expected one, 0 standing for no state at all;
-/// - let one of several writers win who expect the same version, and show each of the others the winner's state;
-/// - answer `Done` to the repeat of a write that is still the last one, as `Shared::write` tells: a write whose answer
-///   was lost has not lost against itself;
-/// - keep breakers of different names apart.
+/// - return what was written from every `load` that starts afterwards;
+/// - perform a swap only if the stored version is the expected one, where 0 means that no state is stored;
+/// - let exactly one of several writers that expect the same version win, and return the winner's state to the others;
+/// - return `Done` for the repetition of a write that is still the last one, which it recognises by `SharedState::write`: a
+///   write whose response was lost must not lose against itself;
+/// - keep breakers of different names separate.
 ///
 /// `conformance` checks all of these.
 pub trait Store {
-    /// Reads the state of a breaker; none was ever written for one that was never in trouble.
+    /// Reads the state of a breaker; `None` if none was ever written, which is so until its first failures.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be read.
-    fn load(&self, name: &str) -> impl Future<Output = Result<Option<Shared>, StoreError>> + Send;
+    fn load(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<SharedState>, StoreError>> + Send;
 
     /// Writes the state of a breaker if it is still at the expected version.
     ///
     /// # Errors
     ///
-    /// Fails when the store did not answer; whether the write took effect, or still will, is unknown.
+    /// Fails when the store did not respond; whether the write took effect, or still will, is unknown.
     fn swap(
         &self,
         name: &str,
         expected: u64,
-        next: &Shared,
+        next: &SharedState,
     ) -> impl Future<Output = Result<Swapped, StoreError>> + Send;
 }
 
-/// What became of a write.
+/// The result of a conditional write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Swapped {
-    /// It is the state now.
+    /// The state was written.
     Done,
-    /// It is not: this is. So who loses need not read.
-    Lost(Box<Shared>),
+    /// The stored version was not the expected one. This is the stored state, so that the writer need not read it.
+    Lost(Box<SharedState>),
 }
 
-/// Why a store could not do its work.
+/// Why a request to the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Too much is asked of it; nothing was done.
+    /// The store rejected the request because of throttling. Nothing was written.
     #[error("breaker store is overloaded")]
     Throttled(#[source] Box<dyn StdError + Send + Sync>),
-    /// It did not answer; whether a write took effect is unknown.
+    /// The store did not respond. Whether a write took effect is unknown.
     #[error("breaker store is unavailable")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
-    /// It did not answer within the deadline; whether a write took effect, or still will, is unknown.
+    /// The store did not respond within the deadline. Whether a write took effect, or still will, is unknown.
     #[error("breaker store is too slow")]
     Late,
-    /// What is stored can't be read; a person has to look at it.
+    /// The stored state is unreadable, which requires operator intervention.
     #[error("stored breaker is unreadable")]
     Corrupt(#[source] Box<dyn StdError + Send + Sync>),
-    /// Others kept on writing, so that an operator's word did not get through.
+    /// An operator's change lost the race against other writers too many times.
     #[error("breaker changes too fast to be written")]
     Contended,
 }
 
 impl<S: Store> Store for &S {
-    fn load(&self, name: &str) -> impl Future<Output = Result<Option<Shared>, StoreError>> + Send {
+    fn load(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<SharedState>, StoreError>> + Send {
         (**self).load(name)
     }
 
@@ -74,7 +80,7 @@ impl<S: Store> Store for &S {
         &self,
         name: &str,
         expected: u64,
-        next: &Shared,
+        next: &SharedState,
     ) -> impl Future<Output = Result<Swapped, StoreError>> + Send {
         (**self).swap(name, expected, next)
     }

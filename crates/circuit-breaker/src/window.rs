@@ -1,12 +1,12 @@
-//! What an instance remembers of its own calls: a ring of buckets over the last while.
+//! The sliding window of an instance's own calls: a ring of buckets.
 
-/// Enough that the window moves smoothly, and few enough to be looked at in no time.
+/// The number of buckets: enough that the window slides smoothly, and few enough to be summed quickly.
 const BUCKETS: usize = 10;
 
-/// The same as a distance.
+/// The number of buckets, as the difference of two bucket indexes.
 const SPAN: i64 = 10;
 
-/// Calls of the last while. It is exact to a tenth of its length.
+/// A sliding window of calls. Its length is exact to a tenth.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     bucket_ms: i64,
@@ -15,19 +15,19 @@ pub struct Window {
     total: Tally,
 }
 
-/// So many calls, and how they went.
+/// The numbers of calls, of failures and of slow calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tally {
-    /// All of them.
+    /// The number of calls.
     pub calls: u32,
-    /// Those that failed.
+    /// The number of failed calls.
     pub failures: u32,
-    /// Those that took too long, failed or not.
+    /// The number of slow calls, failed or not.
     pub slow: u32,
 }
 
 impl Window {
-    /// An empty window of this length.
+    /// Creates an empty window of this length.
     #[must_use]
     pub fn new(window_ms: u64) -> Self {
         let bucket_ms = i64::try_from(window_ms).unwrap_or(i64::MAX) / SPAN;
@@ -39,7 +39,7 @@ impl Window {
         }
     }
 
-    /// Counts a call.
+    /// Counts a call that ended now.
     pub fn count(&mut self, now_ms: i64, is_failure: bool, is_slow: bool) {
         self.advance(now_ms);
         let call = Tally { calls: 1, failures: u32::from(is_failure), slow: u32::from(is_slow) };
@@ -47,19 +47,19 @@ impl Window {
         self.total.add(call);
     }
 
-    /// What is in the window now.
+    /// The numbers of calls that are in the window now.
     pub fn tally(&mut self, now_ms: i64) -> Tally {
         self.advance(now_ms);
         self.total
     }
 
-    /// Forgets everything.
+    /// Removes all calls.
     pub fn clear(&mut self) {
         self.buckets = [Tally::default(); BUCKETS];
         self.total = Tally::default();
     }
 
-    /// Forgets what was until then, to the end of the bucket.
+    /// Removes the calls up to this time, including those later in the same bucket.
     pub fn forget_until(&mut self, at_ms: i64) {
         let last = at_ms.div_euclid(self.bucket_ms);
         let oldest = self.newest - (SPAN - 1);
@@ -68,8 +68,8 @@ impl Window {
         }
     }
 
-    /// Lets time go on. A clock that goes back a little counts into the newest bucket; one that goes back by more than
-    /// the window tells of another time, so that nothing known is of use.
+    /// Moves the window to the current time. If the clock goes back a little, calls count in the newest bucket. If it
+    /// jumps by more than the length of the window, the window is cleared.
     fn advance(&mut self, now_ms: i64) {
         let now = now_ms.div_euclid(self.bucket_ms);
         if now == self.newest {
@@ -92,13 +92,13 @@ impl Window {
 }
 
 impl Tally {
-    /// The share of failures.
+    /// The failure rate, in permille.
     #[must_use]
     pub fn failures_permille(self) -> u32 {
         permille(self.failures, self.calls)
     }
 
-    /// The share of slow calls.
+    /// The rate of slow calls, in permille.
     #[must_use]
     pub fn slow_permille(self) -> u32 {
         permille(self.slow, self.calls)

@@ -1,30 +1,33 @@
-//! What `model` leaves out, tried to the end: late writes, slow calls, an operator, and how it heals; no two probes, no way to be
-//! stuck, no transition lost.
+//! An exhaustive search of what `model` leaves out: late writes, slow calls, an operator, and recovery. No period has two
+//! probes, the circuit always closes again, and no transition is lost.
 //!
-//! A step of the model is a step of the pure parts, as [`circuit_breaker::call`] takes them: a call is made or comes back, and
-//! a request goes to the store. Between any two of them any other instance may take its own, and time may go on. So often as
-//! the scope says a request or an answer may be lost or slow, a write take effect long after its writer has given up, a
-//! call take its time, and an instance die, with its calls, and be replaced by a fresh one.
+//! A step of the model is a step of the pure modules, in the order in which [`circuit_breaker::breaker`] performs them: a call
+//! starts or returns, and a request goes to the store. Between two steps any other instance may take its own, and time may
+//! advance. The scope limits the number of faults: a lost or slow request or response, a write that takes effect after its
+//! writer has timed out, a slow call, and an instance that crashes with its calls and is replaced by a new one.
 //!
-//! Chance is left out: whoever may claim does so at once, which is the herd at its worst. All clocks are right.
+//! There is no jitter: every instance claims a probe as soon as it may, which is the worst case. All clocks are correct.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use circuit_breaker::instance::{Admission, Duty, Instance, Pass};
-use circuit_breaker::outcome::Outcome;
-use circuit_breaker::settings::{Settings, Watch};
-use circuit_breaker::shared_state::{Asker, LocalTrip, Question, Shared, Stand, State, Word};
+use circuit_breaker::call_outcome::CallOutcome;
+use circuit_breaker::decision::{CallKind, Decision, StoreOp};
+use circuit_breaker::local_breaker::LocalBreaker;
+use circuit_breaker::settings::{Refresh, Settings};
+use circuit_breaker::shared_state::{
+    Actor, EffectiveState, LocalTrip, Override, Proposal, SharedState, State,
+};
 use jiff::Timestamp;
 
 const TICK_MS: i64 = 10;
 const INSTANCES: usize = 3;
 
-/// Within so many steps of time whose calls are healthy a circuit must be closed: the longest time open, a lease, and a
-/// step for everybody to hear of it.
-const HEALED_WITHIN: i64 = 8;
+/// The circuit must close within this number of ticks with successful calls: the longest open period, a lease, and a tick
+/// in which all instances read it.
+const RECOVERED_WITHIN: i64 = 8;
 
 fn settings() -> Settings {
     Settings {
@@ -34,74 +37,75 @@ fn settings() -> Settings {
         slow_call_ms: 10_000,
         slow_permille: 1_001,
         quorum: 2,
-        alone_after_ms: 10,
+        open_without_quorum_after_ms: 10,
         open_ms: 10,
         open_max_ms: 20,
-        forget_ms: 40,
+        reset_after_ms: 40,
         lease_ms: 10,
         probes_to_close: 1,
         cache_ms: 10,
-        watch: Watch::OnTrouble,
+        refresh: Refresh::OnFailure,
         store_deadline_ms: 1,
-        rest_ms: 10,
-        rest_max_ms: 10,
+        store_backoff_ms: 10,
+        store_backoff_max_ms: 10,
     }
 }
 
-/// How much of it is looked at.
+/// The limits of a search.
 #[derive(Clone)]
 struct Scope {
     name: &'static str,
     settings: Settings,
     ticks: i64,
-    /// So many answers and requests may be lost or late, instances die, and calls stay under way.
+    /// The number of faults: lost or late requests and responses, crashes, and slow calls.
     faults: u8,
-    /// What an operator may say, once.
-    words: Vec<Question>,
-    /// Whether ordinary calls may fail.
-    is_sick: bool,
+    /// The changes of which an operator may make one.
+    overrides: Vec<Proposal>,
+    /// Whether normal calls may fail.
+    can_fail: bool,
 }
 
 #[derive(Clone, Hash)]
 struct World {
     tick: i64,
-    shared: Shared,
-    /// How often it has become half-open.
+    shared: SharedState,
+    /// The number of times the circuit became half-open.
     period: u8,
     sites: Vec<Site>,
-    /// Writes that their writers have given up, and that may yet take effect.
-    late: Vec<Wire>,
+    /// Writes whose writers have timed out, and that may still take effect.
+    late: Vec<Request>,
     faults: u8,
-    has_spoken: bool,
+    /// Whether the operator has made a change.
+    is_overridden: bool,
 }
 
-/// An instance, and what it is about.
+/// An instance with its calls and its request.
 #[derive(Clone, Hash)]
 struct Site {
     id: u64,
-    instance: Instance,
-    /// It makes one ordinary call in each step of time.
+    instance: LocalBreaker,
+    /// Whether it has made its one normal call of this tick.
     has_called: bool,
     calls: Vec<Call>,
-    wire: Option<Wire>,
-    /// Others go first.
+    request: Option<Request>,
+    /// Whether its request is slow, so that other instances take steps first.
     is_slow: bool,
-    /// It has done nothing yet.
+    /// Whether it has done nothing yet.
     is_idle: bool,
 }
 
 #[derive(Clone, Hash)]
 struct Call {
-    pass: Pass,
-    /// The period it probes, and when its lease is over.
+    kind: CallKind,
+    /// For an elected probe: its period, and the end of its lease.
     elected: Option<(u8, i64)>,
 }
 
-/// A request on its way to the store, or an answer on its way back.
+/// A request to the store that has no response yet.
 #[derive(Clone, Hash)]
-enum Wire {
-    Read { seen: Shared },
-    Write { question: Question, write: u64, by: String, at: i64, expected: u64, next: Shared },
+enum Request {
+    Read { seen: SharedState },
+    Write { proposal: Proposal, write: u64, by: String, at: i64, expected: u64, next: SharedState },
 }
 
 fn time(tick: i64) -> Timestamp {
@@ -109,10 +113,17 @@ fn time(tick: i64) -> Timestamp {
 }
 
 impl World {
-    fn new(scope: &Scope, shared: Shared, is_known: bool) -> Self {
+    fn new(scope: &Scope, shared: SharedState, is_known: bool) -> Self {
         let sites = (1..).take(INSTANCES).map(|id| {
-            let mut instance = Instance::new(id, &scope.settings);
-            instance.record(&scope.settings, Pass::Free, Outcome::Success, 0, time(0), || 0);
+            let mut instance = LocalBreaker::new(id, &scope.settings);
+            instance.record(
+                &scope.settings,
+                CallKind::Uncounted,
+                CallOutcome::Success,
+                0,
+                time(0),
+                || 0,
+            );
             if is_known {
                 instance.adopt(shared.clone(), &scope.settings, time(0), 0);
             }
@@ -121,156 +132,163 @@ impl World {
                 instance,
                 has_called: false,
                 calls: Vec::new(),
-                wire: None,
+                request: None,
                 is_slow: false,
                 is_idle: true,
             }
         });
         let (sites, late) = (sites.collect(), Vec::new());
-        Self { tick: 0, shared, period: 0, sites, late, faults: scope.faults, has_spoken: false }
+        Self { tick: 0, shared, period: 0, sites, late, faults: scope.faults, is_overridden: false }
     }
 
-    fn print(&self) -> u64 {
+    fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);
         hasher.finish()
     }
 
-    /// A write takes effect if nobody has written since, and must then follow from what was there.
-    fn write(&mut self, wire: &Wire, settings: &Settings) -> bool {
-        let Wire::Write { question, write, by, at, expected, next } = wire else { return false };
+    /// A write takes effect if the version is unchanged. It must then result from the stored state.
+    fn write(&mut self, request: &Request, settings: &Settings) -> bool {
+        let Request::Write { proposal, write, by, at, expected, next } = request else {
+            return false;
+        };
         if self.shared.version != *expected {
             return false;
         }
-        let asker = Asker { by, write: *write, now: time(*at) };
-        let follows = self.shared.answer(question, &asker, settings);
-        assert_eq!(follows.as_ref(), Some(next), "written without regard to {:?}", self.shared);
+        let actor = Actor { by, write: *write, now: time(*at) };
+        let follows = self.shared.apply(proposal, &actor, settings);
+        assert_eq!(
+            follows.as_ref(),
+            Some(next),
+            "the write does not result from {:?}",
+            self.shared
+        );
         self.replace(next.clone());
         true
     }
 
-    fn replace(&mut self, mut next: Shared) {
-        let (before, after) = (self.shared.stand(), next.stand());
+    fn replace(&mut self, mut next: SharedState) {
+        let (before, after) = (self.shared.effective_state(), next.effective_state());
         assert_eq!(next.version, self.shared.version + 1);
         let new = next.history.strip_prefix(self.shared.history.as_slice()).unwrap();
         match new {
-            [] => assert_eq!(before, after, "a step that the history does not tell of"),
+            [] => assert_eq!(before, after, "a transition is missing in the history"),
             [step] => assert_eq!((step.from, step.to), (before, after)),
             more => unreachable!("{more:?}"),
         }
-        if after == Stand::HalfOpen && before != Stand::HalfOpen {
+        if after == EffectiveState::HalfOpen && before != EffectiveState::HalfOpen {
             self.period += 1;
         }
-        // The last step is enough to see that nothing is lost, and keeps the model small.
-        let told = next.history.len().saturating_sub(1);
-        next.history.drain(..told);
+        // The last transition is enough to check that none is lost, and keeps the model small.
+        let checked = next.history.len().saturating_sub(1);
+        next.history.drain(..checked);
         self.shared = next;
     }
 
-    /// Whoever has been told to go to the store goes.
-    fn send(&mut self, site: usize, duty: Duty, settings: &Settings) {
+    /// An instance sends its request to the store.
+    fn send(&mut self, site: usize, op: StoreOp, settings: &Settings) {
         let now = time(self.tick);
         let it = &mut self.sites[site];
-        let question = match duty {
-            Duty::Read => {
-                it.wire = Some(Wire::Read { seen: self.shared.clone() });
+        let proposal = match op {
+            StoreOp::Read => {
+                it.request = Some(Request::Read { seen: self.shared.clone() });
                 return;
             }
-            Duty::Ask(question) => question,
+            StoreOp::Write(proposal) => proposal,
         };
-        // Unique, and without luck.
+        // Unique, and without jitter.
         let version = it.instance.known().map_or(0, |it| it.version);
         let tick = u64::try_from(self.tick).unwrap();
         let write = ((tick * 64 + version) * 16 + it.id) * 15;
-        match it.instance.asks(&question, write, settings, now) {
+        match it.instance.propose(&proposal, write, settings, now) {
             Some((expected, next)) => {
                 let by = format!("{:016x}", it.id);
                 let at = self.tick;
-                it.wire = Some(Wire::Write { question, write, by, at, expected, next });
+                it.request = Some(Request::Write { proposal, write, by, at, expected, next });
             }
             None => {
-                it.instance.drop_question(&question);
-                it.instance.leave();
+                it.instance.discard(&proposal);
+                it.instance.release_store();
             }
         }
     }
 
-    /// The answer arrives.
-    fn arrive(&mut self, site: usize, settings: &Settings) {
+    /// The response of the store arrives.
+    fn respond(&mut self, site: usize, settings: &Settings) {
         let now = time(self.tick);
         self.sites[site].is_slow = false;
-        let wire = self.sites[site].wire.take().unwrap();
-        let is_done = self.write(&wire, settings);
+        let request = self.sites[site].request.take().unwrap();
+        let is_done = self.write(&request, settings);
         let period = self.period;
         let stored = self.shared.clone();
         let it = &mut self.sites[site];
-        match wire {
-            Wire::Read { seen } => {
+        match request {
+            Request::Read { seen } => {
                 it.instance.adopt(seen, settings, now, 0);
             }
-            Wire::Write { question, write, next, .. } => {
+            Request::Write { proposal, write, next, .. } => {
                 it.instance.adopt(stored, settings, now, 0);
-                if is_done && question == Question::Claim {
+                if is_done && proposal == Proposal::ClaimProbe {
                     let State::HalfOpen { probe: Some(probe), .. } = next.state else {
                         unreachable!("a claim of {next:?}");
                     };
                     let elected = Some((period, probe.until.as_millisecond()));
-                    it.calls.push(Call { pass: Pass::Probe { id: write }, elected });
+                    it.calls.push(Call { kind: CallKind::Probe { id: write }, elected });
                 }
             }
         }
-        it.instance.leave();
+        it.instance.release_store();
     }
 
-    /// No answer arrives.
-    fn give_up(&mut self, site: usize, settings: &Settings) -> Wire {
+    /// No response arrives in time.
+    fn time_out(&mut self, site: usize, settings: &Settings) -> Request {
         let now = time(self.tick);
         let it = &mut self.sites[site];
         it.is_slow = false;
-        let wire = it.wire.take().unwrap();
-        let unsure = match &wire {
-            Wire::Read { .. } => None,
-            Wire::Write { write, .. } => Some(*write),
+        let request = it.request.take().unwrap();
+        let unconfirmed_write = match &request {
+            Request::Read { .. } => None,
+            Request::Write { write, .. } => Some(*write),
         };
-        it.instance.store_failed(unsure, settings, now, 0);
-        it.instance.leave();
-        wire
+        it.instance.store_failed(unconfirmed_write, settings, now, 0);
+        it.instance.release_store();
+        request
     }
 
-    /// A caller asks whether it may call. What it is told to do first, it does; what becomes of that is another step.
-    fn enter(&mut self, site: usize, settings: &Settings) -> Option<Pass> {
+    /// A caller requests a decision. If that includes a store operation, the request is sent; its response is another step.
+    fn admit(&mut self, site: usize, settings: &Settings) -> Option<CallKind> {
         let now = time(self.tick);
         match self.sites[site].instance.admit(settings, now, true) {
-            Admission::Pass { pass, is_read } => {
+            Decision::Admit { kind, is_read } => {
                 if is_read {
-                    self.send(site, Duty::Read, settings);
+                    self.send(site, StoreOp::Read, settings);
                 }
-                Some(pass)
+                Some(kind)
             }
-            Admission::Refuse(_) | Admission::Wait => None,
-            Admission::First(duty) => {
-                self.send(site, duty, settings);
+            Decision::Reject(_) | Decision::Wait => None,
+            Decision::StoreFirst(op) => {
+                self.send(site, op, settings);
                 None
             }
         }
     }
 
-    fn land(&mut self, site: usize, pass: Pass, outcome: Outcome, settings: &Settings) {
+    fn finish(&mut self, site: usize, kind: CallKind, outcome: CallOutcome, settings: &Settings) {
         let now = time(self.tick);
-        self.sites[site].instance.record(settings, pass, outcome, 0, now, || 0);
+        self.sites[site].instance.record(settings, kind, outcome, 0, now, || 0);
         self.settle(site, settings);
     }
 
     fn settle(&mut self, site: usize, settings: &Settings) {
         let now = time(self.tick);
-        if self.sites[site].wire.is_none()
-            && let Some(duty) = self.sites[site].instance.duty(settings, now)
+        if self.sites[site].request.is_none()
+            && let Some(op) = self.sites[site].instance.next_store_op(settings, now)
         {
-            self.send(site, duty, settings);
+            self.send(site, op, settings);
         }
     }
 
-    /// All that can happen next.
+    /// All possible next steps.
     fn steps(&self, scope: &Scope) -> Vec<Self> {
         let settings = &scope.settings;
         let mut all = Vec::new();
@@ -281,26 +299,26 @@ impl World {
                 step(&mut next);
                 if let Some(site) = site {
                     let (before, after) = (&self.sites[site], &mut next.sites[site]);
-                    // To have asked in vain is to have done nothing.
+                    // A rejected call does not change the instance.
                     after.is_idle &= (&before.instance, after.has_called, after.calls.len())
                         == (&after.instance, before.has_called, before.calls.len());
                 }
                 all.push(next);
             }
         };
-        // A request is answered before anything else happens, unless it is one of those that are not. What an instance knows
-        // is stale enough without that, as soon as another has written.
-        if let Some(site) = self.sites.iter().position(|it| it.wire.is_some() && !it.is_slow) {
-            then(0, Some(site), &|it| it.arrive(site, settings));
-            // It is lost.
-            then(1, Some(site), &|it| drop(it.give_up(site, settings)));
-            // It takes its time, with time going on and others going first.
+        // A request gets its response before any other step, unless a fault affects it. This loses no schedule that matters:
+        // what an instance knows is stale anyway as soon as another instance writes.
+        if let Some(site) = self.sites.iter().position(|it| it.request.is_some() && !it.is_slow) {
+            then(0, Some(site), &|it| it.respond(site, settings));
+            // The request is lost.
+            then(1, Some(site), &|it| drop(it.time_out(site, settings)));
+            // The request is slow: time advances, and other instances take steps first.
             then(1, Some(site), &|it| it.sites[site].is_slow = true);
-            if matches!(self.sites[site].wire, Some(Wire::Write { .. })) {
-                // Its answer is lost.
+            if matches!(self.sites[site].request, Some(Request::Write { .. })) {
+                // The response is lost.
                 then(1, Some(site), &|it| {
-                    let wire = it.give_up(site, settings);
-                    it.write(&wire, settings);
+                    let request = it.time_out(site, settings);
+                    it.write(&request, settings);
                 });
             }
             return all;
@@ -311,95 +329,103 @@ impl World {
                 let now = time(it.tick);
                 for site in &mut it.sites {
                     site.has_called = false;
-                    // All notice that time goes on, which tells worlds apart that are the same.
-                    site.instance.record(settings, Pass::Free, Outcome::Success, 0, now, || 0);
+                    // Every instance observes the clock, so that equal worlds have equal fingerprints.
+                    site.instance.record(
+                        settings,
+                        CallKind::Uncounted,
+                        CallOutcome::Success,
+                        0,
+                        now,
+                        || 0,
+                    );
                 }
             });
         }
         for number in 0..self.late.len() {
             then(0, None, &|it| {
-                let wire = it.late.remove(number);
-                it.write(&wire, settings);
+                let request = it.late.remove(number);
+                it.write(&request, settings);
             });
         }
-        if !self.has_spoken {
-            for question in &scope.words {
+        if !self.is_overridden {
+            for proposal in &scope.overrides {
                 then(0, None, &|it| {
-                    it.has_spoken = true;
+                    it.is_overridden = true;
                     let write = 7 * 15;
-                    let asker = Asker { by: "operator", write, now: time(it.tick) };
-                    it.replace(it.shared.answer(question, &asker, settings).unwrap());
+                    let actor = Actor { by: "operator", write, now: time(it.tick) };
+                    it.replace(it.shared.apply(proposal, &actor, settings).unwrap());
                 });
             }
         }
-        // Those that have done nothing yet differ in nothing but their names, so the first of them stands for all.
+        // Instances that have done nothing yet differ only in their ids, so the first of them represents all.
         let idle = self.sites.iter().position(|it| it.is_idle);
         for (site, it) in self.sites.iter().enumerate() {
             if it.is_idle && idle != Some(site) {
                 continue;
             }
-            if it.wire.is_some() {
-                then(0, Some(site), &|it| it.arrive(site, settings));
-                // Its writer gives up, and it may yet take effect.
+            if it.request.is_some() {
+                then(0, Some(site), &|it| it.respond(site, settings));
+                // The writer times out, and the write may still take effect.
                 then(0, Some(site), &|it| {
-                    let wire = it.give_up(site, settings);
-                    it.late.extend(Some(wire).filter(|it| matches!(it, Wire::Write { .. })));
+                    let request = it.time_out(site, settings);
+                    it.late.extend(Some(request).filter(|it| matches!(it, Request::Write { .. })));
                 });
             } else {
                 then(0, Some(site), &|it| it.settle(site, settings));
             }
             for number in 0..it.calls.len() {
-                for outcome in [Outcome::Success, Outcome::Failure] {
+                for outcome in [CallOutcome::Success, CallOutcome::Failure] {
                     then(0, Some(site), &|it| {
                         let call = it.sites[site].calls.remove(number);
-                        it.land(site, call.pass, outcome, settings);
+                        it.finish(site, call.kind, outcome, settings);
                     });
                 }
             }
             if !it.has_called {
-                let outcomes = [(Outcome::Success, true), (Outcome::Failure, scope.is_sick)];
+                let outcomes =
+                    [(CallOutcome::Success, true), (CallOutcome::Failure, scope.can_fail)];
                 for (outcome, _) in outcomes.into_iter().filter(|(_, is_tried)| *is_tried) {
-                    then(0, Some(site), &|it| match it.enter(site, settings) {
-                        Some(pass @ (Pass::Counted { .. } | Pass::Free)) => {
+                    then(0, Some(site), &|it| match it.admit(site, settings) {
+                        Some(kind @ (CallKind::Counted { .. } | CallKind::Uncounted)) => {
                             it.sites[site].has_called = true;
-                            it.land(site, pass, outcome, settings);
+                            it.finish(site, kind, outcome, settings);
                         }
-                        Some(pass) => it.sites[site].calls.push(Call { pass, elected: None }),
+                        Some(kind) => it.sites[site].calls.push(Call { kind, elected: None }),
                         None => {}
                     });
                 }
-                // It may take its time as well.
+                // The call may be slow.
                 then(1, Some(site), &|it| {
-                    if let Some(pass) = it.enter(site, settings) {
+                    if let Some(kind) = it.admit(site, settings) {
                         it.sites[site].has_called = true;
-                        it.sites[site].calls.push(Call { pass, elected: None });
+                        it.sites[site].calls.push(Call { kind, elected: None });
                     }
                 });
             }
             if it.id < 10 {
-                // It dies, with its calls; what it has sent is on its way.
+                // The instance crashes with its calls. A request that it has sent may still take effect.
                 then(1, Some(site), &|it| {
-                    let dead = &mut it.sites[site];
-                    let (id, calls) = (dead.id + 10, Vec::new());
-                    let instance = Instance::new(id, settings);
-                    let wire = dead.wire.take();
-                    *dead = Site {
+                    let crashed = &mut it.sites[site];
+                    let (id, calls) = (crashed.id + 10, Vec::new());
+                    let instance = LocalBreaker::new(id, settings);
+                    let request = crashed.request.take();
+                    *crashed = Site {
                         id,
                         instance,
                         has_called: true,
                         calls,
-                        wire: None,
+                        request: None,
                         is_slow: false,
                         is_idle: false,
                     };
-                    it.late.extend(wire.filter(|it| matches!(it, Wire::Write { .. })));
+                    it.late.extend(request.filter(|it| matches!(it, Request::Write { .. })));
                 });
             }
         }
         all
     }
 
-    /// No two probes whose time is not over in one period.
+    /// Checks that no period has two probes whose leases are not over.
     fn check(&self) {
         let now = time(self.tick).as_millisecond();
         let elected = self.sites.iter().flat_map(|it| &it.calls).filter_map(|it| it.elected);
@@ -410,47 +436,51 @@ impl World {
         }
     }
 
-    /// From here on all is well, and nobody does more than make calls: soon everybody's pass. If the circuit is still open
-    /// then, nobody who calls knows, as is so if all who did are dead; one fresh instance that looks is enough to close it.
-    fn heals(mut self, scope: &Scope) -> bool {
+    /// Whether all calls are admitted soon once there are no more faults and all calls succeed. If the circuit is still open
+    /// then, no running instance knows of it, since those that did have crashed. One instance that reads it is enough to
+    /// close it.
+    fn recovers(mut self, scope: &Scope) -> bool {
         let settings = &scope.settings;
-        for wire in std::mem::take(&mut self.late) {
-            self.write(&wire, settings);
+        for request in std::mem::take(&mut self.late) {
+            self.write(&request, settings);
         }
-        let mut ends = self.tick + HEALED_WITHIN;
+        let mut ends = self.tick + RECOVERED_WITHIN;
         let mut is_looked_at = false;
         while self.tick <= ends {
             let mut passed = 0;
             for site in 0..INSTANCES {
-                // More than any call takes: see, claim, probe, answer.
+                // More rounds than any call needs: read, claim, probe, record.
                 for _ in 0..8 {
-                    if self.sites[site].wire.is_some() {
-                        self.arrive(site, settings);
+                    if self.sites[site].request.is_some() {
+                        self.respond(site, settings);
                     }
                     if let Some(call) = self.sites[site].calls.pop() {
-                        self.land(site, call.pass, Outcome::Success, settings);
+                        self.finish(site, call.kind, CallOutcome::Success, settings);
                     }
                     self.settle(site, settings);
                 }
-                let mut pass = self.enter(site, settings);
-                // What is to be done first is done, and the same caller asks again.
-                if pass.is_none() && self.sites[site].wire.is_some() {
-                    self.arrive(site, settings);
-                    pass = self.enter(site, settings);
+                let mut kind = self.admit(site, settings);
+                // After the store operation the same caller requests a decision again.
+                if kind.is_none() && self.sites[site].request.is_some() {
+                    self.respond(site, settings);
+                    kind = self.admit(site, settings);
                 }
-                if let Some(pass) = pass {
-                    self.land(site, pass, Outcome::Success, settings);
+                if let Some(kind) = kind {
+                    self.finish(site, kind, CallOutcome::Success, settings);
                     passed += 1;
                 }
             }
-            let is_open = matches!(self.shared.stand(), Stand::Open | Stand::HalfOpen);
+            let is_open = matches!(
+                self.shared.effective_state(),
+                EffectiveState::Open | EffectiveState::HalfOpen
+            );
             if passed == INSTANCES && !is_open {
                 return true;
             }
             if passed == INSTANCES && !is_looked_at {
                 is_looked_at = true;
-                ends = self.tick + HEALED_WITHIN;
-                self.send(0, Duty::Read, settings);
+                ends = self.tick + RECOVERED_WITHIN;
+                self.send(0, StoreOp::Read, settings);
             }
             self.tick += 1;
         }
@@ -458,23 +488,23 @@ impl World {
     }
 }
 
-/// Breadth first, so that the first thing that goes wrong is the shortest way to it.
-fn explore(scope: &Scope, starts: Vec<World>) -> HashSet<Stand> {
+/// Breadth first, so that a violation is found on the shortest path to it.
+fn explore(scope: &Scope, starts: Vec<World>) -> HashSet<EffectiveState> {
     let mut seen = HashSet::new();
-    let mut stands = HashSet::new();
+    let mut reached = HashSet::new();
     let mut layer = starts;
     let mut steps: usize = 0;
-    layer.retain(|it| seen.insert(it.print()));
+    layer.retain(|it| seen.insert(it.fingerprint()));
     while !layer.is_empty() {
         let mut next = Vec::new();
         for world in &layer {
             world.check();
-            stands.insert(world.shared.stand());
-            let is_shut = matches!(world.shared.forced.as_ref(), Some(it) if it.word == Word::Open);
-            assert!(is_shut || world.clone().heals(scope), "stuck: {:?}", world.shared);
+            reached.insert(world.shared.effective_state());
+            let is_shut = matches!(world.shared.active_override.as_ref(), Some(it) if it.kind == Override::Open);
+            assert!(is_shut || world.clone().recovers(scope), "stuck: {:?}", world.shared);
             for world in world.steps(scope) {
                 steps += 1;
-                if seen.insert(world.print()) {
+                if seen.insert(world.fingerprint()) {
                     next.push(world);
                 }
             }
@@ -489,67 +519,81 @@ fn explore(scope: &Scope, starts: Vec<World>) -> HashSet<Stand> {
         scope.faults,
         seen.len()
     ));
-    stands
+    reached
 }
 
-#[expect(clippy::print_stderr, reason = "how much was looked at is the point")]
+#[expect(clippy::print_stderr, reason = "the number of states shows how much was searched")]
 fn show(line: &str) {
     eprintln!("{line}");
 }
 
-/// A circuit that was opened at the first step.
-fn opened(settings: &Settings) -> Shared {
-    let mut shared = Shared::default();
+/// A circuit that opened at the start.
+fn opened(settings: &Settings) -> SharedState {
+    let mut shared = SharedState::default();
     for instance in [1, 2] {
-        let question = Question::Vote(LocalTrip {
+        let proposal = Proposal::Vote(LocalTrip {
             instance,
             since: time(0),
             until: time(1),
             failures_permille: 1_000,
             slow_permille: 0,
         });
-        let asker = Asker { by: "test", write: instance * 15, now: time(0) };
-        shared = shared.answer(&question, &asker, settings).unwrap();
+        let actor = Actor { by: "test", write: instance * 15, now: time(0) };
+        shared = shared.apply(&proposal, &actor, settings).unwrap();
     }
     shared
 }
 
-fn explore_all(scopes: &[(i64, u8)], scope: &Scope, shared: &Shared, stands: &[Stand]) {
+fn explore_all(
+    scopes: &[(i64, u8)],
+    scope: &Scope,
+    shared: &SharedState,
+    reached: &[EffectiveState],
+) {
     let mut seen = HashSet::new();
     for (ticks, faults) in scopes {
         let scope = Scope { ticks: *ticks, faults: *faults, ..scope.clone() };
-        // They know it, or have yet to see it; the latter is too much where faults are.
+        // The instances know the state, or have not read it yet. With faults, the latter would be too many states.
         let starts =
             [true, *faults > 0].map(|is_known| World::new(&scope, shared.clone(), is_known));
         seen.extend(explore(&scope, starts.into()));
     }
-    for stand in stands {
-        assert!(seen.contains(stand), "{stand:?} was never reached");
+    for state in reached {
+        assert!(seen.contains(state), "{state:?} was never reached");
     }
 }
 
-fn scope(name: &'static str, is_sick: bool) -> Scope {
-    Scope { name, settings: settings(), ticks: 0, faults: 0, words: Vec::new(), is_sick }
+fn scope(name: &'static str, can_fail: bool) -> Scope {
+    Scope { name, settings: settings(), ticks: 0, faults: 0, overrides: Vec::new(), can_fail }
 }
 
 #[test]
-fn however_three_instances_begin_they_agree_and_nothing_is_lost() {
+fn from_a_closed_circuit_three_instances_agree_and_no_transition_is_lost() {
     let scope = scope("from closed", true);
-    let stands = [Stand::Closed, Stand::Open, Stand::HalfOpen];
-    explore_all(&[(1, 0), (0, 1)], &scope, &Shared::default(), &stands);
+    let reached = [EffectiveState::Closed, EffectiveState::Open, EffectiveState::HalfOpen];
+    explore_all(&[(1, 0), (0, 1)], &scope, &SharedState::default(), &reached);
 }
 
 #[test]
-fn however_an_open_circuit_is_probed_there_is_one_probe_and_it_closes() {
+fn an_open_circuit_has_one_probe_per_period_and_closes() {
     let scope = scope("from open", false);
-    let stands = [Stand::Closed, Stand::Open, Stand::HalfOpen];
-    explore_all(&[(3, 0), (1, 1)], &scope, &opened(&scope.settings), &stands);
+    let reached = [EffectiveState::Closed, EffectiveState::Open, EffectiveState::HalfOpen];
+    explore_all(&[(3, 0), (1, 1)], &scope, &opened(&scope.settings), &reached);
 }
 
 #[test]
-fn whenever_an_operator_speaks_no_period_has_two_probes() {
-    let words = vec![Question::Force(Word::Open), Question::Force(Word::Disabled), Question::Reset];
-    let scope = Scope { words, ..scope("with an operator", true) };
-    let stands = [Stand::ForcedOpen, Stand::Disabled, Stand::Closed, Stand::HalfOpen];
-    explore_all(&[(1, 0)], &scope, &opened(&scope.settings), &stands);
+fn with_an_override_at_any_time_no_period_has_two_probes() {
+    let overrides = vec![
+        Proposal::SetOverride(Override::Open),
+        Proposal::SetOverride(Override::Disabled),
+        Proposal::Reset,
+    ];
+    let scope = Scope { overrides, ..scope("with an operator", true) };
+    let reached = [
+        EffectiveState::ForcedOpen,
+        EffectiveState::Disabled,
+        EffectiveState::Closed,
+        EffectiveState::HalfOpen,
+    ];
+    explore_all(&[(1, 0)], &scope, &opened(&scope.settings), &reached);
 }

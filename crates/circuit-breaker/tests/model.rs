@@ -1,22 +1,23 @@
-//! Every schedule of three instances and one store, up to a depth: the pure parts, led as `call` leads them.
+//! Every schedule of three instances and one store, up to a depth: the pure modules, driven as `breaker` drives them.
 //!
-//! A step is one of: an instance begins a call; a call ends well or badly; a read or a write reaches the store; its answer
-//! arrives, or is lost; an instance dies and another takes its place; a second passes. What is at the store is what the
-//! conditional write makes it. In every state that can be reached so, the laws below hold.
+//! A step is one of: an instance starts a call; a call succeeds or fails; a read or a write reaches the store; its response
+//! arrives or is lost; an instance crashes and another replaces it; a second passes. The store performs conditional writes.
+//! The invariants below hold in every state that can be reached in this way.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use circuit_breaker::instance::{Admission, Duty, Instance, Pass};
-use circuit_breaker::outcome::Outcome;
+use circuit_breaker::call_outcome::CallOutcome;
+use circuit_breaker::decision::{CallKind, Decision, StoreOp};
+use circuit_breaker::local_breaker::LocalBreaker;
 use circuit_breaker::settings::Settings;
-use circuit_breaker::shared_state::{Question, Shared, Stand, State};
+use circuit_breaker::shared_state::{EffectiveState, Proposal, SharedState, State};
 use jiff::Timestamp;
 
 const INSTANCES: usize = 3;
-/// As `call` does it: see, claim, lose, see.
+/// The same limit as in `breaker`: read, claim, lose the race, read again.
 const ROUNDS_MAX: usize = 4;
 
 fn settings() -> Settings {
@@ -24,37 +25,37 @@ fn settings() -> Settings {
         window_ms: 10_000,
         calls_min: 1,
         quorum: 2,
-        alone_after_ms: 2_000,
+        open_without_quorum_after_ms: 2_000,
         open_ms: 2_000,
         open_max_ms: 4_000,
-        forget_ms: 100_000,
+        reset_after_ms: 100_000,
         lease_ms: 2_000,
         cache_ms: 1_000,
-        rest_ms: 1_000,
-        rest_max_ms: 2_000,
+        store_backoff_ms: 1_000,
+        store_backoff_max_ms: 2_000,
         ..Settings::default()
     }
 }
 
-/// What an instance is at.
+/// What an instance is doing.
 #[derive(Clone, Debug, Hash)]
 enum Work {
     Idle,
-    /// A call is under way; a probe must answer by then.
+    /// A call is in flight. A probe has a lease until then.
     Calling {
-        pass: Pass,
+        kind: CallKind,
         until: Option<Timestamp>,
     },
-    /// The state is being read: nothing has been seen yet, or this.
+    /// A read is in flight. `seen` is its response, if the store has processed it.
     Reading {
-        seen: Option<Shared>,
+        seen: Option<SharedState>,
         is_first: bool,
         rounds: usize,
     },
-    /// A write is under way: it has not come to the store, or has its answer.
+    /// A write is in flight. `response` is the store's response, if the store has processed it.
     Writing {
         write: Box<Write>,
-        answer: Option<Answer>,
+        response: Option<Response>,
         is_first: bool,
         rounds: usize,
     },
@@ -62,108 +63,109 @@ enum Work {
 
 #[derive(Clone, Debug, Hash)]
 struct Write {
-    question: Question,
+    proposal: Proposal,
     id: u64,
     expected: u64,
-    next: Shared,
+    next: SharedState,
 }
 
 #[derive(Clone, Debug, Hash)]
-enum Answer {
+enum Response {
     Done,
-    Lost(Shared),
+    Lost(SharedState),
 }
 
 #[derive(Clone, Hash)]
 struct Model {
     /// In seconds.
     now: i64,
-    stored: Shared,
-    instances: [(Instance, Work); INSTANCES],
+    stored: SharedState,
+    instances: [(LocalBreaker, Work); INSTANCES],
     writes: u64,
-    /// So many faults may still befall.
+    /// The number of faults that may still be injected.
     faults: u32,
-    begun: u64,
+    started: u64,
 }
 
 impl Model {
     fn new(faults: u32) -> Self {
-        let instance = |id| (Instance::new(id, &settings()), Work::Idle);
+        let instance = |id| (LocalBreaker::new(id, &settings()), Work::Idle);
         let instances = [instance(1), instance(2), instance(3)];
-        Self { now: 100, stored: Shared::default(), instances, writes: 0, faults, begun: 3 }
+        Self { now: 100, stored: SharedState::default(), instances, writes: 0, faults, started: 3 }
     }
 
     fn time(&self) -> Timestamp {
         Timestamp::from_second(self.now).unwrap()
     }
 
-    /// Asks the instance for leave, until it has said yes or no or wants to go to the store.
+    /// The instance decides about a call, or starts a store operation first.
     fn admit(&mut self, i: usize, rounds: usize) {
         let now = self.time();
         match self.instances[i].0.admit(&settings(), now, rounds < ROUNDS_MAX) {
-            Admission::Pass { pass, .. } => {
-                self.instances[i].0.leave();
-                self.instances[i].1 = Work::Calling { pass, until: None };
+            Decision::Admit { kind, .. } => {
+                self.instances[i].0.release_store();
+                self.instances[i].1 = Work::Calling { kind, until: None };
             }
-            Admission::Refuse(_) | Admission::Wait => self.instances[i].1 = Work::Idle,
-            Admission::First(duty) => self.begin(i, duty, true, rounds + 1),
+            Decision::Reject(_) | Decision::Wait => self.instances[i].1 = Work::Idle,
+            Decision::StoreFirst(op) => self.begin(i, op, true, rounds + 1),
         }
     }
 
-    fn begin(&mut self, i: usize, duty: Duty, is_first: bool, rounds: usize) {
+    fn begin(&mut self, i: usize, op: StoreOp, is_first: bool, rounds: usize) {
         let now = self.time();
-        let question = match duty {
-            Duty::Read => {
+        let proposal = match op {
+            StoreOp::Read => {
                 self.instances[i].1 = Work::Reading { seen: None, is_first, rounds };
                 return;
             }
-            Duty::Ask(question) => question,
+            StoreOp::Write(proposal) => proposal,
         };
         self.writes += 1;
         let id = self.writes;
-        if let Some((expected, next)) = self.instances[i].0.asks(&question, id, &settings(), now) {
-            let write = Box::new(Write { question, id, expected, next });
-            self.instances[i].1 = Work::Writing { write, answer: None, is_first, rounds };
+        if let Some((expected, next)) = self.instances[i].0.propose(&proposal, id, &settings(), now)
+        {
+            let write = Box::new(Write { proposal, id, expected, next });
+            self.instances[i].1 = Work::Writing { write, response: None, is_first, rounds };
         } else {
-            self.instances[i].0.drop_question(&question);
+            self.instances[i].0.discard(&proposal);
             self.go_on(i, None, is_first, rounds);
         }
     }
 
-    /// Whoever was at the store has left it, perhaps as the elected probe.
+    /// The instance releases the store, perhaps as the elected probe.
     fn go_on(&mut self, i: usize, probe: Option<(u64, Timestamp)>, is_first: bool, rounds: usize) {
         let now = self.time();
-        self.instances[i].0.leave();
+        self.instances[i].0.release_store();
         if let Some((id, until)) = probe {
-            let pass = Pass::Probe { id };
-            self.instances[i].1 = Work::Calling { pass, until: Some(until) };
+            let kind = CallKind::Probe { id };
+            self.instances[i].1 = Work::Calling { kind, until: Some(until) };
             return;
         }
         if is_first {
             return self.admit(i, rounds);
         }
-        let duty = self.instances[i].0.duty(&settings(), now);
-        match duty {
-            Some(duty) if rounds < ROUNDS_MAX => self.begin(i, duty, false, rounds + 1),
+        let op = self.instances[i].0.next_store_op(&settings(), now);
+        match op {
+            Some(op) if rounds < ROUNDS_MAX => self.begin(i, op, false, rounds + 1),
             Some(_) | None => {
-                self.instances[i].0.leave();
+                self.instances[i].0.release_store();
                 self.instances[i].1 = Work::Idle;
             }
         }
     }
 
-    fn end_call(&mut self, i: usize, outcome: Outcome) {
+    fn end_call(&mut self, i: usize, outcome: CallOutcome) {
         let now = self.time();
         let (instance, work) = &mut self.instances[i];
-        let Work::Calling { pass, .. } = *work else { unreachable!("there is a call to end") };
-        instance.record(&settings(), pass, outcome, 10, now, || 0);
-        match instance.duty(&settings(), now) {
-            Some(duty) => self.begin(i, duty, false, 1),
+        let Work::Calling { kind, .. } = *work else { unreachable!("there is a call to end") };
+        instance.record(&settings(), kind, outcome, 10, now, || 0);
+        match instance.next_store_op(&settings(), now) {
+            Some(op) => self.begin(i, op, false, 1),
             None => *work = Work::Idle,
         }
     }
 
-    /// A read or a write reaches the store, or its answer the instance.
+    /// A read or a write reaches the store, or its response reaches the instance.
     fn serve(&mut self, i: usize) {
         let now = self.time();
         let (instance, work) = &mut self.instances[i];
@@ -176,19 +178,19 @@ impl Model {
                 instance.adopt(seen, &settings(), now, 0);
                 self.go_on(i, None, is_first, rounds);
             }
-            Work::Writing { write, answer: None, is_first, rounds } => {
-                let answer = if self.stored.version == write.expected {
+            Work::Writing { write, response: None, is_first, rounds } => {
+                let response = if self.stored.version == write.expected {
                     follows(&self.stored, &write);
                     self.stored = write.next.clone();
-                    Answer::Done
+                    Response::Done
                 } else {
-                    Answer::Lost(self.stored.clone())
+                    Response::Lost(self.stored.clone())
                 };
-                *work = Work::Writing { write, answer: Some(answer), is_first, rounds };
+                *work = Work::Writing { write, response: Some(response), is_first, rounds };
             }
-            Work::Writing { write, answer: Some(Answer::Done), is_first, rounds } => {
-                let claimed = match (&write.question, &write.next.state) {
-                    (Question::Claim, State::HalfOpen { probe: Some(probe), .. }) => {
+            Work::Writing { write, response: Some(Response::Done), is_first, rounds } => {
+                let claimed = match (&write.proposal, &write.next.state) {
+                    (Proposal::ClaimProbe, State::HalfOpen { probe: Some(probe), .. }) => {
                         Some((probe.id, probe.until))
                     }
                     _ => None,
@@ -196,34 +198,34 @@ impl Model {
                 instance.adopt(write.next, &settings(), now, 0);
                 self.go_on(i, claimed, is_first, rounds);
             }
-            Work::Writing { answer: Some(Answer::Lost(winner)), is_first, rounds, .. } => {
+            Work::Writing { response: Some(Response::Lost(winner)), is_first, rounds, .. } => {
                 instance.adopt(winner, &settings(), now, 0);
                 self.go_on(i, None, is_first, rounds);
             }
-            Work::Idle | Work::Calling { .. } => unreachable!("it is at the store"),
+            Work::Idle | Work::Calling { .. } => unreachable!("a request is in flight"),
         }
     }
 
-    /// The store does not answer, whether or not it has done what it was asked.
+    /// The store does not respond, whether or not it has processed the request.
     fn lose(&mut self, i: usize) {
         let now = self.time();
-        let (unsure, is_first, rounds) = match &self.instances[i].1 {
+        let (unconfirmed_write, is_first, rounds) = match &self.instances[i].1 {
             Work::Reading { is_first, rounds, .. } => (None, *is_first, *rounds),
             Work::Writing { write, is_first, rounds, .. } => (Some(write.id), *is_first, *rounds),
-            Work::Idle | Work::Calling { .. } => unreachable!("it is at the store"),
+            Work::Idle | Work::Calling { .. } => unreachable!("a request is in flight"),
         };
         self.faults -= 1;
-        self.instances[i].0.store_failed(unsure, &settings(), now, 0);
+        self.instances[i].0.store_failed(unconfirmed_write, &settings(), now, 0);
         self.go_on(i, None, is_first, rounds);
     }
 
-    fn die(&mut self, i: usize) {
+    fn crash(&mut self, i: usize) {
         self.faults -= 1;
-        self.begun += 1;
-        self.instances[i] = (Instance::new(self.begun, &settings()), Work::Idle);
+        self.started += 1;
+        self.instances[i] = (LocalBreaker::new(self.started, &settings()), Work::Idle);
     }
 
-    /// All states that may come next.
+    /// All possible next states.
     fn steps(&self) -> Vec<Self> {
         let mut next = Vec::new();
         let mut step = |change: &dyn Fn(&mut Self)| {
@@ -237,17 +239,17 @@ impl Model {
             match self.instances[i].1 {
                 Work::Idle => step(&|it| it.admit(i, 0)),
                 Work::Calling { .. } => {
-                    step(&|it| it.end_call(i, Outcome::Success));
-                    step(&|it| it.end_call(i, Outcome::Failure));
+                    step(&|it| it.end_call(i, CallOutcome::Success));
+                    step(&|it| it.end_call(i, CallOutcome::Failure));
                     if can_fail {
-                        step(&|it| it.die(i));
+                        step(&|it| it.crash(i));
                     }
                 }
                 Work::Reading { .. } | Work::Writing { .. } => {
                     step(&|it| it.serve(i));
                     if can_fail {
                         step(&|it| it.lose(i));
-                        step(&|it| it.die(i));
+                        step(&|it| it.crash(i));
                     }
                 }
             }
@@ -255,11 +257,11 @@ impl Model {
         next
     }
 
-    /// Nobody probes while another's probe has time to answer.
+    /// Checks that there is no second probe before the lease of the first one ends.
     fn has_one_probe(&self) {
         let now = self.time();
         let live = self.instances.iter().filter(|(_, work)| match work {
-            Work::Calling { pass: Pass::Probe { .. }, until: Some(until) } => now < *until,
+            Work::Calling { kind: CallKind::Probe { .. }, until: Some(until) } => now < *until,
             Work::Idle | Work::Calling { .. } | Work::Reading { .. } | Work::Writing { .. } => {
                 false
             }
@@ -267,7 +269,7 @@ impl Model {
         assert!(live.count() <= 1, "two probes at once");
     }
 
-    /// Once calls go well and the store answers, all calls pass before long.
+    /// Checks that all calls are admitted soon once calls succeed and the store responds.
     fn closes(mut self) {
         for _ in 0..20 {
             for i in 0..INSTANCES {
@@ -279,15 +281,17 @@ impl Model {
                                 break;
                             }
                         }
-                        Work::Calling { .. } => self.end_call(i, Outcome::Success),
+                        Work::Calling { .. } => self.end_call(i, CallOutcome::Success),
                         Work::Reading { .. } | Work::Writing { .. } => self.serve(i),
                     }
                 }
             }
             self.now += 1;
         }
-        // Whoever has never been in trouble has not looked, and need not know that it was ever opened.
-        let knows = |it: &Instance| it.known().is_some_and(|it| it.stand() != Stand::Closed);
+        // An instance without failures has not read the store, so it may not know that the circuit was open.
+        let knows = |it: &LocalBreaker| {
+            it.known().is_some_and(|it| it.effective_state() != EffectiveState::Closed)
+        };
         assert!(!self.instances.iter().any(|it| knows(&it.0)), "{:?}", self.stored);
         for i in 0..INSTANCES {
             self.admit(i, 0);
@@ -295,15 +299,16 @@ impl Model {
         }
     }
 
-    /// Lets an instance finish what it is at, but for a call.
-    fn settle(&mut self, i: usize) {
+    /// Completes the store operations of an instance.
+    fn complete_request(&mut self, i: usize) {
         while matches!(self.instances[i].1, Work::Reading { .. } | Work::Writing { .. }) {
             self.serve(i);
         }
     }
 
     fn probing(&self) -> Vec<usize> {
-        let is_probe = |work: &Work| matches!(work, Work::Calling { pass: Pass::Probe { .. }, .. });
+        let is_probe =
+            |work: &Work| matches!(work, Work::Calling { kind: CallKind::Probe { .. }, .. });
         (0..INSTANCES).filter(|i| is_probe(&self.instances[*i].1)).collect()
     }
 
@@ -314,33 +319,39 @@ impl Model {
     }
 }
 
-/// What is written follows from what was there, and no step is left out of the history.
-fn follows(before: &Shared, write: &Write) {
+/// Checks that a write results from the stored state, and that the history has every transition.
+fn follows(before: &SharedState, write: &Write) {
     let after = &write.next;
     assert_eq!(after.version, before.version + 1);
     let (kept, new) = after.history.split_at(before.history.len());
-    assert_eq!(kept, before.history, "a step was forgotten");
+    assert_eq!(kept, before.history, "a transition was removed");
     match new {
-        [] => assert_eq!(before.stand(), after.stand(), "a step was not told"),
-        [step] => assert_eq!((step.from, step.to), (before.stand(), after.stand())),
-        _ => unreachable!("two steps in one write: {new:?}"),
+        [] => assert_eq!(
+            before.effective_state(),
+            after.effective_state(),
+            "a transition is not in the history"
+        ),
+        [step] => {
+            assert_eq!((step.from, step.to), (before.effective_state(), after.effective_state()))
+        }
+        _ => unreachable!("two transitions in one write: {new:?}"),
     }
-    if let Question::Answer { probe, .. } = write.question {
+    if let Proposal::RecordProbe { probe, .. } = write.proposal {
         let State::HalfOpen { probe: Some(current), .. } = &before.state else {
-            unreachable!("an answer to no probe: {before:?}");
+            unreachable!("a result without a probe: {before:?}");
         };
-        assert_eq!(current.id, probe, "a straggler has spoken");
+        assert_eq!(current.id, probe, "a late result was recorded");
     }
 }
 
-/// Goes to every state within so many steps of these; answers how many there are, and how the circuit stood in them.
-fn explore(begin: Vec<Model>, depth: usize) -> (usize, HashSet<Stand>) {
-    let (mut known, mut stands) = (HashSet::new(), HashSet::new());
+/// Searches every state within `depth` steps. Returns the number of states, and the effective states of the circuit in them.
+fn explore(begin: Vec<Model>, depth: usize) -> (usize, HashSet<EffectiveState>) {
+    let (mut known, mut reached) = (HashSet::new(), HashSet::new());
     let mut queue: VecDeque<(Model, usize)> = begin.into_iter().map(|it| (it, 0)).collect();
     while let Some((model, steps)) = queue.pop_front() {
         model.has_one_probe();
-        stands.insert(model.stored.stand());
-        // Neighbours hardly differ in it, and for all of them it would take minutes.
+        reached.insert(model.stored.effective_state());
+        // Neighbouring states hardly differ, and a check of all of them would take minutes.
         if known.len().is_multiple_of(8) {
             model.clone().closes();
         }
@@ -353,55 +364,55 @@ fn explore(begin: Vec<Model>, depth: usize) -> (usize, HashSet<Stand>) {
             }
         }
     }
-    (known.len(), stands)
+    (known.len(), reached)
 }
 
-/// A circuit that one instance wants to see opened.
-fn suspected() -> Model {
+/// A circuit that one instance has voted to open.
+fn pending_open() -> Model {
     let mut model = Model::new(1);
     model.admit(0, 0);
-    model.end_call(0, Outcome::Failure);
-    model.settle(0);
-    assert!(matches!(model.stored.state, State::Suspected { .. }));
+    model.end_call(0, CallOutcome::Failure);
+    model.complete_request(0);
+    assert!(matches!(model.stored.state, State::PendingOpen { .. }));
     model
 }
 
-/// A circuit that two instances have just opened, of which the third has not heard.
+/// A circuit that two instances have just opened, which the third one does not know.
 fn opened() -> Model {
     let mut model = Model::new(1);
     for i in [0, 1] {
         model.admit(i, 0);
-        model.end_call(i, Outcome::Failure);
-        model.settle(i);
+        model.end_call(i, CallOutcome::Failure);
+        model.complete_request(i);
     }
-    assert_eq!(model.stored.stand(), Stand::Open);
+    assert_eq!(model.stored.effective_state(), EffectiveState::Open);
     model
 }
 
-#[expect(clippy::print_stderr, reason = "how much was looked at is the point")]
+#[expect(clippy::print_stderr, reason = "the number of states shows how much was searched")]
 fn show(states: usize) {
     eprintln!("{states} states");
 }
 
 #[test]
-fn from_a_closed_circuit_no_schedule_breaks_a_law() {
-    let (states, stands) = explore(vec![Model::new(1), suspected()], 8);
+fn from_a_closed_circuit_no_schedule_violates_an_invariant() {
+    let (states, reached) = explore(vec![Model::new(1), pending_open()], 8);
     show(states);
-    assert!(states > 10_000 && stands.contains(&Stand::Open), "{states} {stands:?}");
+    assert!(states > 10_000 && reached.contains(&EffectiveState::Open), "{states} {reached:?}");
 }
 
 #[test]
-fn from_an_open_circuit_no_schedule_breaks_a_law() {
+fn from_an_open_circuit_no_schedule_violates_an_invariant() {
     let mut due = opened();
     due.now += 2;
-    let (states, stands) = explore(vec![opened(), due], 8);
+    let (states, reached) = explore(vec![opened(), due], 8);
     show(states);
-    let all = [Stand::Open, Stand::HalfOpen, Stand::Closed];
-    assert!(states > 10_000 && all.iter().all(|it| stands.contains(it)), "{states} {stands:?}");
+    let all = [EffectiveState::Open, EffectiveState::HalfOpen, EffectiveState::Closed];
+    assert!(states > 10_000 && all.iter().all(|it| reached.contains(it)), "{states} {reached:?}");
 }
 
 #[test]
-fn of_two_that_claim_one_probes_and_a_late_answer_is_not_heard() {
+fn one_of_two_claims_becomes_the_probe_and_a_late_result_is_ignored() {
     let mut model = opened();
     model.now += 2;
     for i in [0, 1] {
@@ -419,13 +430,13 @@ fn of_two_that_claim_one_probes_and_a_late_answer_is_not_heard() {
     model.now += 2;
     let (late, other) = (first[0], 1 - first[0]);
     model.admit(other, 0);
-    model.settle(other);
-    assert_eq!(model.probing().len(), 2, "the first one is out of time");
+    model.complete_request(other);
+    assert_eq!(model.probing().len(), 2, "the lease of the first one is over");
     let before = model.stored.clone();
-    model.end_call(late, Outcome::Success);
-    model.settle(late);
-    assert_eq!(model.stored, before, "a straggler says nothing");
-    model.end_call(other, Outcome::Success);
-    model.settle(other);
-    assert_eq!(model.stored.stand(), Stand::Closed);
+    model.end_call(late, CallOutcome::Success);
+    model.complete_request(late);
+    assert_eq!(model.stored, before, "a late result is ignored");
+    model.end_call(other, CallOutcome::Success);
+    model.complete_request(other);
+    assert_eq!(model.stored.effective_state(), EffectiveState::Closed);
 }

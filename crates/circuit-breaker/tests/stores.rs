@@ -1,13 +1,13 @@
-//! Both stores do what every store must, and a fleet can rely on either; what a network leaves unknown is called unknown.
+//! Both stores pass the conformance suites, and report an unknown result of a request as unknown.
 
 use circuit_breaker::conformance::{self, outage};
 use circuit_breaker::dynamodb::DynamoStore;
 use circuit_breaker::memory::MemoryStore;
-use circuit_breaker::shared_state::Shared;
+use circuit_breaker::shared_state::SharedState;
 use circuit_breaker::store::{Store as _, StoreError, Swapped};
 use dynoxide_client::{DynamoDb, Fault};
 
-/// Keys as in the templates.
+/// The table, with the keys that the templates define.
 const CREATE_TABLE: &str = r#"{
     "TableName": "breakers",
     "BillingMode": "PAY_PER_REQUEST",
@@ -21,8 +21,8 @@ fn table() -> DynamoDb {
     dynamodb
 }
 
-fn first() -> Shared {
-    Shared { version: 1, write: u64::MAX, ..Shared::default() }
+fn first() -> SharedState {
+    SharedState { version: 1, write: u64::MAX, ..SharedState::default() }
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_fleet_shares_a_breaker_in_dynamodb() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_has_not_lost_against_itself() {
+async fn a_write_whose_response_is_lost_does_not_lose_against_itself() {
     let table = table();
     let store = DynamoStore::new(table.client(), "breakers");
     table.order("PutItem", Fault::ResponseLost);
@@ -54,7 +54,7 @@ async fn a_write_whose_answer_is_lost_has_not_lost_against_itself() {
 }
 
 #[tokio::test]
-async fn what_a_fault_leaves_unknown_is_no_lost_race() {
+async fn a_fault_is_not_reported_as_a_lost_race() {
     let table = table().without_retries();
     let store = DynamoStore::new(table.client(), "breakers");
     for (fault, is_throttled) in
@@ -71,7 +71,7 @@ async fn what_a_fault_leaves_unknown_is_no_lost_race() {
 }
 
 #[tokio::test]
-async fn a_fleet_lives_through_an_outage_whatever_its_luck() {
+async fn a_fleet_survives_an_outage_with_any_jitter() {
     for seed in 0..20 {
         outage::all(&MemoryStore::default(), seed).await;
     }

@@ -53,7 +53,7 @@ pub async fn all(view: &impl View<Car>) {
     of_32_racing_versions_the_highest_stays(view).await;
     a_range_is_in_the_order_of_its_positions(view).await;
     a_range_begins_behind_a_position(view).await;
-    a_range_has_no_more_rows_than_asked_for(view).await;
+    a_range_has_no_more_rows_than_requested(view).await;
     a_long_range_is_returned_completely(view).await;
     a_row_moves_from_one_range_to_another(view).await;
     ranges_do_not_mix(view).await;
@@ -158,7 +158,7 @@ pub async fn a_range_begins_behind_a_position(view: &impl View<Car>) {
 }
 
 /// A limit returns the first rows.
-pub async fn a_range_has_no_more_rows_than_asked_for(view: &impl View<Car>) {
+pub async fn a_range_has_no_more_rows_than_requested(view: &impl View<Car>) {
     let colour = new_id();
     fill(view, &colour, &["1", "2", "3"]).await;
     list(view, Range { limit: 2, ..range(&colour, Order::Ascending) }, &["1", "2"]).await;

@@ -63,7 +63,8 @@ pub struct Rebuild {
     /// The number of the new generation.
     pub generation: u64,
     /// When the rebuild was requested first.
-    pub begun_at: Timestamp,
+    #[serde(rename = "begunAt")]
+    pub started_at: Timestamp,
     /// The current phase.
     pub phase: Phase,
     /// The token of the next page within the phase; absent at its first page.
@@ -102,7 +103,8 @@ pub struct Counts {
     /// Live rows that were compared.
     pub compared: u64,
     /// Rows that were behind the live ones, and were backfilled from the source.
-    pub healed: u64,
+    #[serde(rename = "healed")]
+    pub backfilled: u64,
     /// Rows whose content differs from the live row of the same version, and live rows whose aggregate does not exist in the
     /// source.
     pub different: u64,
@@ -220,7 +222,7 @@ impl ProjectionState {
                 let generation = self.newest + 1;
                 let rebuild = Rebuild {
                     generation,
-                    begun_at: now,
+                    started_at: now,
                     phase: Phase::Copy,
                     checkpoint: None,
                     counts: Counts::default(),

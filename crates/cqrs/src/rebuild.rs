@@ -310,7 +310,7 @@ async fn step<R: Row>(
             if views.update_state(&promoted).await? {
                 tracing::info!(generation = promoted.live, ?counts, "generation promoted");
                 // The new generation contains the records that were blocked when the rebuild started. One that still is reports again.
-                let old = lag.blocked.into_iter().filter(|(_, since)| *since < rebuild.begun_at);
+                let old = lag.blocked.into_iter().filter(|(_, since)| *since < rebuild.started_at);
                 let unblocked: Vec<String> = old.map(|(record, _)| record).collect();
                 if !unblocked.is_empty() {
                     views.report_lag(&LagReport { unblocked, ..LagReport::default() }).await?;
@@ -382,9 +382,9 @@ async fn compare<R: Row>(
         Ok((0, u64::from(differs)))
     });
     let compared: Vec<(u64, u64)> = compared.buffer_unordered(CONCURRENCY).try_collect().await?;
-    for (healed, different) in compared {
+    for (backfilled, different) in compared {
         counts.compared += 1;
-        counts.healed += healed;
+        counts.backfilled += backfilled;
         counts.different += different;
     }
     Ok(())

@@ -100,6 +100,7 @@ async fn make(store: &DynamoStore, length: u64) -> String {
                 occurred_at: Timestamp::now(),
                 correlation_id: id,
                 causation_id: id,
+                trace: Default::default(),
                 events: vec![Recorded { id, event: deposited() }],
                 snapshot: None,
             };

@@ -4,6 +4,8 @@
 //! | ------ | ------------------ | ---- | ------- | -------- | ----------- | --------- | ---------- | ---------- | -------- |
 //! | id     | 1, 3, 4 … (number) | 2 …  | UUID    | RFC 3339 | UUID        | UUID      | JSON array | 2, 3 …     | JSON     |
 //!
+//! The optional attributes `traceparent` and `tracestate` have the trace that the commit belongs to.
+//!
 //! `version` is the version of the commit's first event, `last` that of its last. `schema` is the schema version of the
 //! events, absent for 1; `snapshot` is in some commits only.
 //!
@@ -31,6 +33,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use trace_context::call;
 
 use crate::item::CommitItem;
 use crate::store::{Commit, CommitsPage, EventStore, Log, StoreError, Streams, StreamsPage};
@@ -132,7 +135,7 @@ impl<E: Upcast + Send + Sync> EventStore<E> for DynamoStore {
             .set_item(Some(serde_dynamo::to_item(&item).map_err(corrupt)?))
             .condition_expression("attribute_not_exists(version)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
+        match call("dynamodb:PutItem", &self.table, put.send()).await {
             Ok(_) => Ok(()),
             Err(error) => match winner(&error) {
                 // The SDK retries a put whose response was lost, so the existing item may be our own. The event ids identify it;

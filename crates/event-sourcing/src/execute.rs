@@ -1,6 +1,7 @@
 //! The command loop: load, fold, decide, append.
 
 use jiff::Timestamp;
+use trace_context::TraceFields;
 use uuid::Uuid;
 
 use crate::decider::Decider;
@@ -87,6 +88,7 @@ pub async fn execute<D: Decider>(
             occurred_at: metadata.now.max(head.occurred_at),
             correlation_id: metadata.correlation_id,
             causation_id: metadata.causation_id,
+            trace: TraceFields::current(),
             events: events.collect(),
             snapshot: None,
         };

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use trace_context::TraceFields;
 use uuid::Uuid;
 
 use crate::store::{Commit, Recorded};
@@ -33,13 +34,19 @@ pub struct CommitItem {
     /// The state after the commit, in some commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// The trace that the commit belongs to, as W3C's `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// What vendors add to the trace, as W3C's `tracestate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<String>,
 }
 
 fn first() -> u32 {
     1
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "required by serde")]
 fn is_first(schema: &u32) -> bool {
     *schema == first()
 }
@@ -51,6 +58,7 @@ impl CommitItem {
     ///
     /// If an event can't be serialised as JSON.
     pub fn new<E: Upcast>(stream: &str, commit: &Commit<E>) -> Result<Self, serde_json::Error> {
+        let TraceFields { traceparent, tracestate } = commit.trace.clone();
         Ok(Self {
             stream: stream.to_owned(),
             version: commit.version,
@@ -62,6 +70,8 @@ impl CommitItem {
             events: serde_json::to_string(&commit.events)?,
             schema: E::VERSION,
             snapshot: commit.snapshot.clone(),
+            traceparent,
+            tracestate,
         })
     }
 
@@ -71,12 +81,14 @@ impl CommitItem {
     ///
     /// If an event is unreadable.
     pub fn commit<E: Upcast>(&self) -> Result<Commit<E>, UnreadableError> {
+        let (traceparent, tracestate) = (self.traceparent.clone(), self.tracestate.clone());
         Ok(Commit {
             version: self.version,
             command_id: self.command,
             occurred_at: self.at,
             correlation_id: self.correlation,
             causation_id: self.causation,
+            trace: TraceFields { traceparent, tracestate },
             events: self.events()?,
             snapshot: self.snapshot.clone(),
         })

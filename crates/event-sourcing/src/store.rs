@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use trace_context::TraceFields;
 use uuid::Uuid;
 
 /// What one command has led to: one or more events, stored atomically.
@@ -19,6 +20,8 @@ pub struct Commit<E> {
     pub correlation_id: Uuid,
     /// The id of the command or event that caused the commit.
     pub causation_id: Uuid,
+    /// The trace that the commit belongs to. Commits that were stored before there was one have none.
+    pub trace: TraceFields,
     /// The events, in order; never empty.
     pub events: Vec<Recorded<E>>,
     /// The state after the commit, in some commits, as `snapshot` writes it. It is redundant and only saves time.

@@ -45,6 +45,7 @@ fn commit<E>(version: u64, events: impl IntoIterator<Item = E>) -> Commit<E> {
         occurred_at: Timestamp::UNIX_EPOCH,
         correlation_id: Uuid::nil(),
         causation_id: Uuid::nil(),
+        trace: Default::default(),
         events: events.into_iter().map(|event| Recorded { id: Uuid::now_v7(), event }).collect(),
         snapshot: None,
     }

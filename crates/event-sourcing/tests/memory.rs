@@ -16,7 +16,7 @@ async fn the_memory_store_conforms() {
 
 /// An operation of a store, on one of three streams.
 #[derive(Clone, Debug)]
-enum Asked {
+enum Operation {
     /// An append of this many events, this many versions past the right one.
     Append {
         stream: usize,
@@ -39,16 +39,16 @@ enum Asked {
     Streams,
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+fn operation() -> impl Strategy<Value = Operation> {
     let stream = || 0..3_usize;
     prop_oneof![
         6 => (stream(), prop_oneof![6 => Just(0), 1 => -3..4_i64], 1..4_usize)
-            .prop_map(|(stream, off, events)| Asked::Append { stream, off, events }),
-        2 => (0..20_usize).prop_map(|number| Asked::AppendAgain { number }),
-        1 => (stream(), 0..30_u64).prop_map(|(stream, after)| Asked::Load { stream, after }),
+            .prop_map(|(stream, off, events)| Operation::Append { stream, off, events }),
+        2 => (0..20_usize).prop_map(|number| Operation::AppendAgain { number }),
+        1 => (stream(), 0..30_u64).prop_map(|(stream, after)| Operation::Load { stream, after }),
         1 => (stream(), 0..30_u64, 0..9_usize)
-            .prop_map(|(stream, from, limit)| Asked::LoadBack { stream, from, limit }),
-        1 => Just(Asked::Streams),
+            .prop_map(|(stream, from, limit)| Operation::LoadBack { stream, from, limit }),
+        1 => Just(Operation::Streams),
     ]
 }
 
@@ -84,39 +84,39 @@ impl Model {
 
 proptest! {
     #[test]
-    fn the_memory_store_behaves_like_its_model(asked in prop::collection::vec(asked(), 0..60)) {
+    fn the_memory_store_behaves_like_its_model(operation in prop::collection::vec(operation(), 0..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             let (store, mut model) = (MemoryStore::default(), Model::default());
             let mut sent: Vec<(usize, Commit<Noted>)> = Vec::new();
-            for asked in asked {
-                match asked {
-                    Asked::Append { stream, off, events } => {
+            for operation in operation {
+                match operation {
+                    Operation::Append { stream, off, events } => {
                         let length = model.rows.get(&stream).map_or(0, Vec::len) as u64;
                         let version = (length + 1).saturating_add_signed(off).max(1);
                         sent.push((stream, commit(version, events)));
                         append(&store, &mut model, sent.last().expect("just sent")).await?;
                     }
-                    Asked::AppendAgain { number } => {
+                    Operation::AppendAgain { number } => {
                         if let Some(sent) = sent.get(number) {
                             append(&store, &mut model, sent).await?;
                         }
                     }
-                    Asked::Load { stream, after } => {
+                    Operation::Load { stream, after } => {
                         let read = store.load(&stream.to_string(), after).await.expect("readable");
                         let begins: Vec<_> = read.iter().map(|it| it.version).collect();
                         let expected: Vec<_> =
                             model.begins(stream).into_iter().filter(|it| *it > after).collect();
                         prop_assert_eq!(begins, expected);
                     }
-                    Asked::LoadBack { stream, from, limit } => {
+                    Operation::LoadBack { stream, from, limit } => {
                         let read = store.load_back(&stream.to_string(), from, limit).await;
                         let begins: Vec<_> =
                             read.expect("readable").iter().map(|it| it.version).collect();
                         let back = model.begins(stream).into_iter().rev().filter(|it| *it <= from);
                         prop_assert_eq!(begins, back.take(limit).collect::<Vec<_>>());
                     }
-                    Asked::Streams => {
+                    Operation::Streams => {
                         let page = store.streams(None).await.expect("readable");
                         let expected: Vec<_> = model.rows.keys().map(usize::to_string).collect();
                         prop_assert_eq!(page.streams, expected);
@@ -159,6 +159,7 @@ fn commit(version: u64, events: usize) -> Commit<Noted> {
         occurred_at: Timestamp::UNIX_EPOCH,
         correlation_id: Uuid::nil(),
         causation_id: Uuid::nil(),
+        trace: Default::default(),
         events: recorded.collect(),
         snapshot: None,
     }

@@ -2,8 +2,8 @@
 
 use std::error::Error as StdError;
 
-use circuit_breaker::breaker::{Reason, Stand};
-use circuit_breaker::call::{Event, Host};
+use circuit_breaker::breaker::{Environment, Event};
+use circuit_breaker::shared_state::{EffectiveState, Reason};
 use jiff::Timestamp;
 
 use crate::metrics;
@@ -12,7 +12,7 @@ use crate::metrics;
 #[derive(Clone, Copy, Debug)]
 pub struct BreakerTelemetry;
 
-impl Host for BreakerTelemetry {
+impl Environment for BreakerTelemetry {
     fn now(&self) -> Timestamp {
         crate::now()
     }
@@ -23,28 +23,31 @@ impl Host for BreakerTelemetry {
 
     fn observe(&self, breaker: &str, event: &Event<'_>) {
         match event {
-            Event::Stepped(step) => {
+            Event::StateChanged(step) => {
                 let (from, to, reason) = (step.from, step.to, step.reason);
                 tracing::warn!(breaker, ?from, ?to, ?reason, "circuit changed its state");
                 let counted = match (step.to, step.reason) {
                     // A lost probe is followed by another one, so the circuit has neither opened nor closed.
                     (_, Reason::ProbeLost) => return,
-                    (Stand::Open | Stand::ForcedOpen, _) => metrics::Circuit::Opened,
-                    (Stand::Closed | Stand::ForcedClosed | Stand::Disabled, _) => {
-                        metrics::Circuit::Closed
+                    (EffectiveState::Open | EffectiveState::ForcedOpen, _) => {
+                        metrics::Circuit::Opened
                     }
-                    (Stand::HalfOpen, _) => metrics::Circuit::HalfOpened,
+                    (
+                        EffectiveState::Closed
+                        | EffectiveState::ForcedClosed
+                        | EffectiveState::Disabled,
+                        _,
+                    ) => metrics::Circuit::Closed,
+                    (EffectiveState::HalfOpen, _) => metrics::Circuit::HalfOpened,
                 };
-                metrics::circuit(breaker, counted, crate::now());
+                metrics::circuit(breaker, counted);
             }
             Event::Tripped => {
                 tracing::warn!(breaker, "local circuit tripped");
-                metrics::circuit(breaker, metrics::Circuit::Tripped, crate::now());
+                metrics::circuit(breaker, metrics::Circuit::Tripped);
             }
-            Event::Refused => metrics::circuit(breaker, metrics::Circuit::Refused, crate::now()),
-            Event::Probing { .. } => {
-                metrics::circuit(breaker, metrics::Circuit::Probing, crate::now());
-            }
+            Event::Rejected => metrics::circuit(breaker, metrics::Circuit::Refused),
+            Event::Probing { .. } => metrics::circuit(breaker, metrics::Circuit::Probing),
             Event::StoreFailed(error) => {
                 let error = *error as &dyn StdError;
                 tracing::warn!(breaker, error, "breaker state is unreachable");

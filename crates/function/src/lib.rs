@@ -6,9 +6,13 @@ pub mod metrics;
 
 mod aws;
 mod logs;
+mod request;
+mod run;
 
 pub use aws::aws_config;
 pub use logs::telemetry;
+pub use request::handle_request;
+pub use run::{flushing, run};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,13 +24,6 @@ use uuid::Uuid;
 #[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
 pub fn now() -> Timestamp {
     Timestamp::now()
-}
-
-/// Logs the W3C trace context (`traceparent`) of a request, if its caller sent one.
-pub fn log_trace_context(traceparent: Option<&str>) {
-    if let Some(traceparent) = traceparent {
-        tracing::info!(traceparent, "request received");
-    }
 }
 
 /// A new identifier (UUIDv7). Later ones sort after earlier ones.

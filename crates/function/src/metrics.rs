@@ -1,95 +1,71 @@
-//! Metrics in CloudWatch's embedded metric format: log lines that CloudWatch reads as numbers.
+//! Metrics, by the `metrics` facade. Its recorder writes them to the log in CloudWatch's embedded metric format, from which
+//! CloudWatch extracts them.
+//!
+//! A metric is recorded when it is measured, and written at the end of the invocation: one line for each set of dimensions.
+//! Every metric has the dimension `Stage`, so that several stages can share an account.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::Write;
+use std::sync::OnceLock;
 
-use jiff::Timestamp;
-use serde::Serialize;
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics_cloudwatch_embedded::{Builder, Collector};
 
 /// The namespace of all metrics.
 const NAMESPACE: &str = "Parkade";
+/// The dimension of all metrics.
+const STAGE: &str = "Stage";
+/// Seconds from a change until a projection shows it.
+const LAG_SECONDS: &str = "LagSeconds";
+/// Milliseconds from a change until its projection begins.
+const ITERATOR_AGE_MS: &str = "IteratorAgeMs";
+/// Events that a consumer ignored.
+const IGNORED: &str = "Ignored";
 
-/// Whether metrics are printed. Tests and simulations print none.
-static ENABLED: AtomicBool = AtomicBool::new(false);
+/// The recorder of this process. Tests and simulations have none, and the facade then discards all metrics.
+static RECORDER: OnceLock<&'static Collector> = OnceLock::new();
 
-/// Enables the metrics.
-pub(crate) fn enable() {
-    ENABLED.store(true, Ordering::Relaxed);
-}
-
-#[derive(Serialize)]
-struct Lag<'a> {
-    #[serde(rename = "_aws")]
-    aws: Directive,
-    #[serde(rename = "Projection")]
-    projection: &'a str,
-    #[serde(rename = "LagSeconds")]
-    lag_seconds: u64,
-    #[serde(rename = "IteratorAgeMs")]
-    iterator_age_ms: u64,
-}
-
-#[derive(Serialize)]
-struct Ignored<'a> {
-    #[serde(rename = "_aws")]
-    aws: Directive,
-    #[serde(rename = "Consumer")]
-    consumer: &'a str,
-    #[serde(rename = "Ignored")]
-    ignored: u64,
-}
-
-#[derive(Serialize)]
-struct Counted<'a> {
-    #[serde(rename = "_aws")]
-    aws: Directive,
-    #[serde(rename = "Breaker")]
-    breaker: &'a str,
-    #[serde(flatten)]
-    counts: BTreeMap<&'static str, u64>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Directive {
-    timestamp: i64,
-    cloud_watch_metrics: [Metrics; 1],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metrics {
-    namespace: &'static str,
-    dimensions: [[&'static str; 1]; 1],
-    metrics: &'static [Metric],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metric {
-    name: &'static str,
-    unit: &'static str,
-}
-
-impl Directive {
-    fn new(dimension: &'static str, metrics: &'static [Metric], now: Timestamp) -> Self {
-        let metrics = Metrics { namespace: NAMESPACE, dimensions: [[dimension]], metrics };
-        Self { timestamp: now.as_millisecond(), cloud_watch_metrics: [metrics] }
+/// Installs the recorder. A second call has no effect.
+pub(crate) fn enable(stage: String) {
+    let recorder = Builder::new().cloudwatch_namespace(NAMESPACE).with_dimension(STAGE, stage);
+    if let Ok(recorder) = recorder.init() {
+        describe();
+        RECORDER.get_or_init(|| recorder);
     }
 }
 
-/// Reports the lag of a projection, once [`telemetry`](crate::telemetry) has been called. One short line, because logs are
-/// billed by size.
-pub fn projection(name: &str, lag_seconds: u64, iterator_age_ms: u64, now: Timestamp) {
-    print(|| lag_line(name, lag_seconds, iterator_age_ms, now));
+fn describe() {
+    describe_histogram!(LAG_SECONDS, Unit::Seconds, "");
+    describe_histogram!(ITERATOR_AGE_MS, Unit::Milliseconds, "");
+    describe_counter!(IGNORED, Unit::Count, "");
+    for what in Circuit::ALL {
+        describe_counter!(what.metric(), Unit::Count, "");
+    }
 }
 
-/// Counts an event that a consumer ignored, once [`telemetry`](crate::telemetry) has been called.
+/// Writes what was recorded since the last call to standard output.
+pub(crate) fn flush() {
+    if let Some(recorder) = RECORDER.get() {
+        // A lost metric must not fail the function.
+        drop(write(recorder, std::io::stdout().lock()));
+    }
+}
+
+fn write(recorder: &Collector, to: impl Write) -> std::io::Result<()> {
+    recorder.flush(to)
+}
+
+/// Reports the lag of a projection.
+pub fn projection(name: &str, lag_seconds: u64, iterator_age_ms: u64) {
+    // Whole numbers far below the 53 bits that a float keeps exactly.
+    histogram!(LAG_SECONDS, "Projection" => name.to_owned()).record(lag_seconds as f64);
+    histogram!(ITERATOR_AGE_MS, "Projection" => name.to_owned()).record(iterator_age_ms as f64);
+}
+
+/// Counts an event that a consumer ignored.
 ///
 /// A few are events of a newer kind than the consumer. A steady stream means that an EventBridge rule is too broad.
-pub fn ignored(consumer: &str, now: Timestamp) {
-    print(|| ignored_line(consumer, now));
+pub fn ignored(consumer: &str) {
+    counter!(IGNORED, "Consumer" => consumer.to_owned()).increment(1);
 }
 
 /// An event of a circuit breaker.
@@ -109,57 +85,25 @@ pub enum Circuit {
     Probing,
 }
 
-/// Counts an event of a breaker, once [`telemetry`](crate::telemetry) has been called.
-pub fn circuit(breaker: &str, what: Circuit, now: Timestamp) {
-    print(|| circuit_line(breaker, what, now));
-}
+impl Circuit {
+    const ALL: [Self; 6] =
+        [Self::Opened, Self::HalfOpened, Self::Closed, Self::Tripped, Self::Refused, Self::Probing];
 
-fn print(line: impl FnOnce() -> String) {
-    if ENABLED.load(Ordering::Relaxed) {
-        // A lost metric must not fail the function.
-        drop(writeln!(std::io::stdout(), "{}", line()));
+    fn metric(self) -> &'static str {
+        match self {
+            Self::Opened => "Opened",
+            Self::HalfOpened => "HalfOpened",
+            Self::Closed => "Closed",
+            Self::Tripped => "Tripped",
+            Self::Refused => "Refused",
+            Self::Probing => "Probing",
+        }
     }
 }
 
-fn lag_line(name: &str, lag_seconds: u64, iterator_age_ms: u64, now: Timestamp) -> String {
-    const METRICS: &[Metric] = &[
-        Metric { name: "LagSeconds", unit: "Seconds" },
-        Metric { name: "IteratorAgeMs", unit: "Milliseconds" },
-    ];
-    let aws = Directive::new("Projection", METRICS, now);
-    json(&Lag { aws, projection: name, lag_seconds, iterator_age_ms })
-}
-
-fn ignored_line(consumer: &str, now: Timestamp) -> String {
-    const METRICS: &[Metric] = &[Metric { name: "Ignored", unit: "Count" }];
-    json(&Ignored { aws: Directive::new("Consumer", METRICS, now), consumer, ignored: 1 })
-}
-
-fn circuit_line(breaker: &str, what: Circuit, now: Timestamp) -> String {
-    const fn count(name: &'static str) -> Metric {
-        Metric { name, unit: "Count" }
-    }
-    const OPENED: &[Metric] = &[count("Opened")];
-    const HALF_OPENED: &[Metric] = &[count("HalfOpened")];
-    const CLOSED: &[Metric] = &[count("Closed")];
-    const TRIPPED: &[Metric] = &[count("Tripped")];
-    const REFUSED: &[Metric] = &[count("Refused")];
-    const PROBING: &[Metric] = &[count("Probing")];
-    let metrics = match what {
-        Circuit::Opened => OPENED,
-        Circuit::HalfOpened => HALF_OPENED,
-        Circuit::Closed => CLOSED,
-        Circuit::Tripped => TRIPPED,
-        Circuit::Refused => REFUSED,
-        Circuit::Probing => PROBING,
-    };
-    let aws = Directive::new("Breaker", metrics, now);
-    let counts = metrics.iter().map(|it| (it.name, 1)).collect();
-    json(&Counted { aws, breaker, counts })
-}
-
-fn json(line: &impl Serialize) -> String {
-    serde_json::to_string(line).expect("texts and numbers are always JSON")
+/// Counts an event of a breaker.
+pub fn circuit(breaker: &str, what: Circuit) {
+    counter!(what.metric(), "Breaker" => breaker.to_owned()).increment(1);
 }
 
 #[cfg(test)]
@@ -168,52 +112,67 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_line_names_every_number_that_it_holds() {
-        let now = Timestamp::from_second(1_767_268_800).unwrap();
-        let line = lag_line("orders", 3, 250, now);
-        assert!(!line.contains('\n'));
-        let line: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(line["_aws"]["Timestamp"], 1_767_268_800_000_i64);
-        let directive = &line["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!(directive["Namespace"], "Parkade");
-        assert_eq!(directive["Dimensions"], json!([["Projection"]]));
-        assert_eq!(line["Projection"], "orders");
-        for (place, value) in [3, 250].into_iter().enumerate() {
-            let name = directive["Metrics"][place]["Name"].as_str().unwrap();
-            assert_eq!(line[name], value, "{name}");
-        }
+    /// The documents that an invocation writes. One test has the process's recorder, for there can be only one.
+    fn written() -> Vec<Value> {
+        let mut lines = Vec::new();
+        write(RECORDER.get().unwrap(), &mut lines).unwrap();
+        let lines = String::from_utf8(lines).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
-    #[test]
-    fn an_ignored_event_counts_as_one_of_its_consumer() {
-        let now = Timestamp::from_second(1_767_268_800).unwrap();
-        let line = ignored_line("orders-react", now);
-        assert!(!line.contains('\n'));
-        let line: Value = serde_json::from_str(&line).unwrap();
-        let directive = &line["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!(directive["Namespace"], "Parkade");
-        assert_eq!(directive["Dimensions"], json!([["Consumer"]]));
-        assert_eq!(directive["Metrics"], json!([{"Name": "Ignored", "Unit": "Count"}]));
-        assert_eq!((&line["Consumer"], &line["Ignored"]), (&json!("orders-react"), &json!(1)));
+
+    fn directive(document: &Value) -> &Value {
+        let directives = document["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        assert_eq!(directives.len(), 1);
+        &directives[0]
     }
 
     #[test]
-    fn what_happens_to_a_breaker_counts_as_one_of_its_kind() {
-        let now = Timestamp::from_second(1_767_268_800).unwrap();
-        for (what, name) in [
-            (Circuit::Opened, "Opened"),
-            (Circuit::HalfOpened, "HalfOpened"),
-            (Circuit::Closed, "Closed"),
-            (Circuit::Tripped, "Tripped"),
-            (Circuit::Refused, "Refused"),
-            (Circuit::Probing, "Probing"),
-        ] {
-            let line: Value =
-                serde_json::from_str(&circuit_line("payment-provider", what, now)).unwrap();
-            let directive = &line["_aws"]["CloudWatchMetrics"][0];
-            assert_eq!(directive["Dimensions"], json!([["Breaker"]]));
-            assert_eq!(directive["Metrics"], json!([{"Name": name, "Unit": "Count"}]));
-            assert_eq!((&line["Breaker"], &line[name]), (&json!("payment-provider"), &json!(1)));
+    fn an_invocation_writes_one_document_for_each_set_of_dimensions_and_each_has_the_stage() {
+        enable("test".to_owned());
+        projection("orders", 3, 250);
+        ignored("orders-react");
+        ignored("orders-react");
+        for what in Circuit::ALL {
+            circuit("payments", what);
         }
+        let documents = written();
+        assert_eq!(documents.len(), 3);
+        for document in &documents {
+            let directive = directive(document);
+            assert_eq!(
+                (&directive["Namespace"], &document["Stage"]),
+                (&json!("Parkade"), &json!("test"))
+            );
+            let dimensions = directive["Dimensions"][0].as_array().unwrap();
+            assert!(dimensions.contains(&json!("Stage")), "{document}");
+            for name in dimensions {
+                assert!(document[name.as_str().unwrap()].is_string(), "{document}");
+            }
+            for metric in directive["Metrics"].as_array().unwrap() {
+                assert!(!document[metric["Name"].as_str().unwrap()].is_null(), "{document}");
+            }
+            assert!(document["_aws"]["Timestamp"].as_u64().unwrap() > 1_700_000_000_000);
+        }
+        let of = |name: &str| documents.iter().find(|it| it[name].is_string()).unwrap();
+
+        let lag = of("Projection");
+        assert_eq!(directive(lag)["Dimensions"], json!([["Stage", "Projection"]]));
+        assert_eq!((&lag["LagSeconds"], &lag["IteratorAgeMs"]), (&json!([3.0]), &json!([250.0])));
+        let units = directive(lag)["Metrics"].as_array().unwrap();
+        assert!(units.contains(&json!({"Name": "LagSeconds", "Unit": "Seconds"})));
+        assert!(units.contains(&json!({"Name": "IteratorAgeMs", "Unit": "Milliseconds"})));
+
+        assert_eq!(
+            (&of("Consumer")["Consumer"], &of("Consumer")["Ignored"]),
+            (&json!("orders-react"), &json!(2))
+        );
+
+        let circuit = of("Breaker");
+        assert_eq!(circuit["Breaker"], "payments");
+        for name in ["Opened", "HalfOpened", "Closed", "Tripped", "Refused", "Probing"] {
+            assert_eq!(circuit[name], 1, "{name}");
+        }
+
+        assert!(written().is_empty(), "an invocation that measures nothing writes nothing");
     }
 }

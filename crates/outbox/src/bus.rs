@@ -2,6 +2,8 @@
 
 use std::error::Error as StdError;
 
+use trace_context::Origin;
+
 use crate::envelope::{Envelope, RawEvent};
 
 /// The most entries that one call of a bus may carry; the limit of `PutEvents`.
@@ -20,6 +22,8 @@ pub struct Entry {
     pub detail_type: String,
     /// The envelope as JSON.
     pub detail: String,
+    /// The trace and the correlation id of the event, which are in the envelope too.
+    pub origin: Origin,
 }
 
 impl Entry {
@@ -33,7 +37,8 @@ impl Entry {
         envelope: &Envelope<RawEvent>,
     ) -> Result<Self, serde_json::Error> {
         let detail = serde_json::to_string(envelope)?;
-        Ok(Self { source, detail_type: envelope.event.kind.clone(), detail })
+        let (detail_type, origin) = (envelope.event.kind.clone(), envelope.origin());
+        Ok(Self { source, detail_type, detail, origin })
     }
 
     /// Whether EventBridge accepts the entry at all. It rejects a larger one, or one without a valid name, every time.

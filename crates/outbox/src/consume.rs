@@ -12,6 +12,8 @@ use std::error::Error as StdError;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use serde::Deserialize;
 use service_error::{ErrorKind, ServiceError};
+use trace_context::{Origin, TraceFields, handle as in_span};
+use uuid::Uuid;
 
 use crate::dead_letters::{DeadLetter, DeadLetters, error_chain, redriven};
 use crate::envelope::{Envelope, RawEvent};
@@ -70,26 +72,68 @@ pub async fn consume<M: for<'de> Deserialize<'de>>(
 ) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     for message in batch.records {
-        let handled = match read::<M>(&message) {
-            // Boxed, because the nested futures of a consumer would exceed the stack otherwise.
-            Ok(read) => Box::pin(redriven(redrives(&message), handle(read))).await,
-            Err(error) => Err(ConsumeError::Poison(Box::new(error))),
-        };
-        let is_failed = match handled {
-            Ok(Handled::Done) => false,
-            Ok(Handled::Ignored) => {
-                tracing::info!(message_id = message.message_id, "message ignored");
-                false
-            }
-            Err(error) => !dead_letter_if_final(&message, &error, dead_letters).await,
-        };
-        if is_failed {
+        // Boxed, because the nested futures of a consumer would exceed the stack otherwise.
+        let consumed = Box::pin(consume_one(&message, dead_letters, &handle));
+        let is_finished = in_span("message", origin(&message), consumed).await;
+        if !is_finished {
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = message.message_id.unwrap_or_default();
             response.batch_item_failures.push(failure);
         }
     }
     response
+}
+
+/// Handles one message; returns whether the queue need not deliver it again.
+async fn consume_one<M: for<'de> Deserialize<'de>>(
+    message: &SqsMessage,
+    dead_letters: &impl DeadLetters,
+    handle: &impl AsyncFn(M) -> Result<Handled, ConsumeError>,
+) -> bool {
+    let handled = match read::<M>(message) {
+        Ok(read) => redriven(redrives(message), handle(read)).await,
+        Err(error) => Err(ConsumeError::Poison(Box::new(error))),
+    };
+    match handled {
+        Ok(Handled::Done) => true,
+        Ok(Handled::Ignored) => {
+            tracing::info!(message_id = message.message_id, "message ignored");
+            true
+        }
+        Err(error) => dead_letter_if_final(message, &error, dead_letters).await,
+    }
+}
+
+/// What a body says about its origin: an event of the bus in its envelope, anything else as members of its own.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Traced {
+    #[serde(flatten)]
+    trace: TraceFields,
+    correlation_id: Option<Uuid>,
+    detail: Option<Box<Self>>,
+}
+
+/// Where a message comes from: the trace of its attributes, which the sender sets, else that of its body.
+///
+/// A message without a valid one starts a new trace, the same at each delivery.
+fn origin(message: &SqsMessage) -> Origin {
+    let attribute = |name| message.message_attributes.get(name)?.string_value.clone();
+    let mut trace = TraceFields::read(attribute);
+    // A body that can't be read has no trace; that it can't be read is found later.
+    let mut body: Traced = read(message).unwrap_or_default();
+    if let Some(detail) = body.detail.take() {
+        body = *detail;
+    }
+    if trace.context().is_none() {
+        trace = body.trace;
+    }
+    let message_id = message.message_id.as_deref().unwrap_or_default();
+    let origin = Origin::new(&trace, || Uuid::new_v5(&Uuid::NAMESPACE_URL, message_id.as_bytes()));
+    match body.correlation_id {
+        Some(id) => origin.correlated(id),
+        None => origin,
+    }
 }
 
 /// Dead-letters a message that must not be retried; returns whether it was stored, so that it need not be delivered again.

@@ -22,6 +22,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
+use trace_context::call;
 
 use crate::envelope::{Envelope, RawEvent};
 use crate::republish::{Page, RepublishSource, SourceError};
@@ -74,7 +75,8 @@ impl DynamoStore {
         tombstone.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
         tombstone.insert("sealed".to_owned(), AttributeValue::Bool(sealed));
         let put = self.client.put_item().table_name(&self.table).set_item(Some(tombstone));
-        put.send().await.map(drop).map_err(unavailable)
+        let put = call("dynamodb:PutItem", &self.table, put.send());
+        put.await.map(drop).map_err(unavailable)
     }
 }
 
@@ -122,7 +124,7 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
         };
         let put = put
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
+        match call("dynamodb:PutItem", &self.table, put.send()).await {
             Ok(_) => Ok(()),
             Err(error) => match existing_item(&error) {
                 // The SDK retries a put whose response was lost, so the existing item may be our own.
@@ -149,7 +151,7 @@ impl<S: Aggregate> StateStore<S> for DynamoStore {
             .update_expression("ADD version :one")
             .expression_attribute_values(":one", number(1))
             .send();
-        bump.await.map_err(unavailable)?;
+        call("dynamodb:UpdateItem", &self.table, bump).await.map_err(unavailable)?;
         self.put_tombstone(id, holder, true).await
     }
 }

@@ -2,6 +2,7 @@
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use trace_context::call_for_all;
 
 use crate::bus::{Bus, Entry, SendError};
 
@@ -22,6 +23,7 @@ impl EventBridge {
 
 impl Bus for EventBridge {
     async fn put(&self, entries: &[Entry]) -> Result<Vec<bool>, SendError> {
+        let origins = entries.iter().map(|entry| &entry.origin);
         let entries = entries.iter().map(|entry| {
             PutEventsRequestEntry::builder()
                 .event_bus_name(&self.bus)
@@ -30,7 +32,8 @@ impl Bus for EventBridge {
                 .detail(&entry.detail)
                 .build()
         });
-        let sent = self.client.put_events().set_entries(Some(entries.collect())).send().await;
+        let put = self.client.put_events().set_entries(Some(entries.collect())).send();
+        let sent = call_for_all("events:PutEvents", &self.bus, origins, put).await;
         let results = sent.map_err(|error| SendError(Box::new(error)))?.entries.unwrap_or_default();
         Ok(results.iter().map(|result| result.error_code().is_none()).collect())
     }

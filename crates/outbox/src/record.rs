@@ -3,6 +3,7 @@
 use aws_lambda_events::dynamodb::EventRecord;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use trace_context::Origin;
 
 use crate::bus::Entry;
 use crate::envelope::{Envelope, RawEvent};
@@ -50,6 +51,20 @@ pub fn read_image<S: DeserializeOwned>(
 ///
 /// If the record was not written by a [`StateStore`](crate::state::StateStore).
 pub fn events_of_change(source: &'static str, record: &EventRecord) -> Result<Vec<Entry>, Poison> {
+    let envelopes = envelopes(record)?;
+    envelopes
+        .iter()
+        .map(|envelope| Entry::new(source, envelope).map_err(|error| Poison(error.to_string())))
+        .collect()
+}
+
+/// Where the change that a record shows comes from, as its last event says it.
+#[must_use]
+pub fn origin_of_change(record: &EventRecord) -> Option<Origin> {
+    envelopes(record).ok()?.last().map(Envelope::origin)
+}
+
+fn envelopes(record: &EventRecord) -> Result<Vec<Envelope<RawEvent>>, Poison> {
     if record.event_name == "REMOVE" {
         return Ok(Vec::new());
     }
@@ -65,10 +80,5 @@ pub fn events_of_change(source: &'static str, record: &EventRecord) -> Result<Ve
     let serde_dynamo::AttributeValue::S(events) = events else {
         return Err(Poison("attribute `events` is not a string".to_owned()));
     };
-    let envelopes: Vec<Envelope<RawEvent>> =
-        serde_json::from_str(events).map_err(|error| Poison(error.to_string()))?;
-    envelopes
-        .iter()
-        .map(|envelope| Entry::new(source, envelope).map_err(|error| Poison(error.to_string())))
-        .collect()
+    serde_json::from_str(events).map_err(|error| Poison(error.to_string()))
 }

@@ -7,6 +7,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use serde::{Deserialize, Serialize};
 use service_error::ServiceError;
+use tracing::{Instrument as _, Span, error_span};
 
 use crate::consume::{ConsumeError, Handled, consume};
 use crate::dead_letters::{DeadLetterRecord, DeadLetters};
@@ -55,12 +56,21 @@ pub async fn handle_records(
     handle: impl AsyncFn(Vec<EventRecord>) -> DynamoDbEventResponse,
 ) -> TriggerResponse {
     match trigger {
-        Trigger::Stream(batch) => TriggerResponse::Stream(Box::pin(handle(batch.records)).await),
+        Trigger::Stream(batch) => {
+            let span = batch_span(batch.records.len());
+            let handled = Box::pin(handle(batch.records)).instrument(span);
+            TriggerResponse::Stream(handled.await)
+        }
         Trigger::Queue(batch) => {
             let redrive = async |letter: DeadLetterRecord| redrive(letter, &handle).await;
             TriggerResponse::Queue(consume(batch, dead_letters, redrive).await)
         }
     }
+}
+
+/// The span of a handler whose batch has records of several traces.
+pub(crate) fn batch_span(records: usize) -> Span {
+    error_span!("handler", handler = "stream", records)
 }
 
 /// Handles the record of one dead letter.

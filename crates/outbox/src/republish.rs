@@ -13,13 +13,14 @@ use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 
 use crate::bus::{Bus, Entry, SendError};
 use crate::consume::{ConsumeError, Handled, consume};
 use crate::dead_letters::{DeadLetterRecord, DeadLetters};
 use crate::envelope::{Envelope, RawEvent};
 use crate::publish::put;
-use crate::redrive::{Trigger, TriggerResponse, redrive};
+use crate::redrive::{Trigger, TriggerResponse, batch_span, redrive};
 
 /// How far two machines' clocks may differ: an event may be that much older than its arrival in the stream.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
@@ -148,7 +149,9 @@ pub async fn publish_or_republish(
     let batch = match trigger {
         // Boxed, because the nested futures of a bus call would exceed the stack otherwise.
         Trigger::Stream(batch) => {
-            return TriggerResponse::Stream(Box::pin(publish(batch.records)).await);
+            let span = batch_span(batch.records.len());
+            let published = Box::pin(publish(batch.records)).instrument(span);
+            return TriggerResponse::Stream(published.await);
         }
         Trigger::Queue(batch) => batch,
     };

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use serde::Serialize;
+use trace_context::{TraceFields, call};
 
 use crate::bus::SendError;
 use crate::consume::REDRIVES;
@@ -38,8 +40,16 @@ impl Queue {
     pub async fn send(&self, message: &impl Serialize, delay: Duration) -> Result<(), SendError> {
         let body = serde_json::to_string(message).map_err(|error| SendError(Box::new(error)))?;
         let seconds = i32::try_from(delay.as_secs().min(900)).unwrap_or(900);
-        let sent = self.client.send_message().queue_url(&self.url).message_body(body);
-        let sent = sent.delay_seconds(seconds).send().await;
+        let message = self.client.send_message().queue_url(&self.url).message_body(body);
+        self.send_traced(message.delay_seconds(seconds)).await
+    }
+
+    /// Sends a message with the trace context as message attributes.
+    async fn send_traced(&self, mut message: SendMessageFluentBuilder) -> Result<(), SendError> {
+        for (name, value) in TraceFields::current().iter() {
+            message = message.message_attributes(name, attribute("String", value.to_owned())?);
+        }
+        let sent = call("sqs:SendMessage", &self.url, message.send()).await;
         sent.map(drop).map_err(|error| SendError(Box::new(error)))
     }
 }
@@ -53,8 +63,7 @@ impl DeadLetters for Queue {
         if redrives > 0 {
             sent = sent.message_attributes(REDRIVES, attribute("Number", redrives.to_string())?);
         }
-        let sent = sent.send().await;
-        sent.map(drop).map_err(|error| SendError(Box::new(error)))
+        self.send_traced(sent).await
     }
 }
 

@@ -2,11 +2,20 @@
 
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use trace_context::{Origin, handle};
 
 /// A record that no attempt can process, with the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("record is unreadable: {0}")]
 pub struct Poison(pub String);
+
+/// Handles one record of a batch in its trace, if it is known.
+pub async fn in_trace<T>(origin: Option<Origin>, work: impl Future<Output = T>) -> T {
+    match origin {
+        Some(origin) => handle("record", origin, work).await,
+        None => work.await,
+    }
+}
 
 /// The response to a batch: everything was processed, or nothing from the record `failed` on.
 ///

@@ -9,6 +9,7 @@ use outbox::dead_letters::{DeadLetter, DeadLetters};
 use outbox::memory::MemoryDeadLetters;
 use serde_json::{Value, json};
 use service_error::ServiceError;
+use trace_context::{TraceFields, correlation_id};
 
 fn message(id: &str, body: &str) -> Value {
     json!({
@@ -88,8 +89,8 @@ async fn run_with(
             _ => Ok(Handled::Done),
         }
     };
-    let answer = consume(batch(messages), dead_letters, handle).await;
-    let failures = answer.batch_item_failures.into_iter().map(|it| it.item_identifier);
+    let response = consume(batch(messages), dead_letters, handle).await;
+    let failures = response.batch_item_failures.into_iter().map(|it| it.item_identifier);
     (handled.into_inner().unwrap(), failures.collect())
 }
 
@@ -190,4 +191,53 @@ async fn a_message_that_cannot_be_dead_lettered_is_redelivered() {
     let mut bare = message("1", "");
     bare.as_object_mut().unwrap().remove("body");
     assert_eq!(run(&[bare]).await.1, ["1"]);
+}
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// The trace that a message is handled in, and its correlation id.
+async fn traced(message: Value) -> (TraceFields, Option<String>) {
+    let seen = std::sync::Mutex::new(None);
+    let handle = async |_: Value| {
+        *seen.lock().unwrap() = Some((TraceFields::current(), correlation_id()));
+        Ok(Handled::Done)
+    };
+    consume(batch(&[message]), &Unreachable, handle).await;
+    seen.into_inner().unwrap().unwrap()
+}
+
+fn with_attribute(mut message: Value, name: &str, value: &str) -> Value {
+    message["messageAttributes"][name] = json!({ "dataType": "String", "stringValue": value });
+    message
+}
+
+#[tokio::test]
+async fn a_message_is_handled_in_the_trace_of_its_attributes_or_of_its_event() {
+    let mut event: Value = serde_json::from_str(&delivery("A")).unwrap();
+    event["detail"]["traceparent"] = json!(TRACE);
+    event["detail"]["tracestate"] = json!("a=1");
+    let (trace, correlation_id) = traced(message("1", &event.to_string())).await;
+    assert_eq!(
+        trace,
+        TraceFields { tracestate: Some("a=1".to_owned()), ..TraceFields::new(TRACE) }
+    );
+    assert_eq!(correlation_id.as_deref(), Some("0191f7a4-0000-7000-8000-000000000002"));
+
+    let other = TRACE.replace("4bf9", "5bf9");
+    let sent = with_attribute(message("1", &event.to_string()), "traceparent", &other);
+    assert_eq!(traced(sent).await.0, TraceFields::new(&*other));
+    let malformed = with_attribute(message("1", &event.to_string()), "traceparent", "x");
+    assert_eq!(traced(malformed).await.0.traceparent.as_deref(), Some(TRACE));
+}
+
+#[tokio::test]
+async fn a_message_without_a_valid_trace_starts_one_that_is_the_same_at_each_delivery() {
+    let new = traced(message("1", "{}")).await.0;
+    assert!(new.context().is_some_and(|it| !it.is_sampled()));
+    for malformed in ["x", &TRACE.to_uppercase()] {
+        let body = json!({ "traceparent": malformed, "detail": { "tracestate": 7 } }).to_string();
+        let sent = with_attribute(message("1", &body), "traceparent", malformed);
+        assert_eq!(traced(sent).await.0, new);
+    }
+    assert_ne!(traced(message("2", "{}")).await.0, new);
 }

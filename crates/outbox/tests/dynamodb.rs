@@ -255,6 +255,7 @@ fn event(number: u64) -> Envelope<RawEvent> {
         causation_id: Uuid::nil(),
         subject: "it".to_owned(),
         sequence: number,
+        trace: Default::default(),
         event: RawEvent { kind: format!("Happened{number}"), data: serde_json::json!({}) },
     }
 }

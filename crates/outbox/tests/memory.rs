@@ -23,6 +23,7 @@ async fn the_events_of_a_change_are_published_once() {
         causation_id: Uuid::nil(),
         subject: "it".to_owned(),
         sequence: 1,
+        trace: Default::default(),
         event: RawEvent { kind: "Made".to_owned(), data: serde_json::json!({}) },
     };
     let change = Change { events: vec![event.clone()], ..change(0, "it") };

@@ -23,24 +23,24 @@ const MAX_AWS_BYTES: usize = 256 * 1024;
 /// A bus with a script of responses, which checks the limits of AWS.
 #[derive(Default)]
 struct Strict {
-    answers: Mutex<Vec<Answer>>,
+    responses: Mutex<Vec<BusResponse>>,
     calls: Mutex<Vec<Vec<Entry>>>,
     taken: Mutex<Vec<Entry>>,
 }
 
 #[derive(Clone, Debug)]
-enum Answer {
+enum BusResponse {
     TakesAll,
-    Refuses(usize),
+    Rejects(usize),
     IsShort,
-    IsSilent,
-    IsSilentAfterTakingAll,
+    NoResponse,
+    NoResponseAfterTakingAll,
 }
 
 impl Strict {
-    fn answering(mut answers: Vec<Answer>) -> Self {
-        answers.reverse();
-        Self { answers: Mutex::new(answers), ..Self::default() }
+    fn responding(mut responses: Vec<BusResponse>) -> Self {
+        responses.reverse();
+        Self { responses: Mutex::new(responses), ..Self::default() }
     }
 
     fn names(&self) -> Vec<String> {
@@ -60,12 +60,12 @@ impl Bus for Strict {
         assert!(bytes <= MAX_AWS_BYTES, "{bytes} bytes");
         self.calls.lock().unwrap().push(entries.to_vec());
         let take = |taken: &[Entry]| self.taken.lock().unwrap().extend_from_slice(taken);
-        match self.answers.lock().unwrap().pop().unwrap_or(Answer::TakesAll) {
-            Answer::TakesAll => {
+        match self.responses.lock().unwrap().pop().unwrap_or(BusResponse::TakesAll) {
+            BusResponse::TakesAll => {
                 take(entries);
                 Ok(vec![true; entries.len()])
             }
-            Answer::Refuses(number) => {
+            BusResponse::Rejects(number) => {
                 let number = number % entries.len();
                 for (place, entry) in entries.iter().enumerate() {
                     if place != number {
@@ -74,12 +74,12 @@ impl Bus for Strict {
                 }
                 Ok((0..entries.len()).map(|place| place != number).collect())
             }
-            Answer::IsShort => {
+            BusResponse::IsShort => {
                 take(&entries[..entries.len() - 1]);
                 Ok(vec![true; entries.len() - 1])
             }
-            Answer::IsSilent => Err(SendError("silent".into())),
-            Answer::IsSilentAfterTakingAll => {
+            BusResponse::NoResponse => Err(SendError("silent".into())),
+            BusResponse::NoResponseAfterTakingAll => {
                 take(entries);
                 Err(SendError("silent".into()))
             }
@@ -122,6 +122,7 @@ fn envelope(name: &str, data: Value) -> Envelope<RawEvent> {
         causation_id: uuid::Uuid::nil(),
         subject: "it".to_owned(),
         sequence: 1,
+        trace: Default::default(),
         event: RawEvent { kind: name.to_owned(), data },
     }
 }
@@ -151,9 +152,9 @@ fn named(names: &[&str]) -> Event {
 /// Publishes; returns the sequence number from which the stream must deliver again.
 async fn run(bus: &impl Bus, dead_letters: &impl DeadLetters, batch: Event) -> Option<usize> {
     let events_of = |record: &EventRecord| events_of_change("somewhere", record);
-    let answer = publish(batch.records, events_of, bus, dead_letters).await;
-    assert!(answer.batch_item_failures.len() <= 1);
-    let failed = answer.batch_item_failures.into_iter().next();
+    let response = publish(batch.records, events_of, bus, dead_letters).await;
+    assert!(response.batch_item_failures.len() <= 1);
+    let failed = response.batch_item_failures.into_iter().next();
     failed.map(|it| it.item_identifier.unwrap().parse().unwrap())
 }
 
@@ -192,7 +193,7 @@ async fn a_call_takes_256_kilobytes() {
 
 #[tokio::test(start_paused = true)]
 async fn only_a_rejected_entry_is_sent_again() {
-    let bus = Strict::answering(vec![Answer::Refuses(1)]);
+    let bus = Strict::responding(vec![BusResponse::Rejects(1)]);
     assert_eq!(run(&bus, &Unreachable, named(&["a", "b", "c"])).await, None);
     assert_eq!(bus.names(), ["a", "c", "b"]);
     assert_eq!(bus.sizes(), [3, 1]);
@@ -200,35 +201,44 @@ async fn only_a_rejected_entry_is_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn an_entry_without_a_result_counts_as_rejected() {
-    let bus = Strict::answering(vec![Answer::IsShort]);
+    let bus = Strict::responding(vec![BusResponse::IsShort]);
     assert_eq!(run(&bus, &Unreachable, named(&["a", "b", "c"])).await, None);
     assert_eq!(bus.names(), ["a", "b", "c"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bus_that_does_not_respond_is_retried_and_may_receive_duplicates() {
-    let bus = Strict::answering(vec![Answer::IsSilent, Answer::IsSilentAfterTakingAll]);
+    let bus =
+        Strict::responding(vec![BusResponse::NoResponse, BusResponse::NoResponseAfterTakingAll]);
     assert_eq!(run(&bus, &Unreachable, named(&["a", "b"])).await, None);
     assert_eq!(bus.names(), ["a", "b", "a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_batch_is_redelivered_from_the_first_record_whose_entries_stay_rejected() {
-    let bus = Strict::answering(vec![Answer::Refuses(2), Answer::Refuses(0), Answer::Refuses(0)]);
+    let bus = Strict::responding(vec![
+        BusResponse::Rejects(2),
+        BusResponse::Rejects(0),
+        BusResponse::Rejects(0),
+    ]);
     assert_eq!(run(&bus, &Unreachable, named(&["a", "b", "c", "d"])).await, Some(2));
     assert_eq!(bus.names(), ["a", "b", "d"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_record_is_only_done_when_all_its_events_are() {
-    let bus = Strict::answering(vec![Answer::Refuses(2), Answer::IsSilent, Answer::IsSilent]);
+    let bus = Strict::responding(vec![
+        BusResponse::Rejects(2),
+        BusResponse::NoResponse,
+        BusResponse::NoResponse,
+    ]);
     let batch = batch(vec![changed(5, &[("a", 1)]), changed(6, &[("b", 1), ("c", 1)])]);
     assert_eq!(run(&bus, &Unreachable, batch).await, Some(6));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bus_that_never_responds_fails_the_whole_batch() {
-    let bus = Strict::answering(vec![Answer::IsSilent; 3]);
+    let bus = Strict::responding(vec![BusResponse::NoResponse; 3]);
     assert_eq!(run(&bus, &Unreachable, named(&["a", "b"])).await, Some(0));
     assert_eq!(bus.sizes(), [2, 2, 2]);
 }
@@ -259,7 +269,7 @@ async fn a_poison_record_that_cannot_be_dead_lettered_is_redelivered_and_those_b
 
 #[tokio::test(start_paused = true)]
 async fn the_earliest_of_several_failures_is_reported() {
-    let bus = Strict::answering(vec![Answer::IsSilent; 3]);
+    let bus = Strict::responding(vec![BusResponse::NoResponse; 3]);
     let records = vec![changed(3, &[]), changed(4, &[("a", 1)]), poison(5)];
     assert_eq!(run(&bus, &Unreachable, batch(records)).await, Some(4));
 }
@@ -321,13 +331,13 @@ fn invalid_events_are_poison() {
     }
 }
 
-fn any_answer() -> impl Strategy<Value = Answer> {
+fn any_response() -> impl Strategy<Value = BusResponse> {
     prop_oneof![
-        6 => Just(Answer::TakesAll),
-        2 => (0..10_usize).prop_map(Answer::Refuses),
-        1 => Just(Answer::IsShort),
-        1 => Just(Answer::IsSilent),
-        1 => Just(Answer::IsSilentAfterTakingAll),
+        6 => Just(BusResponse::TakesAll),
+        2 => (0..10_usize).prop_map(BusResponse::Rejects),
+        1 => Just(BusResponse::IsShort),
+        1 => Just(BusResponse::NoResponse),
+        1 => Just(BusResponse::NoResponseAfterTakingAll),
     ]
 }
 
@@ -337,12 +347,12 @@ proptest! {
     #[test]
     fn whatever_the_bus_returns_every_event_is_published_and_no_other(
         sizes in prop::collection::vec(prop::collection::vec(1..120_000_usize, 0..4), 1..12),
-        answers in prop::collection::vec(any_answer(), 0..40),
+        responses in prop::collection::vec(any_response(), 0..40),
     ) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(async {
-            let bus = Strict::answering(answers);
+            let bus = Strict::responding(responses);
             let names = RefCell::new(BTreeSet::new());
             let records: Vec<_> = sizes.iter().enumerate().map(|(number, sizes)| {
                 let events: Vec<_> = sizes.iter().enumerate().map(|(place, size)| {

@@ -78,26 +78,26 @@ async fn follow(trigger: Trigger, fails: u64) -> (Vec<String>, TriggerResponse) 
         }
         batch_response(None)
     };
-    let answer = handle_records(trigger, &MemoryDeadLetters::default(), handle).await;
-    (handled.into_inner().unwrap(), answer)
+    let response = handle_records(trigger, &MemoryDeadLetters::default(), handle).await;
+    (handled.into_inner().unwrap(), response)
 }
 
-fn failed(answer: TriggerResponse) -> Vec<String> {
-    let TriggerResponse::Queue(response) = answer else {
-        unreachable!("messages are answered as such")
+fn failed(response: TriggerResponse) -> Vec<String> {
+    let TriggerResponse::Queue(response) = response else {
+        unreachable!("the response to messages is that of a queue")
     };
     response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
 }
 
 #[tokio::test]
 async fn records_come_from_the_stream_or_from_the_dead_letters() {
-    let (handled, answer) = follow(stream(&[1, 2]), 2).await;
+    let (handled, response) = follow(stream(&[1, 2]), 2).await;
     assert_eq!(handled, ["1"]);
-    let DynamoDbEventResponse { batch_item_failures, .. } = answer.into_stream().unwrap();
+    let DynamoDbEventResponse { batch_item_failures, .. } = response.into_stream().unwrap();
     assert_eq!(batch_item_failures[0].item_identifier.as_deref(), Some("2"));
-    let (handled, answer) = follow(queue(&[letter(1), letter(2), letter(3)]), 2).await;
+    let (handled, response) = follow(queue(&[letter(1), letter(2), letter(3)]), 2).await;
     assert_eq!(handled, ["1", "3"]);
-    assert_eq!(failed(answer), ["1"], "the message of the second record is redelivered");
+    assert_eq!(failed(response), ["1"], "the message of the second record is redelivered");
 }
 
 #[tokio::test]
@@ -124,8 +124,8 @@ async fn a_dead_letter_without_its_record_is_dead_lettered_again_with_advice() {
     dead_letters["record"] = Value::Null;
     let letters = MemoryDeadLetters::default();
     let handle = async |_| unreachable!("there is nothing to handle");
-    let answer = handle_records(queue(&[dead_letters.to_string()]), &letters, handle).await;
-    assert_eq!(failed(answer), [""; 0]);
+    let response = handle_records(queue(&[dead_letters.to_string()]), &letters, handle).await;
+    assert_eq!(failed(response), [""; 0]);
     assert!(letters.messages()[0].reason.contains("rebuild the view"));
 }
 
@@ -158,7 +158,7 @@ async fn a_failed_asynchronous_invocation_can_be_redriven() {
     let batch = queue(&[abandoned("first"), abandoned("fails"), abandoned("second")]);
     let reply = handle_invocation(Invocation::Queue(batch), &letters, &carry_out).await.unwrap();
     let InvocationResponse::Queue(response) = reply else {
-        unreachable!("messages are answered as such")
+        unreachable!("the response to messages is that of a queue")
     };
     assert_eq!(response.batch_item_failures[0].item_identifier, "1");
     assert_eq!(*done.lock().unwrap(), ["work", "first", "second"]);
@@ -179,6 +179,7 @@ fn event(kind: &str, at: Timestamp) -> Envelope<RawEvent> {
         causation_id: Uuid::nil(),
         subject: "it".to_owned(),
         sequence: 1,
+        trace: Default::default(),
         event: RawEvent { kind: kind.to_owned(), data: json!({}) },
     }
 }
@@ -211,7 +212,7 @@ async fn again(
         let events_of = |record: &_| events_of_change("somewhere", record);
         let publish = async |records| publish(records, events_of, bus, letters).await;
         let trigger = queue(&messages);
-        let answer = publish_or_republish(
+        let response = publish_or_republish(
             trigger,
             "somewhere",
             store,
@@ -220,7 +221,7 @@ async fn again(
             letters,
             publish,
         );
-        assert_eq!(failed(answer.await), [""; 0]);
+        assert_eq!(failed(response.await), [""; 0]);
         messages =
             republish_queue.take().iter().map(|it| serde_json::to_string(it).unwrap()).collect();
     }
@@ -259,7 +260,7 @@ async fn a_request_to_republish_is_redelivered_if_the_bus_rejects_entries() {
     let (letters, republish_queue) =
         (MemoryDeadLetters::default(), MemoryRepublishQueue::default());
     let publish = async |_| unreachable!("there are no records");
-    let answer = publish_or_republish(
+    let response = publish_or_republish(
         queue(&[request]),
         "somewhere",
         &store,
@@ -268,7 +269,7 @@ async fn a_request_to_republish_is_redelivered_if_the_bus_rejects_entries() {
         &letters,
         publish,
     );
-    assert_eq!(failed(answer.await), ["0"]);
+    assert_eq!(failed(response.await), ["0"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use circuit_breaker::call::{Breaker, Host, Outcome as CallOutcome, Permit};
+use circuit_breaker::breaker::{Breaker, Environment, Permit};
+use circuit_breaker::call_outcome::CallOutcome;
 use circuit_breaker::store::Store;
 use contracts::id::{BillReference, PaymentId};
 use contracts::money::Money;
@@ -29,7 +30,7 @@ impl<P, S, H> Provider for GuardedProvider<P, S, H>
 where
     P: Provider + Sync,
     S: Store + Send + Sync,
-    H: Host + Send + Sync,
+    H: Environment + Send + Sync,
 {
     type Permit<'a>
         = (P::Permit<'a>, Permit<'a, S, H>)
@@ -38,7 +39,7 @@ where
 
     async fn acquire_permit(&self) -> Result<Self::Permit<'_>, ProviderError> {
         let inner = self.provider.acquire_permit().await?;
-        let permit = self.breaker.enter().await.map_err(ProviderError::CircuitOpen)?;
+        let permit = self.breaker.acquire_permit().await.map_err(ProviderError::CircuitOpen)?;
         Ok((inner, permit))
     }
 

@@ -30,6 +30,7 @@ use outbox::envelope::Envelope;
 use outbox::state::{Aggregate, Change, IndexValue, StateStore, StoreError};
 use service_error::ServiceError;
 use tokio::time::{Instant, sleep};
+use trace_context::TraceFields;
 use uuid::Uuid;
 
 use crate::contract;
@@ -312,6 +313,7 @@ where
                     causation_id: cause.unwrap_or(correlation_id),
                     subject: reference.to_string(),
                     sequence: version,
+                    trace: TraceFields::current(),
                     event: contract::published(reference, event),
                 }
                 .to_raw()
@@ -325,7 +327,7 @@ where
                 Ok(()) => {
                     let causation_id = cause.unwrap_or(correlation_id);
                     for (event, event_id) in event_ids {
-                        tracing::info!(%correlation_id, %causation_id, event, %event_id, "event stored");
+                        tracing::info!(%causation_id, event, %event_id, "event stored");
                     }
                     return Ok(VersionedBill { bill, version });
                 }

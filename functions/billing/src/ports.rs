@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use circuit_breaker::call::Refused;
+use circuit_breaker::breaker::CircuitOpen;
 use contracts::id::{BillReference, PaymentId};
 use contracts::money::Money;
 use outbox::bus::SendError;
@@ -84,7 +84,7 @@ pub enum ProviderError {
     NoResponse(#[source] Box<dyn StdError + Send + Sync>),
     /// The circuit is open, so the provider was not called.
     #[error("circuit of the payment provider is open")]
-    CircuitOpen(#[source] Refused),
+    CircuitOpen(#[source] CircuitOpen),
     /// The provider rejects the request itself, so a retry can't succeed. This requires operator intervention.
     #[error("payment provider rejects the request as invalid")]
     InvalidRequest(#[source] Box<dyn StdError + Send + Sync>),

@@ -47,6 +47,7 @@ pub fn envelopes(
             causation_id: commit.causation_id,
             subject: booking_id.to_string(),
             sequence: version,
+            trace: commit.trace.clone(),
             event: event(booking_id, &recorded.event),
         };
         envelope.to_raw()
@@ -97,7 +98,7 @@ pub fn projection(progress: Progress) -> Projection {
         previous,
         building: rebuild.as_ref().map(|it| it.generation),
         compared: counts.compared,
-        healed: counts.healed,
+        backfilled: counts.backfilled,
         different: counts.different,
         failure: rebuild.and_then(|it| it.failure),
         switched_at,
@@ -110,6 +111,7 @@ mod tests {
     use contracts::id::{CustomerId, SlotId};
     use event_sourcing::store::Recorded;
     use jiff::Timestamp;
+    use trace_context::TraceFields;
     use uuid::Uuid;
 
     use super::*;
@@ -127,6 +129,7 @@ mod tests {
             occurred_at: Timestamp::UNIX_EPOCH,
             correlation_id: Uuid::nil(),
             causation_id: Uuid::nil(),
+            trace: TraceFields::default(),
             events: vec![Recorded { id: Uuid::nil(), event: created }],
             snapshot: None,
         };

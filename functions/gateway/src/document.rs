@@ -2,8 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bff::pages::assets;
+use bff::{Problem, ProblemKind};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use pages::assets;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -17,9 +18,21 @@ const STYLE: &str = include_str!("assets/style.css");
 #[derive(Debug)]
 pub struct Document {
     json: String,
-    page: String,
+    /// The title, version and description of the API.
+    info: Value,
+    /// The part of its page that is the same wherever the page is.
+    reference: Markup,
     style: String,
     policy: String,
+}
+
+/// A page of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Here {
+    Start,
+    Reference,
+    /// None of them.
+    Nowhere,
 }
 
 impl Document {
@@ -34,7 +47,8 @@ impl Document {
         let hash = STANDARD.encode(Sha256::digest(&style));
         Ok(Self {
             json: document.to_string(),
-            page: page(&document, &style).into_string(),
+            info: document["info"].clone(),
+            reference: reference(&document),
             style,
             policy: format!(
                 "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'"
@@ -48,10 +62,20 @@ impl Document {
         &self.json
     }
 
-    /// As a page.
+    /// As a page. `root` leads to the API's own address.
     #[must_use]
-    pub fn page(&self) -> &str {
-        &self.page
+    pub fn page(&self, root: &str) -> String {
+        let Self { info, reference, .. } = self;
+        let title = text(&info["title"]);
+        let main = html! {
+            h1 { (title) " API, version " (text(&info["version"])) }
+            p {
+                (text(&info["description"])) " "
+                a href=(format!("{root}openapi.json")) { "The same as JSON" } "."
+            }
+            (reference)
+        };
+        self.frame(&format!("{title} · API"), Here::Reference, root, &main)
     }
 
     /// The page at the API's own address, which says where to go. `root` leads to that address.
@@ -68,26 +92,71 @@ impl Document {
                 }
             }
         };
-        frame("Parkade", &self.style, root, &main).into_string()
+        self.frame("Parkade", Here::Start, root, &main)
     }
 
-    /// The page where there is none, for a browser.
+    /// What a browser shows instead of a page, if there is none or it cannot be shown.
     #[must_use]
-    pub fn not_found(&self, root: &str, correlation_id: &str) -> String {
-        let main = html! {
-            div .narrow {
-                h1 { "Page not found" }
-                p { "This page does not exist. The links above lead to those that do." }
-                p .hint { "If you ask for help, quote this ID: " code { (correlation_id) } }
+    pub fn problem_page(&self, root: &str, problem: &Problem, correlation_id: &str) -> String {
+        let (title, text) = match problem.kind() {
+            ProblemKind::NotFound => ("Page not found", "This page does not exist."),
+            ProblemKind::Validation => {
+                ("Bad link", "The address has parameters that this page does not take.")
+            }
+            ProblemKind::Unauthenticated
+            | ProblemKind::PaymentDeclined
+            | ProblemKind::Forbidden
+            | ProblemKind::Conflict
+            | ProblemKind::PayloadTooLarge
+            | ProblemKind::IdempotencyKeyReused
+            | ProblemKind::ServiceUnavailable => {
+                ("Page not available", "This page cannot be shown now. Try again in a moment.")
             }
         };
-        frame("Page not found · Parkade", &self.style, root, &main).into_string()
+        let main = html! {
+            div .narrow {
+                h1 { (title) }
+                p { (text) " The links above lead to the pages that exist." }
+                p .hint { "If you need help, quote this ID: " code { (correlation_id) } }
+            }
+        };
+        self.frame(&format!("{title} · Parkade"), Here::Nowhere, root, &main)
     }
 
     /// What a browser may do with the page: show it, in its own style.
     #[must_use]
     pub fn policy(&self) -> &str {
         &self.policy
+    }
+
+    /// What surrounds each page, with the page of the navigation that it is; `root` leads to the API's own address.
+    fn frame(&self, title: &str, here: Here, root: &str, main: &Markup) -> String {
+        let current = |page: Here| (page == here).then_some("page");
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (title) }
+                    style { (PreEscaped(&self.style)) }
+                }
+                body {
+                    header .top {
+                        a .brand href=(root) aria-label="Parkade" { span .mark { "P" } "arkade" }
+                        nav aria-label="Main" {
+                            a href=(root) aria-current=[current(Here::Start)] { "Start" }
+                            a href=(format!("{root}web/")) { "Customer pages" }
+                            a href=(format!("{root}operator/")) { "Operator console" }
+                            a href=(format!("{root}docs")) aria-current=[current(Here::Reference)] { "API documentation" }
+                        }
+                    }
+                    main #main { (main) }
+                }
+            }
+        };
+        page.into_string()
     }
 }
 
@@ -113,11 +182,9 @@ fn public(value: Value) -> Value {
 
 // ---- The page ------------------------------------------------------------------------------------------------------
 
-fn page(document: &Value, style: &str) -> Markup {
-    let info = &document["info"];
-    let main = html! {
-        h1 { (text(&info["title"])) " API, version " (text(&info["version"])) }
-        p { (text(&info["description"])) " " a href="openapi.json" { "The same as JSON" } "." }
+/// Every route and schema.
+fn reference(document: &Value) -> Markup {
+    html! {
         @for tag in tags(document) {
             section aria-label=(tag) {
                 h2 { (tag) }
@@ -130,34 +197,6 @@ fn page(document: &Value, style: &str) -> Markup {
             h2 { "Schemas" }
             @for (name, schema) in members(&document["components"]["schemas"]) {
                 (self::schema(name, schema))
-            }
-        }
-    };
-    frame(&format!("{} · API", text(&info["title"])), style, "", &main)
-}
-
-/// What surrounds each page; `root` leads to the API's own address.
-fn frame(title: &str, style: &str, root: &str, main: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                style { (PreEscaped(style)) }
-            }
-            body {
-                header .top {
-                    a .brand href=(format!("{root}docs")) aria-label="Parkade API" { span .mark { "P" } "arkade API" }
-                    nav aria-label="Main" {
-                        a href=(format!("{root}web/")) { "Customer pages" }
-                        a href=(format!("{root}operator/")) { "Operator console" }
-                        a href=(format!("{root}docs")) { "API documentation" }
-                    }
-                }
-                main #main { (main) }
             }
         }
     }
@@ -180,12 +219,12 @@ fn operation(document: &Value, path: &str, method: &str, operation: &Value) -> M
                 h3 { "Body" }
                 (content(&body["content"]))
             }
-            h3 { "Answers" }
+            h3 { "Responses" }
             dl {
-                @for (status, answer) in members(&operation["responses"]) {
-                    @let answer = resolved(document, answer);
+                @for (status, response) in members(&operation["responses"]) {
+                    @let response = resolved(document, response);
                     dt { code { (status) } }
-                    dd { (text(&answer["description"])) (content(&answer["content"])) }
+                    dd { (text(&response["description"])) (content(&response["content"])) }
                 }
             }
         }

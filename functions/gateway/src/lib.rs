@@ -1,12 +1,12 @@
-//! The gateway's own functions: the authoriser, and the document of all routes, for programs and for people.
+//! The gateway's own functions: the authorizer, and the document of all routes as OpenAPI and as a page.
 //!
-//! The authoriser says who a bearer token speaks for, and which paths that opens.
+//! The authorizer identifies the caller by the bearer token, and returns the paths that the caller's roles grant.
 //!
-//! A customer may call what is under `/mobile`, an operator what is under `/operator`; whose bookings those are is for the
-//! services to ask. What is under `/web` is open at the gateway: its function verifies the token with the same code and the
-//! same settings. An invalid token is rejected with the error `Unauthorized`, of which the
-//! gateway makes a 401; one that is good but names neither role opens nothing, which is a 403. The example event beside
-//! this crate carries a token without a valid signature, so its response is `Unauthorized`.
+//! A customer may call the routes under `/mobile`, an operator those under `/operator`. The services check whose booking it
+//! is. The routes under `/web` are open at the gateway: their function verifies the token with the same code and settings. An
+//! invalid token is rejected with the error `Unauthorized`, which the gateway turns into a 401. A valid token without a known
+//! role grants nothing, which is a 403. The example event in `events` has a token without a valid signature, so its response
+//! is `Unauthorized`.
 
 pub mod config;
 pub mod document;

@@ -32,13 +32,13 @@ fn respond(function: &str, request: &Value) -> Reply {
     let slot = json!({"slotId": slot_id, "name": "A1", "status": "available", "version": 1});
     let not_found = || Reply::Failure(ServiceError::rejected("not-found", "it does not exist"));
     match (function, request["query"].as_str()) {
-        ("parking-query", Some("slots")) => Reply::Answer(json!({"items": [slot]})),
-        ("parking-query", _) if request["slotId"] == slot_id => Reply::Answer(slot),
-        ("booking-query", Some("customerBookings")) => Reply::Answer(json!({"items": []})),
+        ("parking-query", Some("slots")) => Reply::Response(json!({"items": [slot]})),
+        ("parking-query", _) if request["slotId"] == slot_id => Reply::Response(slot),
+        ("booking-query", Some("customerBookings")) => Reply::Response(json!({"items": []})),
         ("booking-command", _) if request["command"] == "createBooking" => {
             let accepted =
                 json!({"bookingId": request["bookingId"], "status": "pending", "version": 1});
-            Reply::Answer(accepted)
+            Reply::Response(accepted)
         }
         _ => not_found(),
     }

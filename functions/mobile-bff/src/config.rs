@@ -1,4 +1,4 @@
-//! Everything that the environment tells this backend, read once at cold start.
+//! The configuration of this backend: environment variables, read once at cold start.
 
 use bff::Origins;
 use circuit_breaker::settings::Settings;
@@ -17,7 +17,7 @@ pub struct Config {
     pub breaker: Settings,
 }
 
-/// The functions that are asked.
+/// The functions that are called.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// Books, cancels, checks out.

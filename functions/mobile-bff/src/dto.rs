@@ -10,9 +10,6 @@ use contracts::parking::{Slot, SlotStatus};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A token names a means of payment; it is no document.
-const MAX_TOKEN_LENGTH: usize = 200;
-
 /// A request to book a slot.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -38,12 +35,6 @@ pub struct NewPayment {
 fn strict_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SlotId, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
-}
-
-/// Whether a text can be a token: 1 to 200 visible ASCII characters.
-#[must_use]
-pub fn is_token(text: &str) -> bool {
-    (1..=MAX_TOKEN_LENGTH).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic())
 }
 
 /// Whether the backend runs.
@@ -139,7 +130,7 @@ impl BookingResponse {
     /// The booking with a report of the parts that are missing.
     #[must_use]
     pub fn reported(self, report: Report) -> Self {
-        Self { degraded: report.troubles(), ..self }
+        Self { degraded: report.only_degraded(), ..self }
     }
 }
 

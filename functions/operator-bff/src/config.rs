@@ -1,49 +1,45 @@
-//! Everything that the environment tells this backend, read once at cold start.
+//! The configuration of this backend: environment variables, read once at cold start.
 
-use api_gateway::https::Source;
-use api_gateway::token::Expectations;
 use bff::Origins;
-use bff::pages::sign_in::{Door, Entrance, SignIn};
 use circuit_breaker::settings::Settings;
 use function::env::{ConfigError, parsed, required};
 
-use crate::adapters::sfn::Machine;
-use crate::pages::SITE;
-use crate::queues::Watched;
+use crate::adapters::sfn::StateMachineArn;
+use crate::queues::MonitoredQueue;
 
 /// Settings of the backend.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the services are.
+    /// The functions of the services.
     pub services: Services,
-    /// Whose pages may call.
+    /// The origins whose pages may call the JSON routes.
     pub origins: Origins,
     /// The state machine of instant bookings.
-    pub booking_saga: Machine,
-    /// The state machine that takes up what that one has left half done.
-    pub booking_saga_undo: Machine,
+    pub booking_saga: StateMachineArn,
+    /// The state machine of the compensations of an incomplete saga.
+    pub booking_saga_compensation: StateMachineArn,
     /// All queues.
-    pub queues: Vec<Watched>,
+    pub queues: Vec<MonitoredQueue>,
     /// Table of the circuit breakers around the services.
     pub breakers_table: String,
     /// How the breakers behave.
     pub breaker: Settings,
 }
 
-/// The functions that are asked.
+/// The names of the functions that this backend invokes.
 #[derive(Clone, Debug)]
 pub struct Services {
-    /// Knows what has happened to a booking.
+    /// Reads the events of a booking.
     pub booking_command: String,
     /// Shows bookings.
     pub booking_query: String,
-    /// Makes the view of bookings anew.
+    /// Rebuilds the view of bookings.
     pub booking_rebuild: String,
     /// Adds, closes and reopens slots.
     pub parking_command: String,
     /// Shows slots.
     pub parking_query: String,
-    /// Makes the view of slots anew.
+    /// Rebuilds the view of slots.
     pub parking_rebuild: String,
     /// Shows bills.
     pub billing_query: String,
@@ -70,10 +66,10 @@ impl Services {
 }
 
 impl Config {
-    /// The state machines of instant bookings: the saga, and its undos.
+    /// The state machines of instant bookings: the saga, and its compensations.
     #[must_use]
-    pub fn machines(&self) -> [&Machine; 2] {
-        [&self.booking_saga, &self.booking_saga_undo]
+    pub fn machines(&self) -> [&StateMachineArn; 2] {
+        [&self.booking_saga, &self.booking_saga_compensation]
     }
 
     /// Reads the settings.
@@ -95,38 +91,20 @@ impl Config {
             },
             origins: Origins::from_list(&required("ALLOWED_ORIGINS")?),
             booking_saga: parsed("BOOKING_SAGA_ARN", str::parse)?,
-            booking_saga_undo: parsed("BOOKING_SAGA_UNDO_ARN", str::parse)?,
+            booking_saga_compensation: parsed("BOOKING_SAGA_UNDO_ARN", str::parse)?,
             queues: queues()?,
             breakers_table: required("EDGE_BREAKERS_TABLE")?,
             breaker: parsed("SERVICE_BREAKER", |text| serde_json::from_str(text))?,
         })
     }
-
-    /// Who sees the pages of the control room.
-    ///
-    /// # Errors
-    ///
-    /// Names the first variable that is missing or unusable.
-    pub fn entrance() -> Result<Entrance, ConfigError> {
-        let stage = required("STAGE")?;
-        let expectations = Expectations {
-            issuer: required("JWT_ISSUER")?,
-            audience: required("JWT_AUDIENCE")?,
-            roles: vec!["customer".to_owned(), "operator".to_owned()],
-        };
-        let here = parsed("LOCAL_SIGNING_KEY", |it| SignIn::local(it, &stage))?;
-        let there = parsed("OPEN_ID", SignIn::open_id)?;
-        let sign_in = here.or(there).unwrap_or(SignIn::Nowhere);
-        let keys = parsed("JWKS", Source::from_setting)?;
-        Ok(Entrance { keys, door: Door::new(&SITE, &stage, expectations, sign_in) })
-    }
 }
 
-fn queues() -> Result<Vec<Watched>, ConfigError> {
+fn queues() -> Result<Vec<MonitoredQueue>, ConfigError> {
     let prefix = format!("parkade-{}-", required("STAGE")?);
     let read = |list: &str| {
         let read = |url: &str| {
-            Watched::from_dead_letters(url, &prefix).ok_or("names something else than dead letters")
+            MonitoredQueue::from_dead_letters(url, &prefix)
+                .ok_or("is not the URL of a dead-letter queue")
         };
         list.split(',').map(read).collect::<Result<Vec<_>, _>>()
     };

@@ -1,118 +1,111 @@
-//! Queues and their dead letters, as an operator sees them.
+//! Queues and their dead-letter queues, as an operator sees them.
 //!
-//! Every queue of dead letters bears the name of the queue that they are moved back to, and `-dead-letters` after it.
+//! The name of a dead-letter queue is that of its queue with the suffix `-dead-letters`.
 
-use std::future::Future;
-
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service_error::ServiceError;
 
 const SUFFIX: &str = "-dead-letters";
-/// What stands in the place of a payment token.
+/// Replaces a payment token.
 const MASK: &str = "***";
 
-/// A queue and that of its dead letters.
+/// A queue and its dead-letter queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watched {
-    /// What operators call it, such as `booking-publish`.
+pub struct MonitoredQueue {
+    /// The queue's name for operators, such as `booking-publish`.
     pub name: String,
-    /// The address of the queue.
+    /// The URL of the queue.
     pub url: String,
-    /// The address of its dead letters.
+    /// The URL of its dead-letter queue.
     pub dead_letters_url: String,
 }
 
 /// Reaches queues.
 ///
 /// An implementation must
-/// - leave what it shows where it is, so that it can be shown and moved again at once;
-/// - never lose a message that is to be moved: at worst it is moved twice;
-/// - delete the message that is to be discarded, and no other.
-pub trait Queues: Sync {
-    /// Looks at the dead letters of a queue, or at some of very many.
+/// - leave the messages that it reads in their queue, so that they can be read and moved again at once;
+/// - never lose a message that is moved: at worst it is moved twice;
+/// - delete the message that is discarded, and no other.
+#[async_trait]
+pub trait Queues: Send + Sync {
+    /// Reads the dead-letter messages of a queue, or some of very many.
     ///
     /// # Errors
     ///
-    /// If they can't be read.
-    fn letters(
-        &self,
-        queue: &Watched,
-    ) -> impl Future<Output = Result<Vec<FoundLetter>, ServiceError>> + Send;
+    /// If they cannot be read.
+    async fn dead_letters(&self, queue: &MonitoredQueue) -> Result<Vec<DeadLetter>, ServiceError>;
 
-    /// Begins to move the dead-letter messages of a queue back to it, and counts that on each of them. Returns about how many
-    /// there are.
+    /// Starts to move the dead-letter messages of a queue back to it, and counts the redrive on each of them. Returns their
+    /// approximate number.
     ///
     /// # Errors
     ///
-    /// If it may not have begun.
-    fn redrive(&self, queue: &Watched) -> impl Future<Output = Result<u64, ServiceError>> + Send;
+    /// If the move may not have started.
+    async fn redrive(&self, queue: &MonitoredQueue) -> Result<u64, ServiceError>;
 
     /// Deletes one dead-letter message. Returns it; nothing if it is not there, or another operator is looking at it.
     ///
     /// # Errors
     ///
     /// If it may not have been deleted.
-    fn discard(
+    async fn discard(
         &self,
-        queue: &Watched,
+        queue: &MonitoredQueue,
         message_id: &str,
-    ) -> impl Future<Output = Result<Option<FoundLetter>, ServiceError>> + Send;
+    ) -> Result<Option<DeadLetter>, ServiceError>;
 
-    /// Counts what is in a queue.
+    /// Counts the messages of a queue and of its dead-letter queue.
     ///
     /// # Errors
     ///
-    /// If nobody can tell.
-    fn depth(&self, queue: &Watched) -> impl Future<Output = Result<Depth, ServiceError>> + Send;
+    /// If they cannot be counted.
+    async fn depth(&self, queue: &MonitoredQueue) -> Result<QueueDepth, ServiceError>;
 
     /// Sends a message to a queue.
     ///
     /// # Errors
     ///
-    /// If it may not have been taken.
-    fn send(
-        &self,
-        queue: &Watched,
-        message: String,
-    ) -> impl Future<Output = Result<(), ServiceError>> + Send;
+    /// If it may not have been sent.
+    async fn send(&self, queue: &MonitoredQueue, message: String) -> Result<(), ServiceError>;
 }
 
-/// A dead letter, as the queue has it.
+/// A dead-letter message, as its queue has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundLetter {
-    /// Names it among the letters of its queue.
+pub struct DeadLetter {
+    /// Its id within its queue.
     pub message_id: String,
-    /// Why it is there, if whoever put it there has said so.
+    /// Why it was dead-lettered, if the message says so.
     pub reason: Option<String>,
-    /// The message.
+    /// The body of the message.
     pub body: String,
-    /// When it came, or when the message came that it was.
+    /// When the original message was sent, or this one.
     pub received_at: Timestamp,
-    /// How often it was redriven: each time it came back.
+    /// How often it was redriven and dead-lettered again.
     pub redrives: u32,
 }
 
 /// About how many messages there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Depth {
-    /// That wait or are being handled.
+pub struct QueueDepth {
+    /// Waiting or in flight.
     pub messages: u64,
-    /// Among the dead letters.
+    /// In the dead-letter queue.
     pub dead_letters: u64,
 }
 
-/// A dead letter.
+/// A dead-letter message, as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LetterShown {
+pub struct DeadLetterDto {
     pub(crate) queue: String,
     pub(crate) message_id: String,
     pub(crate) reason: String,
     pub(crate) body: String,
     pub(crate) received_at: Timestamp,
-    /// How often it was redriven and came back.
+    /// The number of redrives after which it was dead-lettered again.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) redrives: u32,
 }
@@ -122,8 +115,8 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-impl Watched {
-    /// Reads the address of a queue of dead letters; `prefix` is what the names of all queues begin with.
+impl MonitoredQueue {
+    /// Reads the URL of a dead-letter queue; `prefix` is the beginning of every queue's name.
     #[must_use]
     pub fn from_dead_letters(url: &str, prefix: &str) -> Option<Self> {
         let queue = url.strip_suffix(SUFFIX)?;
@@ -137,41 +130,41 @@ impl Watched {
     }
 }
 
-impl LetterShown {
-    /// What of a letter is to be seen: all but what pays.
+impl DeadLetterDto {
+    /// The message with payment tokens masked.
     #[must_use]
-    pub fn new(queue: &Watched, letter: FoundLetter) -> Self {
-        let FoundLetter { message_id, reason, body, received_at, redrives } = letter;
-        let reason = reason.unwrap_or_else(|| told_by(&body));
+    pub fn new(queue: &MonitoredQueue, message: DeadLetter) -> Self {
+        let DeadLetter { message_id, reason, body, received_at, redrives } = message;
+        let reason = reason.unwrap_or_else(|| reason_of(&body));
         let redrives = redrives.max(recoveries(&body));
         let (queue, body) = (queue.name.clone(), masked(&body));
         Self { queue, message_id, reason, body, received_at, redrives }
     }
 }
 
-/// What an operator can be told of a letter by its body alone.
-fn told_by(body: &str) -> String {
+/// Why a message was dead-lettered, as far as its body says so.
+fn reason_of(body: &str) -> String {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Caught {
+    struct SagaFailure {
         error: String,
         cause: Option<String>,
     }
     let body: Value = serde_json::from_str(body).unwrap_or_default();
-    // A saga's letter.
-    if let Ok(Caught { error, cause }) = Caught::deserialize(&body["failure"]) {
-        return format!("an undo keeps failing: {error}: {}", cause.unwrap_or_default());
+    // The dead-letter message of a saga.
+    if let Ok(SagaFailure { error, cause }) = SagaFailure::deserialize(&body["failure"]) {
+        return format!("a compensation keeps failing: {error}: {}", cause.unwrap_or_default());
     }
-    // A record that was put aside.
+    // A stream record.
     if let Some(reason) = body["reason"].as_str() {
         return reason.to_owned();
     }
-    // What Lambda leaves of a call, or of a part of a stream.
+    // Lambda's failure record of an invocation or of a stream batch.
     if let Some(condition) = body["requestContext"]["condition"].as_str() {
         let error = body["responsePayload"]["errorMessage"].as_str();
-        return format!("Lambda has given up: {condition}: {}", error.unwrap_or("no answer"));
+        return format!("Lambda stopped retrying: {condition}: {}", error.unwrap_or("no response"));
     }
-    "whoever received it died of it or ran out of time, each time".to_owned()
+    "its consumer crashed or timed out at every attempt".to_owned()
 }
 
 /// How often a saga was recovered before it left this message. Each redrive of its messages starts an execution that is
@@ -186,7 +179,7 @@ fn recoveries(body: &str) -> u32 {
     number.and_then(|it| it.parse().ok()).unwrap_or(0)
 }
 
-/// A text without payment tokens, at whatever depth of JSON within JSON they stand.
+/// A text without payment tokens, at any depth of JSON within JSON.
 fn masked(text: &str) -> String {
     const NAME: &str = "token";
     let mut masked = String::with_capacity(text.len());
@@ -216,19 +209,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_is_known_by_its_dead_letters() {
+    fn a_queue_is_found_by_its_dead_letter_queue() {
         let url =
             "https://sqs.eu-west-1.amazonaws.com/123456789012/parkade-prod-booking-dead-letters";
-        let watched = Watched::from_dead_letters(url, "parkade-prod-").unwrap();
+        let watched = MonitoredQueue::from_dead_letters(url, "parkade-prod-").unwrap();
         assert_eq!(watched.name, "booking");
         assert!(watched.url.ends_with("/parkade-prod-booking"), "{}", watched.url);
         for other in ["", "https://host/1/parkade-prod-booking", "parkade-prod-x-dead-letters"] {
-            assert_eq!(Watched::from_dead_letters(other, "parkade-prod-"), None, "{other}");
+            assert_eq!(MonitoredQueue::from_dead_letters(other, "parkade-prod-"), None, "{other}");
         }
     }
 
     #[test]
-    fn a_token_is_not_shown_however_deep_it_stands() {
+    fn a_token_is_masked_at_any_depth() {
         let inner = json!({ "payment": { "mode": "instant", "token": "tok_secret" } });
         let once = json!({ "state": inner.to_string() });
         let twice = json!({ "record": once.to_string(), "tokens": 2 });
@@ -241,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_stays_as_it_is() {
+    fn other_text_is_not_changed() {
         for text in ["", "token", "a token: it", r#"{"token":1}"#, r#"{"a":"token","b":"c"}"#] {
             assert_eq!(masked(text), text);
         }
@@ -264,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_without_a_reason_tells_what_its_body_does() {
+    fn the_reason_of_a_message_is_read_from_its_body() {
         let cases = [
             (
                 json!({ "failure": { "Error": "States.Timeout", "Cause": "" }, "reason": "x" }),
@@ -272,12 +265,12 @@ mod tests {
             ),
             (json!({ "reason": "record is unreadable" }), "record is unreadable"),
             (json!({ "requestContext": { "condition": "RetriesExhausted" } }), "RetriesExhausted"),
-            (json!({ "source": "parkade.booking" }), "died"),
-            (json!(null), "died"),
+            (json!({ "source": "parkade.booking" }), "crashed"),
+            (json!(null), "crashed"),
         ];
         for (body, expected) in cases {
-            let told = told_by(&body.to_string());
-            assert!(told.contains(expected), "{told}");
+            let reason = reason_of(&body.to_string());
+            assert!(reason.contains(expected), "{reason}");
         }
     }
 }

@@ -1,7 +1,6 @@
-//! How an orchestrated saga went: the history of an execution, read as steps.
+//! The progress of an orchestrated saga: the history of an execution, folded into steps.
 
-use std::future::Future;
-
+use async_trait::async_trait;
 use contracts::id::BookingId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,69 +10,72 @@ use service_error::ServiceError;
 /// started by an earlier release, which are kept for 90 days.
 const MANUAL_INTERVENTION_REQUIRED: [&str; 2] = ["ManualInterventionRequired", "NeedsOperator"];
 
-/// Knows executions by their names.
+/// Reads executions by their names.
 ///
-/// An implementation must give the whole history, however many pages it has, and nothing for a name that was never
+/// An implementation must return the complete history, including all its pages, and `None` for a name that was never
 /// started.
-pub trait Workflow: Sync {
+#[async_trait]
+pub trait Workflow: Send + Sync {
     /// One execution.
-    fn execution(
+    async fn execution(
         &self,
-        machine: Machine,
+        machine: StateMachine,
         name: &str,
-    ) -> impl Future<Output = Result<Option<Execution>, ServiceError>> + Send;
+    ) -> Result<Option<Execution>, ServiceError>;
 }
 
-/// The machines that a booking may pass through.
+/// The state machines that a booking may pass through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Machine {
+pub enum StateMachine {
     /// The saga.
     Saga,
-    /// All its undos, for a saga that was left half done.
-    Undo,
+    /// The compensations of a saga that ended incomplete.
+    Compensation,
 }
 
-/// How a booking's saga went, and how it was taken up each time that it was left half done.
+/// The saga of a booking, with every recovery of an incomplete one.
 ///
 /// # Errors
 ///
-/// If a history can't be read.
+/// If a history cannot be read.
 pub async fn saga_of(
-    workflow: &impl Workflow,
+    workflow: &dyn Workflow,
     booking_id: BookingId,
-) -> Result<Option<SagaShown>, ServiceError> {
+) -> Result<Option<SagaDto>, ServiceError> {
     let name = booking_id.to_string();
-    let Some(first) = workflow.execution(Machine::Saga, &name).await? else { return Ok(None) };
+    let Some(first) = workflow.execution(StateMachine::Saga, &name).await? else { return Ok(None) };
     let mut whole = first;
     for number in 1_u32.. {
-        if !whole.is_half_done() {
+        if !whole.is_incomplete() {
             break;
         }
         let name = format!("{booking_id}-{number}");
-        let Some(next) = workflow.execution(Machine::Undo, &name).await? else { break };
+        let Some(next) = workflow.execution(StateMachine::Compensation, &name).await? else {
+            break;
+        };
         whole.history.extend(next.history);
         whole.status = next.status;
     }
     Ok(Some(whole.into()))
 }
 
-/// An execution, as far as it has come.
+/// An execution up to now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Execution {
-    /// Whether it is over, and how.
+    /// Its status.
     pub status: ExecutionStatus,
-    /// What has happened in it, in order.
+    /// Its events, in order.
     pub history: Vec<HistoryEvent>,
 }
 
 impl Execution {
-    /// Whether it ended where it stood, so that something is left to be undone.
-    fn is_half_done(&self) -> bool {
+    /// Whether it ended before its compensations were complete.
+    fn is_incomplete(&self) -> bool {
         match self.status {
             ExecutionStatus::TimedOut | ExecutionStatus::Aborted => true,
             ExecutionStatus::Failed => {
                 let last = self.history.last().map(|event| &event.what);
-                matches!(last, Some(Happening::Ended { error: Some(error), .. })
+                matches!(last, Some(StepEvent::Ended { error: Some(error), .. })
                     if MANUAL_INTERVENTION_REQUIRED.contains(&error.as_str()))
             }
             ExecutionStatus::Running
@@ -87,56 +89,56 @@ impl Execution {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExecutionStatus {
-    /// Under way.
+    /// In progress.
     Running,
     /// All steps are done.
     Succeeded,
-    /// What was done is undone; or it could not be, and a person must look.
+    /// It was compensated, or its compensation failed and requires manual intervention.
     Failed,
     /// It took too long.
     TimedOut,
-    /// Somebody has stopped it.
+    /// An operator has stopped it.
     Aborted,
-    /// Somebody has asked for it to go on.
+    /// An operator has requested that it continues.
     PendingRedrive,
 }
 
-/// One event of a history: what of it says how the steps went.
+/// One event of a history that concerns a step, or the end of the execution.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct HistoryEvent {
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
-    /// What.
-    pub what: Happening,
+    /// The event.
+    pub what: StepEvent,
 }
 
-/// What can happen to a step.
+/// The events of a step.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Happening {
-    /// A state that does work has begun.
+pub enum StepEvent {
+    /// A task state was entered.
     StepEntered {
         /// The state's name.
         name: String,
     },
-    /// Its work was asked for, the first time or again.
+    /// Its task was scheduled, for the first time or as a retry.
     Attempted,
-    /// Its work was done.
+    /// Its task succeeded.
     AttemptSucceeded,
-    /// Its work was not done, or nobody knows.
+    /// Its task failed, or its outcome is unknown.
     AttemptFailed {
         /// The error's name.
         error: String,
-        /// What is said of it.
+        /// The details, often JSON.
         cause: String,
     },
-    /// The state was left, for the next or by a catch.
+    /// The state was left, to the next one or to that of a catcher.
     StepLeft,
-    /// The execution is over.
+    /// The execution has ended.
     Ended {
         /// The error's name, if there was one.
         error: Option<String>,
-        /// What is said of it.
+        /// The details of the error, often JSON.
         cause: Option<String>,
     },
 }
@@ -144,18 +146,18 @@ pub enum Happening {
 /// A saga, as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SagaShown {
+pub struct SagaDto {
     pub(crate) status: ExecutionStatus,
     pub(crate) steps: Vec<Step>,
-    /// What it failed of.
+    /// The error that it failed with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
-    /// What the machine says of that.
+    /// The cause, as the state machine reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<String>,
 }
 
-/// One step: a command to a service, or its undo.
+/// One step: a command to a service, or its compensation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
@@ -165,10 +167,10 @@ pub struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) attempts: u32,
-    /// Why the last attempt came to nothing.
+    /// The error of the last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
-    /// What the service says of that.
+    /// The cause, as the service reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
 }
@@ -177,27 +179,27 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepStatus {
-    /// Under way, or about to be tried again.
+    /// In progress, or about to be retried.
     Running,
     /// Done.
     Succeeded,
-    /// Given up.
+    /// Failed for good.
     Failed,
 }
 
-impl From<Execution> for SagaShown {
+impl From<Execution> for SagaDto {
     fn from(execution: Execution) -> Self {
         let (error, cause) = execution
             .history
             .iter()
             .rev()
             .find_map(|event| match &event.what {
-                Happening::Ended { error, cause } => Some((error.clone(), cause.clone())),
-                Happening::StepEntered { .. }
-                | Happening::Attempted
-                | Happening::AttemptSucceeded
-                | Happening::AttemptFailed { .. }
-                | Happening::StepLeft => None,
+                StepEvent::Ended { error, cause } => Some((error.clone(), cause.clone())),
+                StepEvent::StepEntered { .. }
+                | StepEvent::Attempted
+                | StepEvent::AttemptSucceeded
+                | StepEvent::AttemptFailed { .. }
+                | StepEvent::StepLeft => None,
             })
             .unwrap_or_default();
         Self { status: execution.status, steps: steps(&execution.history), error, cause }
@@ -209,7 +211,7 @@ impl From<Execution> for SagaShown {
 pub fn steps(history: &[HistoryEvent]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for HistoryEvent { at, what } in history {
-        if let Happening::StepEntered { name } = what {
+        if let StepEvent::StepEntered { name } = what {
             steps.push(Step {
                 name: name.clone(),
                 status: StepStatus::Running,
@@ -223,21 +225,21 @@ pub fn steps(history: &[HistoryEvent]) -> Vec<Step> {
         }
         let Some(step) = steps.last_mut().filter(|it| it.ended_at.is_none()) else { continue };
         match what {
-            Happening::StepEntered { .. } => {}
-            Happening::Attempted => step.attempts += 1,
-            Happening::AttemptSucceeded => {
+            StepEvent::StepEntered { .. } => {}
+            StepEvent::Attempted => step.attempts += 1,
+            StepEvent::AttemptSucceeded => {
                 step.status = StepStatus::Succeeded;
                 (step.error, step.detail) = (None, None);
             }
-            Happening::AttemptFailed { error, cause } => {
-                let Said { slug, detail } = said(cause);
+            StepEvent::AttemptFailed { error, cause } => {
+                let ReportedFailure { slug, detail } = reported_failure(cause);
                 step.error = Some(match slug {
                     Some(slug) => format!("{error}: {slug}"),
                     None => error.clone(),
                 });
                 step.detail = detail;
             }
-            Happening::StepLeft | Happening::Ended { .. } => {
+            StepEvent::StepLeft | StepEvent::Ended { .. } => {
                 if step.status != StepStatus::Succeeded {
                     step.status = StepStatus::Failed;
                 }
@@ -248,15 +250,15 @@ pub fn steps(history: &[HistoryEvent]) -> Vec<Step> {
     steps
 }
 
-/// What a service says of its failure.
+/// The failure that a service reports.
 #[derive(Debug, Default, Deserialize)]
-struct Said {
+struct ReportedFailure {
     slug: Option<String>,
     detail: Option<String>,
 }
 
 /// A function's failure is JSON within JSON: Lambda's, and within it the service's own.
-fn said(cause: &str) -> Said {
+fn reported_failure(cause: &str) -> ReportedFailure {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Failed {

@@ -98,7 +98,7 @@ pub fn projection(progress: Progress) -> Projection {
         previous,
         building: rebuild.as_ref().map(|it| it.generation),
         compared: counts.compared,
-        healed: counts.healed,
+        backfilled: counts.backfilled,
         different: counts.different,
         failure: rebuild.and_then(|it| it.failure),
         switched_at,

@@ -1,4 +1,4 @@
-//! Everything that the environment tells the provider, read once at cold start.
+//! The environment of the provider, read once at cold start.
 
 use api_gateway::https::Source;
 use api_gateway::token::Expectations;
@@ -9,11 +9,11 @@ use function::env::{ConfigError, parsed, required};
 pub struct ProviderConfig {
     /// Table of the ledger.
     pub ledger_table: String,
-    /// What a client has to show.
+    /// The bearer token of clients.
     pub client_key: String,
-    /// Where the keys are by which an operator is known.
+    /// The source of the keys that verify operators' tokens.
     pub keys: Source,
-    /// Who issues operators' tokens, and for whom.
+    /// The expected claims of operators' tokens.
     pub expectations: Expectations,
 }
 
@@ -37,7 +37,7 @@ impl ProviderConfig {
     }
 }
 
-// By hand, since the client's key is a secret.
+// Implemented manually, since the client's key is a secret.
 impl std::fmt::Debug for ProviderConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ProviderConfig")

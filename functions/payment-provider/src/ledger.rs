@@ -1,20 +1,21 @@
-//! Where entries are kept, and the one loop that changes them.
+//! The port to the ledger of entries, and the loop that changes them.
 
 use std::error::Error as StdError;
 use std::future::Future;
 
 use jiff::Timestamp;
 
-use crate::domain::{Decision, Entry, Key, Pace, Reference, Refusal, Request, decide};
+use crate::domain::{Decision, Entry, Key, Pace, Reference, Rejection, Request, decide};
 
-/// Each lost race is somebody else's progress, so this many mean a crowd that should come back later.
+/// The maximum number of lost races. Each one is the progress of another request, so after this many the client should
+/// retry later.
 const RACES_MAX: u32 = 32;
 
-/// Counts the changes of an entry; 0 means that there is none.
+/// The number of changes of an entry; 0 if there is no entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revision(pub u64);
 
-/// Keeps one entry for each key of a reference.
+/// Stores one entry for each key of a reference.
 ///
 /// An implementation must
 /// - bind a key to the first reference that claims it, and to no other;
@@ -24,7 +25,7 @@ pub struct Revision(pub u64);
 ///
 /// The adapters' tests check all four.
 pub trait Ledger: Send + Sync {
-    /// Binds a key to a reference, unless it is bound already. Says whether it is bound to this one.
+    /// Binds a key to a reference, unless it is bound already. Returns whether it is bound to this one.
     fn bind(
         &self,
         key: &Key,
@@ -54,28 +55,28 @@ pub trait Ledger: Send + Sync {
     ) -> impl Future<Output = Result<Vec<(Key, Entry)>, LedgerError>> + Send;
 }
 
-/// The ledger did not do its work.
+/// Why an operation of the ledger failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// Somebody else was faster.
+    /// Another request has changed the entry.
     #[error("entry has changed meanwhile")]
     Conflict,
-    /// Not now.
-    #[error("ledger is out of reach")]
+    /// The table is unavailable. A retry may succeed.
+    #[error("ledger is unreachable")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
-    /// What is stored cannot be read.
+    /// The stored entry is unreadable.
     #[error("entry is unreadable")]
     Corrupt(#[source] Box<dyn StdError + Send + Sync>),
 }
 
-/// Carries out a request, however many ask for the same at once.
+/// Processes a request once, also when several requests with the same key arrive concurrently.
 ///
-/// Crash points: after `bind`, the key has its reference and nothing has been taken, so a repeat starts anew; after `save`,
-/// everything is done but the answer, and a repeat finds it.
+/// Crash points: after `bind`, the key has its reference and the card is not charged, so a retry starts again. After `save`,
+/// only the response is missing, and a retry returns it.
 ///
 /// # Errors
 ///
-/// Fails when the ledger does; what was asked for may then be done or not, and asking again tells.
+/// Fails when the ledger fails. Whether the request took effect is unknown then; a retry returns the result.
 pub async fn carry_out<L: Ledger>(
     ledger: &L,
     reference: &Reference,
@@ -87,7 +88,7 @@ pub async fn carry_out<L: Ledger>(
         let (entry, revision) = ledger.load(reference, key).await?;
         // An entry that exists has been bound before.
         if revision == Revision::default() && !ledger.bind(key, reference).await? {
-            return Ok(refused(Refusal::KeyReused));
+            return Ok(rejected(Rejection::KeyReused));
         }
         let decision = decide(&entry, request.clone(), now);
         let Some(next) = &decision.write else { return Ok(decision) };
@@ -97,9 +98,9 @@ pub async fn carry_out<L: Ledger>(
             Err(error) => return Err(error),
         }
     }
-    Ok(refused(Refusal::Unavailable))
+    Ok(rejected(Rejection::Unavailable))
 }
 
-fn refused(refusal: Refusal) -> Decision {
-    Decision { write: None, answer: Err(refusal), pace: Pace::Prompt }
+fn rejected(rejection: Rejection) -> Decision {
+    Decision { write: None, response: Err(rejection), pace: Pace::Prompt }
 }

@@ -1,11 +1,11 @@
-//! A payment provider's sandbox: what the platform takes for a foreign company, reached over HTTP and by a key.
+//! The sandbox of a payment provider. For the platform it is another company, called over HTTP with a key.
 //!
-//! It behaves as good providers do: each charge has an idempotency key, what became of the first attempt under a key is
-//! what becomes of all, and a refund names the key of its charge. A charge that is refunded before it arrives is void. By
-//! the token that pays, a test orders the ways in which a provider can fail: see [`domain::Behaviour`]. The example
-//! event beside this crate shows a key that is nobody's, so its answer is a 401.
+//! It behaves as real providers do. Each charge has an idempotency key, all requests with a key have the result of the first
+//! one, and a refund names the key of its charge. A charge that is refunded before it arrives is void. A test selects the
+//! failure of the provider by the token of the card: see [`domain::Behaviour`]. The example event in `events` has an unknown
+//! client key, so the response is a 401.
 //!
-//! Read `domain` first; everything else carries it to and from AWS.
+//! Read `domain` first. The other modules connect it to AWS.
 
 pub mod domain;
 pub mod ledger;

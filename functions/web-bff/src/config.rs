@@ -1,27 +1,23 @@
-//! Everything that the environment tells this backend, read once at cold start.
+//! The configuration of this backend: environment variables, read once at cold start.
 
-use api_gateway::https::Source;
-use api_gateway::token::Expectations;
-use bff::pages::sign_in::{Door, Entrance, SignIn};
 use circuit_breaker::settings::Settings;
 use function::env::{ConfigError, parsed, required};
-
-use crate::pages::SITE;
+use pages::PagesSettings;
 
 /// Settings of the backend.
 #[derive(Debug)]
 pub struct Config {
-    /// Where the services are.
+    /// The functions of the services.
     pub services: Services,
-    /// Who sees the pages.
-    pub entrance: Entrance,
+    /// Who may see the pages, and how they sign in.
+    pub pages: PagesSettings,
     /// Table of the circuit breakers around the services.
     pub breakers_table: String,
     /// How the breakers behave.
     pub breaker: Settings,
 }
 
-/// The functions that are asked.
+/// The names of the functions that this backend invokes.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// Books, cancels, checks out, and knows what has happened.
@@ -65,23 +61,9 @@ impl Config {
                 billing_command: required("BILLING_COMMAND_FUNCTION")?,
                 billing_query: required("BILLING_QUERY_FUNCTION")?,
             },
-            entrance: entrance()?,
+            pages: PagesSettings::from_env()?,
             breakers_table: required("EDGE_BREAKERS_TABLE")?,
             breaker: parsed("SERVICE_BREAKER", |text| serde_json::from_str(text))?,
         })
     }
-}
-
-fn entrance() -> Result<Entrance, ConfigError> {
-    let stage = required("STAGE")?;
-    let expectations = Expectations {
-        issuer: required("JWT_ISSUER")?,
-        audience: required("JWT_AUDIENCE")?,
-        roles: vec!["customer".to_owned(), "operator".to_owned()],
-    };
-    let here = parsed("LOCAL_SIGNING_KEY", |it| SignIn::local(it, &stage))?;
-    let there = parsed("OPEN_ID", SignIn::open_id)?;
-    let sign_in = here.or(there).unwrap_or(SignIn::Nowhere);
-    let keys = parsed("JWKS", Source::from_setting)?;
-    Ok(Entrance { keys, door: Door::new(&SITE, &stage, expectations, sign_in) })
 }

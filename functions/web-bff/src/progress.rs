@@ -149,7 +149,7 @@ fn failed_at_payment(reason: Option<FailureReason>) -> bool {
 }
 
 fn was_issued(whole: &BookingDetails) -> Option<bool> {
-    // Only a bill falls due, and only a paid one asks for the slot.
+    // Only a bill falls due, and only a paid booking requests the slot.
     let had_bill = matches!(
         whole.booking.reason,
         Some(FailureReason::PaymentOverdue | FailureReason::SlotUnavailable)
@@ -176,7 +176,7 @@ fn was_billed_and_paid(whole: &BookingDetails) -> Option<bool> {
 fn was_paid(whole: &BookingDetails) -> Option<bool> {
     match &whole.bill {
         Part::Fresh(Some(bill)) => Some(is_paid_in_full(bill)),
-        // An earlier answer says what was paid by then, not what was not.
+        // A cached response shows what was paid by then, but not what is unpaid now.
         Part::Stale(Some(bill)) => is_paid_in_full(bill).then_some(true),
         Part::Fresh(None) => Some(false),
         Part::Stale(None) | Part::Missing => None,
@@ -289,7 +289,7 @@ pub fn charge(whole: &BookingDetails) -> Charge {
         Part::Missing | Part::Stale(None) => return Charge::Unknown,
         Part::Fresh(None) => return Charge::None,
         Part::Fresh(Some(bill)) => bill,
-        // These two are final, so an earlier answer still holds.
+        // These two are final, so a cached response is still correct.
         Part::Stale(Some(bill)) if is_closed(bill) => bill,
         Part::Stale(Some(_)) => return Charge::Unknown,
     };

@@ -1,6 +1,6 @@
 //! A stale-if-error cache: earlier responses of the services, used while a service is unavailable.
 
-use bff::kept::Kept;
+use bff::stale_cache::StaleCache;
 use contracts::billing::Bill;
 use contracts::booking::History;
 use contracts::id::{BillReference, BookingId, SlotId};
@@ -19,25 +19,25 @@ const MANY: usize = 500;
 #[derive(Debug)]
 pub struct ResponseCache {
     /// Which slot a booking is for: with it, the slot and the bill need not wait for the booking.
-    pub slot_of: Kept<BookingId, SlotId>,
+    pub slot_of: StaleCache<BookingId, SlotId>,
     /// Slots, one by one.
-    pub slots: Kept<SlotId, Slot>,
+    pub slots: StaleCache<SlotId, Slot>,
     /// Pages of slots, by whether all are shown, and by their cursors.
-    pub lists: Kept<(bool, Option<String>), Page<Slot>>,
+    pub lists: StaleCache<(bool, Option<String>), Page<Slot>>,
     /// Bills; `None` where billing has said that there is none.
-    pub bills: Kept<BillReference, Option<Bill>>,
+    pub bills: StaleCache<BillReference, Option<Bill>>,
     /// The events of bookings.
-    pub histories: Kept<BookingId, History>,
+    pub histories: StaleCache<BookingId, History>,
 }
 
 impl Default for ResponseCache {
     fn default() -> Self {
         Self {
-            slot_of: Kept::new(MANY, SLOT_KNOWN_FOR),
-            slots: Kept::new(MANY, USEFUL_FOR),
-            lists: Kept::new(20, USEFUL_FOR),
-            bills: Kept::new(MANY, USEFUL_FOR),
-            histories: Kept::new(MANY, USEFUL_FOR),
+            slot_of: StaleCache::new(MANY, SLOT_KNOWN_FOR),
+            slots: StaleCache::new(MANY, USEFUL_FOR),
+            lists: StaleCache::new(20, USEFUL_FOR),
+            bills: StaleCache::new(MANY, USEFUL_FOR),
+            histories: StaleCache::new(MANY, USEFUL_FOR),
         }
     }
 }

@@ -10,7 +10,7 @@ from moto.apigateway.models import apigateway_backends
 CODINGS = {"gzip": lambda body: gzip.compress(body, mtime=0), "deflate": zlib.compress}
 
 
-def compress_long_answers() -> None:
+def compress_long_responses() -> None:
     """Compresses responses of integrations, as the API's `minimumCompressionSize` requires."""
     original = MethodResponseHandler.__call__
 

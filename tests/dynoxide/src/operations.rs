@@ -27,9 +27,9 @@ pub(crate) fn execute(
     }
 }
 
-fn with<Request: DeserializeOwned, Answer: Serialize>(
+fn with<Request: DeserializeOwned, Response: Serialize>(
     body: &str,
-    act: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
+    act: impl FnOnce(Request) -> Result<Response, DynoxideError>,
 ) -> Result<String, DynoxideError> {
     let request = serde_json::from_str(body)
         .map_err(|error| DynoxideError::SerializationException(error.to_string()))?;

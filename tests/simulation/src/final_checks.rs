@@ -6,7 +6,7 @@ use std::time::Duration;
 use billing::contract::public;
 use billing::guarded::BREAKER;
 use booking::domain::Booking;
-use circuit_breaker::breaker::State;
+use circuit_breaker::shared_state::State;
 use circuit_breaker::store::Store as _;
 use contracts::billing::BillStatus;
 use contracts::booking::{BookingStatus, FailureReason, Payment, PaymentMode};
@@ -17,7 +17,7 @@ use cqrs::memory::MemoryGenerations;
 use cqrs::view::{Row, Versioned};
 use event_sourcing::store::{EventStore as _, Streams as _};
 use futures::FutureExt as _;
-use operator_bff::handlers::breakers::BREAKERS;
+use operator_bff::BREAKERS;
 use parking::domain::SlotState;
 
 use crate::asl::Ended;
@@ -85,11 +85,11 @@ fn no_circuit_stays_open(world: &World) {
     for (name, _) in BREAKERS {
         let stored = world.breakers.load(name).now_or_never().expect("memory does not wait");
         let Ok(Some(circuit)) = stored else { continue };
-        world.invariants.check(circuit.forced.is_none(), || {
-            format!("circuit {name} is overridden after the run: {:?}", circuit.forced)
+        world.invariants.check(circuit.active_override.is_none(), || {
+            format!("circuit {name} is overridden after the run: {:?}", circuit.active_override)
         });
         let until = match &circuit.state {
-            State::Closed | State::Suspected { .. } | State::HalfOpen { probe: None, .. } => None,
+            State::Closed | State::PendingOpen { .. } | State::HalfOpen { probe: None, .. } => None,
             State::Open { until, .. } => Some(*until),
             State::HalfOpen { probe: Some(probe), .. } => Some(probe.until),
         };

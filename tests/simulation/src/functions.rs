@@ -6,11 +6,8 @@ use std::sync::Arc;
 use api_gateway::token::Expectations;
 use api_gateway::verifier::{Inline, Verifier};
 use axum::Router;
-use bff::Origins;
-use bff::pages::provider::OneToken;
-use bff::pages::sign_in::{Door, SignIn};
-use bff::pages::{Fresh, Front, Site};
 use bff::web::HttpAdapter;
+use bff::{Origins, Runtime};
 use billing::domain::Bill;
 use billing::guarded::GuardedProvider;
 use billing::payment_service::PaymentService;
@@ -20,22 +17,21 @@ use circuit_breaker::control::Control;
 use contracts::money::Money;
 use cqrs::cursor::Cursors;
 use jiff::SignedDuration;
-use operator_bff::handlers::bff::Backend;
-use operator_bff::queues::Watched;
+use operator_bff::queues::MonitoredQueue;
 use outbox::redrive::handle_records;
+use pages::open_id::MemoryProvider;
+use pages::{Pages, PagesSettings, SignInMethod, Site};
 use parking::domain::Slot;
 use parking::rebuild_source::SlotRows;
 use payment_provider::handlers::provider::{Delays, Provider};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use web_bff::handlers::bff::{PROBLEMS, Web};
-use web_bff::response_cache::ResponseCache;
 
 use crate::lambda::{Environment, Failed};
 use crate::ports::breakers::{self, BreakerTelemetry, Breakers};
 use crate::ports::events::Events;
 use crate::ports::messages::{Bus, DeadLetters, Reminders, RepublishQueue};
-use crate::ports::remote::{Ledger, Remote, Services};
+use crate::ports::remote::{Ledger, OperatorPorts, Remote, Services};
 use crate::ports::states::{Committed, States};
 use crate::ports::views::BillView;
 use crate::transport::FaultyTransport;
@@ -184,25 +180,10 @@ pub(crate) async fn handle(
                 react::handle(&service, &remote, &reminders, &letters, due_after, trigger).await,
             )
         }
-        "payment-provider" | "mobile-bff" => {
+        "payment-provider" | "mobile-bff" | "web-bff" | "operator-bff" => {
             let routes = environment.routes.clone().expect("it serves HTTP");
-            let Ok(answer) = api_gateway::lambda::respond(routes, read(payload)?).await;
-            write(&answer)
-        }
-        "web-bff" => {
-            let secret = || transport.new_id().to_string();
-            let fresh = Fresh { now: now(), id: new_id, secret };
-            write(&web(&environment.services).handle(read(payload)?, fresh).await)
-        }
-        "operator-bff" => {
-            let (services, breakers) = (&environment.services, Breakers(Arc::clone(transport)));
-            let breakers = Control::new(breakers, BreakerTelemetry(Arc::clone(transport)));
-            let (config, event) = (operator(&transport.world.platform.wiring), read(payload)?);
-            let (breakers, config, workflow, queues) = (&breakers, &config, &remote, &remote);
-            let backend = Backend { services, workflow, queues, breakers, config };
-            let secret = || transport.new_id().to_string();
-            let fresh = Fresh { now: now(), id: new_id, secret };
-            write(&backend.handle(&front(&operator_bff::pages::SITE), event, fresh).await)
+            let Ok(response) = api_gateway::lambda::respond(routes, read(payload)?).await;
+            write(&response)
         }
         other => Err(Failed::new("ResourceNotFoundException", other)),
     }
@@ -214,8 +195,13 @@ pub(crate) fn routes(
     transport: &Arc<FaultyTransport>,
     services: &Arc<bff::guarded::Guarded<Services, Breakers, BreakerTelemetry>>,
 ) -> Option<Router> {
-    let (of_now, of_ids) = (Arc::clone(transport), Arc::clone(transport));
-    let (now, new_id) = (move || of_now.now(), move || of_ids.new_id());
+    let shared = || Arc::clone(transport);
+    let (of_now, of_ids, of_secrets) = (shared(), shared(), shared());
+    let now = move || of_now.now();
+    let new_id = move || of_ids.new_id();
+    // Two ids make a secret of the length that there must be at least.
+    let new_secret = move || format!("{}{}", of_secrets.new_id(), of_secrets.new_id());
+    let runtime = Runtime::new(now.clone(), new_id.clone(), new_secret);
     match function {
         "payment-provider" => {
             let roles = Vec::new();
@@ -229,6 +215,23 @@ pub(crate) fn routes(
             let app = mobile_bff::App::new(Arc::clone(services), mobile_services());
             let adapter = HttpAdapter::new(mobile_bff::PROBLEMS, Origins::Any, new_id);
             Some(adapter.without_catching_panics().wrap(mobile_bff::router(app)))
+        }
+        "web-bff" => {
+            let pages = pages(&web_bff::views::SITE, &runtime);
+            let adapter = web_bff::adapter(&runtime).without_catching_panics();
+            let app = web_bff::App::new(Arc::clone(services), web_services(), runtime);
+            Some(web_bff::service(&pages, app, adapter))
+        }
+        "operator-bff" => {
+            let pages = pages(&operator_bff::views::SITE, &runtime);
+            let breakers = BreakerTelemetry(Arc::clone(transport));
+            let breakers = Control::new(Breakers(Arc::clone(transport)), breakers);
+            let config = operator(&transport.world.platform.wiring);
+            let adapter = operator_bff::adapter(Origins::Any, &runtime).without_catching_panics();
+            let (workflow, queues) = (OperatorPorts(shared()), OperatorPorts(shared()));
+            let services = Arc::clone(services);
+            let app = operator_bff::App::new(services, workflow, queues, breakers, config, runtime);
+            Some(operator_bff::service(&pages, app, adapter))
         }
         _ => None,
     }
@@ -257,18 +260,13 @@ pub(crate) fn guarded(function: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Without an identity provider, as on a stage where none is configured: only bearer tokens are accepted.
-fn web<S>(services: S) -> Web<S, Inline, OneToken> {
-    let front = front(&web_bff::pages::SITE);
-    Web { services, at: web_services(), front, cache: ResponseCache::default() }
-}
-
-fn front(site: &'static Site) -> Front<Inline, OneToken> {
+fn pages(site: &'static Site, runtime: &Runtime) -> Pages<Inline, MemoryProvider> {
     let (issuer, audience) = ("none".to_owned(), "none".to_owned());
     let expectations = Expectations { issuer, audience, roles: Vec::new() };
     let keys = Inline("{\"keys\":[]}".to_owned());
-    let verifier = Verifier::new(keys, expectations.clone());
-    let door = Door::new(site, "prod", expectations, SignIn::Nowhere);
-    Front { site, problems: PROBLEMS, verifier, provider: OneToken::default(), door }
+    let settings =
+        PagesSettings { keys, expectations, sign_in: SignInMethod::None, is_https: true };
+    Pages::with_provider(site, settings, MemoryProvider::default(), runtime.clone())
 }
 
 fn web_services() -> web_bff::config::Services {
@@ -304,7 +302,7 @@ fn operator(wiring: &Wiring) -> operator_bff::config::Config {
         let arn = format!("arn:aws:states:us-east-1:000000000000:stateMachine:{name}");
         arn.parse().expect("it is one")
     };
-    let queues = wiring.queue_sources.iter().map(|it| Watched {
+    let queues = wiring.queue_sources.iter().map(|it| MonitoredQueue {
         name: name_of_queue(&it.function).to_owned(),
         url: it.queue.clone(),
         dead_letters_url: String::new(),
@@ -313,7 +311,7 @@ fn operator(wiring: &Wiring) -> operator_bff::config::Config {
         services: operator_services(),
         origins: Origins::Any,
         booking_saga: machine("booking-saga"),
-        booking_saga_undo: machine("booking-saga-undo"),
+        booking_saga_compensation: machine("booking-saga-undo"),
         queues: queues.collect(),
         breakers_table: String::new(),
         breaker: breakers::settings(5_000),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use billing::domain::Bill;
 use booking::domain::{Booking, BookingEvent};
-use circuit_breaker::breaker::{Shared, State};
+use circuit_breaker::shared_state::{SharedState, State};
 use contracts::booking::{BookingStatus, FailureReason, PaymentMode};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::money::Money;
@@ -91,8 +91,8 @@ impl Invariants {
         &self,
         world: &World,
         name: &str,
-        before: &Shared,
-        after: &Shared,
+        before: &SharedState,
+        after: &SharedState,
     ) {
         if let (
             State::HalfOpen { probe: Some(old), .. },
@@ -105,8 +105,8 @@ impl Invariants {
                 format!("circuit {name} has two probes at once: {old:?}, {new:?}")
             });
         }
-        if before.stand() != after.stand() {
-            let step = format!("{:?}", after.stand());
+        if before.effective_state() != after.effective_state() {
+            let step = format!("{:?}", after.effective_state());
             *self.lock().circuits.entry(step).or_default() += 1;
         }
     }

@@ -10,7 +10,7 @@ use ::bff::guarded::Guarded;
 use axum::Router;
 use billing::guarded::BREAKER;
 use booking::view::BookingRow;
-use circuit_breaker::call::Breaker;
+use circuit_breaker::breaker::Breaker;
 use cqrs::lag::ReportThrottle;
 use cqrs::live::Live;
 use futures::FutureExt as _;
@@ -39,8 +39,6 @@ pub(crate) struct Environment {
     pub(crate) throttle: ReportThrottle,
     /// Around the payment provider.
     pub(crate) breaker: Arc<Breaker<Breakers, BreakerTelemetry>>,
-    /// The functions that it calls, of which a backend leaves some alone.
-    pub(crate) services: Arc<Guarded<Services, Breakers, BreakerTelemetry>>,
     /// What it serves over HTTP, if it does.
     pub(crate) routes: Option<Router>,
 }
@@ -120,7 +118,6 @@ impl Environment {
                 BreakerTelemetry(Arc::clone(&transport)),
             )),
             routes: functions::routes(function, &transport, &services),
-            services,
             transport,
         }
     }

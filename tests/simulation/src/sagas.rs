@@ -176,20 +176,20 @@ impl Runtime for Running<'_> {
         }
         let what = match what {
             ExecutionEvent::Entered { state, is_task: true } => {
-                workflow::Happening::StepEntered { name: state.to_owned() }
+                workflow::StepEvent::StepEntered { name: state.to_owned() }
             }
-            ExecutionEvent::Attempted { .. } => workflow::Happening::Attempted,
-            ExecutionEvent::Succeeded => workflow::Happening::AttemptSucceeded,
-            ExecutionEvent::Failed { error, cause } => workflow::Happening::AttemptFailed {
+            ExecutionEvent::Attempted { .. } => workflow::StepEvent::Attempted,
+            ExecutionEvent::Succeeded => workflow::StepEvent::AttemptSucceeded,
+            ExecutionEvent::Failed { error, cause } => workflow::StepEvent::AttemptFailed {
                 error: error.to_owned(),
                 cause: cause.to_owned(),
             },
-            ExecutionEvent::Left { .. } => workflow::Happening::StepLeft,
+            ExecutionEvent::Left { .. } => workflow::StepEvent::StepLeft,
             ExecutionEvent::Ended(Ended::Failed { error, cause, .. }) => {
                 let (error, cause) = (Some(error.clone()), Some(cause.clone()));
-                workflow::Happening::Ended { error, cause }
+                workflow::StepEvent::Ended { error, cause }
             }
-            ExecutionEvent::Ended(_) => workflow::Happening::Ended { error: None, cause: None },
+            ExecutionEvent::Ended(_) => workflow::StepEvent::Ended { error: None, cause: None },
             ExecutionEvent::Entered { is_task: false, .. }
             | ExecutionEvent::Retries { .. }
             | ExecutionEvent::Caught { .. } => return,

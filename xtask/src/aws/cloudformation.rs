@@ -83,14 +83,14 @@ impl Aws {
 
     /// All stacks.
     pub(crate) async fn stacks(&self) -> Result<Vec<Stack>> {
-        let answer = self.query(&form("DescribeStacks", &[])).await?;
-        stacks(&answer.or_fail(|| "cannot list the stacks".into())?)
+        let response = self.query(&form("DescribeStacks", &[])).await?;
+        stacks(&response.or_fail(|| "cannot list the stacks".into())?)
     }
 
     /// The events of a stack, latest first.
     pub(crate) async fn stack_events(&self, name: &str) -> Result<Vec<StackEvent>> {
-        let answer = self.query(&form("DescribeStackEvents", &[("StackName", name)])).await?;
-        events(&answer.or_fail(|| format!("cannot read what happened to the stack {name}"))?)
+        let response = self.query(&form("DescribeStackEvents", &[("StackName", name)])).await?;
+        events(&response.or_fail(|| format!("cannot read what happened to the stack {name}"))?)
     }
 
     /// The template itself, or the address of one that is too long to be sent along.
@@ -163,7 +163,7 @@ fn escape(text: &str) -> String {
 }
 
 fn parse(xml: &str) -> Result<Document<'_>> {
-    Document::parse(xml).context(|| "CloudFormation answers with no XML".into())
+    Document::parse(xml).context(|| "the response of CloudFormation is not XML".into())
 }
 
 fn text(node: Node<'_, '_>, name: &str) -> String {

@@ -49,9 +49,9 @@ impl Aws {
     /// All functions whose names begin with `prefix`.
     pub(crate) async fn functions(&self, prefix: &str) -> Result<Vec<Function>> {
         // One page holds 50 functions; the signature here supports no query, so no further page can be read.
-        let answer = self.lambda(Method::GET, "/2015-03-31/functions/", None).await?;
+        let response = self.lambda(Method::GET, "/2015-03-31/functions/", None).await?;
         let page: Page =
-            serde_json::from_value(answer.or_fail(|| "cannot list the functions".into())?)
+            serde_json::from_value(response.or_fail(|| "cannot list the functions".into())?)
                 .context(|| "cannot understand the list of functions".into())?;
         let mut found = page.functions;
         found.retain(|it| it.function_name.starts_with(prefix));
@@ -62,8 +62,8 @@ impl Aws {
     /// One function.
     pub(crate) async fn function(&self, name: &str) -> Result<Function> {
         let path = format!("/2015-03-31/functions/{name}/configuration");
-        let answer = self.lambda(Method::GET, &path, None).await?;
-        serde_json::from_value(answer.or_fail(|| format!("cannot read the function {name}"))?)
+        let response = self.lambda(Method::GET, &path, None).await?;
+        serde_json::from_value(response.or_fail(|| format!("cannot read the function {name}"))?)
             .context(|| format!("cannot understand the function {name}"))
     }
 
@@ -71,8 +71,8 @@ impl Aws {
     pub(crate) async fn update_function_code(&self, name: &str, bucket: &str, key: &str) -> Result {
         let path = format!("/2015-03-31/functions/{name}/code");
         let body = json!({"S3Bucket": bucket, "S3Key": key});
-        let answer = self.lambda(Method::PUT, &path, Some(&body)).await?;
-        answer.or_fail(|| format!("cannot update the code of the function {name}")).map(drop)
+        let response = self.lambda(Method::PUT, &path, Some(&body)).await?;
+        response.or_fail(|| format!("cannot update the code of the function {name}")).map(drop)
     }
 
     async fn lambda(

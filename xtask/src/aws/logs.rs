@@ -45,11 +45,11 @@ impl Aws {
             if let Some(token) = token {
                 body["nextToken"] = Value::String(token);
             }
-            let answer = match self.logs("FilterLogEvents", &body).await? {
+            let response = match self.logs("FilterLogEvents", &body).await? {
                 Err(refusal) if refusal.code == "ResourceNotFoundException" => return Ok(found),
-                answer => answer.or_fail(|| format!("cannot read the logs of {group}"))?,
+                response => response.or_fail(|| format!("cannot read the logs of {group}"))?,
             };
-            let page: Page = serde_json::from_value(answer)
+            let page: Page = serde_json::from_value(response)
                 .context(|| format!("cannot understand the logs of {group}"))?;
             // The local cloud accepts any pattern, and does not filter.
             let has_it = |it: &LogEvent| word.is_none_or(|word| it.message.contains(word));

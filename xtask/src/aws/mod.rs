@@ -80,7 +80,7 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// The body of a response, or AWS's error.
-type Answer = Result<String, Refusal>;
+type Response = Result<String, Refusal>;
 
 /// An HTTP client for addresses on this machine.
 pub(crate) fn http_client() -> Result<reqwest::Client> {
@@ -123,7 +123,7 @@ impl Aws {
         format!("{}/{api}/{stage}", self.endpoint)
     }
 
-    async fn send(&self, call: Call<'_>) -> Result<Answer> {
+    async fn send(&self, call: Call<'_>) -> Result<Response> {
         let url = format!("{}{}", self.endpoint, call.path);
         let what = || format!("cannot call {} at {}", call.service, self.endpoint);
         let host = self.endpoint.trim_start_matches("http://").trim_start_matches("https://");
@@ -166,7 +166,7 @@ impl Aws {
             Err(refusal) => Ok(Err(refusal)),
             Ok(text) if text.is_empty() => Ok(Ok(Value::Null)),
             Ok(text) => Ok(Ok(serde_json::from_str(&text)
-                .context(|| format!("{service} answers with no JSON"))?)),
+                .context(|| format!("the response of {service} is not JSON"))?)),
         }
     }
 }

@@ -10,7 +10,7 @@ impl Aws {
     pub(crate) async fn ensure_bucket(&self, bucket: &str) -> Result {
         match self.put(&format!("/{bucket}"), Vec::new()).await? {
             Err(refusal) if refusal.code == "BucketAlreadyOwnedByYou" => Ok(()),
-            answer => answer.or_fail(|| format!("cannot make the bucket {bucket}")).map(drop),
+            response => response.or_fail(|| format!("cannot make the bucket {bucket}")).map(drop),
         }
     }
 
@@ -22,12 +22,12 @@ impl Aws {
         content: &str,
     ) -> Result<String> {
         let path = format!("/{bucket}/{key}");
-        let answer = self.put(&path, content.as_bytes().to_vec()).await?;
-        answer.or_fail(|| format!("cannot put {key} into the bucket {bucket}"))?;
+        let response = self.put(&path, content.as_bytes().to_vec()).await?;
+        response.or_fail(|| format!("cannot put {key} into the bucket {bucket}"))?;
         Ok(format!("{}{path}", self.endpoint()))
     }
 
-    async fn put(&self, path: &str, body: Vec<u8>) -> Result<super::Answer> {
+    async fn put(&self, path: &str, body: Vec<u8>) -> Result<super::Response> {
         self.send(Call { service: "s3", method: Method::PUT, path, headers: Vec::new(), body })
             .await
     }

@@ -13,7 +13,7 @@ use crate::files;
 /// The best that deflate can: a smaller zip is a faster cold start.
 const LEVEL: i64 = 9;
 
-/// Writes `<name>.zip` beside the function's bootstrap.
+/// Writes `<name>.zip` next to the function's bootstrap.
 pub(crate) fn write(folder: &Path, name: &str) -> Result<(PathBuf, usize)> {
     let path = bootstrap(folder, name);
     let content = std::fs::read(&path).context(|| format!("cannot read {}", path.display()))?;

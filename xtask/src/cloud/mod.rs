@@ -107,7 +107,7 @@ pub(crate) fn require_free(port: u16) -> Result {
         .advise(format!("stop it, or choose another port: `cargo xtask up --port {}`", port ^ 1)))
 }
 
-/// Starts the cloud and waits until it answers.
+/// Starts the cloud and waits until it responds.
 pub(crate) async fn start(
     layout: &Layout,
     ui: Ui,
@@ -158,8 +158,8 @@ async fn wait_until_ready(layout: &Layout, record: &Record) -> Result {
     let health = format!("http://127.0.0.1:{}/_localstack/health", record.port);
     let started = clock::start();
     while started.elapsed() < START_LIMIT {
-        if let Ok(answer) = http.get(&health).send().await
-            && answer.status().is_success()
+        if let Ok(response) = http.get(&health).send().await
+            && response.status().is_success()
         {
             return Ok(());
         }

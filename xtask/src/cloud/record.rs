@@ -22,9 +22,9 @@ pub(crate) struct Record {
 
 impl Record {
     /// A record for a cloud that is about to start; until then its process is this one.
-    pub(crate) fn new(port: u16, asked: &[(String, String)]) -> Self {
+    pub(crate) fn new(port: u16, requested: &[(String, String)]) -> Self {
         let mut settings = BTreeMap::new();
-        crate::deploy::settings::merge(&mut settings, asked);
+        crate::deploy::settings::merge(&mut settings, requested);
         Self { process: Process::current(), port, settings }
     }
 

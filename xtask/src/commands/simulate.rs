@@ -14,6 +14,10 @@ use crate::files;
 use crate::layout::Layout;
 use crate::ui::Ui;
 
+/// The workspace's manifest.
+const MANIFEST: &str = "Cargo.toml";
+/// The versions of all packages.
+const LOCK: &str = "Cargo.lock";
 /// The list of planted faults.
 const PLANTED: &str = "tests/simulation/planted-faults.yaml";
 /// A fault that this many runs do not show counts as not found.
@@ -22,6 +26,9 @@ const MAX_RUNS: &str = "2000";
 const RUNS_WITHOUT_FAULT: &str = "300";
 /// The runs take seconds; a fault that keeps one from ending is reported after this time.
 const TIMEOUT: Duration = Duration::from_secs(300);
+/// The version of our crates in the copy. Cargo names its artefacts by package and version, not by folder: with the same
+/// version, the copy's would replace the repository's, and the next build would compile all of them again.
+const COPY_VERSION: &str = "0.0.0-planted";
 /// The first seed. Always the same, so that the result does not depend on chance.
 const FIRST_SEED: &str = "1";
 
@@ -84,7 +91,9 @@ async fn build(root: &Path, layout: &Layout, ui: Ui, profile: &str) -> Result<Pa
         "--locked",
     ]);
     let target = layout.target();
-    cargo.args(["--bin", "simulate", "--target-dir"]).arg(&target).run().await?;
+    let cargo = cargo.args(["--bin", "simulate", "--target-dir"]).arg(&target);
+    // With `--json`, the results have stdout to themselves.
+    cargo.stdout_to_stderr().run().await?;
     Ok(target.join(profile).join("simulate"))
 }
 
@@ -192,6 +201,11 @@ async fn copy(layout: &Layout, tree: &Path, faults: &[Fault]) -> Result {
                 String::from_utf8(content).context(|| format!("{name} is not a text file"))?;
             content = plant(&text, &faults)?.into_bytes();
         }
+        if let MANIFEST | LOCK = name {
+            let text =
+                String::from_utf8(content).context(|| format!("{name} is not a text file"))?;
+            content = with_version_of_the_copy(name, &text)?.into_bytes();
+        }
         let path = tree.join(name);
         files::replace_if_changed(&path, &content, files::PUBLIC)?;
         kept.insert(path);
@@ -201,6 +215,31 @@ async fn copy(layout: &Layout, tree: &Path, faults: &[Fault]) -> Result {
         Some((file, _)) => Err(Failure::new(format!("there is no {}", file.display()))),
         None => Ok(()),
     }
+}
+
+/// The workspace's manifest or lock file with another version of our crates.
+fn with_version_of_the_copy(name: &str, text: &str) -> Result<String> {
+    // A section ends where the next one begins. In the lock file, only crates of other people have a source.
+    let is_ours = |section: &str| match name {
+        MANIFEST => section.starts_with("workspace.package]\n"),
+        _ => section.starts_with("[package]]\n") && !section.contains("\nsource = "),
+    };
+    let mut changed = 0;
+    let sections = text.split("\n[").map(|section| {
+        let version = section.lines().find(|it| it.starts_with("version = "));
+        match version.filter(|_| is_ours(section)) {
+            Some(version) => {
+                changed += 1;
+                section.replacen(version, &format!("version = \"{COPY_VERSION}\""), 1)
+            }
+            None => section.to_owned(),
+        }
+    });
+    let text = sections.collect::<Vec<_>>().join("\n[");
+    if changed == 0 {
+        return Err(Failure::new(format!("{name} has no version of our crates")));
+    }
+    Ok(text)
 }
 
 /// Removes what an earlier copy has left and the repository has no more.
@@ -236,7 +275,10 @@ fn plant(text: &str, faults: &[&Fault]) -> Result<String> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Fault, PLANTED, plant, prune, violation};
+    use super::{
+        COPY_VERSION, Fault, LOCK, MANIFEST, PLANTED, plant, prune, violation,
+        with_version_of_the_copy,
+    };
     use crate::failure::Failure;
     use crate::files;
     use crate::layout::Layout;
@@ -252,6 +294,28 @@ mod tests {
             let planted = plant(&text, &[fault]).expect("its text is there");
             assert!(planted.contains(&fault.name), "{} has no condition", fault.name);
         }
+    }
+
+    /// Otherwise the artefacts of the copy replace those of the repository, which cargo then compiles again.
+    #[test]
+    fn our_crates_have_another_version_in_the_copy_and_no_other_crate_has() {
+        let layout = Layout::find();
+        let read = |name: &str| files::read_text(&layout.root.join(name)).expect("it is there");
+        let manifest = with_version_of_the_copy(MANIFEST, &read(MANIFEST)).expect("changed");
+        let changed = format!("version = \"{COPY_VERSION}\"");
+        let changes = |before: &str, after: &str| {
+            let lines = before.lines().zip(after.lines()).filter(|(before, after)| before != after);
+            let lines: Vec<_> = lines.map(|(_, after)| after.to_owned()).collect();
+            assert!(lines.iter().all(|it| *it == changed), "{lines:?}");
+            lines.len()
+        };
+        assert_eq!(changes(&read(MANIFEST), &manifest), 1);
+        let lock = with_version_of_the_copy(LOCK, &read(LOCK)).expect("changed");
+        let packages = read(LOCK).matches("[[package]]").count();
+        let foreign = read(LOCK).matches("\nsource = ").count();
+        assert_eq!(changes(&read(LOCK), &lock), packages - foreign);
+        assert!(packages > foreign);
+        assert!(with_version_of_the_copy(MANIFEST, "[package]\nversion = \"1.0.0\"\n").is_err());
     }
 
     #[test]

@@ -27,7 +27,11 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The values for a local cloud.
-    pub(crate) fn local(layout: &Layout, keys: &Keys, asked: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn local(
+        layout: &Layout,
+        keys: &Keys,
+        requested: &BTreeMap<String, String>,
+    ) -> Self {
         let mut values: BTreeMap<_, _> = [
             ("Stage", STAGE),
             ("CodeBucket", CODE_BUCKET),
@@ -43,7 +47,7 @@ impl Settings {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-        values.extend(asked.clone());
+        values.extend(requested.clone());
         Self { values }
     }
 
@@ -70,8 +74,8 @@ impl Settings {
 }
 
 /// Merges the settings of `--set` into the kept ones; an empty value restores the template's default.
-pub(crate) fn merge(kept: &mut BTreeMap<String, String>, asked: &[(String, String)]) {
-    for (name, value) in asked {
+pub(crate) fn merge(kept: &mut BTreeMap<String, String>, requested: &[(String, String)]) {
+    for (name, value) in requested {
         if value.is_empty() {
             kept.remove(name);
         } else {

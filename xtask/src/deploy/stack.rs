@@ -91,7 +91,7 @@ async fn update(
         Err(_) => return Ok(false),
     }
     let stack = finished(aws, &existing.name).await?;
-    // The status alone can lie right after a failure: ask what happened as well.
+    // The status alone can be wrong right after a failure, so check the events too.
     let events = aws.stack_events(&existing.id).await?;
     let new = events.len().saturating_sub(before);
     let failed = events.iter().take(new).any(|it| is_failed(&it.status));

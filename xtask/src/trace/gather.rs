@@ -66,6 +66,8 @@ pub(crate) struct Line {
     pub(crate) error: Option<String>,
     pub(crate) repeated: Option<bool>,
     pub(crate) version: Option<u64>,
+    /// Only in the line that says that a traced request was received.
+    pub(crate) traceparent: Option<String>,
 }
 
 impl Line {
@@ -88,7 +90,7 @@ pub(crate) async fn gather(aws: &Aws, operator: &ApiClient, booking: Uuid) -> Re
     let Some(first) = history.first() else {
         return Err(Failure::new(format!("there is no booking {booking}"))
             .because("its stream of events is empty")
-            .advise("the `bookingId` that `POST /mobile/bookings` was answered with on the cloud that is up")
+            .advise("the `bookingId` in a response to `POST /mobile/bookings` on the running cloud")
             .advise("`GET /operator/bookings`, which lists all that there are"));
     };
     let saga = operator.read(&format!("/operator/bookings/{booking}/saga")).await?;
@@ -118,7 +120,9 @@ async fn lines(aws: &Aws, booking: Uuid, since_ms: i64) -> Result<Vec<Line>> {
         let group = format!("/aws/lambda/{}", function.function_name);
         let name = function.function_name.trim_start_matches(&prefix);
         let logged = aws.log_events(&group, since_ms, Some(&word)).await?;
-        lines.extend(logged.iter().filter_map(|it| line(name, &it.message)));
+        let read = logged.iter().filter_map(|it| line(name, &it.message));
+        // That a request was received is no step of the booking.
+        lines.extend(read.filter(|it| it.traceparent.is_none()));
     }
     Ok(lines)
 }

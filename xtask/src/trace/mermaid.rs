@@ -12,11 +12,11 @@ pub(crate) fn diagram(timeline: &Timeline) -> String {
     for (place, entry) in timeline.entries.iter().enumerate() {
         // Billing logs a charge after it was made: its trigger is drawn before the charge.
         let later = &timeline.entries[place..];
-        let asked = (entry.kind == Kind::Money)
+        let requested = (entry.kind == Kind::Money)
             .then(|| later.iter().find(|it| Service::of(&it.place) == Service::Billing))
             .flatten()
             .and_then(arrival);
-        for arrow in asked.into_iter().chain(arrival(entry)) {
+        for arrow in requested.into_iter().chain(arrival(entry)) {
             // One call or event that has two effects is drawn once.
             let is_call_of_money =
                 entry.kind == Kind::Money && arrow.to() == Some(Service::Provider);

@@ -108,7 +108,7 @@ impl Resource {
         format!("{}.{}", self.stack, self.name)
     }
 
-    /// What stands beside the properties, such as `DeletionPolicy`.
+    /// An attribute next to the properties, such as `DeletionPolicy`.
     pub(crate) fn attribute(&self, name: &str) -> &Value {
         &self.body[name]
     }

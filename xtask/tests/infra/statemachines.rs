@@ -72,7 +72,7 @@ fn tasks(machine: &Value) -> impl Iterator<Item = (&String, &Value)> {
     entries(&machine["States"]).filter(|(_, state)| state["Type"] == "Task")
 }
 
-/// The tasks that ask a service for something, with the name that stands for its function.
+/// The tasks that call a service, with the placeholder of its function.
 fn commands(machine: &Value) -> impl Iterator<Item = (&String, &Value, &str)> {
     tasks(machine).filter_map(|(name, task)| {
         let function = task["Parameters"]["FunctionName"].as_str()?;
@@ -97,7 +97,7 @@ fn path_from(machine: &Value, name: &str) -> Vec<String> {
     std::iter::successors(Some(name.to_owned()), next).collect()
 }
 
-/// What one retrier may take, and how often it asks again.
+/// The number of attempts of a retrier, and the total of its pauses in seconds.
 fn retry_budget(retrier: &Value) -> (u64, u64) {
     let attempts = retrier["MaxAttempts"].as_u64().expect("a retrier says how often");
     let mut pause = retrier["IntervalSeconds"].as_u64().unwrap_or(1);
@@ -221,13 +221,13 @@ fn a_step_that_ends_the_saga_is_compensated_with_all_before_it_in_reverse() {
 }
 
 #[test]
-fn an_answer_is_not_asked_for_again_and_all_else_is() {
+fn a_rejection_is_not_retried_and_every_other_error_is() {
     let saga = booking_saga();
     for step in BOOKING_SAGA {
         let first = list(&saga["States"][step.does]["Retry"]).next();
         let first = first.expect("a step has retriers");
-        let answers = [ErrorKind::Rejected, ErrorKind::Permanent].map(ErrorKind::error_type);
-        assert_eq!(texts(&first["ErrorEquals"]), answers, "{}", step.does);
+        let errors = [ErrorKind::Rejected, ErrorKind::Permanent].map(ErrorKind::error_type);
+        assert_eq!(texts(&first["ErrorEquals"]), errors, "{}", step.does);
         assert_eq!(first["MaxAttempts"], 0, "{}", step.does);
     }
 }
@@ -348,25 +348,25 @@ fn every_state_is_given_the_whole_input() {
 }
 
 #[test]
-fn every_task_asks_what_its_service_understands() {
+fn every_task_sends_a_command_that_its_service_understands() {
     let machines = machines();
     let all = machines.iter().flat_map(|(_, definition)| commands(definition));
     for (name, task, function) in all {
         let parameters = &task["Parameters"];
-        let command = parameters["Payload"]["command"].as_str().expect("a task asks for a command");
+        let command = parameters["Payload"]["command"].as_str().expect("a task has a command");
         let named = name.to_lowercase().starts_with(&command.to_lowercase());
-        assert!(named, "{name} asks for {command}");
-        let asked: Value = entries(&parameters["Payload"])
+        assert!(named, "{name} sends {command}");
+        let payload: Value = entries(&parameters["Payload"])
             .map(|(key, value)| (key.trim_end_matches(".$").to_owned(), sample(value)))
             .collect::<serde_json::Map<_, _>>()
             .into();
         let understood = match function {
-            "ParkingCommandFunctionArn" => understand::<parking::Command>(&asked),
-            "BillingCommandFunctionArn" => understand::<billing::Command>(&asked),
-            "BookingCommandFunctionArn" => understand::<booking::Command>(&asked),
-            other => unreachable!("{name} asks {other}"),
+            "ParkingCommandFunctionArn" => understand::<parking::Command>(&payload),
+            "BillingCommandFunctionArn" => understand::<billing::Command>(&payload),
+            "BookingCommandFunctionArn" => understand::<booking::Command>(&payload),
+            other => unreachable!("{name} calls {other}"),
         };
-        assert_eq!(understood, asked, "{name}");
+        assert_eq!(understood, payload, "{name}");
     }
 }
 
@@ -383,9 +383,9 @@ fn sample(value: &Value) -> Value {
 }
 
 /// Reads a request and writes it again: what the service did not understand is missing.
-fn understand<C: DeserializeOwned + Serialize>(asked: &Value) -> Value {
-    let request: Request<C> = serde_json::from_value(asked.clone())
-        .unwrap_or_else(|error| unreachable!("the service refuses {asked}: {error}"));
+fn understand<C: DeserializeOwned + Serialize>(payload: &Value) -> Value {
+    let request: Request<C> = serde_json::from_value(payload.clone())
+        .unwrap_or_else(|error| unreachable!("the service rejects {payload}: {error}"));
     serde_json::to_value(request).expect("a request is JSON")
 }
 
@@ -462,8 +462,8 @@ fn the_template_substitutes_what_the_machine_names_and_lets_it_invoke_no_more() 
     for (machine, definition) in machines() {
         let resource = deployed(&platform, &machine);
         assert_eq!(resource.text("StateMachineName"), format!("parkade-prod-{machine}"));
-        let asked = commands(&definition).map(|(_, _, function)| function.to_owned());
-        let mut named: BTreeSet<String> = asked.collect();
+        let payload = commands(&definition).map(|(_, _, function)| function.to_owned());
+        let mut named: BTreeSet<String> = payload.collect();
         named.insert("ResumeDeadLettersUrl".to_owned());
         let substitutions = resource.property("DefinitionSubstitutions");
         let given: BTreeSet<String> =

@@ -23,7 +23,7 @@ pub(super) struct Header {
     pub(super) key_id: Option<String>,
 }
 
-/// What a token says. To be asked for when its signature has been found right.
+/// The claims of a token. Read them only after the signature is verified.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     #[serde(rename = "iss")]
@@ -38,6 +38,7 @@ pub(super) struct Claims {
     pub(super) not_before: Option<Timestamp>,
     #[serde(default)]
     pub(super) scope: String,
+    pub(super) nonce: Option<String>,
 }
 
 #[derive(Deserialize)]

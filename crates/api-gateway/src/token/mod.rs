@@ -8,7 +8,7 @@ mod tests;
 use jiff::Timestamp;
 
 use crate::keys::KeySet;
-use encoded::Encoded;
+use encoded::{Claims, Encoded};
 
 /// API Gateway takes headers of 10 KB altogether; a token of more than 8 is no token.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
@@ -56,8 +56,8 @@ pub enum Refusal {
     /// It is not three parts of base64 with the right JSON in two of them.
     #[error("token is malformed")]
     Malformed,
-    /// Its header asks for an algorithm that is none of ours, or for an extension.
-    #[error("token asks for an algorithm that is not accepted")]
+    /// Its header requests an algorithm that is not accepted, or an extension.
+    #[error("token requests an algorithm that is not accepted")]
     AlgorithmRefused,
     /// No key of the issuer has the name that it gives.
     #[error("token names a key that the issuer does not have")]
@@ -112,6 +112,15 @@ pub fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
+/// What an id token of OpenID Connect says of a sign-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdToken {
+    /// Who has signed in, as the issuer names them.
+    pub subject: String,
+    /// The value that the client gave this attempt to sign in.
+    pub nonce: Option<String>,
+}
+
 /// Says whom a token speaks for.
 ///
 /// # Errors
@@ -123,6 +132,43 @@ pub fn verify(
     expectations: &Expectations,
     now: Timestamp,
 ) -> Result<Principal, Refusal> {
+    let Expectations { issuer, audience, roles } = expectations;
+    let (claims, subject, expires_at) = valid_claims(token, keys, issuer, audience, now)?;
+    let roles: Vec<String> = roles
+        .iter()
+        .filter(|role| claims.scope.split(' ').any(|it| it == role.as_str()))
+        .cloned()
+        .collect();
+    if roles.is_empty() {
+        return Err(Refusal::RoleUnknown);
+    }
+    Ok(Principal { subject, roles, expires_at })
+}
+
+/// Verifies an id token of OpenID Connect. Its audience is the client that signs people in.
+///
+/// # Errors
+///
+/// Says why the token is refused.
+pub fn verify_id_token(
+    token: &str,
+    keys: &KeySet,
+    issuer: &str,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<IdToken, Refusal> {
+    let (claims, subject, _) = valid_claims(token, keys, issuer, client_id, now)?;
+    Ok(IdToken { subject, nonce: claims.nonce })
+}
+
+/// The claims of a token that this issuer has signed for this audience and this time, with its subject and its end.
+fn valid_claims(
+    token: &str,
+    keys: &KeySet,
+    issuer: &str,
+    audience: &str,
+    now: Timestamp,
+) -> Result<(Claims, String, Timestamp), Refusal> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(Refusal::TooLong);
     }
@@ -133,14 +179,14 @@ pub fn verify(
         return Err(Refusal::SignatureWrong);
     }
 
-    let claims = encoded.claims()?;
-    if claims.issuer.as_ref() != Some(&expectations.issuer) {
+    let mut claims = encoded.claims()?;
+    if claims.issuer.as_deref() != Some(issuer) {
         return Err(Refusal::IssuerWrong);
     }
-    if !claims.audience.contains(&expectations.audience) {
+    if !claims.audience.iter().any(|it| it == audience) {
         return Err(Refusal::AudienceWrong);
     }
-    // A token without an end is not a lesser evil than one that has ended.
+    // A token without an end is refused like one that has ended.
     let expires_at = claims.expires_at.ok_or(Refusal::Expired)?;
     if expires_at <= now {
         return Err(Refusal::Expired);
@@ -150,17 +196,9 @@ pub fn verify(
     }) {
         return Err(Refusal::NotYetValid);
     }
-    let subject = claims.subject.filter(|it| is_usable(it)).ok_or(Refusal::SubjectMissing)?;
-    let roles: Vec<String> = expectations
-        .roles
-        .iter()
-        .filter(|role| claims.scope.split(' ').any(|it| it == role.as_str()))
-        .cloned()
-        .collect();
-    if roles.is_empty() {
-        return Err(Refusal::RoleUnknown);
-    }
-    Ok(Principal { subject, roles, expires_at })
+    let subject = claims.subject.take().filter(|it| is_usable(it));
+    let subject = subject.ok_or(Refusal::SubjectMissing)?;
+    Ok((claims, subject, expires_at))
 }
 
 fn is_usable(subject: &str) -> bool {

@@ -11,7 +11,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-use super::{Expectations, Principal, Refusal, bearer, verify};
+use super::{Expectations, IdToken, Principal, Refusal, bearer, verify, verify_id_token};
 use crate::keys::KeySet;
 
 const NOW_SECONDS: i64 = 1_767_268_800;
@@ -127,7 +127,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(NOW_SECONDS).unwrap()
 }
 
-fn ask(token: &str, keys: &KeySet) -> Result<Principal, Refusal> {
+fn verify_token(token: &str, keys: &KeySet) -> Result<Principal, Refusal> {
     verify(token, keys, &expectations(), now())
 }
 
@@ -136,13 +136,14 @@ fn ask(token: &str, keys: &KeySet) -> Result<Principal, Refusal> {
 fn check(claims: &Value, expected: Result<(), Refusal>) {
     let signer = Signer::es256();
     let token = signer.token("one", claims);
-    assert_eq!(ask(&token, &keys(&[signer.jwk("one")])).map(drop), expected, "{claims}");
+    assert_eq!(verify_token(&token, &keys(&[signer.jwk("one")])).map(drop), expected, "{claims}");
 }
 
 #[test]
 fn a_good_token_says_whom_it_speaks_for() {
     for signer in Signer::all() {
-        let principal = ask(&signer.token("one", &claims()), &keys(&[signer.jwk("one")])).unwrap();
+        let principal =
+            verify_token(&signer.token("one", &claims()), &keys(&[signer.jwk("one")])).unwrap();
         let expires_at = Timestamp::from_second(NOW_SECONDS + 60).unwrap();
         assert_eq!(
             principal,
@@ -158,7 +159,7 @@ fn a_forged_signature_is_refused_whatever_the_algorithm() {
     for (signer, forger) in Signer::all().into_iter().zip(Signer::all()).skip(1) {
         let keys = keys(&[signer.jwk("one")]);
         let forged = forger.token("one", &claims());
-        assert_eq!(ask(&forged, &keys), Err(Refusal::SignatureWrong), "{}", signer.name());
+        assert_eq!(verify_token(&forged, &keys), Err(Refusal::SignatureWrong), "{}", signer.name());
     }
     for signer in Signer::all() {
         let keys = keys(&[signer.jwk("one")]);
@@ -178,7 +179,7 @@ fn a_forged_signature_is_refused_whatever_the_algorithm() {
             (format!("{message}.{signature}.{signature}"), Refusal::SignatureWrong),
             (message.to_owned(), Refusal::Malformed),
         ] {
-            assert_eq!(ask(&forged, &keys), Err(refusal), "{} {forged}", signer.name());
+            assert_eq!(verify_token(&forged, &keys), Err(refusal), "{} {forged}", signer.name());
         }
     }
 }
@@ -192,11 +193,11 @@ fn only_asymmetric_algorithms_of_the_list_are_accepted() {
         "ES512", "es256", "ES256K",
     ] {
         let header = json!({ "alg": algorithm, "kid": "one" });
-        let refused = ask(&signer.token_with(&header, &claims()), &keys);
+        let refused = verify_token(&signer.token_with(&header, &claims()), &keys);
         assert_eq!(refused, Err(Refusal::AlgorithmRefused), "{algorithm}");
     }
     let unsigned = format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(claims().to_string()));
-    assert_eq!(ask(&unsigned, &keys), Err(Refusal::AlgorithmRefused));
+    assert_eq!(verify_token(&unsigned, &keys), Err(Refusal::AlgorithmRefused));
 }
 
 #[test]
@@ -210,7 +211,10 @@ fn a_public_key_is_no_secret_to_sign_with() {
     for secret in [jwk.to_string().into_bytes(), pair.public_key().as_ref().to_vec()] {
         let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &secret);
         let token = format!("{message}.{}", encode(ring::hmac::sign(&key, message.as_bytes())));
-        assert_eq!(ask(&token, &keys(std::slice::from_ref(&jwk))), Err(Refusal::AlgorithmRefused));
+        assert_eq!(
+            verify_token(&token, &keys(std::slice::from_ref(&jwk))),
+            Err(Refusal::AlgorithmRefused)
+        );
     }
 }
 
@@ -219,9 +223,9 @@ fn a_key_serves_the_algorithm_of_its_kind_alone() {
     let [rsa, ec, ed] = Signer::all();
     let set = keys(&[rsa.jwk("rsa"), ec.jwk("ec"), ed.jwk("ed")]);
     for (signer, key_id) in [(&rsa, "rsa"), (&ec, "ec"), (&ed, "ed")] {
-        assert!(ask(&signer.token(key_id, &claims()), &set).is_ok(), "{key_id}");
+        assert!(verify_token(&signer.token(key_id, &claims()), &set).is_ok(), "{key_id}");
         for other in ["rsa", "ec", "ed", "RSA", ""].iter().filter(|it| **it != key_id) {
-            let refused = ask(&signer.token(other, &claims()), &set);
+            let refused = verify_token(&signer.token(other, &claims()), &set);
             assert_eq!(refused, Err(Refusal::KeyUnknown), "{key_id} as {other}");
         }
     }
@@ -231,15 +235,15 @@ fn a_key_serves_the_algorithm_of_its_kind_alone() {
 fn of_two_keys_the_token_says_which() {
     let (old, new) = (Signer::es256(), Signer::es256());
     let both = keys(&[old.jwk("old"), new.jwk("new")]);
-    assert!(ask(&old.token("old", &claims()), &both).is_ok());
-    assert!(ask(&new.token("new", &claims()), &both).is_ok());
-    assert_eq!(ask(&new.token("old", &claims()), &both), Err(Refusal::SignatureWrong));
-    assert_eq!(ask(&new.token("newer", &claims()), &both), Err(Refusal::KeyUnknown));
+    assert!(verify_token(&old.token("old", &claims()), &both).is_ok());
+    assert!(verify_token(&new.token("new", &claims()), &both).is_ok());
+    assert_eq!(verify_token(&new.token("old", &claims()), &both), Err(Refusal::SignatureWrong));
+    assert_eq!(verify_token(&new.token("newer", &claims()), &both), Err(Refusal::KeyUnknown));
 
     let nameless = new.token_with(&json!({ "alg": "ES256" }), &claims());
-    assert_eq!(ask(&nameless, &both), Err(Refusal::KeyUnknown), "there would be a choice");
-    assert!(ask(&nameless, &keys(&[new.jwk("new")])).is_ok());
-    assert_eq!(ask(&nameless, &keys(&[])), Err(Refusal::KeyUnknown));
+    assert_eq!(verify_token(&nameless, &both), Err(Refusal::KeyUnknown), "there would be a choice");
+    assert!(verify_token(&nameless, &keys(&[new.jwk("new")])).is_ok());
+    assert_eq!(verify_token(&nameless, &keys(&[])), Err(Refusal::KeyUnknown));
 }
 
 #[test]
@@ -309,28 +313,32 @@ fn garbage_is_malformed() {
     for token in
         ["", ".", "..", "...", "a.b", "a.b.c", "ä.ö.ü", "e30.e30.e30", "bnVsbA.e30.", "\0.\0.\0"]
     {
-        assert_eq!(ask(token, &keys), Err(Refusal::Malformed), "{token:?}");
+        assert_eq!(verify_token(token, &keys), Err(Refusal::Malformed), "{token:?}");
     }
     for header in [json!([]), json!({}), json!({ "alg": 7 }), json!({ "alg": "ES256", "kid": 7 })] {
-        let refused = ask(&signer.token_with(&header, &claims()), &keys);
+        let refused = verify_token(&signer.token_with(&header, &claims()), &keys);
         assert_eq!(refused, Err(Refusal::Malformed), "{header}");
     }
     for claims in [json!([]), json!("claims"), json!(null)] {
-        assert_eq!(ask(&signer.token("one", &claims), &keys), Err(Refusal::Malformed), "{claims}");
+        assert_eq!(
+            verify_token(&signer.token("one", &claims), &keys),
+            Err(Refusal::Malformed),
+            "{claims}"
+        );
     }
     // Two readers may each see another one of the two.
     let header = encode(r#"{"alg":"ES256","kid":"one"}"#);
     let twice = claims().to_string().replacen('{', r#"{"sub":"eve","#, 1);
     let message = format!("{header}.{}", encode(twice));
     let token = format!("{message}.{}", encode(signer.sign(&message)));
-    assert_eq!(ask(&token, &keys), Err(Refusal::Malformed));
+    assert_eq!(verify_token(&token, &keys), Err(Refusal::Malformed));
 }
 
 #[test]
 fn an_extension_that_must_be_understood_is_refused() {
     let signer = Signer::es256();
     let header = json!({ "alg": "ES256", "kid": "one", "crit": ["b64"], "b64": false });
-    let refused = ask(&signer.token_with(&header, &claims()), &keys(&[signer.jwk("one")]));
+    let refused = verify_token(&signer.token_with(&header, &claims()), &keys(&[signer.jwk("one")]));
     assert_eq!(refused, Err(Refusal::AlgorithmRefused));
 }
 
@@ -338,7 +346,7 @@ fn an_extension_that_must_be_understood_is_refused() {
 fn a_huge_token_is_not_even_read() {
     let signer = Signer::es256();
     let token = signer.token("one", &with("padding", json!("x".repeat(8 * 1024))));
-    assert_eq!(ask(&token, &keys(&[signer.jwk("one")])), Err(Refusal::TooLong));
+    assert_eq!(verify_token(&token, &keys(&[signer.jwk("one")])), Err(Refusal::TooLong));
 }
 
 #[test]
@@ -354,7 +362,7 @@ proptest! {
     #[test]
     fn no_text_is_a_token(text in "\\PC{0,200}") {
         let signer = Signer::es256();
-        prop_assert!(ask(&text, &keys(&[signer.jwk("one")])).is_err());
+        prop_assert!(verify_token(&text, &keys(&[signer.jwk("one")])).is_err());
     }
 
     #[test]
@@ -366,6 +374,35 @@ proptest! {
         let mut changed = good.clone().into_bytes();
         changed[at] = byte;
         let changed = String::from_utf8_lossy(&changed).into_owned();
-        prop_assert!(changed == good || ask(&changed, &keys).is_err());
+        prop_assert!(changed == good || verify_token(&changed, &keys).is_err());
     }
+}
+
+#[test]
+fn an_id_token_is_for_the_client_that_signs_people_in_and_needs_no_role() {
+    let signer = Signer::es256();
+    let keys = KeySet::parse(&json!({ "keys": [signer.jwk("k1")] }).to_string()).unwrap();
+    let now = Timestamp::from_second(NOW_SECONDS).unwrap();
+    let claims = json!({
+        "iss": "https://id.example", "aud": "web", "sub": "ada", "nonce": "n1",
+        "exp": NOW_SECONDS + 60,
+    });
+    let verified = |claims: &Value, client_id: &str| {
+        verify_id_token(&signer.token("k1", claims), &keys, "https://id.example", client_id, now)
+    };
+    let expected = IdToken { subject: "ada".to_owned(), nonce: Some("n1".to_owned()) };
+    assert_eq!(verified(&claims, "web"), Ok(expected));
+    assert_eq!(verified(&claims, "another"), Err(Refusal::AudienceWrong));
+    for (name, value, refusal) in [
+        ("iss", json!("https://other.example"), Refusal::IssuerWrong),
+        ("exp", json!(NOW_SECONDS), Refusal::Expired),
+        ("sub", json!(""), Refusal::SubjectMissing),
+    ] {
+        let mut worse = claims.clone();
+        worse[name] = value;
+        assert_eq!(verified(&worse, "web"), Err(refusal), "{name}");
+    }
+    let another = Signer::es256().token("k1", &claims);
+    let forged = verify_id_token(&another, &keys, "https://id.example", "web", now);
+    assert_eq!(forged, Err(Refusal::SignatureWrong));
 }

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
-/// What the client accepts, in thousandths of full preference.
+/// The media types that the client accepts, each with its weight in 1/1000.
 #[derive(Clone, Debug, Default)]
 pub struct Accept(Vec<(String, u16)>);
 
@@ -45,7 +45,7 @@ impl Accept {
 
     /// Whether the client names this media type, and does not exclude it.
     ///
-    /// `*/*` names none: programs send it that have not thought about it.
+    /// `*/*` names none: programs send it by default.
     #[must_use]
     pub fn names(&self, media_type: &str) -> bool {
         self.0.iter().any(|(range, preference)| range == media_type && *preference > 0)
@@ -71,14 +71,14 @@ fn range(text: &str) -> Option<(String, u16)> {
     let range = parts.next().filter(|it| it.contains('/'))?.to_ascii_lowercase();
     let weight = parts.find_map(|it| it.strip_prefix("q=").or_else(|| it.strip_prefix("Q=")));
     let preference = match weight {
-        Some(weight) => thousandths(weight)?,
+        Some(weight) => per_mille(weight)?,
         None => 1_000,
     };
     Some((range, preference))
 }
 
-/// `0` to `1` with up to three decimals.
-fn thousandths(weight: &str) -> Option<u16> {
+/// Parses a weight: `0` to `1` with up to three decimals.
+fn per_mille(weight: &str) -> Option<u16> {
     let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
     if decimals.len() > 3 || !decimals.bytes().all(|it| it.is_ascii_digit()) {
         return None;

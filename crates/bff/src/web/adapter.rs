@@ -17,20 +17,21 @@ use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
+use trace_context::handle;
 use uuid::Uuid;
 
 use super::body::MAX_BODY_BYTES;
-use super::correlation::CorrelationId;
-use super::problem::{document, log};
-use crate::correlation::HEADER as CORRELATION_ID;
-use crate::origins::Origins;
+use super::correlation::{CorrelationId, HEADER as CORRELATION_ID};
+use super::origins::Origins;
+use super::problem::{Rendered, document, log, with_status};
 use crate::problem::{Problem, ProblemKind};
 use crate::trace;
 
 /// Chrome caches a preflight for at most two hours.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7_200);
 
-/// Makes a page of a problem and its correlation id for the request that led to it, or leaves it to be a document.
+/// Makes a page of a problem and its correlation id for the request that led to it, or leaves it to be a document. The adapter
+/// sets the status of the page.
 pub type ProblemPage = dyn Fn(&Problem, &str, &Request<()>) -> Option<Response> + Send + Sync;
 
 /// The adapter between HTTP and the handlers of a backend.
@@ -67,6 +68,12 @@ impl HttpAdapter {
         Self { problems, origins, new_id, problem_page: None, catches_panics: true }
     }
 
+    /// Lets the pages of other origins read the responses than those of [`HttpAdapter::new`].
+    #[must_use]
+    pub fn with_origins(self, origins: Origins) -> Self {
+        Self { origins, ..self }
+    }
+
     /// Makes pages of problems, for clients of which some are people.
     #[must_use]
     pub fn with_problem_page(
@@ -90,16 +97,17 @@ impl HttpAdapter {
             .fallback(not_found)
             // The contract knows no 405: another method is another route.
             .method_not_allowed_fallback(not_found)
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .layer(SetResponseHeaderLayer::if_not_present(
-                header::CACHE_CONTROL,
-                HeaderValue::from_static("no-store"),
-            ));
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
         if self.catches_panics {
             routes = routes.layer(CatchPanicLayer::custom(panicked));
         }
         let routes = routes
             .layer(from_fn_with_state(self.clone(), render_problems))
+            // Around the problems, because the pages of problems must not be stored either.
+            .layer(SetResponseHeaderLayer::if_not_present(
+                header::CACHE_CONTROL,
+                HeaderValue::from_static("no-store"),
+            ))
             .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(()))
             .layer(SetSensitiveRequestHeadersLayer::new([
                 header::AUTHORIZATION,
@@ -128,6 +136,7 @@ impl HttpAdapter {
                 header::IF_NONE_MATCH,
                 HeaderName::from_static("x-correlation-id"),
                 HeaderName::from_static("traceparent"),
+                HeaderName::from_static("tracestate"),
             ])
             .expose_headers([
                 header::ETAG,
@@ -147,7 +156,7 @@ impl HttpAdapter {
     }
 }
 
-/// Gives the request its correlation id, and the response the same.
+/// Gives the request its correlation id, and the response the same. Everything within belongs to the request's trace.
 async fn correlate(
     State(adapter): State<HttpAdapter>,
     mut request: Request,
@@ -156,8 +165,9 @@ async fn correlate(
     let given = request.headers().get(CORRELATION_ID).and_then(|it| it.to_str().ok());
     let correlation = CorrelationId::accept_or_generate(given, || (adapter.new_id)());
     let value = HeaderValue::from_str(&correlation.text).expect("a UUID is ASCII");
+    let origin = trace::origin(request.headers(), correlation.id, &correlation.text);
     request.extensions_mut().insert(correlation);
-    let mut response = next.run(request).await;
+    let mut response = handle("http request", origin, next.run(request)).await;
     response.headers_mut().insert(HeaderName::from_static("x-correlation-id"), value);
     response
 }
@@ -178,7 +188,7 @@ async fn trim_cors(request: Request, next: Next) -> Response {
     response
 }
 
-/// Completes a handler's problem, and logs it. The calls that a handler makes belong to the trace of its request.
+/// Completes a handler's problem, and logs it.
 async fn render_problems(
     State(adapter): State<HttpAdapter>,
     request: Request,
@@ -188,14 +198,17 @@ async fn render_problems(
     let correlation_id = correlation.map(|it| it.text).unwrap_or_default();
     let route = route(&request);
     let head = adapter.problem_page.as_ref().map(|_| head(&request));
-    let traceparent = request.headers().get(trace::HEADER).and_then(|it| it.to_str().ok());
-    let traceparent = traceparent.map(str::to_owned);
-    let response = trace::within(traceparent.as_deref(), next.run(request)).await;
+    let response = next.run(request).await;
+    if let Some(Rendered(problem)) = response.extensions().get() {
+        log(&route, problem);
+        return response;
+    }
     let Some(problem) = response.extensions().get::<Arc<Problem>>() else { return response };
-    log(&route, &correlation_id, problem);
+    log(&route, problem);
     let page = adapter.problem_page.as_ref().zip(head);
     let page = page.and_then(|(page, head)| page(problem, &correlation_id, &head));
-    page.unwrap_or_else(|| document(problem, adapter.problems, Some(&correlation_id)))
+    page.map(|it| with_status(problem, it))
+        .unwrap_or_else(|| document(problem, adapter.problems, Some(&correlation_id)))
 }
 
 /// The method and the path's template.
@@ -215,15 +228,14 @@ fn head(request: &Request) -> Request<()> {
 }
 
 fn span(request: &Request) -> tracing::Span {
-    let correlation_id = request.extensions().get::<CorrelationId>().map(|it| it.text.as_str());
-    tracing::info_span!("request", route = route(request), correlation_id)
+    tracing::info_span!("request", route = route(request))
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let reason = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("-");
     tracing::error!(reason, "a handler panicked");
-    Problem::new(ProblemKind::ServiceUnavailable, "the service did not answer; try again")
+    Problem::new(ProblemKind::ServiceUnavailable, "the service did not respond; try again")
         .into_response()
 }
 
@@ -340,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_an_authorizer_nobody_is_the_caller() {
+    async fn without_an_authorizer_no_caller_is_authenticated() {
         assert_eq!(got("/closed", &[]).await.0, 401);
         let request = Request::get("/closed").extension(Principal::new("ada", &[]));
         let request = request.body(Body::empty()).expect("a request");

@@ -6,8 +6,8 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
+use super::query::shortened;
 use crate::problem::{Problem, ProblemKind};
-use crate::query::short;
 
 /// Bytes of a body. More than any request needs, and few enough for the smallest function.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -28,13 +28,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
         if is_json == Some(false) {
             return Err(Problem::validation("the body must be application/json"));
         }
-        serde_json::from_slice(&body)
-            .map(Self)
-            .map_err(|error| Problem::validation(format!("body: {}", short(&error.to_string()))))
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
+            Problem::validation(format!("body: {}", shortened(&error.to_string())))
+        })
     }
 }
 
-/// No body, or an empty object: nothing is sent that nobody would look at.
+/// No body, or an empty object: content that no handler would read is rejected.
 #[derive(Clone, Copy, Debug)]
 pub struct NoBody;
 

@@ -18,7 +18,7 @@ pub async fn conditional(request: Request, next: Next) -> Response {
 /// Names the body of a 200 by an `ETag`, and leaves it out for a client that has it: 304.
 ///
 /// The tag is a weak one: the gateway may compress the body, and a strong tag would be about its bytes. The client may
-/// keep the response, and asks each time whether it has changed.
+/// cache the response, and revalidates it each time.
 pub async fn unless_known(request_headers: &HeaderMap, response: Response) -> Response {
     if response.status() != StatusCode::OK {
         return response;

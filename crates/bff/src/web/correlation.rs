@@ -6,6 +6,9 @@ use uuid::Uuid;
 
 use crate::problem::Problem;
 
+/// The header with the id of a request, and of the response to it.
+pub(crate) const HEADER: &str = "x-correlation-id";
+
 /// The id that a request, the problems it leads to and the events it causes have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorrelationId {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::Uri;
 use axum::http::request::Parts;
+use lambda_http::request::RequestContext;
 
 use crate::problem::Problem;
 
@@ -31,6 +32,13 @@ pub fn location(requested: &Uri, target: &str) -> String {
     // Each segment but the last is a folder to leave.
     let depth = requested.path().matches('/').count().saturating_sub(1);
     format!("{}{}", "../".repeat(depth), target.trim_start_matches('/'))
+}
+
+/// The address under which the client found this route, over https; `None` if the gateway does not report it.
+#[must_use]
+pub fn public_url(parts: &Parts) -> Option<String> {
+    let Some(RequestContext::ApiGatewayV1(context)) = parts.extensions.get() else { return None };
+    Some(format!("https://{}{}", context.domain_name.as_ref()?, context.path.as_ref()?))
 }
 
 #[cfg(test)]

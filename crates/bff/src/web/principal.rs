@@ -42,7 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
             return Ok(principal.clone());
         }
         let unauthenticated = |detail| Problem::new(ProblemKind::Unauthenticated, detail);
-        let missing = || unauthenticated("nobody vouches for the caller");
+        let missing = || unauthenticated("the caller is not authenticated");
         let Some(RequestContext::ApiGatewayV1(context)) = parts.extensions.get() else {
             return Err(missing());
         };
@@ -59,9 +59,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
 
 /// Whether a token had run out when the gateway received the request.
 ///
-/// The gateway caches what the authorizer says, for longer than a token may last. The gateway's own clock decides, so that
-/// a function needs none. A context without an expiry comes from the cache, of an authorizer that did not tell it yet.
-pub(crate) fn is_expired(expiry: Option<&Value>, received_ms: i64) -> bool {
+/// The gateway caches the authorizer's response, for longer than a token may last. The gateway's own clock decides, so that
+/// a function needs none. A context without an expiry comes from the cache, of an authorizer that did not return it yet.
+fn is_expired(expiry: Option<&Value>, received_ms: i64) -> bool {
     let Some(expiry) = expiry else { return false };
     // The gateway makes a text of every value.
     let seconds = expiry.as_i64().or_else(|| expiry.as_str()?.parse().ok());

@@ -31,6 +31,25 @@ impl IntoResponse for Problem {
     }
 }
 
+/// A problem whose response is made already.
+#[derive(Clone)]
+pub(crate) struct Rendered(pub(crate) Arc<Problem>);
+
+/// A page that shows a problem itself, such as a form with the reason why it was rejected. The response has the status of the
+/// problem, and the adapter logs it as it logs every problem.
+pub fn with_page(problem: Problem, page: impl IntoResponse) -> Response {
+    let mut response = with_status(&problem, page.into_response());
+    response.extensions_mut().insert(Rendered(Arc::new(problem)));
+    response
+}
+
+/// The response with the status of the problem.
+pub(crate) fn with_status(problem: &Problem, mut response: Response) -> Response {
+    *response.status_mut() = status(problem.kind());
+    retry_after(problem, &mut response);
+    response
+}
+
 /// The problem as a document; `prefix` comes before the slug in its `type`.
 pub(crate) fn document(problem: &Problem, prefix: &str, correlation_id: Option<&str>) -> Response {
     let kind = problem.kind();
@@ -64,17 +83,17 @@ fn status(kind: ProblemKind) -> StatusCode {
 
 /// A client's mistake is news, a service's failure is an error. The detail may repeat what the client sent, a payment
 /// token among it, so it is not logged; the failure's own words and its causes are.
-pub(crate) fn log(route: &str, correlation_id: &str, problem: &Problem) {
+pub(crate) fn log(route: &str, problem: &Problem) {
     let reason = problem.kind().slug();
     if problem.kind().status() < 500 {
-        tracing::info!(route, correlation_id, reason, "refused");
+        tracing::info!(route, reason, "refused");
         return;
     }
     let failure = problem.cause();
     let kind = failure.map_or("-", |it| it.kind().error_type());
     let cause = failure.and_then(Error::source).map(ToString::to_string).unwrap_or_default();
     let detail = problem.detail();
-    tracing::error!(route, correlation_id, reason, kind, detail, cause, "failed");
+    tracing::error!(route, reason, kind, detail, cause, "failed");
 }
 
 impl<S: Send + Sync> axum::extract::FromRequestParts<S> for IdempotencyKey {
@@ -85,7 +104,7 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for IdempotencyKey {
         _: &S,
     ) -> Result<Self, Problem> {
         let mut values = parts.headers.get_all(crate::idempotency::HEADER).into_iter();
-        // Of two keys nobody can say which one counts.
+        // Of two keys it is unknown which one counts.
         let key = values.next().filter(|_| values.next().is_none());
         let key = key.and_then(|it| it.to_str().ok()?.parse().ok());
         key.ok_or_else(|| {

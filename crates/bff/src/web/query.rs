@@ -9,7 +9,6 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 
 use crate::problem::Problem;
-use crate::query::short;
 
 /// Items on a page of a list, unless the client says how many.
 const DEFAULT_LIMIT: u64 = 20;
@@ -27,7 +26,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for StrictQuery<T>
         let read = Query::from_request_parts(parts, state).await;
         read.map(|Query(it)| Self(it)).map_err(|rejection| {
             let reason = rejection.source().map_or_else(|| rejection.to_string(), Text::to_string);
-            Problem::validation(format!("query: {}", short(&reason)))
+            Problem::validation(format!("query: {}", shortened(&reason)))
         })
     }
 }
@@ -91,6 +90,16 @@ impl<'de> Deserialize<'de> for Cursor {
             .then_some(Self(text))
             .ok_or_else(|| D::Error::custom("is not one of this list's"))
     }
+}
+
+/// The beginning of a message that may repeat what a client sent: its length is not the client's to choose.
+pub(super) fn shortened(text: &str) -> String {
+    const MAX_CHARACTERS: usize = 200;
+    let mut cut: String = text.chars().take(MAX_CHARACTERS).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! A fleet's longer day, and what is asked of a store in it: a probe that dies, one that comes late, one instance that is sick
-//! alone, an operator.
+//! A test suite for a store under a fleet in an outage: a probe whose instance crashes, a late result, failures of a single
+//! instance, and an operator's overrides.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -16,73 +16,75 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::breaker::{Breaker, Event, Host, Refused};
+use crate::breaker::{Breaker, CircuitOpen, Environment, Event};
+use crate::call_outcome::CallOutcome;
 use crate::control::Control;
-use crate::outcome::Outcome;
-use crate::settings::{Settings, Watch};
+use crate::settings::{Refresh, Settings};
 use crate::shared_state::{
-    Asker, LocalTrip, Probe, Question, Reason, Shared, Stand, State, Transition, Word,
+    Actor, EffectiveState, LocalTrip, Override, Probe, Proposal, Reason, SharedState, State,
+    Transition,
 };
 use crate::store::{Store, StoreError, Swapped};
 
-/// So many instances make the fleet.
+/// The number of instances of the fleet.
 pub const FLEET: usize = 50;
 
-/// Any time will do, since the fleet's clock is moved by hand.
+/// The start of the fleet's clock. Any time is possible, since the suite advances the clock.
 const BEGIN_MS: i64 = 1_767_268_800_000;
 
-/// Runs the whole suite. `seed` makes the names and the luck, so that runs with different seeds can share a table.
+/// Runs the whole suite. `seed` determines the names and the jitter, so that runs with different seeds can share a table.
 ///
 /// # Panics
 ///
-/// When the store does not do what it must.
+/// Panics if the store breaks a rule.
 pub async fn all(store: &(impl Store + Sync), seed: u64) {
     let name = |test: &str| format!("{test}-{seed:016x}");
-    what_was_never_written_is_nothing(store, &name("nothing")).await;
-    the_longest_state_comes_back_whole(store, &name("whole")).await;
-    the_same_write_again_has_lost_once_another_has_followed(store, &name("followed")).await;
-    of_32_writers_of_one_version_one_wins(store, &name("race")).await;
-    racing_writers_lose_nothing(store, &name("racing")).await;
-    a_fleet_agrees(store, &name("fleet"), seed).await;
+    a_breaker_that_was_never_written_has_no_state(store, &name("nothing")).await;
+    the_longest_state_is_read_as_it_was_written(store, &name("whole")).await;
+    a_repeated_write_loses_after_a_later_write(store, &name("followed")).await;
+    one_of_32_concurrent_writers_wins(store, &name("race")).await;
+    concurrent_writers_lose_no_write(store, &name("racing")).await;
+    a_fleet_survives_an_outage(store, &name("fleet"), seed).await;
 }
 
-/// No breaker is made before it is in trouble.
-pub async fn what_was_never_written_is_nothing(store: &impl Store, name: &str) {
+/// A breaker has no state before its first failures.
+pub async fn a_breaker_that_was_never_written_has_no_state(store: &impl Store, name: &str) {
     assert_eq!(load(store, name).await, None);
-    let lost = swap(store, name, 3, &next(&Shared::default(), 1)).await;
-    assert_eq!(lost, Swapped::Lost(Box::default()), "something is expected of nothing");
+    let lost = swap(store, name, 3, &next(&SharedState::default(), 1)).await;
+    assert_eq!(
+        lost,
+        Swapped::Lost(Box::default()),
+        "a write expects a version, but none is stored"
+    );
     assert_eq!(load(store, name).await, None);
 }
 
-/// With the largest numbers, votes and a full history.
-pub async fn the_longest_state_comes_back_whole(store: &impl Store, name: &str) {
+/// The state has the largest numbers, votes and a full history.
+pub async fn the_longest_state_is_read_as_it_was_written(store: &impl Store, name: &str) {
     let settings = Settings { quorum: 100, window_ms: u64::MAX, ..Settings::default() };
-    let mut shared = Shared::default();
+    let mut shared = SharedState::default();
     for write in 0..60 {
         shared = next(&shared, u64::MAX - write);
     }
-    shared = answer(&shared, &Question::Reset, u64::MAX, &settings);
+    shared = apply(&shared, &Proposal::Reset, u64::MAX, &settings);
     for instance in 0..60 {
-        let vote = Question::Vote(LocalTrip {
+        let vote = Proposal::Vote(LocalTrip {
             instance: u64::MAX - instance,
             since: Timestamp::UNIX_EPOCH,
             until: Timestamp::from_second(253_402_207_200).unwrap_or_default(),
             failures_permille: u32::MAX,
             slow_permille: u32::MAX,
         });
-        shared = answer(&shared, &vote, u64::MAX - instance, &settings);
+        shared = apply(&shared, &vote, u64::MAX - instance, &settings);
     }
     shared.version = 1;
     assert_eq!(swap(store, name, 0, &shared).await, Swapped::Done);
     assert_eq!(load(store, name).await, Some(shared));
 }
 
-/// It was heeded, but is not how things stand.
-pub async fn the_same_write_again_has_lost_once_another_has_followed(
-    store: &impl Store,
-    name: &str,
-) {
-    let first = next(&Shared::default(), 1);
+/// The write took effect, but its state is no longer the stored one.
+pub async fn a_repeated_write_loses_after_a_later_write(store: &impl Store, name: &str) {
+    let first = next(&SharedState::default(), 1);
     let second = next(&first, 2);
     assert_eq!(swap(store, name, 0, &first).await, Swapped::Done);
     assert_eq!(swap(store, name, 1, &second).await, Swapped::Done);
@@ -90,14 +92,14 @@ pub async fn the_same_write_again_has_lost_once_another_has_followed(
     assert_eq!(lost, Swapped::Lost(Box::new(second)));
 }
 
-/// From nothing, and from something; each loser is shown the winner.
-pub async fn of_32_writers_of_one_version_one_wins(store: &impl Store, name: &str) {
-    let mut shared = Shared::default();
+/// Both without and with a stored state. Each loser receives the winner's state.
+pub async fn one_of_32_concurrent_writers_wins(store: &impl Store, name: &str) {
+    let mut shared = SharedState::default();
     for round in 0..2 {
         let all: Vec<_> = (1..=32).map(|it| next(&shared, round * 100 + it)).collect();
         let swaps = all.iter().map(|next| swap(store, name, shared.version, next));
         let swapped = join_all(swaps).await;
-        let stored = load(store, name).await.expect("one has won");
+        let stored = load(store, name).await.expect("one writer has won");
         for (next, swapped) in all.iter().zip(swapped) {
             let expected = match *next == stored {
                 true => Swapped::Done,
@@ -109,11 +111,11 @@ pub async fn of_32_writers_of_one_version_one_wins(store: &impl Store, name: &st
     }
 }
 
-/// Each version follows from the one before.
-pub async fn racing_writers_lose_nothing(store: &impl Store, name: &str) {
+/// Each version results from the previous one.
+pub async fn concurrent_writers_lose_no_write(store: &impl Store, name: &str) {
     let writers = (1..=8_u64).map(|writer| async move {
         for round in 0..4 {
-            let mut known = Shared::default();
+            let mut known = SharedState::default();
             loop {
                 let next = next(&known, writer * 100 + round);
                 match swap(store, name, known.version, &next).await {
@@ -128,13 +130,13 @@ pub async fn racing_writers_lose_nothing(store: &impl Store, name: &str) {
     assert_eq!((stored.version, stored.generation), (32, 32), "a write is lost");
 }
 
-/// Fifty instances live through an outage: the store is not asked anything while all is well, no transition is written
-/// twice, and no period has two probes.
-pub async fn a_fleet_agrees(store: &(impl Store + Sync), name: &str, seed: u64) {
-    for watch in [Watch::OnTrouble, Watch::Beside] {
-        let name = format!("{name}-{watch:?}");
-        let fleet = Fleet::new(store, &name, watch, seed);
-        fleet.live_through_an_outage().await;
+/// Fifty instances in an outage: the store is not used while calls succeed, no transition is written twice, and no open
+/// period has two probes.
+pub async fn a_fleet_survives_an_outage(store: &(impl Store + Sync), name: &str, seed: u64) {
+    for refresh in [Refresh::OnFailure, Refresh::Concurrent] {
+        let name = format!("{name}-{refresh:?}");
+        let fleet = Fleet::new(store, &name, refresh, seed);
+        fleet.run().await;
     }
 }
 
@@ -142,157 +144,156 @@ struct Fleet<'a, S: Store> {
     world: Arc<World>,
     store: Counted<'a, S>,
     name: &'a str,
-    watch: Watch,
+    refresh: Refresh,
     breakers: Vec<Breaker<Counted<'a, S>, Arc<World>>>,
 }
 
 impl<'a, S: Store + Sync> Fleet<'a, S> {
-    fn new(store: &'a S, name: &'a str, watch: Watch, seed: u64) -> Self {
+    fn new(store: &'a S, name: &'a str, refresh: Refresh, seed: u64) -> Self {
         let settings = Settings {
-            watch,
+            refresh,
             window_ms: 10_000,
             calls_min: 5,
             quorum: 3,
             open_ms: 10_000,
             lease_ms: 5_000,
-            // Real time, which a fleet over a local cloud on a busy machine needs more of than one in a function.
+            // In real time: requests to a local cloud on a busy machine are slower than those of a deployed function.
             store_deadline_ms: 5_000,
             ..Settings::default()
         };
         let world = Arc::new(World::new(seed));
-        let store = Counted { store, spent: Arc::default() };
+        let store = Counted { store, requests: Arc::default() };
         let breakers = (0..FLEET)
             .map(|_| Breaker::new(name, settings.clone(), store.clone(), Arc::clone(&world)));
         let breakers = breakers.collect();
-        Self { world, store, name, watch, breakers }
+        Self { world, store, name, refresh, breakers }
     }
 
-    async fn live_through_an_outage(&self) {
-        // A day begins.
-        let healthy = self.calls(100, Outcome::Success).await;
-        assert_eq!(healthy.refused, 0);
-        let spent = self.store.spent();
-        assert_eq!((spent.writes.len(), spent.lost), (0, 0), "all is well");
-        match self.watch {
-            Watch::OnTrouble => assert_eq!(spent.loads, 0, "nobody asks while all is well"),
+    async fn run(&self) {
+        // The dependency is available.
+        let healthy = self.calls(100, CallOutcome::Success).await;
+        assert_eq!(healthy.rejected, 0);
+        let requests = self.store.requests();
+        assert_eq!((requests.writes.len(), requests.lost), (0, 0), "healthy calls write nothing");
+        match self.refresh {
+            Refresh::OnFailure => assert_eq!(requests.loads, 0, "healthy calls read nothing"),
             // Five seconds, in which each instance reads twice a second.
-            Watch::Beside => assert!(spent.loads <= 11 * FLEET, "{}", spent.loads),
+            Refresh::Concurrent => assert!(requests.loads <= 11 * FLEET, "{}", requests.loads),
         }
 
-        // Nobody answers any more, and what was well before is soon out of sight. Each instance finds out, or hears of it.
-        self.world.go_on(10_000);
-        let begun = self.calls(8, Outcome::Failure).await;
-        assert_eq!(self.load().await.stand(), Stand::Open);
-        assert!(begun.made <= 8 * FLEET);
-        let refused = self.calls(3, Outcome::Failure).await;
-        assert_eq!(refused.made, 0, "somebody has not heard of it");
+        // The dependency fails, and the earlier successes leave the window. Each instance trips, or reads that the circuit
+        // is open.
+        self.world.advance(10_000);
+        let failing = self.calls(8, CallOutcome::Failure).await;
+        assert_eq!(self.load().await.effective_state(), EffectiveState::Open);
+        assert!(failing.made <= 8 * FLEET);
+        let rejected = self.calls(3, CallOutcome::Failure).await;
+        assert_eq!(rejected.made, 0, "an instance does not know that the circuit is open");
 
-        // It is probed until somebody answers.
+        // Probes fail.
         for _ in 0..3 {
             let until = self.until(open_until).await;
             self.world.set(until + 1_100);
-            let probing = self.calls(3, Outcome::Failure).await;
-            assert_eq!(probing.made, 1, "one probe for a period");
-            assert_eq!(self.load().await.stand(), Stand::Open);
+            let probing = self.calls(3, CallOutcome::Failure).await;
+            assert_eq!(probing.made, 1, "one probe per open period");
+            assert_eq!(self.load().await.effective_state(), EffectiveState::Open);
         }
 
-        // A probe dies with its instance, and is replaced once its lease is over.
+        // The instance of a probe crashes. Another probe replaces it after the lease.
         let until = self.until(open_until).await;
         self.world.set(until + 1_100);
-        let permits = join_all(self.breakers.iter().map(Breaker::enter)).await;
+        let permits = join_all(self.breakers.iter().map(Breaker::acquire_permit)).await;
         let mut probes: Vec<_> = permits.into_iter().flatten().collect();
-        assert_eq!(probes.len(), 1, "one probe for a period");
-        assert_eq!(self.calls(3, Outcome::Success).await.made, 0, "its lease is not over");
+        assert_eq!(probes.len(), 1, "one probe per open period");
+        assert_eq!(self.calls(3, CallOutcome::Success).await.made, 0, "its lease is not over");
         let until = self.until(lease_until).await;
         self.world.set(until + 1_100);
-        let closing = self.calls(1, Outcome::Success).await;
+        let closing = self.calls(1, CallOutcome::Success).await;
         assert!(closing.made >= 1);
-        assert_eq!(self.load().await.stand(), Stand::Closed);
-        // What the dead one would have said is of no account.
+        assert_eq!(self.load().await.effective_state(), EffectiveState::Closed);
+        // A late result of the first probe is ignored.
         if let Some(probe) = probes.pop() {
-            probe.run(|_| Outcome::Failure, async {}).await;
+            probe.run(|_| CallOutcome::Failure, async {}).await;
         }
-        assert_eq!(self.load().await.stand(), Stand::Closed);
-        self.world.go_on(1_100);
-        assert_eq!(self.calls(10, Outcome::Success).await.refused, 0, "it is closed for all");
+        assert_eq!(self.load().await.effective_state(), EffectiveState::Closed);
+        self.world.advance(1_100);
+        assert_eq!(self.calls(10, CallOutcome::Success).await.rejected, 0, "it is closed for all");
 
-        // One is sick alone: the others doubt it, if they look.
-        if self.watch == Watch::Beside {
+        // Calls of a single instance fail. The others veto its vote, if they read it.
+        if self.refresh == Refresh::Concurrent {
             let before = self.load().await.history.len();
             for _ in 0..30 {
-                self.world.go_on(500);
-                let [sick, well @ ..] = self.breakers.as_slice() else { return };
-                call(sick, Outcome::Failure).await.unwrap_or(());
-                for breaker in well {
-                    assert_eq!(
-                        call(breaker, Outcome::Success).await,
-                        Ok(()),
-                        "one opens it for all"
-                    );
+                self.world.advance(500);
+                let [failing, healthy @ ..] = self.breakers.as_slice() else { return };
+                call(failing, CallOutcome::Failure).await.unwrap_or(());
+                for breaker in healthy {
+                    let result = call(breaker, CallOutcome::Success).await;
+                    assert_eq!(result, Ok(()), "one instance opened it for all");
                 }
             }
             assert_eq!(self.load().await.history.len(), before);
         }
 
-        // An operator speaks, and is heard by all who look.
-        if self.watch == Watch::Beside {
+        // An operator sets an override, which applies to all instances that read it.
+        if self.refresh == Refresh::Concurrent {
             let control = Control::new(&self.store, Arc::clone(&self.world));
-            for (word, is_refused) in [(Word::Open, true), (Word::Disabled, false)] {
-                control.force(self.name, word, "operator").await.expect("it is written");
-                self.world.go_on(1_100);
-                // However long an instance was idle, its first call obeys.
-                let first = self.calls(1, Outcome::Success).await;
-                let refused = if is_refused { FLEET } else { 0 };
-                assert_eq!(first.refused, refused, "{word:?}");
+            for (kind, is_rejected) in [(Override::Open, true), (Override::Disabled, false)] {
+                control.set_override(self.name, kind, "operator").await.expect("it is written");
+                self.world.advance(1_100);
+                // The override applies to the first call of an instance, however long that was idle.
+                let first = self.calls(1, CallOutcome::Success).await;
+                let rejected = if is_rejected { FLEET } else { 0 };
+                assert_eq!(first.rejected, rejected, "{kind:?}");
             }
             control.reset(self.name, "operator").await.expect("it is written");
-            self.world.go_on(1_100);
-            assert_eq!(self.calls(1, Outcome::Success).await.refused, 0);
+            self.world.advance(1_100);
+            assert_eq!(self.calls(1, CallOutcome::Success).await.rejected, 0);
         }
         self.check_writes().await;
     }
 
-    /// One write a transition, each told of once, and one probe a period.
+    /// Checks for one write per transition, one observation per transition, and one probe per open period.
     async fn check_writes(&self) {
         let shared = self.load().await;
-        let mut written = self.store.spent().writes;
+        let mut written = self.store.requests().writes;
         written.sort_by_key(|it| it.version);
         let versions: Vec<_> = written.iter().map(|it| it.version).collect();
         let all: Vec<_> = (1..=shared.version).collect();
         assert_eq!(versions, all, "a write for each version, and none lost");
-        let mut steps: Vec<&Transition> = Vec::new();
+        let mut transitions: Vec<&Transition> = Vec::new();
         for write in &written {
-            steps.extend(write.history.last().filter(|it| steps.last() != Some(it)));
+            transitions.extend(write.history.last().filter(|it| transitions.last() != Some(it)));
         }
         let history: Vec<_> = shared.history.iter().collect();
-        assert!(steps.ends_with(&history), "the history is of what was written");
-        let told = self.world.told();
-        assert_eq!(told.len(), steps.len());
-        assert!(steps.iter().all(|it| told.contains(it)), "each step is told of once");
+        assert!(transitions.ends_with(&history), "the history has exactly what was written");
+        let observed = self.world.transitions();
+        assert_eq!(observed.len(), transitions.len());
+        let is_observed = transitions.iter().all(|it| observed.contains(it));
+        assert!(is_observed, "each transition is observed once");
         assert_eq!(self.world.failures.load(Ordering::Relaxed), 0, "the store has failed");
-        // No more probes than claims, and of two claims of one period the first was lost.
-        let claims = steps.iter().filter(|it| it.to == Stand::HalfOpen).count();
+        // No more probes than claims. A second claim in one period is due to the lost probe.
+        let claims = transitions.iter().filter(|it| it.to == EffectiveState::HalfOpen).count();
         assert_eq!(self.world.probes(), claims);
-        let lost = steps.iter().filter(|it| it.reason == Reason::ProbeLost).count();
+        let lost = transitions.iter().filter(|it| it.reason == Reason::ProbeLost).count();
         assert_eq!(lost, 1);
     }
 
-    /// All instances at once, several times.
-    async fn calls(&self, times: usize, outcome: Outcome) -> Calls {
+    /// Calls by all instances at once, several times.
+    async fn calls(&self, times: usize, outcome: CallOutcome) -> Calls {
         let mut calls = Calls::default();
         for _ in 0..times {
-            self.world.go_on(50);
+            self.world.advance(50);
             for result in join_all(self.breakers.iter().map(|it| call(it, outcome))).await {
                 match result {
                     Ok(()) => calls.made += 1,
-                    Err(_) => calls.refused += 1,
+                    Err(_) => calls.rejected += 1,
                 }
             }
         }
         calls
     }
 
-    async fn load(&self) -> Shared {
+    async fn load(&self) -> SharedState {
         load(self.store.store, self.name).await.unwrap_or_default()
     }
 
@@ -305,10 +306,13 @@ impl<'a, S: Store + Sync> Fleet<'a, S> {
 #[derive(Debug, Default)]
 struct Calls {
     made: usize,
-    refused: usize,
+    rejected: usize,
 }
 
-async fn call<S: Store, H: Host>(breaker: &Breaker<S, H>, outcome: Outcome) -> Result<(), Refused> {
+async fn call<S: Store, E: Environment>(
+    breaker: &Breaker<S, E>,
+    outcome: CallOutcome,
+) -> Result<(), CircuitOpen> {
     breaker.call(|()| outcome, async {}).await
 }
 
@@ -322,74 +326,84 @@ fn lease_until(state: &State) -> Option<Timestamp> {
     Some(*until)
 }
 
-async fn load(store: &impl Store, name: &str) -> Option<Shared> {
+async fn load(store: &impl Store, name: &str) -> Option<SharedState> {
     store.load(name).await.expect("store can be read")
 }
 
-async fn swap(store: &impl Store, name: &str, expected: u64, next: &Shared) -> Swapped {
+async fn swap(store: &impl Store, name: &str, expected: u64, next: &SharedState) -> Swapped {
     store.swap(name, expected, next).await.expect("store can be written")
 }
 
-/// Another version, by a question that is never moot.
-fn next(shared: &Shared, write: u64) -> Shared {
-    answer(shared, &Question::Reset, write, &Settings::default())
+/// Another version, by a proposal that always applies.
+fn next(shared: &SharedState, write: u64) -> SharedState {
+    apply(shared, &Proposal::Reset, write, &Settings::default())
 }
 
-fn answer(shared: &Shared, question: &Question, write: u64, settings: &Settings) -> Shared {
+fn apply(
+    shared: &SharedState,
+    proposal: &Proposal,
+    write: u64,
+    settings: &Settings,
+) -> SharedState {
     let now = Timestamp::from_millisecond(BEGIN_MS).unwrap_or_default();
-    let asker = Asker { by: "conformance", write, now };
-    shared.answer(question, &asker, settings).expect("not moot")
+    let actor = Actor { by: "conformance", write, now };
+    shared.apply(proposal, &actor, settings).expect("the proposal applies")
 }
 
-/// A store whose requests are counted.
+/// A store that records its requests.
 #[derive(Debug)]
 struct Counted<'a, S> {
     store: &'a S,
-    spent: Arc<Mutex<Spent>>,
+    requests: Arc<Mutex<Requests>>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Spent {
+struct Requests {
     loads: usize,
-    writes: Vec<Shared>,
+    writes: Vec<SharedState>,
     lost: usize,
 }
 
 impl<S> Counted<'_, S> {
-    fn spent(&self) -> Spent {
-        lock(&self.spent).clone()
+    fn requests(&self) -> Requests {
+        lock(&self.requests).clone()
     }
 }
 
 impl<S> Clone for Counted<'_, S> {
     fn clone(&self) -> Self {
-        Self { store: self.store, spent: Arc::clone(&self.spent) }
+        Self { store: self.store, requests: Arc::clone(&self.requests) }
     }
 }
 
 impl<S: Store + Sync> Store for Counted<'_, S> {
-    async fn load(&self, name: &str) -> Result<Option<Shared>, StoreError> {
-        lock(&self.spent).loads += 1;
+    async fn load(&self, name: &str) -> Result<Option<SharedState>, StoreError> {
+        lock(&self.requests).loads += 1;
         self.store.load(name).await
     }
 
-    async fn swap(&self, name: &str, expected: u64, next: &Shared) -> Result<Swapped, StoreError> {
+    async fn swap(
+        &self,
+        name: &str,
+        expected: u64,
+        next: &SharedState,
+    ) -> Result<Swapped, StoreError> {
         let swapped = self.store.swap(name, expected, next).await?;
-        let mut spent = lock(&self.spent);
+        let mut requests = lock(&self.requests);
         match &swapped {
-            Swapped::Done => spent.writes.push(next.clone()),
-            Swapped::Lost(_) => spent.lost += 1,
+            Swapped::Done => requests.writes.push(next.clone()),
+            Swapped::Lost(_) => requests.lost += 1,
         }
         Ok(swapped)
     }
 }
 
-/// A clock that is moved by hand, dice that fall the same each time, and what was observed.
+/// The environment of all instances: a clock that the suite advances, seeded random numbers, and what was observed.
 #[derive(Debug)]
 struct World {
     now_ms: AtomicI64,
-    dice: AtomicU64,
-    told: Mutex<Vec<Transition>>,
+    rng: AtomicU64,
+    transitions: Mutex<Vec<Transition>>,
     probes: AtomicUsize,
     failures: AtomicUsize,
 }
@@ -398,8 +412,8 @@ impl World {
     fn new(seed: u64) -> Self {
         Self {
             now_ms: AtomicI64::new(BEGIN_MS),
-            dice: AtomicU64::new(seed),
-            told: Mutex::default(),
+            rng: AtomicU64::new(seed),
+            transitions: Mutex::default(),
             probes: AtomicUsize::new(0),
             failures: AtomicUsize::new(0),
         }
@@ -409,12 +423,12 @@ impl World {
         self.now_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    fn go_on(&self, ms: i64) {
+    fn advance(&self, ms: i64) {
         self.now_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
-    fn told(&self) -> Vec<Transition> {
-        lock(&self.told).clone()
+    fn transitions(&self) -> Vec<Transition> {
+        lock(&self.transitions).clone()
     }
 
     fn probes(&self) -> usize {
@@ -422,7 +436,7 @@ impl World {
     }
 }
 
-impl Host for Arc<World> {
+impl Environment for Arc<World> {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.now_ms.load(Ordering::Relaxed)).unwrap_or_default()
     }
@@ -430,7 +444,7 @@ impl Host for Arc<World> {
     /// `SplitMix64`.
     fn random(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let seed = self.dice.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        let seed = self.rng.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
         let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -438,14 +452,16 @@ impl Host for Arc<World> {
 
     fn observe(&self, _: &str, event: &Event<'_>) {
         match event {
-            Event::Stepped(step) => lock(&self.told).push((*step).clone()),
+            Event::StateChanged(transition) => {
+                lock(&self.transitions).push((*transition).clone());
+            }
             Event::Probing { is_elected: true } => {
                 self.probes.fetch_add(1, Ordering::Relaxed);
             }
             Event::StoreFailed(_) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
             }
-            Event::Probing { is_elected: false } | Event::Refused | Event::Tripped => {}
+            Event::Probing { is_elected: false } | Event::Rejected | Event::Tripped => {}
         }
     }
 }

@@ -132,7 +132,7 @@ fn a_row_that_would_be_lost_prevents_the_promotion_and_one_without_a_live_row_do
         assert_eq!(rebuild(&views, &world).await.unwrap(), WorkOutcome::Done);
         let reported = progress(&views, now()).await.unwrap();
         assert_eq!((reported.status, reported.live), (Status::Live, 2));
-        assert_eq!((reported.counts.unreadable, reported.counts.healed), (2, 1));
+        assert_eq!((reported.counts.unreadable, reported.counts.backfilled), (2, 1));
     });
 }
 
@@ -185,4 +185,22 @@ fn a_row_is_written_last_to_the_generation_that_readers_come_from() {
     assert_eq!(switched.write_targets(later), [1, 2], "they may go back");
     let back = switched.roll_back(1, later).unwrap().unwrap();
     assert_eq!(back.write_targets(later), [1, 2]);
+}
+
+#[test]
+fn the_stored_form_of_a_rebuild_is_that_of_earlier_releases() {
+    let stored = serde_json::json!({
+        "revision": 3, "newest": 2, "live": 1,
+        "rebuild": {
+            "generation": 2, "begunAt": "2026-01-01T00:00:00Z", "phase": "compare",
+            "counts": {"applied": 5, "unreadable": 1, "compared": 4, "healed": 2, "different": 0},
+            "leasedUntil": "2026-01-01T00:01:00Z",
+        },
+        "counts": {"applied": 0, "unreadable": 0, "compared": 0, "healed": 0, "different": 0},
+    });
+    let state: ProjectionState = serde_json::from_value(stored.clone()).unwrap();
+    let rebuild = state.rebuild.as_ref().unwrap();
+    assert_eq!(rebuild.started_at, "2026-01-01T00:00:00Z".parse().unwrap());
+    assert_eq!(rebuild.counts.backfilled, 2);
+    assert_eq!(serde_json::to_value(state).unwrap(), stored);
 }

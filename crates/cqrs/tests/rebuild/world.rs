@@ -83,14 +83,14 @@ impl Line {
         if crashes && !(self.crashes_after && Some(number) == self.crashes_at) {
             return pending().await;
         }
-        let answer = call.await;
+        let response = call.await;
         if crashes {
             return pending().await;
         }
         for _ in 0..self.rng.below(3) {
             tokio::task::yield_now().await;
         }
-        answer
+        response
     }
 }
 

@@ -74,9 +74,9 @@ async fn a_lost_race_costs_one_read_of_the_tail(store: &(impl EventStore<Noted> 
 
 async fn a_command_sent_many_times_at_once_has_one_effect(store: &(impl EventStore<Noted> + Sync)) {
     let (stream, command) = (new_stream(), Uuid::now_v7());
-    let answers = join_all((0..32).map(|_| note(store, &stream, command, &["a"]))).await;
-    for answer in answers {
-        assert_eq!(answer.expect("taken or known").version, 1);
+    let results = join_all((0..32).map(|_| note(store, &stream, command, &["a"]))).await;
+    for result in results {
+        assert_eq!(result.expect("taken or known").version, 1);
     }
     assert_eq!(events(&load(store, &stream, 0).await), ["a"]);
 }

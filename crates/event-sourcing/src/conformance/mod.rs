@@ -16,6 +16,7 @@ mod snapshots;
 
 use futures::future::join_all;
 use jiff::Timestamp;
+use trace_context::TraceFields;
 use uuid::Uuid;
 
 pub use log::Noted;
@@ -116,9 +117,9 @@ pub async fn the_same_command_at_once_is_another_commit(store: &impl EventStore<
 pub async fn of_32_writers_one_wins(store: &impl EventStore<Noted>) {
     let stream = new_stream();
     let appends = (0..32).map(|_| store.append(&stream, commit(1, &["a"])));
-    let answers = join_all(appends).await;
-    let won = answers.iter().filter(|answer| answer.is_ok()).count();
-    let lost = answers.iter().filter(|it| matches!(it, Err(StoreError::Conflict))).count();
+    let results = join_all(appends).await;
+    let won = results.iter().filter(|result| result.is_ok()).count();
+    let lost = results.iter().filter(|it| matches!(it, Err(StoreError::Conflict))).count();
     assert_eq!((won, lost), (1, 31));
 }
 
@@ -298,6 +299,7 @@ fn commit(version: u64, events: &[&str]) -> Commit<Noted> {
         occurred_at: Timestamp::UNIX_EPOCH,
         correlation_id: id,
         causation_id: id,
+        trace: TraceFields::new("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         events: recorded.collect(),
         snapshot: None,
     }

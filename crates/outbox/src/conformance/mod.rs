@@ -157,11 +157,11 @@ pub async fn of_32_savers_of_one_version_one_wins(store: &impl StateStore<Thing>
     let id = new_id();
     for expected in [0, 1] {
         let saves = (0..32).map(|number| store.save(&id, change(expected, &number.to_string())));
-        let answers = join_all(saves).await;
-        let won = answers.iter().filter(|answer| answer.is_ok()).count();
-        let lost = answers.iter().filter(|it| matches!(it, Err(StoreError::Conflict))).count();
+        let results = join_all(saves).await;
+        let won = results.iter().filter(|result| result.is_ok()).count();
+        let lost = results.iter().filter(|it| matches!(it, Err(StoreError::Conflict))).count();
         assert_eq!((won, lost), (1, 31));
-        let winner = answers.iter().position(Result::is_ok).map(|it| it.to_string());
+        let winner = results.iter().position(Result::is_ok).map(|it| it.to_string());
         assert_eq!(Some(text(load(store, &id).await)), winner);
     }
 }

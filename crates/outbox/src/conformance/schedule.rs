@@ -18,9 +18,9 @@ pub struct Gate {
 impl Gate {
     /// Waits until the schedule lets this task continue.
     pub async fn pass(&self) {
-        let mut asked = false;
+        let mut was_polled = false;
         poll_fn(|_| {
-            if std::mem::replace(&mut asked, true) {
+            if std::mem::replace(&mut was_polled, true) {
                 return Poll::Ready(());
             }
             self.waiting.store(true, Ordering::SeqCst);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use circuit_breaker::call::Breaker;
+use circuit_breaker::breaker::Breaker;
 use circuit_breaker::dynamodb::DynamoStore as BreakerStore;
 use function::breaker::BreakerTelemetry;
 use jiff::Timestamp;

@@ -16,6 +16,7 @@ use contracts::money::{CURRENCY, Money};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use serde::{Deserialize, Serialize};
+use trace_context::{TraceFields, call};
 
 use crate::domain::ChargeOutcome;
 use crate::ports::{Charge, Provider, ProviderError};
@@ -107,16 +108,22 @@ impl HttpProvider {
         key: PaymentId,
         body: &impl Serialize,
     ) -> Result<(u16, Vec<u8>), ProviderError> {
-        let request = self
+        let mut request = self
             .client
             .post(format!("{}/{path}", self.url))
             .bearer_auth(&self.key)
             .header("idempotency-key", key.to_string())
             .json(body);
-        let response = request.send().await.map_err(no_response)?;
-        let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(no_response)?;
-        Ok((status, body.to_vec()))
+        for (name, value) in TraceFields::current().iter() {
+            request = request.header(name, value);
+        }
+        let exchange = async {
+            let response = request.send().await.map_err(no_response)?;
+            let status = response.status().as_u16();
+            let body = response.bytes().await.map_err(no_response)?;
+            Ok((status, body.to_vec()))
+        };
+        call("http:POST", path, exchange).await
     }
 }
 

@@ -5,7 +5,7 @@ use billing::handlers::breaker;
 use circuit_breaker::control::Control;
 use circuit_breaker::dynamodb::DynamoStore;
 use function::breaker::BreakerTelemetry;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -13,5 +13,5 @@ async fn main() -> Result<(), Error> {
     let config = BreakerConfig::from_env()?;
     let tables = aws_sdk_dynamodb::Client::new(&function::aws_config().await);
     let control = Control::new(DynamoStore::new(tables, config.breakers_table), BreakerTelemetry);
-    run(service_fn(|event: LambdaEvent<_>| breaker::handle(&control, event.payload))).await
+    function::run(|event: LambdaEvent<_>| breaker::handle(&control, event.payload)).await
 }

@@ -3,7 +3,7 @@
 use billing::adapters::aws_payment_service::{payment_service, warm_up};
 use billing::config::PaymentConfig;
 use billing::handlers::command;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -13,5 +13,5 @@ async fn main() -> Result<(), Error> {
     let service = payment_service(&tables, config)?;
     let provider = &service.provider.provider;
     tokio::join!(warm_up(&service), function::warm(provider.warm_up()));
-    run(service_fn(|event: LambdaEvent<_>| command::handle(&service, event.payload))).await
+    function::run(|event: LambdaEvent<_>| command::handle(&service, event.payload)).await
 }

@@ -2,7 +2,7 @@
 
 use billing::config::PublishConfig;
 use billing::handlers::publish;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use outbox::dynamodb::DynamoStore;
 use outbox::eventbridge::EventBridge;
 use outbox::sqs::Queue;
@@ -18,10 +18,10 @@ async fn main() -> Result<(), Error> {
     let queues = aws_sdk_sqs::Client::new(&aws);
     let republish_queue = Queue::new(queues.clone(), config.queue_url);
     let dead_letters = Queue::new(queues, config.dead_letters_url);
-    run(service_fn(async |event: LambdaEvent<_>| {
+    function::run(async |event: LambdaEvent<_>| {
         let response =
             publish::handle(&store, &bus, &republish_queue, &dead_letters, event.payload);
         Ok::<_, Error>(response.await)
-    }))
+    })
     .await
 }

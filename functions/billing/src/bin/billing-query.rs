@@ -3,7 +3,7 @@
 use billing::config::QueryConfig;
 use billing::handlers::query;
 use cqrs::dynamodb::DynamoView;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -12,5 +12,5 @@ async fn main() -> Result<(), Error> {
     let aws = function::aws_config().await;
     let view = DynamoView::new(aws_sdk_dynamodb::Client::new(&aws), config.view_table);
     function::warm(view.warm_up()).await;
-    run(service_fn(|event: LambdaEvent<_>| query::handle(&view, event.payload))).await
+    function::run(|event: LambdaEvent<_>| query::handle(&view, event.payload)).await
 }

@@ -4,7 +4,7 @@ use billing::adapters::aws_payment_service::{payment_service, warm_up};
 use billing::adapters::dynamodb::DynamoDueBills;
 use billing::config::ReactConfig;
 use billing::handlers::react;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use outbox::sqs::Queue;
 
 #[tokio::main(flavor = "current_thread")]
@@ -20,8 +20,8 @@ async fn main() -> Result<(), Error> {
     let dead_letters = Queue::new(queues, dead_letters_url);
     let service = payment_service(&tables, payments)?;
     warm_up(&service).await;
-    run(service_fn(|event: LambdaEvent<_>| {
+    function::run(|event: LambdaEvent<_>| {
         react::handle(&service, &due, &queue, &dead_letters, due_after, event.payload)
-    }))
+    })
     .await
 }

@@ -2,7 +2,7 @@
 //!
 //! A repeated command returns its original result: it changes nothing, or is rejected for the original reason.
 
-use contracts::billing::BillStatus;
+use contracts::billing::{BillStatus, MAX_PAYMENT_TOKEN_LENGTH, is_payment_token};
 use contracts::booking::PaymentMode;
 use contracts::id::{CustomerId, PaymentId};
 use contracts::money::Money;
@@ -14,8 +14,6 @@ use super::{Bill, BillCommand, BillEvent, ChargeOutcome, Payment, PaymentState, 
 
 /// The maximal number of payments on one bill. A bill stores all of them, and an item of the store has a size limit.
 pub const MAX_PAYMENTS: usize = 100;
-/// The maximal length of a payment token. A token is an identifier; this bounds the size of the stored bill.
-const MAX_TOKEN_LENGTH: usize = 200;
 
 /// The result of a command: the new state of the bill and its events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,8 +223,7 @@ fn check_charge(amount: Money, token: &str) -> Result<(), Rejection> {
     if amount.is_zero() {
         return Err(Rejection::ZeroAmount);
     }
-    let is_visible = token.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_visible || !(1..=MAX_TOKEN_LENGTH).contains(&token.len()) {
+    if !is_payment_token(token) {
         return Err(Rejection::InvalidToken);
     }
     Ok(())
@@ -291,7 +288,7 @@ pub enum Rejection {
     #[error("amount must be greater than zero")]
     ZeroAmount,
     /// The token is empty, too long, or contains other than visible ASCII characters.
-    #[error("token must be 1 to {MAX_TOKEN_LENGTH} visible characters")]
+    #[error("token must be 1 to {MAX_PAYMENT_TOKEN_LENGTH} visible characters")]
     InvalidToken,
     /// The provider declined the payment.
     #[error("payment was declined: {reason}")]

@@ -3,11 +3,13 @@
 use std::error::Error as StdError;
 
 use contracts::billing::{Bill as PublicBill, Command, CommandPayload, ConsistentQuery};
-use contracts::id::BillReference;
+use contracts::id::{BillReference, BookingId};
 use contracts::message::Request;
+use function::handle_request;
 use jiff::Timestamp;
 use outbox::state::StateStore;
 use service_error::ServiceError;
+use trace_context::correlate;
 use uuid::Uuid;
 
 use crate::contract;
@@ -30,8 +32,22 @@ pub async fn handle(
     >,
     request: Request<CommandPayload>,
 ) -> Result<Option<PublicBill>, ServiceError> {
-    let Request { ask: payload, cause, traceparent } = request;
-    function::log_trace_context(traceparent.as_deref());
+    let Request { payload, cause, correlation_id, trace } = request;
+    let run = run(service, payload, cause);
+    handle_request("billing-command", &trace, correlation_id, cause, run).await
+}
+
+async fn run(
+    service: &PaymentService<
+        impl StateStore<Bill>,
+        impl Provider,
+        impl Fn() -> Timestamp,
+        impl Fn() -> Uuid,
+    >,
+    payload: CommandPayload,
+    cause: Option<Uuid>,
+) -> Result<Option<PublicBill>, ServiceError> {
+    correlate(booking_of(&payload));
     let deadline = Deadline::of_invocation();
     let (command, reference, result) = match payload {
         CommandPayload::Command(Command::AuthorisePayment {
@@ -65,14 +81,25 @@ pub async fn handle(
     match result {
         Ok(stored) => Ok(contract::public(&stored.bill, stored.version)),
         Err(PaymentError::Rejected(rejection)) => {
-            let (correlation_id, causation_id) =
-                (reference.booking_id, cause.unwrap_or(reference.booking_id.0));
-            tracing::info!(%correlation_id, %causation_id, command, reason = %rejection, "rejected");
+            let causation_id = cause.unwrap_or(reference.booking_id.0);
+            tracing::info!(%causation_id, command, reason = %rejection, "rejected");
             Err(rejection.into())
         }
         Err(error) => {
             tracing::error!(%reference, command, error = &error as &dyn StdError, "command failed");
             Err(error.into())
         }
+    }
+}
+
+/// The booking whose bill a command is about.
+fn booking_of(payload: &CommandPayload) -> BookingId {
+    match payload {
+        CommandPayload::Command(
+            Command::AuthorisePayment { booking_id, .. }
+            | Command::RefundPayment { booking_id, .. },
+        ) => *booking_id,
+        CommandPayload::Command(Command::PayBill { reference, .. })
+        | CommandPayload::Query(ConsistentQuery::ReadBill { reference }) => reference.booking_id,
     }
 }

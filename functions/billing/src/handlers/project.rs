@@ -7,8 +7,8 @@ use aws_lambda_events::streams::DynamoDbEventResponse;
 use cqrs::projector::{ProjectError, RowUpdate, apply_records};
 use cqrs::view::View;
 use outbox::dead_letters::{DeadLetters, dead_letter_record};
-use outbox::record::{StreamImage, read_image};
-use outbox::stream::batch_response;
+use outbox::record::{StreamImage, origin_of_change, read_image};
+use outbox::stream::{batch_response, in_trace};
 
 use crate::contract;
 use crate::domain::Bill;
@@ -22,7 +22,7 @@ pub async fn handle<V: View<BillRow>>(
 ) -> DynamoDbEventResponse {
     let row_of = async |_: &V, record: &EventRecord| row_of(record);
     let dead_letter = async |record: &EventRecord, cause: &ProjectError| {
-        dead_letter_record(dead_letters, record, cause).await
+        in_trace(origin_of_change(record), dead_letter_record(dead_letters, record, cause)).await
     };
     let failed = apply_records(slice::from_ref(view), &records, row_of, dead_letter).await;
     batch_response(failed.and_then(|index| records.get(index)))

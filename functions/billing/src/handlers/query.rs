@@ -3,7 +3,9 @@
 use contracts::billing::{Bill, Query};
 use contracts::message::Request;
 use cqrs::view::View;
+use function::handle_request;
 use service_error::ServiceError;
+use trace_context::correlate;
 
 use crate::view::BillRow;
 
@@ -16,8 +18,13 @@ pub async fn handle(
     view: &impl View<BillRow>,
     request: Request<Query>,
 ) -> Result<Bill, ServiceError> {
-    function::log_trace_context(request.traceparent.as_deref());
-    let Query::Bill { reference } = request.ask;
+    let Request { payload: query, cause, correlation_id, trace } = request;
+    handle_request("billing-query", &trace, correlation_id, cause, run(view, query)).await
+}
+
+async fn run(view: &impl View<BillRow>, query: Query) -> Result<Bill, ServiceError> {
+    let Query::Bill { reference } = query;
+    correlate(reference.booking_id);
     match view.get(&reference.to_string()).await {
         Ok(Some(found)) => Ok(found.row.0),
         Ok(None) => Err(ServiceError::rejected("not-found", "bill does not exist")),

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use contracts::id::BillReference;
+use function::handle_request;
 use jiff::{SignedDuration, Timestamp};
 use outbox::bus::SendError;
 use outbox::consume::{ConsumeError, Delivery, Handled, consume};
@@ -23,6 +24,7 @@ use outbox::dead_letters::DeadLetters;
 use outbox::state::StateStore;
 use serde::{Deserialize, Serialize};
 use service_error::ServiceError;
+use trace_context::{TraceFields, correlate};
 use uuid::Uuid;
 
 use crate::contract::{BillChange, bill_change};
@@ -94,7 +96,8 @@ pub async fn handle(
 ) -> Result<SqsBatchResponse, ServiceError> {
     match trigger {
         Trigger::Schedule { task: ScheduledTask::Reconcile } => {
-            schedule_reconciliation(due_bills, reminders, (service.now)()).await?;
+            let scheduled = schedule_reconciliation(due_bills, reminders, (service.now)());
+            handle_request("billing-react", &TraceFields::default(), None, None, scheduled).await?;
             Ok(SqsBatchResponse::default())
         }
         Trigger::Messages(batch) => {
@@ -103,6 +106,7 @@ pub async fn handle(
             let deadline = Deadline::of_invocation();
             let react = async |message: Message| match message {
                 Message::Reminder(Reminder { due }) => {
+                    correlate(due.booking_id);
                     let reconciled = service.reconcile(due, deadline).await;
                     let result = remind_if_soon(reminders, reconciled, (service.now)()).await;
                     Ok(handled_or_deferred(due, result)?)
@@ -112,7 +116,7 @@ pub async fn handle(
                     let change = bill_change(&delivery).map_err(ReactError::Unreadable)?;
                     let (reference, result) = match change {
                         None => {
-                            function::metrics::ignored("billing-react", (service.now)());
+                            function::metrics::ignored("billing-react");
                             return Ok(Handled::Ignored);
                         }
                         Some(BillChange::Issue { reference, customer }) => {

@@ -10,11 +10,11 @@ use billing::handlers::breaker;
 use billing::memory::MemoryProvider;
 use billing::payment_service::{Deadline, PaymentError, PaymentService};
 use billing::ports::ProviderError;
-use circuit_breaker::breaker::Word;
-use circuit_breaker::call::{Breaker, Event, Host};
-use circuit_breaker::control::{Control, Order, Shown};
+use circuit_breaker::breaker::{Breaker, Environment, Event};
+use circuit_breaker::control::{Control, ControlRequest, PublicState};
 use circuit_breaker::memory::MemoryStore as Breakers;
-use circuit_breaker::settings::{Settings, Watch};
+use circuit_breaker::settings::{Refresh, Settings};
+use circuit_breaker::shared_state::Override;
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::money::Money;
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ use crate::world::{FaultyTransport, Remote, alice, usd};
 #[derive(Clone, Debug)]
 struct Clock(Instant);
 
-impl Host for Clock {
+impl Environment for Clock {
     fn now(&self) -> Timestamp {
         let elapsed = i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_millisecond(elapsed).expect("a test is short")
@@ -65,7 +65,7 @@ impl World {
         let (breakers, clock) = (Breakers::default(), Clock(Instant::now()));
         let instance = || {
             // As in the deployed configuration.
-            let settings = Settings { watch: Watch::Beside, ..Settings::default() };
+            let settings = Settings { refresh: Refresh::Concurrent, ..Settings::default() };
             Arc::new(Breaker::new(BREAKER, settings, breakers.clone(), clock.clone()))
         };
         Self {
@@ -128,14 +128,14 @@ impl World {
         .await
     }
 
-    async fn force(&self, word: Word) {
+    async fn force(&self, word: Override) {
         let control = Control::new(self.breakers.clone(), self.clock.clone());
-        control.force(BREAKER, word, "olga").await.expect("the in-memory store never fails");
+        control.set_override(BREAKER, word, "olga").await.expect("the in-memory store never fails");
         // Until all instances have read it.
         sleep(Duration::from_secs(2)).await;
     }
 
-    async fn circuit(&self) -> Shown {
+    async fn circuit(&self) -> PublicState {
         let control = Control::new(self.breakers.clone(), self.clock.clone());
         control.status(BREAKER).await.expect("the in-memory store never fails").state
     }
@@ -159,7 +159,7 @@ async fn a_provider_that_does_not_respond_opens_the_circuit_of_all_instances_unt
     }
     world.authorise(1, 5, "tok_down").await.unwrap_err();
     world.authorise(1, 6, "tok_down").await.unwrap_err();
-    assert_eq!(world.circuit().await, Shown::Open);
+    assert_eq!(world.circuit().await, PublicState::Open);
     let charges = world.charges();
     for instance in [0, 1] {
         let before = Instant::now();
@@ -170,7 +170,7 @@ async fn a_provider_that_does_not_respond_opens_the_circuit_of_all_instances_unt
     assert_eq!(world.charges(), charges);
     sleep(Duration::from_secs(12)).await;
     world.authorise(1, 7, "tok_visa").await.unwrap();
-    assert_eq!(world.circuit().await, Shown::Closed);
+    assert_eq!(world.circuit().await, PublicState::Closed);
     sleep(Duration::from_secs(2)).await;
     world.authorise(0, 8, "tok_visa").await.unwrap();
 }
@@ -179,7 +179,7 @@ async fn a_provider_that_does_not_respond_opens_the_circuit_of_all_instances_unt
 async fn a_charge_rejected_by_an_open_circuit_changes_no_bill_and_needs_no_refund() {
     let world = World::new();
     world.authorise(0, 1, "tok_visa").await.unwrap();
-    world.force(Word::Open).await;
+    world.force(Override::Open).await;
     // The first call reads the override concurrently, so it may still be admitted.
     drop(world.authorise(0, 2, "tok_visa").await);
     let (bills, charges) = (world.store.states(), world.charges());
@@ -195,7 +195,7 @@ async fn a_charge_rejected_by_an_open_circuit_changes_no_bill_and_needs_no_refun
 async fn an_open_circuit_does_not_block_refunds() {
     let world = World::new();
     world.authorise(0, 1, "tok_visa").await.unwrap();
-    world.force(Word::Open).await;
+    world.force(Override::Open).await;
     drop(world.authorise(0, 2, "tok_visa").await);
     assert!(is_circuit_open(&world.authorise(0, 3, "tok_visa").await));
     world.close(1).await.unwrap();
@@ -209,7 +209,7 @@ async fn declined_cards_do_not_open_the_circuit() {
         world.authorise(0, number, "tok_declined").await.unwrap_err();
     }
     world.authorise(0, 31, "tok_visa").await.unwrap();
-    assert_eq!(world.circuit().await, Shown::Closed);
+    assert_eq!(world.circuit().await, PublicState::Closed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,19 +226,20 @@ async fn successful_charges_write_nothing_to_the_breaker() {
 async fn an_operator_can_override_and_reset_the_breaker_of_billing_and_no_other() {
     let world = World::new();
     let control = Control::new(world.breakers.clone(), world.clock.clone());
-    let order: Order =
+    let order: ControlRequest =
         serde_json::from_str(include_str!("../../events/billing-breaker.json")).unwrap();
-    let shown = breaker::handle(&control, order).await.unwrap();
-    assert_eq!((shown.name.as_str(), shown.state), (BREAKER, Shown::Closed));
+    let shown = breaker::handle(&control, order.into()).await.unwrap();
+    assert_eq!((shown.name.as_str(), shown.state), (BREAKER, PublicState::Closed));
     let (name, by) = (BREAKER.to_owned(), "olga".to_owned());
-    let force = Order::Force { breaker: name.clone(), word: Word::Open, by: by.clone() };
-    let shown = breaker::handle(&control, force).await.unwrap();
-    assert_eq!((shown.state, shown.forced), (Shown::Open, Some(Word::Open)));
+    let force =
+        ControlRequest::Override { breaker: name.clone(), kind: Override::Open, by: by.clone() };
+    let shown = breaker::handle(&control, force.into()).await.unwrap();
+    assert_eq!((shown.state, shown.active_override), (PublicState::Open, Some(Override::Open)));
     assert_eq!(shown.history[0].by, "olga");
-    let reset = Order::Reset { breaker: name, by };
-    let shown = breaker::handle(&control, reset).await.unwrap();
-    assert_eq!((shown.state, shown.forced), (Shown::Closed, None));
-    let other = Order::Show { breaker: "booking-query".to_owned() };
-    let failure = breaker::handle(&control, other).await.unwrap_err();
+    let reset = ControlRequest::Reset { breaker: name, by };
+    let shown = breaker::handle(&control, reset.into()).await.unwrap();
+    assert_eq!((shown.state, shown.active_override), (PublicState::Closed, None));
+    let other = ControlRequest::Status { breaker: "booking-query".to_owned() };
+    let failure = breaker::handle(&control, other.into()).await.unwrap_err();
     assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "not-found"));
 }

@@ -2,6 +2,7 @@
 
 use aws_sdk_sfn::Client;
 use serde::Serialize;
+use trace_context::call;
 
 use crate::ports::{CompensationInput, CompensationStarter};
 use crate::ports::{SagaInput, SagaStarter, WorkflowError};
@@ -50,7 +51,7 @@ impl StepFunctions {
             .state_machine_arn(&self.state_machine_arn)
             .name(name)
             .input(text);
-        match start.send().await {
+        match call("states:StartExecution", &self.state_machine_arn, start.send()).await {
             Ok(_) => Ok(()),
             // The name of a standard workflow is reserved for 90 days, so the execution was started before.
             Err(error)

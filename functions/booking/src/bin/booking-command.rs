@@ -3,7 +3,7 @@
 use booking::config::CommandConfig;
 use booking::handlers::command;
 use event_sourcing::dynamodb::DynamoStore;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -12,8 +12,8 @@ async fn main() -> Result<(), Error> {
     let aws = function::aws_config().await;
     let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), config.bookings_table);
     function::warm(store.warm_up()).await;
-    run(service_fn(|event: LambdaEvent<_>| {
+    function::run(|event: LambdaEvent<_>| {
         command::handle(&store, event.payload, function::now(), function::new_id)
-    }))
+    })
     .await
 }

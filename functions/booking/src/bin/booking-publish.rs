@@ -4,7 +4,7 @@ use booking::config::PublishConfig;
 use booking::handlers::publish;
 use booking::republish_source::BookingEvents;
 use event_sourcing::dynamodb::DynamoStore;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use outbox::eventbridge::EventBridge;
 use outbox::sqs::Queue;
 
@@ -19,9 +19,10 @@ async fn main() -> Result<(), Error> {
     let republish_queue = Queue::new(queues.clone(), config.queue_url);
     let dead_letters = Queue::new(queues, config.dead_letters_url);
     let source = BookingEvents(&store);
-    run(service_fn(async |event: LambdaEvent<_>| {
-        let answer = publish::handle(&source, &bus, &republish_queue, &dead_letters, event.payload);
-        Ok::<_, Error>(answer.await)
-    }))
+    function::run(async |event: LambdaEvent<_>| {
+        let response =
+            publish::handle(&source, &bus, &republish_queue, &dead_letters, event.payload);
+        Ok::<_, Error>(response.await)
+    })
     .await
 }

@@ -5,7 +5,7 @@ use booking::handlers::query;
 use cqrs::cursor::Cursors;
 use cqrs::dynamodb::DynamoGenerations;
 use cqrs::live::Live;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -16,8 +16,8 @@ async fn main() -> Result<(), Error> {
     let view = Live::new(DynamoGenerations::new(tables, config.view_table), function::now);
     let cursors = Cursors::new(&config.cursor_key);
     function::warm(view.generations().warm_up()).await;
-    run(service_fn(|event: LambdaEvent<_>| {
+    function::run(|event: LambdaEvent<_>| {
         query::handle(&view, view.generations(), &cursors, event.payload, function::now())
-    }))
+    })
     .await
 }

@@ -4,7 +4,7 @@ use booking::adapters::step_functions::StepFunctions;
 use booking::config::ReactConfig;
 use booking::handlers::react;
 use event_sourcing::dynamodb::DynamoStore;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use outbox::sqs::Queue;
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,10 +16,10 @@ async fn main() -> Result<(), Error> {
     let sagas = StepFunctions::new(aws_sdk_sfn::Client::new(&aws), config.saga_arn);
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     function::warm(store.warm_up()).await;
-    run(service_fn(async |event: LambdaEvent<_>| {
+    function::run(async |event: LambdaEvent<_>| {
         let (now, new_id) = (function::now, function::new_id);
-        let answer = react::handle(&store, &sagas, &dead_letters, event.payload, now, new_id);
-        Ok::<_, Error>(answer.await)
-    }))
+        let response = react::handle(&store, &sagas, &dead_letters, event.payload, now, new_id);
+        Ok::<_, Error>(response.await)
+    })
     .await
 }

@@ -9,9 +9,11 @@ use contracts::message::Request;
 use event_sourcing::execute::{ExecuteError, Metadata, execute};
 use event_sourcing::state::{StateAtVersion, at_time, at_version};
 use event_sourcing::store::{EventStore, StoreError};
+use function::handle_request;
 use jiff::Timestamp;
 use serde::Serialize;
 use service_error::ServiceError;
+use trace_context::correlate;
 use uuid::Uuid;
 
 use crate::contract;
@@ -40,10 +42,22 @@ pub async fn handle(
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
 ) -> Result<CommandResponse, ServiceError> {
-    function::log_trace_context(request.traceparent.as_deref());
-    let command = match request.ask {
+    let Request { payload, cause, correlation_id, trace } = request;
+    let run = run(store, payload, cause, now, new_id);
+    handle_request("booking-command", &trace, correlation_id, cause, run).await
+}
+
+async fn run(
+    store: &impl EventStore<BookingEvent>,
+    payload: CommandPayload,
+    cause: Option<Uuid>,
+    now: Timestamp,
+    new_id: impl Fn() -> Uuid,
+) -> Result<CommandResponse, ServiceError> {
+    let command = match payload {
         CommandPayload::Command(command) => command,
         CommandPayload::Query(ConsistentQuery::ReadHistory { booking_id, version, at }) => {
+            correlate(booking_id);
             return read_history(store, booking_id, version, at).await;
         }
     };
@@ -64,11 +78,12 @@ pub async fn handle(
             (booking_id, BookingCommand::Fail { reason })
         }
     };
+    correlate(booking_id);
     let metadata = Metadata {
         command_id: command_id(booking_id, &command, &new_id),
         now,
         correlation_id: booking_id.0,
-        causation_id: request.cause.unwrap_or(booking_id.0),
+        causation_id: cause.unwrap_or(booking_id.0),
     };
     execute_command(store, booking_id, &command, &metadata, new_id)
         .await

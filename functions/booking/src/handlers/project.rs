@@ -11,7 +11,8 @@ use event_sourcing::item::CommitItem;
 use event_sourcing::store::{Commit, EventStore, StoreError};
 use jiff::Timestamp;
 use outbox::dead_letters::{DeadLetters, dead_letter_record};
-use outbox::stream::{Poison, batch_response};
+use outbox::stream::{Poison, batch_response, in_trace};
+use trace_context::Origin;
 
 use crate::domain::BookingEvent;
 use crate::view::{BookingRow, apply, fold};
@@ -25,14 +26,16 @@ pub async fn handle<G: Generations<BookingRow>>(
     clock: impl Fn() -> Timestamp,
     records: Vec<EventRecord>,
 ) -> DynamoDbEventResponse {
-    let row_of = async |view: &G::View, record: &EventRecord| row_of(store, view, record).await;
+    let row_of = async |view: &G::View, record: &EventRecord| {
+        in_trace(origin(record), row_of(store, view, record)).await
+    };
     let dead_letter = async |record: &EventRecord, cause: &ProjectError| {
-        dead_letter_record(dead_letters, record, cause).await
+        in_trace(origin(record), dead_letter_record(dead_letters, record, cause)).await
     };
     let Projected { failed, measured } =
         projector::project(views, throttle, &clock, &records, row_of, dead_letter).await;
     if let Some(it) = measured {
-        function::metrics::projection("bookings", it.lag_seconds, it.iterator_age_ms, clock());
+        function::metrics::projection("bookings", it.lag_seconds, it.iterator_age_ms);
     }
     batch_response(failed.and_then(|index| records.get(index)))
 }
@@ -85,6 +88,13 @@ pub(super) fn committed(
         serde_dynamo::from_item(record.change.new_image.clone()).map_err(|error| poison(&error))?;
     let booking_id = item.stream.parse().map_err(|error| poison(&error))?;
     Ok(Some((booking_id, item.commit().map_err(|error| poison(&error))?)))
+}
+
+/// Where the commit that a record shows comes from.
+fn origin(record: &EventRecord) -> Option<Origin> {
+    let (_, commit) = committed(record).ok()??;
+    let origin = Origin::new(&commit.trace, || commit.command_id);
+    Some(origin.correlated(commit.correlation_id))
 }
 
 fn source_error(error: StoreError) -> ProjectError {

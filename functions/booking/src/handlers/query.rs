@@ -1,4 +1,4 @@
-//! `booking-query`: answers queries from the view, and from nothing else.
+//! `booking-query`: serves queries from the view only.
 
 use std::time::Duration;
 
@@ -11,9 +11,11 @@ use cqrs::page::{self, Listing};
 use cqrs::rebuild;
 use cqrs::view::{Order, Reader};
 use cqrs::wait::{self, WaitPolicy};
+use function::handle_request;
 use jiff::Timestamp;
 use serde::Serialize;
 use service_error::ServiceError;
+use trace_context::correlate;
 
 use crate::contract;
 use crate::view::{BY_CUSTOMER, BY_STATUS, BookingRow};
@@ -53,9 +55,21 @@ pub async fn handle(
     request: Request<Query>,
     now: Timestamp,
 ) -> Result<QueryResponse, ServiceError> {
-    function::log_trace_context(request.traceparent.as_deref());
-    match request.ask {
+    let Request { payload: query, cause, correlation_id, trace } = request;
+    let run = run(view, states, cursors, query, now);
+    handle_request("booking-query", &trace, correlation_id, cause, run).await
+}
+
+async fn run(
+    view: &impl Reader<BookingRow>,
+    states: &impl ProjectionStateStore,
+    cursors: &Cursors,
+    query: Query,
+    now: Timestamp,
+) -> Result<QueryResponse, ServiceError> {
+    match query {
         Query::Booking { booking_id, customer, min_version } => {
+            correlate(booking_id);
             let policy = WaitPolicy {
                 min_version: min_version.unwrap_or(1),
                 timeout: if min_version.is_some() { WAIT_FOR_VERSION } else { WAIT_FOR_ROW },

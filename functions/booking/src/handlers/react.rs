@@ -47,7 +47,7 @@ async fn react(
     new_id: impl Fn() -> Uuid,
 ) -> Result<Handled, ServiceError> {
     let Some(reaction) = reaction(&delivery).map_err(ServiceError::permanent)? else {
-        function::metrics::ignored("booking-react", now);
+        function::metrics::ignored("booking-react");
         return Ok(Handled::Ignored);
     };
     let (booking_id, command) = match reaction {

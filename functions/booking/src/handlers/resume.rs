@@ -15,6 +15,7 @@ use contracts::id::BookingId;
 use outbox::consume::{ConsumeError, Handled, consume};
 use outbox::dead_letters::DeadLetters;
 use serde::Deserialize;
+use trace_context::correlate;
 
 use crate::ports::{CompensationInput, CompensationStarter};
 
@@ -65,6 +66,7 @@ async fn resume(
             (name, serde_json::from_str(&input).map_err(poison)?)
         }
     };
+    correlate(input.booking_id);
     let name = successor(&ended, input.booking_id).ok_or_else(|| {
         ConsumeError::Poison(format!("{ended} is not an execution of this booking's saga").into())
     })?;

@@ -3,7 +3,7 @@
 use api_gateway::verifier::Verifier;
 use gateway::config::AuthorizeConfig;
 use gateway::handlers::authorize;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -11,8 +11,8 @@ async fn main() -> Result<(), Error> {
     let config = AuthorizeConfig::from_env()?;
     let (verifier, stage) = (Verifier::new(config.keys, config.expectations), config.stage);
     function::warm(verifier.warm(function::now())).await;
-    run(service_fn(|event: LambdaEvent<authorize::Question>| {
+    function::run(|event: LambdaEvent<authorize::AuthorizerRequest>| {
         authorize::handle(&verifier, &stage, event.payload)
-    }))
+    })
     .await
 }

@@ -8,5 +8,5 @@ use lambda_runtime::Error;
 async fn main() -> Result<(), Error> {
     function::telemetry();
     let document = Document::of_the_platform()?;
-    api_gateway::lambda::serve(router(document, function::new_id)).await
+    api_gateway::lambda::serve(function::flushing(router(document, function::new_id))).await
 }

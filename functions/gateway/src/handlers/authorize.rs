@@ -1,43 +1,45 @@
-//! Answers the gateway's question: may this call pass?
+//! The Lambda authorizer: decides which calls a bearer token allows.
 
 use std::collections::HashMap;
 
-use api_gateway::policy::{Answer, Grant, InvalidMethodArn};
+use api_gateway::policy::{AuthorizerResponse, Grant, InvalidMethodArn};
 use api_gateway::token::{Principal, Refusal, bearer};
 use api_gateway::verifier::{FetchError, KeySource, Verifier, VerifyError};
+use function::handle_request;
 use lambda_runtime::Diagnostic;
 use serde::Deserialize;
+use trace_context::TraceFields;
 
-/// Who may call what. The names of the roles are those of the configuration. Pages are not among it: they show who has not
-/// signed in where to, and look at the token themselves.
+/// The paths that each role may call. The names of the roles are those of the configuration. Pages are not included: their
+/// functions verify the token themselves, and redirect to the sign-in.
 const GRANTS: [Grant<'_>; 2] = [
     Grant { role: "customer", paths: &["mobile"] },
     Grant { role: "operator", paths: &["operator"] },
 ];
 
-/// The question of a REST API's authoriser, of either type.
+/// The request to a Lambda authorizer of a REST API, of either type.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Question {
+pub struct AuthorizerRequest {
     method_arn: String,
-    /// The header's value, if the authoriser is of type `TOKEN`.
+    /// The header's value, if the authorizer is of type `TOKEN`.
     authorization_token: Option<String>,
     /// All headers, if it is of type `REQUEST`.
     multi_value_headers: Option<HashMap<String, Vec<String>>>,
 }
 
-/// Why there is no answer.
+/// Why the call is not authorized.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorizeError {
-    /// The caller has not shown who they are: 401.
+    /// The caller has no valid token: 401.
     #[error("Unauthorized")]
     Unauthorized,
-    /// There are no keys to tell by: 500, and the caller may try again.
+    /// The keys of the issuer are unavailable: 500, and the caller may retry.
     #[error("keys of the issuer are missing")]
     Keys(#[source] FetchError),
-    /// The gateway asks about something that is no method: 500.
-    #[error("question is unreadable")]
-    Question(#[from] InvalidMethodArn),
+    /// The request has no valid ARN of a method: 500.
+    #[error("request is unreadable")]
+    InvalidRequest(#[from] InvalidMethodArn),
 }
 
 impl From<AuthorizeError> for Diagnostic {
@@ -45,52 +47,69 @@ impl From<AuthorizeError> for Diagnostic {
         let error_type = match error {
             AuthorizeError::Unauthorized => "Rejected",
             AuthorizeError::Keys(_) => "Transient",
-            AuthorizeError::Question(_) => "Permanent",
+            AuthorizeError::InvalidRequest(_) => "Permanent",
         };
-        // The gateway answers 401 if the message is this one word, 500 whatever else it is.
+        // The gateway responds with 401 if the message is this word, and with 500 for any other message.
         Self { error_type: error_type.to_owned(), error_message: error.to_string() }
     }
 }
 
-impl Question {
-    /// The value of the one `Authorization` header; two of them are none.
+impl AuthorizerRequest {
+    /// The value of the single `Authorization` header; none if there are several.
     fn authorization(&self) -> Option<&str> {
         if let Some(token) = &self.authorization_token {
             return Some(token);
         }
+        self.header("authorization")
+    }
+
+    /// The value of a header; of one that was sent twice, none.
+    fn header(&self, wanted: &str) -> Option<&str> {
         let mut values = self
             .multi_value_headers
             .iter()
             .flatten()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted))
             .flat_map(|(_, values)| values);
         let value = values.next()?;
         values.next().is_none().then_some(value)
     }
 }
 
-/// Says what the caller may call.
+/// Decides what the caller may call.
 ///
 /// # Errors
 ///
-/// Fails when the caller has no good token, or when the token cannot be checked.
+/// Fails when the caller has no valid token, or when the token cannot be checked.
 pub async fn handle<S: KeySource>(
     verifier: &Verifier<S>,
     stage: &str,
-    question: Question,
-) -> Result<Answer, AuthorizeError> {
-    let token = question.authorization().and_then(bearer).ok_or(AuthorizeError::Unauthorized)?;
+    request: AuthorizerRequest,
+) -> Result<AuthorizerResponse, AuthorizeError> {
+    let trace = TraceFields::read(|name| request.header(name).map(str::to_owned));
+    let correlation_id = request.header("x-correlation-id").and_then(|it| it.parse().ok());
+    let run = run(verifier, stage, &request);
+    handle_request("gateway-authorize", &trace, correlation_id, None, run).await
+}
+
+async fn run<S: KeySource>(
+    verifier: &Verifier<S>,
+    stage: &str,
+    request: &AuthorizerRequest,
+) -> Result<AuthorizerResponse, AuthorizeError> {
+    let token = request.authorization().and_then(bearer).ok_or(AuthorizeError::Unauthorized)?;
     match verifier.verify(token, function::now()).await {
         Ok(principal) => {
-            let answer = Answer::allow(&question.method_arn, &principal, &GRANTS)?;
-            Ok(answer.counted_under(plan_of(stage, &principal)))
+            let response = AuthorizerResponse::allow(&request.method_arn, &principal, &GRANTS)?;
+            Ok(response.counted_under(plan_of(stage, &principal)))
         }
-        // Known to the issuer, but not for anything here: that is a 403, and asking again with this token is pointless.
+        // The issuer knows the caller, but no role grants anything here: a 403, since a retry with this token is pointless.
         Err(VerifyError::Refused(Refusal::RoleUnknown)) => {
-            Ok(Answer::deny(&question.method_arn)?.counted_under(key_of(stage, "customers")))
+            Ok(AuthorizerResponse::deny(&request.method_arn)?
+                .counted_under(key_of(stage, "customers")))
         }
         Err(VerifyError::Refused(refusal)) => {
-            tracing::info!(reason = refusal.slug(), "token refused");
+            tracing::info!(reason = refusal.slug(), "token rejected");
             Err(AuthorizeError::Unauthorized)
         }
         Err(VerifyError::Keys(error)) => {
@@ -147,7 +166,7 @@ mod tests {
     }
 
     /// The example event with another header.
-    fn question(authorization: &str) -> Question {
+    fn request(authorization: &str) -> AuthorizerRequest {
         let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
         event["authorizationToken"] = json!(authorization);
         serde_json::from_value(event).unwrap()
@@ -160,9 +179,9 @@ mod tests {
     }
 
     /// What the gateway receives: a policy, or an error's message.
-    async fn ask(issuer: &Issuer, question: Question) -> Result<Value, String> {
-        let answer = handle(&verifier(&issuer.jwks()), "local", question).await;
-        answer
+    async fn authorize(issuer: &Issuer, request: AuthorizerRequest) -> Result<Value, String> {
+        let response = handle(&verifier(&issuer.jwks()), "local", request).await;
+        response
             .map(|it| serde_json::to_value(it).unwrap())
             .map_err(|error| Diagnostic::from(error).error_message)
     }
@@ -171,13 +190,13 @@ mod tests {
     async fn a_customer_opens_the_customers_paths() {
         let issuer = issuer();
         let token = token(&issuer, "customer", 60);
-        let answer = ask(&issuer, question(&format!("Bearer {token}"))).await.unwrap();
-        assert_eq!(answer["principalId"], "ada");
+        let response = authorize(&issuer, request(&format!("Bearer {token}"))).await.unwrap();
+        assert_eq!(response["principalId"], "ada");
         let expiry = &part(&token, 1)["exp"];
         let context = json!({ "sub": "ada", "role": "customer", "exp": expiry.to_string() });
-        assert_eq!(answer["context"], context);
-        assert_eq!(answer["usageIdentifierKey"], "parkade-local-customers");
-        let statement = &answer["policyDocument"]["Statement"][0];
+        assert_eq!(response["context"], context);
+        assert_eq!(response["usageIdentifierKey"], "parkade-local-customers");
+        let statement = &response["policyDocument"]["Statement"][0];
         assert_eq!(statement["Effect"], "Allow");
         let resources = statement["Resource"].as_array().unwrap();
         assert!(resources.contains(&json!(format!("{STAGE}/GET/mobile/*"))));
@@ -190,8 +209,8 @@ mod tests {
         let issuer = issuer();
         let token = token(&issuer, "customer", 60);
         for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
-            let answer = ask(&issuer, question(&format!("{scheme} {token}"))).await;
-            assert!(answer.is_ok(), "{scheme}");
+            let response = authorize(&issuer, request(&format!("{scheme} {token}"))).await;
+            assert!(response.is_ok(), "{scheme}");
         }
     }
 
@@ -199,10 +218,10 @@ mod tests {
     async fn an_operator_opens_the_operators_paths() {
         let issuer = issuer();
         let token = token(&issuer, "operator", 60);
-        let answer = ask(&issuer, question(&format!("Bearer {token}"))).await.unwrap();
-        assert_eq!(answer["context"]["role"], "operator");
-        assert_eq!(answer["usageIdentifierKey"], "parkade-local-operators");
-        let resources = answer["policyDocument"]["Statement"][0]["Resource"].as_array().unwrap();
+        let response = authorize(&issuer, request(&format!("Bearer {token}"))).await.unwrap();
+        assert_eq!(response["context"]["role"], "operator");
+        assert_eq!(response["usageIdentifierKey"], "parkade-local-operators");
+        let resources = response["policyDocument"]["Statement"][0]["Resource"].as_array().unwrap();
         assert!(resources.iter().all(|it| it.as_str().unwrap().ends_with("/operator/*")));
     }
 
@@ -212,17 +231,17 @@ mod tests {
         let token = token(&issuer, "customer", 60);
         let mut event: Value = serde_json::from_str(REQUEST).unwrap();
         event["multiValueHeaders"]["authorization"] = json!([format!("Bearer {token}")]);
-        let one: Question = serde_json::from_value(event.clone()).unwrap();
-        assert_eq!(ask(&issuer, one).await.unwrap()["principalId"], "ada");
+        let one: AuthorizerRequest = serde_json::from_value(event.clone()).unwrap();
+        assert_eq!(authorize(&issuer, one).await.unwrap()["principalId"], "ada");
 
         // It is undefined which of the two counts, even if both are valid.
         event["multiValueHeaders"]["Authorization"] = json!([format!("Bearer {token}")]);
-        let two: Question = serde_json::from_value(event.clone()).unwrap();
-        assert_eq!(ask(&issuer, two).await, Err("Unauthorized".to_owned()));
+        let two: AuthorizerRequest = serde_json::from_value(event.clone()).unwrap();
+        assert_eq!(authorize(&issuer, two).await, Err("Unauthorized".to_owned()));
 
         event["multiValueHeaders"] = json!(null);
-        let none: Question = serde_json::from_value(event).unwrap();
-        assert_eq!(ask(&issuer, none).await, Err("Unauthorized".to_owned()));
+        let none: AuthorizerRequest = serde_json::from_value(event).unwrap();
+        assert_eq!(authorize(&issuer, none).await, Err("Unauthorized".to_owned()));
     }
 
     #[tokio::test]
@@ -239,23 +258,23 @@ mod tests {
             format!("Bearer {}", token(&other, "customer", 60)),
             format!("Bearer {}", "x".repeat(100_000)),
         ] {
-            let answer = ask(&mine, question(&header)).await;
-            assert_eq!(answer, Err("Unauthorized".to_owned()), "{header}");
+            let response = authorize(&mine, request(&header)).await;
+            assert_eq!(response, Err("Unauthorized".to_owned()), "{header}");
         }
     }
 
     #[tokio::test]
     async fn the_example_is_refused() {
         let example = serde_json::from_str(EXAMPLE).unwrap();
-        assert_eq!(ask(&issuer(), example).await, Err("Unauthorized".to_owned()));
+        assert_eq!(authorize(&issuer(), example).await, Err("Unauthorized".to_owned()));
     }
 
     #[tokio::test]
     async fn a_user_without_a_role_is_denied_every_path() {
         let issuer = issuer();
         let token = token(&issuer, "openid", 60);
-        let answer = ask(&issuer, question(&format!("Bearer {token}"))).await.unwrap();
-        let statement = &answer["policyDocument"]["Statement"][0];
+        let response = authorize(&issuer, request(&format!("Bearer {token}"))).await.unwrap();
+        let statement = &response["policyDocument"]["Statement"][0];
         assert_eq!(statement["Effect"], "Deny");
         assert_eq!(statement["Resource"], json!([format!("{STAGE}/*")]));
     }
@@ -263,11 +282,11 @@ mod tests {
     #[tokio::test]
     async fn a_fault_is_an_error_with_another_word() {
         let issuer = issuer();
-        let question = question(&format!("Bearer {}", token(&issuer, "customer", 60)));
-        let no_keys = handle(&verifier("<html>"), "local", question.clone()).await.unwrap_err();
+        let request = request(&format!("Bearer {}", token(&issuer, "customer", 60)));
+        let no_keys = handle(&verifier("<html>"), "local", request.clone()).await.unwrap_err();
         assert_eq!(Diagnostic::from(no_keys).error_message, "keys of the issuer are missing");
 
-        let unreadable = Question { method_arn: "GET /".to_owned(), ..question };
-        assert_eq!(ask(&issuer, unreadable).await, Err("question is unreadable".to_owned()));
+        let unreadable = AuthorizerRequest { method_arn: "GET /".to_owned(), ..request };
+        assert_eq!(authorize(&issuer, unreadable).await, Err("request is unreadable".to_owned()));
     }
 }

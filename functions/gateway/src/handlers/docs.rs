@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use api_gateway::lambda::RequestContext;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bff::web::{Accept, HttpAdapter, NoParameters, StrictQuery, conditional};
-use bff::{Origins, Problem, ProblemKind};
+use bff::{Origins, Problem};
 use uuid::Uuid;
 
 use crate::document::Document;
@@ -31,9 +31,9 @@ pub fn router(document: Document, new_id: impl Fn() -> Uuid + Send + Sync + 'sta
         .with_state(Arc::clone(&document));
     HttpAdapter::new(PROBLEMS, Origins::Any, new_id)
         .with_problem_page(move |problem, id, request| {
-            let is_page = problem.kind() == ProblemKind::NotFound && wants_page(request);
-            let page = || document.not_found(&root(request), id);
-            is_page.then(|| html(&document, StatusCode::NOT_FOUND, page()))
+            let status = StatusCode::from_u16(problem.kind().status()).ok()?;
+            let page = || document.problem_page(&root(request), problem, id);
+            wants_page(request).then(|| html(&document, status, page()))
         })
         .wrap(routes)
 }
@@ -44,8 +44,12 @@ async fn json(State(document): State<Arc<Document>>, _: StrictQuery<NoParameters
 }
 
 /// `GET /docs`.
-async fn page(State(document): State<Arc<Document>>, _: StrictQuery<NoParameters>) -> Response {
-    html(&document, StatusCode::OK, document.page().to_owned())
+async fn page(
+    State(document): State<Arc<Document>>,
+    _: StrictQuery<NoParameters>,
+    request: Request,
+) -> Response {
+    html(&document, StatusCode::OK, document.page(&root(&request)))
 }
 
 /// `GET /`: a browser gets links to all pages; for a program this is no route.
@@ -76,7 +80,9 @@ fn wants_page<B>(request: &Request<B>) -> bool {
 
 /// The relative link from the requested page to the API's own address.
 fn root<B>(request: &Request<B>) -> String {
-    let path = request.uri().path();
+    // With the slash at its end, if it was requested with one.
+    let requested = request.extensions().get::<OriginalUri>().map_or(request.uri(), |it| &it.0);
+    let path = requested.path();
     let address = match request.extensions().get() {
         Some(RequestContext::ApiGatewayV1(context)) => context.path.as_deref(),
         _ => None,
@@ -99,37 +105,37 @@ mod tests {
 
     const EXAMPLE: &str = include_str!("../../events/gateway-docs.json");
 
-    struct Answer {
+    struct Response {
         status_code: u64,
         headers: Value,
         body: String,
     }
 
-    async fn asked(path: &str, headers: &Value) -> Answer {
+    async fn get(path: &str, headers: &Value) -> Response {
         let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
         event["path"] = json!(path);
         sent(event, headers).await
     }
 
-    async fn sent(mut event: Value, headers: &Value) -> Answer {
+    async fn sent(mut event: Value, headers: &Value) -> Response {
         event["headers"] = headers.clone();
         event["multiValueHeaders"] = Value::Null;
         let routes = router(Document::of_the_platform().unwrap(), Uuid::nil);
-        let Ok(answer) =
+        let Ok(response) =
             api_gateway::lambda::respond(routes, serde_json::from_value(event).unwrap()).await;
-        let answer = serde_json::to_value(answer).unwrap();
-        Answer {
-            status_code: answer["statusCode"].as_u64().unwrap(),
-            headers: answer["multiValueHeaders"].clone(),
-            body: answer["body"].as_str().unwrap_or_default().to_owned(),
+        let response = serde_json::to_value(response).unwrap();
+        Response {
+            status_code: response["statusCode"].as_u64().unwrap(),
+            headers: response["multiValueHeaders"].clone(),
+            body: response["body"].as_str().unwrap_or_default().to_owned(),
         }
     }
 
     #[tokio::test]
     async fn a_program_gets_every_route_and_nothing_of_how_it_is_run() {
-        let answer = asked("/openapi.json", &json!({})).await;
-        assert_eq!(answer.status_code, 200);
-        let document: Value = serde_json::from_str(&answer.body).unwrap();
+        let response = get("/openapi.json", &json!({})).await;
+        assert_eq!(response.status_code, 200);
+        let document: Value = serde_json::from_str(&response.body).unwrap();
         let source = include_str!("../../../../contracts/openapi.yaml");
         let source: Value = serde_yaml_ng::from_str(source).unwrap();
         let paths =
@@ -139,30 +145,30 @@ mod tests {
             paths(&document),
             paths(&source).into_iter().filter(is_route).collect::<Vec<_>>()
         );
-        assert!(!answer.body.contains("x-amazon") && !answer.body.contains("arn:"));
+        assert!(!response.body.contains("x-amazon") && !response.body.contains("arn:"));
         let again =
-            asked("/openapi.json", &json!({"If-None-Match": answer.headers["etag"][0]})).await;
+            get("/openapi.json", &json!({"If-None-Match": response.headers["etag"][0]})).await;
         assert_eq!((again.status_code, again.body.as_str()), (304, ""));
     }
 
     #[tokio::test]
     async fn a_person_gets_a_page_with_every_route_on_it_and_nothing_from_elsewhere() {
-        let answer = asked("/docs", &json!({})).await;
-        assert_eq!(answer.status_code, 200);
+        let response = get("/docs", &json!({})).await;
+        assert_eq!(response.status_code, 200);
         let document = Document::of_the_platform().unwrap();
         let document: Value = serde_json::from_str(document.json()).unwrap();
         for (path, item) in document["paths"].as_object().unwrap() {
             for operation in item.as_object().unwrap().values() {
-                assert!(answer.body.contains(path), "{path}");
+                assert!(response.body.contains(path), "{path}");
                 let id = operation["operationId"].as_str().unwrap();
-                assert!(answer.body.contains(&format!("id=\"{id}\"")), "{id}");
+                assert!(response.body.contains(&format!("id=\"{id}\"")), "{id}");
             }
         }
         for schema in document["components"]["schemas"].as_object().unwrap().keys() {
-            assert!(answer.body.contains(&format!("id=\"schema-{schema}\"")), "{schema}");
+            assert!(response.body.contains(&format!("id=\"schema-{schema}\"")), "{schema}");
         }
-        assert!(!answer.body.contains("<script") && !answer.body.contains("src="));
-        let policy = answer.headers["content-security-policy"][0].as_str().unwrap();
+        assert!(!response.body.contains("<script") && !response.body.contains("src="));
+        let policy = response.headers["content-security-policy"][0].as_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
         assert!(!policy.contains("unsafe"));
     }
@@ -172,30 +178,70 @@ mod tests {
     #[tokio::test]
     async fn where_there_is_no_route_a_browser_gets_a_page_and_a_program_a_problem_document() {
         for resource in ["/docs/x", "/nope", "/"] {
-            let answer = asked(resource, &json!({"Accept": "application/json"})).await;
-            assert_eq!(answer.status_code, 404);
-            assert_eq!(answer.headers["content-type"][0], "application/problem+json");
+            let response = get(resource, &json!({"Accept": "application/json"})).await;
+            assert_eq!(response.status_code, 404);
+            assert_eq!(response.headers["content-type"][0], "application/problem+json");
         }
-        let answer = asked("/nope", &json!({"Accept": HTML})).await;
-        assert_eq!(answer.status_code, 404);
-        assert_eq!(answer.headers["content-type"][0], "text/html; charset=utf-8");
-        assert!(answer.body.contains("Page not found") && answer.body.contains("./web/"));
+        let response = get("/nope", &json!({"Accept": HTML})).await;
+        assert_eq!(response.status_code, 404);
+        assert_eq!(response.headers["content-type"][0], "text/html; charset=utf-8");
+        assert!(response.body.contains("Page not found") && response.body.contains("./web/"));
     }
 
     #[tokio::test]
     async fn a_browser_at_the_apis_own_address_is_shown_where_to_go() {
-        let answer = asked("/", &json!({"Accept": HTML})).await;
-        assert_eq!(answer.status_code, 200, "{}", answer.body);
+        let response = get("/", &json!({"Accept": HTML})).await;
+        assert_eq!(response.status_code, 200, "{}", response.body);
         for link in ["web/\"", "operator/\"", "docs\""] {
-            assert!(answer.body.contains(link), "{link}");
+            assert!(response.body.contains(link), "{link}");
         }
     }
 
     #[tokio::test]
     async fn the_document_as_a_page_links_to_the_pages_of_customers_and_of_operators() {
-        let answer = asked("/docs", &json!({})).await;
-        for link in ["href=\"web/\"", "href=\"operator/\""] {
-            assert!(answer.body.contains(link), "{link}");
+        let response = get("/docs", &json!({})).await;
+        for link in ["href=\"./web/\"", "href=\"./operator/\""] {
+            assert!(response.body.contains(link), "{link}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_not_accepted_is_a_page_in_a_browser_and_a_problem_document_elsewhere()
+     {
+        for path in ["/docs", "/", "/openapi.json"] {
+            let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
+            event["path"] = json!(path);
+            event["queryStringParameters"] = json!({"x": "1"});
+            event["multiValueQueryStringParameters"] = json!({"x": ["1"]});
+            let response = sent(event.clone(), &json!({"Accept": HTML})).await;
+            assert_eq!(response.status_code, 400, "{path}");
+            assert_eq!(response.headers["content-type"][0], "text/html; charset=utf-8");
+            assert!(response.body.contains("Bad link"), "{}", response.body);
+            assert!(response.body.contains("docs\">API documentation</a>"), "{}", response.body);
+            let response = sent(event, &json!({"Accept": "application/json"})).await;
+            assert_eq!(response.status_code, 400, "{path}");
+            assert_eq!(response.headers["content-type"][0], "application/problem+json");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_page_links_the_others_and_marks_itself() {
+        let start = ["href=\"v1/\"", "href=\"v1/docs\""];
+        let docs = ["href=\"./\"", "href=\"./docs\""];
+        for (path, address, links, current) in
+            [("/", "/v1", start, 0), ("/docs", "/v1/docs", docs, 1)]
+        {
+            let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
+            event["path"] = json!(path);
+            event["requestContext"]["path"] = json!(address);
+            let body = sent(event, &json!({"Accept": HTML})).await.body;
+            let nav = body.split("</nav>").next().unwrap().split("<nav").nth(1).unwrap();
+            assert_eq!(nav.matches("<a ").count(), 4, "{nav}");
+            assert_eq!(nav.matches("aria-current").count(), 1, "{nav}");
+            for (number, link) in links.iter().enumerate() {
+                let mark = if number == current { " aria-current=\"page\">" } else { ">" };
+                assert!(nav.contains(&format!("{link}{mark}")), "{link}: {nav}");
+            }
         }
     }
 
@@ -206,6 +252,7 @@ mod tests {
             ("/", "/v1/", "href=\"./docs\""),
             ("/nope", "/v1/nope", "href=\"./docs\""),
             ("/a/b/c", "/v1/a/b/c", "href=\"../../docs\""),
+            ("/docs/", "/v1/docs/", "href=\"../openapi.json\""),
         ] {
             let mut event: Value = serde_json::from_str(EXAMPLE).unwrap();
             event["path"] = json!(path);

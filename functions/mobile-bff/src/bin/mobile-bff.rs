@@ -21,5 +21,8 @@ async fn main() -> Result<(), Error> {
     let dry_run = services.services().warm_up(&config.services.booking_query);
     tokio::join!(function::warm(dry_run), function::warm(opening));
     let adapter = HttpAdapter::new(PROBLEMS, config.origins, function::new_id);
-    api_gateway::lambda::serve(adapter.wrap(router(App::new(services, config.services)))).await
+    api_gateway::lambda::serve(function::flushing(
+        adapter.wrap(router(App::new(services, config.services))),
+    ))
+    .await
 }

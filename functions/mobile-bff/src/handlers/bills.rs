@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use bff::invoke::{Deadline, is_not_found};
 use bff::web::{NoParameters, PathParameter, StrictJson, StrictQuery};
 use bff::{IdempotencyKey, Problem};
-use contracts::billing::{Bill, Command};
+use contracts::billing::{Bill, Command, is_payment_token};
 use contracts::booking::{BookingStatus, PaymentMode};
 use contracts::id::{BillReference, PaymentId};
 use contracts::message::Request;
@@ -16,9 +16,9 @@ use service_error::ServiceError;
 
 use super::bookings::find;
 use super::{App, RequestContext};
-use crate::dto::{BillResponse, NewPayment, is_token};
+use crate::dto::{BillResponse, NewPayment};
 
-/// A card may take three seconds, and a provider that does not answer is called again; the function has fifteen.
+/// A card may take three seconds, and a provider that does not respond is called again; the function has fifteen.
 const PAYMENT_TIMEOUT: Duration = Duration::from_secs(12);
 /// A bill is issued upon an event, moments after its booking.
 const BILL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ async fn pay(
     if amount.is_zero() {
         return Err(Problem::validation("amount must be more than nothing"));
     }
-    if !is_token(&token) {
+    if !is_payment_token(&token) {
         return Err(Problem::validation("token must be 1 to 200 visible ASCII characters"));
     }
     let customer = context.customer.clone();

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use axum::extract::OriginalUri;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bff::compose::Composition;
-use bff::invoke::{is_not_found, or_none};
+use bff::invoke::{is_not_found, optional};
 use bff::web::{
     Cursor, Limit, NoBody, NoParameters, PathParameter, StrictJson, StrictQuery, WholeNumber,
     conditional, location,
 };
 use bff::{IdempotencyKey, Problem, ProblemKind};
-use contracts::billing::{Bill, Query as BillingQuery};
+use contracts::billing::{Bill, Query as BillingQuery, is_payment_token};
 use contracts::booking::{Accepted, Booking, Command, ConsistentQuery, History, Payment, Query};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::message::{Page, Request};
@@ -24,7 +24,7 @@ use serde::Deserialize;
 use service_error::ServiceError;
 
 use super::{App, RequestContext, page_request};
-use crate::dto::{BookingResponse, NewBooking, is_token, page};
+use crate::dto::{BookingResponse, NewBooking, page};
 
 /// Parking waits a second for a slot that its view does not show yet, before it responds that there is none.
 const SLOT_TIMEOUT: Duration = Duration::from_millis(2_000);
@@ -49,7 +49,7 @@ async fn create(
     StrictJson(NewBooking { slot_id, payment }): StrictJson<NewBooking>,
 ) -> Result<impl IntoResponse, Problem> {
     if let Payment::Instant { token } = &payment
-        && !is_token(token)
+        && !is_payment_token(token)
     {
         return Err(Problem::validation("token must be 1 to 200 visible ASCII characters"));
     }
@@ -134,8 +134,7 @@ async fn read(
     let bill = bill_of(&context, &booking);
     let bill = composition.optional_within("billing", BILL_TIMEOUT, bill).await?;
     let response = BookingResponse::from(booking).with_bill(bill).reported(composition.report());
-    let timing = HeaderName::from_static("server-timing");
-    Ok(([(timing, composition.server_timing())], Json(response)))
+    Ok((composition.timing(), Json(response)))
 }
 
 /// The caller's booking; another customer's is not found.
@@ -156,7 +155,7 @@ async fn bill_of(
 ) -> Result<Option<Bill>, ServiceError> {
     let reference = BillReference { slot_id: booking.slot_id, booking_id: booking.booking_id };
     let query = Request::from(BillingQuery::Bill { reference });
-    or_none(context.invoke(&context.functions().billing_query, &query, context.deadline).await)
+    optional(context.invoke(&context.functions().billing_query, &query, context.deadline).await)
 }
 
 /// `POST /mobile/bookings/{bookingId}/cancel`.

@@ -10,7 +10,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new().route("/health", get(health))
 }
 
-/// `GET /health`, for anybody.
+/// `GET /health`, without authentication.
 async fn health() -> Json<HealthResponse> {
     Json(HealthResponse { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }

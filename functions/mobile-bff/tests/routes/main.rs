@@ -32,7 +32,7 @@ fn slot() -> Value {
 
 /// Services at their best.
 fn well(function: &str, request: &Value) -> Reply {
-    Reply::Answer(match (function, request["command"].as_str().or(request["query"].as_str())) {
+    Reply::Response(match (function, request["command"].as_str().or(request["query"].as_str())) {
         ("parking-query", Some("slots")) => json!({"items": [slot()], "nextCursor": "c2"}),
         ("parking-query", Some("slot")) => slot(),
         ("booking-query", Some("customerBookings")) => json!({"items": [booking()]}),
@@ -41,7 +41,7 @@ fn well(function: &str, request: &Value) -> Reply {
             json!({"bookingId": request["bookingId"], "status": "pending", "version": 1})
         }
         ("billing-query", _) | ("billing-command", _) => bill(),
-        other => unreachable!("nobody should ask {other:?}"),
+        other => unreachable!("unexpected call: {other:?}"),
     })
 }
 
@@ -71,23 +71,23 @@ fn pay() -> Sent {
 }
 
 #[tokio::test]
-async fn health_asks_for_no_token_and_asks_nobody() {
-    let nobody = Memory::new(|_, _| down());
-    let answer =
-        Sent::new("GET", "/health", &[]).caller(json!(null)).query("any", "1").to(&nobody).await;
-    assert_eq!(answer.status_code, 200);
-    assert_eq!(json_of(&answer), json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
-    assert!(nobody.asked().is_empty());
+async fn health_needs_no_token_and_calls_no_service() {
+    let services = Memory::new(|_, _| down());
+    let response =
+        Sent::new("GET", "/health", &[]).caller(json!(null)).query("any", "1").to(&services).await;
+    assert_eq!(response.status_code, 200);
+    assert_eq!(json_of(&response), json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
+    assert!(services.calls().is_empty());
 }
 
 #[tokio::test]
 async fn without_a_caller_every_other_route_is_401_and_without_the_role_403() {
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     for (caller, expected) in [
         (json!(null), (401, "unauthenticated".to_owned())),
         (json!({"sub": "olga", "role": "operator"}), (403, "forbidden".to_owned())),
     ] {
-        assert_eq!(problem(&read().caller(caller).to(&nobody).await), expected);
+        assert_eq!(problem(&read().caller(caller).to(&services).await), expected);
     }
 }
 
@@ -95,16 +95,19 @@ async fn without_a_caller_every_other_route_is_401_and_without_the_role_403() {
 async fn slots_come_in_pages_and_without_what_a_customer_does_not_need() {
     let services = Memory::new(well);
     let sent = Sent::new("GET", "/mobile/slots", &[]).query("status", "available");
-    let answer = sent.query("limit", "1").query("cursor", "c1").to(&services).await;
-    assert_eq!(answer.status_code, 200);
+    let response = sent.query("limit", "1").query("cursor", "c1").to(&services).await;
+    assert_eq!(response.status_code, 200);
     assert_eq!(
-        json_of(&answer),
+        json_of(&response),
         json!({
             "items": [{"slotId": SLOT, "name": "A1", "status": "available"}], "nextCursor": "c2",
         })
     );
-    let (_, asked) = services.asked().remove(0);
-    assert_eq!(asked, json!({"query": "slots", "status": "available", "limit": 1, "cursor": "c1"}));
+    let (_, request) = services.calls().remove(0);
+    assert_eq!(
+        request,
+        json!({"query": "slots", "status": "available", "limit": 1, "cursor": "c1"})
+    );
 }
 
 #[tokio::test]
@@ -119,30 +122,31 @@ async fn a_filter_a_limit_or_a_parameter_that_means_nothing_is_400() {
         ("cursor", ""),
         ("colour", "red"),
     ] {
-        let answer = Sent::new("GET", "/mobile/slots", &[]).query(name, value).to(&services).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{name}={value}");
+        let response =
+            Sent::new("GET", "/mobile/slots", &[]).query(name, value).to(&services).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()), "{name}={value}");
     }
     let refuses = |_: &str, _: &Value| {
         Reply::Failure(ServiceError::rejected("validation", "cursor is not one of this list's"))
     };
-    let answer = Sent::new("GET", "/mobile/bookings", &[]).query("cursor", "forged");
-    assert_eq!(problem(&answer.to(&Memory::new(refuses)).await), (400, "validation".to_owned()));
-    assert!(services.asked().is_empty());
+    let sent = Sent::new("GET", "/mobile/bookings", &[]).query("cursor", "forged");
+    assert_eq!(problem(&sent.to(&Memory::new(refuses)).await), (400, "validation".to_owned()));
+    assert!(services.calls().is_empty());
 }
 
 #[tokio::test]
 async fn a_booking_is_accepted_and_says_where_it_will_be() {
     let services = Memory::new(well);
-    let answer = book().to(&services).await;
-    assert_eq!(answer.status_code, 202, "{}", answer.body);
-    let accepted = json_of(&answer);
+    let response = book().to(&services).await;
+    assert_eq!(response.status_code, 202, "{}", response.body);
+    let accepted = json_of(&response);
     let id = accepted["bookingId"].as_str().unwrap();
     assert_eq!(accepted, json!({"bookingId": id, "status": "pending", "version": 1}));
-    assert_eq!(answer.headers["Location"], format!("../mobile/bookings/{id}"));
-    let (function, asked) = services.asked().remove(1);
+    assert_eq!(response.headers["Location"], format!("../mobile/bookings/{id}"));
+    let (function, request) = services.calls().remove(1);
     assert_eq!(function, "booking-command");
     assert_eq!(
-        asked,
+        request,
         json!({
             "command": "createBooking", "bookingId": id, "customer": "alice", "slotId": SLOT,
             "payment": {"mode": "instant", "token": "tok_visa"}, "cause": CORRELATION,
@@ -173,8 +177,8 @@ async fn what_booking_refuses_reaches_the_client_under_its_slug() {
         };
         let slug = if slug == "odd" { "conflict" } else { slug };
         for sent in [book(), read_then("cancel"), read_then("check-out")] {
-            let answer = sent.to(&Memory::new(refuses)).await;
-            assert_eq!(problem(&answer), (status, slug.to_owned()));
+            let response = sent.to(&Memory::new(refuses)).await;
+            assert_eq!(problem(&response), (status, slug.to_owned()));
         }
     }
 }
@@ -188,7 +192,7 @@ fn read_then(what: &str) -> Sent {
 async fn a_slot_that_does_not_exist_is_404_and_a_key_that_booked_another_is_422() {
     for (history, expected) in [
         (not_found as fn() -> Reply, (404, "not-found")),
-        (|| Reply::Answer(json!({"events": []})), (422, "idempotency-key-reused")),
+        (|| Reply::Response(json!({"events": []})), (422, "idempotency-key-reused")),
         (down, (503, "service-unavailable")),
     ] {
         let services = Memory::new(move |function: &str, request: &Value| match function {
@@ -209,7 +213,7 @@ async fn a_slot_that_does_not_exist_is_404_and_a_key_that_booked_another_is_422(
 
 #[tokio::test]
 async fn a_slot_that_the_view_does_not_show_yet_is_booked() {
-    for parking in [(|| Reply::Answer(slot())) as fn() -> Reply, down] {
+    for parking in [(|| Reply::Response(slot())) as fn() -> Reply, down] {
         let services = Memory::new(move |function: &str, request: &Value| match function {
             "parking-query" => not_found(),
             "parking-command" => parking(),
@@ -235,8 +239,8 @@ async fn a_booking_does_not_wait_for_parking() {
 }
 
 #[tokio::test]
-async fn a_malformed_wish_is_refused_and_nobody_hears_of_it() {
-    let nobody = Memory::new(|_, _| down());
+async fn a_malformed_request_is_rejected_without_calling_a_service() {
+    let services = Memory::new(|_, _| down());
     let token =
         |token: &str| json!({"slotId": SLOT, "payment": {"mode": "instant", "token": token}});
     for body in [
@@ -256,45 +260,45 @@ async fn a_malformed_wish_is_refused_and_nobody_hears_of_it() {
         token("a b"),
         token(&"t".repeat(201)),
     ] {
-        let answer = book().body(&body).to(&nobody).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{body}");
+        let response = book().body(&body).to(&services).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()), "{body}");
     }
     for body in ["", "{", "\u{0}", "{\"slotId\":\"\\ud800\"}"] {
-        let answer = book().raw_body(body).to(&nobody).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{body:?}");
+        let response = book().raw_body(body).to(&services).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()), "{body:?}");
     }
     let long = " ".repeat(64 * 1024 + 1);
-    let answer = book().raw_body(&long).to(&nobody).await;
-    assert_eq!(problem(&answer), (413, "payload-too-large".to_owned()));
+    let response = book().raw_body(&long).to(&services).await;
+    assert_eq!(problem(&response), (413, "payload-too-large".to_owned()));
     for sent in [book().key(""), book().key("a b"), book().key(&"k".repeat(256)), pay().key("é")] {
-        assert_eq!(problem(&sent.to(&nobody).await), (400, "validation".to_owned()));
+        assert_eq!(problem(&sent.to(&services).await), (400, "validation".to_owned()));
     }
     let keyless = Sent::new("POST", "/mobile/bookings", &[])
         .body(&json!({"slotId": SLOT, "payment": {"mode": "invoice"}}));
-    assert_eq!(problem(&keyless.to(&nobody).await), (400, "validation".to_owned()));
-    assert!(nobody.asked().is_empty());
+    assert_eq!(problem(&keyless.to(&services).await), (400, "validation".to_owned()));
+    assert!(services.calls().is_empty());
 }
 
 #[tokio::test]
 async fn a_booking_comes_with_its_bill() {
     let services = Memory::new(well);
-    let answer = read().query("minVersion", "1").to(&services).await;
-    assert_eq!(answer.status_code, 200);
+    let response = read().query("minVersion", "1").to(&services).await;
+    assert_eq!(response.status_code, 200);
     let reference = format!("{SLOT}:{BOOKING}");
     assert_eq!(
-        json_of(&answer),
+        json_of(&response),
         json!({
             "bookingId": BOOKING, "slotId": SLOT, "status": "pending", "payment": {"mode": "invoice"},
             "bill": {"reference": reference, "total": "100.00", "paid": "40.00", "status": "pending"},
             "version": 1, "updatedAt": AT,
         })
     );
-    let asked = services.asked();
+    let calls = services.calls();
     assert_eq!(
-        asked[0].1,
+        calls[0].1,
         json!({"query": "booking", "bookingId": BOOKING, "customer": "alice", "minVersion": 1})
     );
-    assert_eq!(asked[1].1, json!({"query": "bill", "reference": reference}));
+    assert_eq!(calls[1].1, json!({"query": "bill", "reference": reference}));
 }
 
 #[tokio::test]
@@ -304,7 +308,7 @@ async fn a_failed_booking_says_why_and_one_without_a_bill_has_none() {
             let mut failed = booking();
             failed["status"] = json!("failed");
             failed["reason"] = json!("slot_unavailable");
-            Reply::Answer(failed)
+            Reply::Response(failed)
         }
         _ => not_found(),
     });
@@ -320,15 +324,15 @@ async fn without_billing_a_booking_is_shown_as_far_as_it_is_known() {
         down,
         || Reply::Failure(ServiceError::permanent("no table")),
         || Reply::Failure(ServiceError::rejected("odd", "odd")),
-        || Reply::Answer(json!("odd")),
+        || Reply::Response(json!("odd")),
     ] {
         let services = Memory::new(move |function: &str, request: &Value| match function {
             "billing-query" => billing(),
             _ => well(function, request),
         });
-        let answer = read().to(&services).await;
-        let shown = json_of(&answer);
-        assert_eq!((answer.status_code, &shown["degraded"]), (200, &json!(["billing"])));
+        let response = read().to(&services).await;
+        let shown = json_of(&response);
+        assert_eq!((response.status_code, &shown["degraded"]), (200, &json!(["billing"])));
         assert!(shown.get("bill").is_none());
     }
 }
@@ -363,19 +367,19 @@ async fn a_client_may_name_what_it_has_in_several_lines() {
 
 #[tokio::test]
 async fn of_two_keys_none_counts() {
-    let nobody = Memory::new(|_, _| down());
-    let answer = book().lines("Idempotency-Key", &["k1", "k2"]).to(&nobody).await;
-    assert_eq!(problem(&answer), (400, "validation".to_owned()));
+    let services = Memory::new(|_, _| down());
+    let response = book().lines("Idempotency-Key", &["k1", "k2"]).to(&services).await;
+    assert_eq!(problem(&response), (400, "validation".to_owned()));
 }
 
 #[tokio::test]
 async fn a_slash_at_the_end_changes_nothing_but_the_location_which_still_resolves() {
     let services = Memory::new(well);
-    let answer = book().slash().to(&services).await;
-    assert_eq!(answer.status_code, 202, "{}", answer.body);
-    let id = json_of(&answer)["bookingId"].as_str().unwrap().to_owned();
+    let response = book().slash().to(&services).await;
+    assert_eq!(response.status_code, 202, "{}", response.body);
+    let id = json_of(&response)["bookingId"].as_str().unwrap().to_owned();
     // Relative to /v1/mobile/bookings/.
-    assert_eq!(answer.headers["Location"], format!("../../mobile/bookings/{id}"));
+    assert_eq!(response.headers["Location"], format!("../../mobile/bookings/{id}"));
     assert_eq!(read().slash().to(&services).await.status_code, 200);
     assert_eq!(read_then("cancel").slash().to(&services).await.status_code, 202);
 }
@@ -391,13 +395,13 @@ async fn a_token_that_has_run_out_opens_nothing_though_its_policy_is_cached() {
 }
 
 #[tokio::test]
-async fn headers_that_are_no_http_are_answered_too() {
+async fn a_request_with_headers_that_are_no_http_gets_a_response_too() {
     let services = Memory::new(well);
     for (name, value) in
         [("Host", "a b\u{7f}"), ("X-Anything", "\u{0}\n\u{fc}"), ("\u{fc} :", "x"), ("", "")]
     {
-        let answer = read().header(name, value).to(&services).await;
-        assert_eq!(answer.status_code, 200, "{name:?}: {value:?}");
+        let response = read().header(name, value).to(&services).await;
+        assert_eq!(response.status_code, 200, "{name:?}: {value:?}");
     }
 }
 
@@ -408,7 +412,7 @@ async fn booking_is_not_optional() {
         (down, (503, "service-unavailable")),
         (|| Reply::Failure(ServiceError::permanent("no table")), (503, "service-unavailable")),
         (|| Reply::Late(Duration::from_secs(60), booking()), (503, "service-unavailable")),
-        (|| Reply::Answer(json!("odd")), (503, "service-unavailable")),
+        (|| Reply::Response(json!("odd")), (503, "service-unavailable")),
     ] {
         let services = Memory::new(move |_: &str, _: &Value| reply());
         let (status, slug) = problem(&read().query("minVersion", "9").to(&services).await);
@@ -418,28 +422,28 @@ async fn booking_is_not_optional() {
 
 #[tokio::test]
 async fn a_version_is_a_positive_number_and_a_text_that_is_no_id_is_the_id_of_nothing() {
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     for version in ["0", "-1", "1.5", "", "x", "18446744073709551616"] {
-        let answer = read().query("minVersion", version).to(&nobody).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{version}");
+        let response = read().query("minVersion", version).to(&services).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()), "{version}");
     }
     for id in ["x", "%00", "0191f7a4", "../../etc/passwd", &BOOKING.to_uppercase()] {
         let sent = Sent::new("GET", "/mobile/bookings/{bookingId}", &[("bookingId", id)]);
-        assert_eq!(problem(&sent.to(&nobody).await), (404, "not-found".to_owned()), "{id}");
+        assert_eq!(problem(&sent.to(&services).await), (404, "not-found".to_owned()), "{id}");
     }
-    assert!(nobody.asked().is_empty());
+    assert!(services.calls().is_empty());
 }
 
 #[tokio::test]
 async fn bookings_come_newest_first_and_without_bills() {
     let services = Memory::new(well);
-    let answer = Sent::new("GET", "/mobile/bookings", &[]).to(&services).await;
-    assert_eq!(answer.status_code, 200);
-    let list = json_of(&answer);
+    let response = Sent::new("GET", "/mobile/bookings", &[]).to(&services).await;
+    assert_eq!(response.status_code, 200);
+    let list = json_of(&response);
     assert_eq!(list["items"][0]["bookingId"], BOOKING);
     assert!(list["items"][0].get("bill").is_none() && list.get("nextCursor").is_none());
     assert_eq!(
-        services.asked()[0].1,
+        services.calls()[0].1,
         json!({"query": "customerBookings", "customer": "alice", "limit": 20})
     );
 }
@@ -448,25 +452,25 @@ async fn bookings_come_newest_first_and_without_bills() {
 async fn cancelling_and_checking_out_are_accepted() {
     for (what, command) in [("cancel", "cancelBooking"), ("check-out", "checkOutBooking")] {
         let services = Memory::new(well);
-        let answer = read_then(what).to(&services).await;
-        assert_eq!(answer.status_code, 202);
+        let response = read_then(what).to(&services).await;
+        assert_eq!(response.status_code, 202);
         assert_eq!(
-            json_of(&answer),
+            json_of(&response),
             json!({"bookingId": BOOKING, "status": "pending", "version": 1})
         );
         assert_eq!(
-            services.asked()[0].1,
+            services.calls()[0].1,
             json!({
                 "command": command, "bookingId": BOOKING, "customer": "alice", "cause": CORRELATION,
             })
         );
-        let answer = read_then(what).body(&json!({"reason": "rain"})).to(&services).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()));
+        let response = read_then(what).body(&json!({"reason": "rain"})).to(&services).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()));
     }
 }
 
 #[tokio::test]
-async fn a_payment_is_answered_with_what_is_paid() {
+async fn a_payment_returns_the_paid_amount() {
     let services = Memory::new(well);
     let reference = format!("{SLOT}:{BOOKING}");
     for spelt in [reference.clone(), reference.replace(':', "%3A")] {
@@ -474,16 +478,16 @@ async fn a_payment_is_answered_with_what_is_paid() {
             Sent::new("POST", "/mobile/bills/{reference}/payments", &[("reference", &spelt)])
                 .key("k1")
                 .body(&json!({"amount": "40.00", "token": "tok_visa"}));
-        let answer = sent.to(&services).await;
-        assert_eq!(answer.status_code, 201, "{}", answer.body);
+        let response = sent.to(&services).await;
+        assert_eq!(response.status_code, 201, "{}", response.body);
         assert_eq!(
-            json_of(&answer),
+            json_of(&response),
             json!({
                 "reference": reference, "total": "100.00", "paid": "40.00", "status": "pending",
             })
         );
     }
-    let [first, second] = &services.asked()[..] else { panic!("two payments") };
+    let [first, second] = &services.calls()[..] else { panic!("two payments") };
     assert_eq!(first, second, "one key, one payment");
     assert_eq!(first.1["command"], "payBill");
     assert_eq!(first.1["amount"], "40.00");
@@ -492,7 +496,7 @@ async fn a_payment_is_answered_with_what_is_paid() {
 
 #[tokio::test]
 async fn a_payment_that_is_none_is_refused() {
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     for body in [
         json!({"amount": "0.00", "token": "t"}),
         json!({"amount": "-1.00", "token": "t"}),
@@ -504,16 +508,20 @@ async fn a_payment_that_is_none_is_refused() {
         json!({"amount": "1.00", "token": ""}),
         json!({"amount": "1.00", "token": "t", "currency": "EUR"}),
     ] {
-        let answer = pay().body(&body).to(&nobody).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{body}");
+        let response = pay().body(&body).to(&services).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()), "{body}");
     }
     for reference in ["x", SLOT, "a:b"] {
         let sent =
             Sent::new("POST", "/mobile/bills/{reference}/payments", &[("reference", reference)]);
         let sent = sent.key("k").body(&json!({"amount": "1.00", "token": "t"}));
-        assert_eq!(problem(&sent.to(&nobody).await), (404, "not-found".to_owned()), "{reference}");
+        assert_eq!(
+            problem(&sent.to(&services).await),
+            (404, "not-found".to_owned()),
+            "{reference}"
+        );
     }
-    assert!(nobody.asked().is_empty());
+    assert!(services.calls().is_empty());
 }
 
 #[tokio::test]
@@ -524,14 +532,14 @@ async fn what_billing_refuses_reaches_the_client_under_its_slug() {
         let refuses = move |_: &str, _: &Value| {
             Reply::Failure(ServiceError::rejected(slug, "insufficient funds"))
         };
-        let answer = pay().to(&Memory::new(refuses)).await;
-        assert_eq!(problem(&answer), (status, slug.to_owned()));
-        assert_eq!(json_of(&answer)["detail"], "insufficient funds");
+        let response = pay().to(&Memory::new(refuses)).await;
+        assert_eq!(problem(&response), (status, slug.to_owned()));
+        assert_eq!(json_of(&response)["detail"], "insufficient funds");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_payment_is_waited_for_but_not_for_ever() {
+async fn a_slow_payment_is_awaited_until_a_deadline() {
     for (seconds, status) in [(9, 201), (13, 503)] {
         let services = Memory::new(move |_: &str, _: &Value| {
             Reply::Late(Duration::from_secs(seconds), bill())
@@ -548,33 +556,33 @@ async fn a_bill_that_is_still_to_come_is_waited_for() {
         _ => well(function, request),
     });
     assert_eq!(pay().to(&services).await.status_code, 201);
-    let asked = services.asked();
-    assert_eq!(asked.iter().filter(|(function, _)| function == "booking-query").count(), 1);
+    let calls = services.calls();
+    assert_eq!(calls.iter().filter(|(function, _)| function == "booking-query").count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bill_that_does_not_come_is_404() {
     for (booking, payments) in [
-        (Reply::Answer as fn(Value) -> Reply, 21),
+        (Reply::Response as fn(Value) -> Reply, 21),
         (|_| not_found(), 1),
         (
             |mut booking| {
                 booking["mode"] = json!("instant");
-                Reply::Answer(booking)
+                Reply::Response(booking)
             },
             1,
         ),
         (
             |mut booking| {
                 booking["status"] = json!("cancelled");
-                Reply::Answer(booking)
+                Reply::Response(booking)
             },
             1,
         ),
         (
             |mut booking| {
                 booking["slotId"] = json!(BOOKING);
-                Reply::Answer(booking)
+                Reply::Response(booking)
             },
             1,
         ),
@@ -584,20 +592,20 @@ async fn a_bill_that_does_not_come_is_404() {
             _ => booking(self::booking()),
         });
         assert_eq!(problem(&pay().to(&services).await), (404, "not-found".to_owned()));
-        let asked = services.asked();
-        let paid = asked.iter().filter(|(function, _)| function == "billing-command").count();
+        let calls = services.calls();
+        let paid = calls.iter().filter(|(function, _)| function == "billing-command").count();
         assert_eq!(paid, payments);
     }
 }
 
 #[tokio::test]
 async fn a_route_that_does_not_exist_is_404() {
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     for (method, resource) in
         [("GET", "/mobile/cars"), ("DELETE", "/mobile/bookings"), ("GET", ""), ("POST", "/health")]
     {
-        let answer = Sent::new(method, resource, &[]).to(&nobody).await;
-        assert_eq!(problem(&answer), (404, "not-found".to_owned()), "{method} {resource}");
+        let response = Sent::new(method, resource, &[]).to(&services).await;
+        assert_eq!(problem(&response), (404, "not-found".to_owned()), "{method} {resource}");
     }
 }
 
@@ -605,7 +613,7 @@ async fn a_route_that_does_not_exist_is_404() {
 async fn every_operation_of_the_document_is_routed() {
     let document = include_str!("../../../../contracts/openapi.yaml");
     let document: Value = serde_yaml_ng::from_str(document).expect("YAML");
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     let mut routed = 0;
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
@@ -613,8 +621,8 @@ async fn every_operation_of_the_document_is_routed() {
             if !function.contains("MobileBffFunction") {
                 continue;
             }
-            let answer = Sent::new(&method.to_uppercase(), path, &[]).to(&nobody).await;
-            assert!(!answer.body.contains("no such route"), "{method} {path}");
+            let response = Sent::new(&method.to_uppercase(), path, &[]).to(&services).await;
+            assert!(!response.body.contains("no such route"), "{method} {path}");
             routed += 1;
         }
     }

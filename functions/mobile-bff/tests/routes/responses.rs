@@ -1,4 +1,4 @@
-//! What each route of the contract answers to valid and invalid requests: status, headers and body, as a snapshot.
+//! The response of each route of the contract to valid and invalid requests: status, headers and body, as a snapshot.
 
 use bff::memory::{Memory, Reply};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn healthy(function: &str, request: &Value) -> Reply {
         "reference": format!("{SLOT}:{BOOKING}"), "customer": "alice", "total": "100.00", "paid": "40.00",
         "status": "pending", "dueAt": AT, "version": 2,
     });
-    Reply::Answer(match (function, request["command"].as_str().or(request["query"].as_str())) {
+    Reply::Response(match (function, request["command"].as_str().or(request["query"].as_str())) {
         ("parking-query", Some("slots")) => json!({"items": [slot], "nextCursor": "c2"}),
         ("parking-query", Some("slot")) => slot,
         ("booking-query", Some("customerBookings")) => json!({"items": [booking]}),
@@ -59,12 +59,12 @@ fn declined(_: &str, _: &Value) -> Reply {
 
 type Services = fn(&str, &Value) -> Reply;
 
-/// Sends every request to services that behave like this, and writes down what comes back.
+/// Sends every request to services that behave like this, and records the responses.
 async fn responses(cases: Vec<(&str, Services, Sent)>) -> String {
     let mut text = String::new();
     for (title, services, sent) in cases {
-        let answer = sent.to(&Memory::new(services)).await;
-        text.push_str(&format!("## {title}\n{}\n", recorded(&answer)));
+        let response = sent.to(&Memory::new(services)).await;
+        text.push_str(&format!("## {title}\n{}\n", recorded(&response)));
     }
     text
 }

@@ -16,7 +16,7 @@ pub(crate) const BOOKING: &str = "0191f7a4-0000-8000-8000-000000000002";
 pub(crate) const CORRELATION: &str = "0191f7a4-0000-7000-8000-000000000003";
 pub(crate) const AT: &str = "2025-03-12T19:46:25Z";
 
-/// A request of alice's, as API Gateway hands it over.
+/// A request of alice's, as API Gateway sends it.
 pub(crate) struct Sent(Value);
 
 impl Sent {
@@ -88,19 +88,19 @@ impl Sent {
     pub(crate) fn to(
         self,
         services: &(impl Invoke + Clone + Send + 'static),
-    ) -> impl Future<Output = Answer> {
+    ) -> impl Future<Output = Response> {
         let event = serde_json::from_value(self.0).expect("an event");
         let adapter = HttpAdapter::new(PROBLEMS, Origins::Any, function::new_id);
         let routes = adapter.wrap(router(App::new(services.clone(), self::services())));
         async move {
-            let Ok(answer) = api_gateway::lambda::respond(routes, event).await;
-            Answer::from(&serde_json::to_value(answer).expect("JSON"))
+            let Ok(response) = api_gateway::lambda::respond(routes, event).await;
+            Response::from(&serde_json::to_value(response).expect("JSON"))
         }
     }
 }
 
-/// What API Gateway gets.
-pub(crate) struct Answer {
+/// The response, as API Gateway receives it.
+pub(crate) struct Response {
     pub(crate) status_code: u16,
     pub(crate) headers: Headers,
     pub(crate) body: String,
@@ -123,9 +123,9 @@ impl Index<&str> for Headers {
     }
 }
 
-impl From<&Value> for Answer {
-    fn from(answer: &Value) -> Self {
-        let headers = answer["multiValueHeaders"].as_object().expect("headers").iter();
+impl From<&Value> for Response {
+    fn from(response: &Value) -> Self {
+        let headers = response["multiValueHeaders"].as_object().expect("headers").iter();
         let headers = headers.map(|(name, values)| {
             let [value] = &values.as_array().expect("values")[..] else {
                 unreachable!("{name} comes more than once: {values}")
@@ -133,9 +133,13 @@ impl From<&Value> for Answer {
             (name.clone(), value.as_str().expect("a text").to_owned())
         });
         Self {
-            status_code: answer["statusCode"].as_u64().expect("a status").try_into().expect("HTTP"),
+            status_code: response["statusCode"]
+                .as_u64()
+                .expect("a status")
+                .try_into()
+                .expect("HTTP"),
             headers: Headers(headers.collect()),
-            body: answer["body"].as_str().unwrap_or_default().to_owned(),
+            body: response["body"].as_str().unwrap_or_default().to_owned(),
         }
     }
 }
@@ -151,24 +155,24 @@ fn services() -> Services {
     }
 }
 
-pub(crate) fn json_of(answer: &Answer) -> Value {
-    serde_json::from_str(&answer.body).expect("JSON")
+pub(crate) fn json_of(response: &Response) -> Value {
+    serde_json::from_str(&response.body).expect("JSON")
 }
 
 /// Status and slug of a problem document, whose form is checked.
-pub(crate) fn problem(answer: &Answer) -> (u16, String) {
-    assert_eq!(answer.headers["Content-Type"], "application/problem+json", "{}", answer.body);
-    assert_eq!(answer.headers["X-Correlation-Id"], CORRELATION);
-    let document = json_of(answer);
-    assert_eq!(document["status"], answer.status_code);
-    assert_eq!(answer.headers.contains_key("Retry-After"), answer.status_code == 503);
+pub(crate) fn problem(response: &Response) -> (u16, String) {
+    assert_eq!(response.headers["Content-Type"], "application/problem+json", "{}", response.body);
+    assert_eq!(response.headers["X-Correlation-Id"], CORRELATION);
+    let document = json_of(response);
+    assert_eq!(document["status"], response.status_code);
+    assert_eq!(response.headers.contains_key("Retry-After"), response.status_code == 503);
     let slug = document["type"].as_str().expect("a type").rsplit('/').next().expect("a slug");
-    (answer.status_code, slug.to_owned())
+    (response.status_code, slug.to_owned())
 }
 
-/// A response as text: status, headers by name, body. What the clock decides is left out.
-pub(crate) fn recorded(answer: &Answer) -> String {
-    let mut headers: Vec<String> = answer
+/// A response as text: status, headers by name, body. Values that depend on the clock are left out.
+pub(crate) fn recorded(response: &Response) -> String {
+    let mut headers: Vec<String> = response
         .headers
         .0
         .iter()
@@ -179,6 +183,7 @@ pub(crate) fn recorded(answer: &Answer) -> String {
         })
         .collect();
     headers.sort();
-    let body = if answer.body.is_empty() { String::new() } else { format!("\n{}\n", answer.body) };
-    format!("{}\n{}\n{body}", answer.status_code, headers.join("\n"))
+    let body =
+        if response.body.is_empty() { String::new() } else { format!("\n{}\n", response.body) };
+    format!("{}\n{}\n{body}", response.status_code, headers.join("\n"))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::start_message_move_task::StartMessageMoveTaskError;
@@ -14,19 +15,23 @@ use jiff::Timestamp;
 use outbox::consume::REDRIVES;
 use outbox::sqs::REASON;
 use service_error::ServiceError;
+use trace_context::{TraceFields, call};
 
-use crate::queues::{Depth, FoundLetter, Queues, Watched};
+use crate::queues::{DeadLetter, MonitoredQueue, QueueDepth, Queues};
 
-/// More are not shown: they are too many to be read, and an answer has to end somewhere.
-const LETTERS_MAX: usize = 50;
-/// More are not moved one by one in a call, nor searched for one: that would take longer than an operator waits.
-const MOVED_MAX: usize = 200;
-/// How long a letter is kept from others, who look or move it. It is given back as soon as all are found.
+/// The response contains no more messages than this: more are too many to read, and its size must be limited.
+const MAX_MESSAGES_SHOWN: usize = 50;
+/// One call moves or searches no more messages than this: more would take longer than an operator waits.
+const MAX_MESSAGES_MOVED: usize = 200;
+/// The visibility timeout of a message while it is read. It ends early, when all messages have been received.
 const LOOK_SECONDS: i32 = 3;
-/// How long it takes to move ten.
+/// The visibility timeout of messages while they are moved: enough for a batch of ten.
 const MOVE_SECONDS: i32 = 30;
 /// SQS hands out and takes ten messages at once.
 const BATCH: i32 = 10;
+/// The messages of a batch together, in bytes. SQS takes 1 MiB today and took 256 KiB until 2025, as some clouds still do.
+/// A larger message is sent alone.
+const BATCH_BYTES_MAX: usize = 256 * 1024;
 
 /// The port over SQS.
 #[derive(Clone, Debug)]
@@ -48,7 +53,7 @@ impl Sqs {
             .queue_url(url)
             .max_number_of_messages(BATCH)
             .visibility_timeout(hidden)
-            // Long enough to ask all servers that hold a part of the queue, not only some.
+            // Long polling queries all servers that hold a part of the queue, short polling only some.
             .wait_time_seconds(1)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .message_attribute_names("All")
@@ -56,8 +61,8 @@ impl Sqs {
         Ok(received.await.map_err(unavailable)?.messages.unwrap_or_default())
     }
 
-    /// Lets others see at once what was only looked at; if that fails, they see it a moment later.
-    async fn give_back(&self, url: &str, messages: &[Message]) {
+    /// Makes messages that were only read visible again. If that fails, they are visible after their timeout.
+    async fn make_visible(&self, url: &str, messages: &[Message]) {
         for batch in messages.chunks(10) {
             let entries = batch.iter().enumerate().filter_map(|(number, message)| {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
@@ -67,47 +72,62 @@ impl Sqs {
                     .build()
                     .ok()
             });
-            let back = self.client.change_message_visibility_batch().queue_url(url);
-            drop(back.set_entries(Some(entries.collect())).send().await);
+            let request = self.client.change_message_visibility_batch().queue_url(url);
+            drop(request.set_entries(Some(entries.collect())).send().await);
         }
     }
 
-    /// Moves up to this many messages, and counts on each that it was redriven: SQS itself moves them as they are. A message
-    /// leaves only when it has arrived.
-    async fn move_counted(&self, queue: &Watched, count: usize) -> Result<(), ServiceError> {
+    /// Moves up to this many messages, and counts the redrive on each, which a move task of SQS does not. A message is deleted
+    /// only after it was sent to the queue.
+    async fn move_counted(&self, queue: &MonitoredQueue, count: usize) -> Result<(), ServiceError> {
         let mut moved = 0;
-        // What comes back meanwhile is for another time.
+        // A message that is dead-lettered again meanwhile waits for the next redrive.
         while moved < count {
             let messages = self.receive(&queue.dead_letters_url, MOVE_SECONDS).await?;
             if messages.is_empty() {
                 return Ok(());
             }
-            let entries = messages.iter().enumerate().filter_map(|(number, message)| {
-                SendMessageBatchRequestEntry::builder()
-                    .id(number.to_string())
-                    .message_body(message.body.as_ref()?)
-                    .set_message_attributes(Some(counted(message)))
-                    .build()
-                    .ok()
-            });
-            let sent = self.client.send_message_batch().queue_url(&queue.url);
-            let sent = sent.set_entries(Some(entries.collect())).send().await;
-            let arrived: BTreeSet<String> =
-                sent.map_err(unavailable)?.successful.into_iter().map(|it| it.id).collect();
-            let handles = messages.iter().enumerate().filter_map(|(number, message)| {
-                arrived.contains(&number.to_string()).then_some(message.receipt_handle.as_deref()?)
-            });
-            let handles: Vec<_> = handles.collect();
-            if handles.is_empty() {
+            let mut arrived = 0;
+            for batch in batches(&messages) {
+                arrived += self.move_batch(queue, batch).await?;
+            }
+            if arrived == 0 {
                 return Err(ServiceError::transient(
                     "no dead-letter message could be moved",
-                    "SendMessageBatch refuses",
+                    "SendMessageBatch rejected all messages",
                 ));
             }
-            self.delete(&queue.dead_letters_url, &handles).await?;
             moved += messages.len();
         }
         Ok(())
+    }
+
+    /// Moves messages that SQS takes at once. Returns how many have arrived: those are deleted where they were.
+    async fn move_batch(
+        &self,
+        queue: &MonitoredQueue,
+        messages: &[Message],
+    ) -> Result<usize, ServiceError> {
+        let entries = messages.iter().enumerate().filter_map(|(number, message)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(number.to_string())
+                .message_body(message.body.as_ref()?)
+                .set_message_attributes(Some(counted(message)))
+                .build()
+                .ok()
+        });
+        let sent = self.client.send_message_batch().queue_url(&queue.url);
+        let sent = sent.set_entries(Some(entries.collect())).send().await;
+        let arrived: BTreeSet<String> =
+            sent.map_err(unavailable)?.successful.into_iter().map(|it| it.id).collect();
+        let handles = messages.iter().enumerate().filter_map(|(number, message)| {
+            arrived.contains(&number.to_string()).then_some(message.receipt_handle.as_deref()?)
+        });
+        let handles: Vec<_> = handles.collect();
+        if !handles.is_empty() {
+            self.delete(&queue.dead_letters_url, &handles).await?;
+        }
+        Ok(handles.len())
     }
 
     async fn delete(&self, url: &str, receipt_handles: &[&str]) -> Result<(), ServiceError> {
@@ -133,23 +153,25 @@ impl Sqs {
         use QueueAttributeName::{
             ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible, QueueArn,
         };
-        let asked = self.client.get_queue_attributes().queue_url(url);
-        let asked = asked.attribute_names(ApproximateNumberOfMessages);
-        let asked = asked.attribute_names(ApproximateNumberOfMessagesNotVisible);
-        let told = asked.attribute_names(QueueArn).send().await.map_err(unavailable)?;
-        let told = told.attributes.unwrap_or_default();
-        let number = |name| told.get(&name).and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
+        let request = self.client.get_queue_attributes().queue_url(url);
+        let request = request.attribute_names(ApproximateNumberOfMessages);
+        let request = request.attribute_names(ApproximateNumberOfMessagesNotVisible);
+        let response = request.attribute_names(QueueArn).send().await.map_err(unavailable)?;
+        let attributes = response.attributes.unwrap_or_default();
+        let number =
+            |name| attributes.get(&name).and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
         let count =
             number(ApproximateNumberOfMessages) + number(ApproximateNumberOfMessagesNotVisible);
-        Ok((count, told.get(&QueueArn).cloned().unwrap_or_default()))
+        Ok((count, attributes.get(&QueueArn).cloned().unwrap_or_default()))
     }
 }
 
+#[async_trait]
 impl Queues for Sqs {
-    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, ServiceError> {
-        // To ask first is one call for the many queues that are empty; and to find that there are no more takes a second.
+    async fn dead_letters(&self, queue: &MonitoredQueue) -> Result<Vec<DeadLetter>, ServiceError> {
+        // The count saves receive calls: most queues are empty, and a receive call that finds nothing takes a second.
         let (count, _) = self.attributes(&queue.dead_letters_url).await?;
-        let count = usize::try_from(count).unwrap_or(LETTERS_MAX).min(LETTERS_MAX);
+        let count = usize::try_from(count).unwrap_or(MAX_MESSAGES_SHOWN).min(MAX_MESSAGES_SHOWN);
         let mut found = Vec::new();
         let mut last = Ok(Vec::new());
         while found.len() < count {
@@ -159,26 +181,26 @@ impl Queues for Sqs {
                 Ok(_) | Err(_) => break,
             }
         }
-        self.give_back(&queue.dead_letters_url, &found).await;
+        self.make_visible(&queue.dead_letters_url, &found).await;
         last?;
         let mut seen = BTreeSet::new();
         found.retain(|message| seen.insert(message.message_id.clone()));
-        Ok(found.into_iter().map(letter).collect())
+        Ok(found.into_iter().map(dead_letter).collect())
     }
 
-    async fn redrive(&self, queue: &Watched) -> Result<u64, ServiceError> {
+    async fn redrive(&self, queue: &MonitoredQueue) -> Result<u64, ServiceError> {
         let (count, arn) = self.attributes(&queue.dead_letters_url).await?;
-        let here = usize::try_from(count).unwrap_or(MOVED_MAX).min(MOVED_MAX);
+        let here = usize::try_from(count).unwrap_or(MAX_MESSAGES_MOVED).min(MAX_MESSAGES_MOVED);
         self.move_counted(queue, here).await?;
         if count <= here as u64 {
             return Ok(count);
         }
-        // Said in so many words: where it is left out, letters that were not put there by the queue stay.
+        // The destination must be explicit: without one, SQS moves only messages that the queue itself dead-lettered.
         let destination = arn.strip_suffix("-dead-letters").unwrap_or_default();
         let task = self.client.start_message_move_task().source_arn(&arn);
         match task.destination_arn(destination).send().await {
             Ok(_) => Ok(count),
-            // The rest stays for the operator's next call.
+            // The other messages stay for the operator's next redrive.
             Err(error) if is_unsupported(&error) => Ok(here as u64),
             Err(error) => Err(unavailable(error)),
         }
@@ -186,12 +208,12 @@ impl Queues for Sqs {
 
     async fn discard(
         &self,
-        queue: &Watched,
+        queue: &MonitoredQueue,
         message_id: &str,
-    ) -> Result<Option<FoundLetter>, ServiceError> {
+    ) -> Result<Option<DeadLetter>, ServiceError> {
         let url = &queue.dead_letters_url;
         let (count, _) = self.attributes(url).await?;
-        let count = usize::try_from(count).unwrap_or(MOVED_MAX).min(MOVED_MAX);
+        let count = usize::try_from(count).unwrap_or(MAX_MESSAGES_MOVED).min(MAX_MESSAGES_MOVED);
         let (mut others, mut found) = (Vec::new(), Ok(None));
         while others.len() < count {
             let messages = match self.receive(url, MOVE_SECONDS).await {
@@ -207,25 +229,29 @@ impl Queues for Sqs {
             others.extend(more);
             if let Some(this) = these.pop() {
                 let handle = this.receipt_handle.clone().unwrap_or_default();
-                found = self.delete(url, &[&handle]).await.map(|()| Some(letter(this)));
+                found = self.delete(url, &[&handle]).await.map(|()| Some(dead_letter(this)));
                 break;
             }
         }
-        self.give_back(url, &others).await;
+        self.make_visible(url, &others).await;
         found
     }
 
-    async fn depth(&self, queue: &Watched) -> Result<Depth, ServiceError> {
+    async fn depth(&self, queue: &MonitoredQueue) -> Result<QueueDepth, ServiceError> {
         let (waiting, dead) = tokio::try_join!(
             self.attributes(&queue.url),
             self.attributes(&queue.dead_letters_url)
         )?;
-        Ok(Depth { messages: waiting.0, dead_letters: dead.0 })
+        Ok(QueueDepth { messages: waiting.0, dead_letters: dead.0 })
     }
 
-    async fn send(&self, queue: &Watched, message: String) -> Result<(), ServiceError> {
-        let sent = self.client.send_message().queue_url(&queue.url).message_body(message);
-        sent.send().await.map(drop).map_err(unavailable)
+    async fn send(&self, queue: &MonitoredQueue, message: String) -> Result<(), ServiceError> {
+        let mut sent = self.client.send_message().queue_url(&queue.url).message_body(message);
+        for (name, value) in TraceFields::current().iter() {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value);
+            sent = sent.message_attributes(name, value.build().map_err(ServiceError::permanent)?);
+        }
+        call("sqs:SendMessage", &queue.url, sent.send()).await.map(drop).map_err(unavailable)
     }
 }
 
@@ -247,6 +273,35 @@ fn redrives(message: &Message) -> u32 {
     attribute.and_then(|it| it.string_value()?.parse().ok()).unwrap_or(0)
 }
 
+/// Splits messages, in their order, into batches that SQS takes.
+fn batches(messages: &[Message]) -> Vec<&[Message]> {
+    let mut batches = Vec::new();
+    let (mut rest, mut count, mut bytes) = (messages, 0, 0);
+    for message in messages {
+        let more = sent_bytes(message);
+        if count > 0 && bytes + more > BATCH_BYTES_MAX {
+            let (batch, left) = rest.split_at(count);
+            batches.push(batch);
+            (rest, count, bytes) = (left, 0, 0);
+        }
+        count += 1;
+        bytes += more;
+    }
+    batches.push(rest);
+    batches
+}
+
+/// What a redriven message counts towards the limit: its body, and the name, type and value of each attribute.
+fn sent_bytes(message: &Message) -> usize {
+    let attribute = |(name, it): (&String, &MessageAttributeValue)| {
+        let text = it.string_value().map_or(0, str::len);
+        let binary = it.binary_value().map_or(0, |value| value.as_ref().len());
+        name.len() + it.data_type().len() + text + binary
+    };
+    let attributes: usize = counted(message).iter().map(attribute).sum();
+    message.body.as_ref().map_or(0, String::len) + attributes
+}
+
 /// The attributes of a message that is redriven now: as they are, with that counted.
 fn counted(message: &Message) -> HashMap<String, MessageAttributeValue> {
     let mut attributes = message.message_attributes.clone().unwrap_or_default();
@@ -258,13 +313,13 @@ fn counted(message: &Message) -> HashMap<String, MessageAttributeValue> {
     attributes
 }
 
-fn letter(message: Message) -> FoundLetter {
+fn dead_letter(message: Message) -> DeadLetter {
     let attributes = message.attributes.as_ref();
     let sent = attributes.and_then(|it| it.get(&MessageSystemAttributeName::SentTimestamp));
     let sent = sent.and_then(|it| Timestamp::from_millisecond(it.parse().ok()?).ok());
     let redrives = redrives(&message);
     let reason = message.message_attributes.unwrap_or_default().remove(REASON);
-    FoundLetter {
+    DeadLetter {
         redrives,
         message_id: message.message_id.unwrap_or_default(),
         reason: reason.and_then(|it| it.string_value),

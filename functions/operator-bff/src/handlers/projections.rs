@@ -1,33 +1,49 @@
-//! Projections: how they fare, made anew, and put back; and what they hold, at one glance.
+//! Projections: their state, rebuilt, and rolled back.
 
 use std::str::FromStr;
 
-use bff::compose::Composition;
-use bff::invoke::{Invoke, ask, start};
-use bff::{Answer, Problem};
-use circuit_breaker::call::Host;
-use circuit_breaker::control::Control;
-use circuit_breaker::store::Store;
-use contracts::message::Request;
-use contracts::projection::{Command, Overview, Projection};
+use axum::http::StatusCode;
+use axum::response::{Html, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bff::Problem;
+use bff::compose::Part;
+use bff::invoke::{invoke, start};
+use bff::web::{NoBody, NoParameters, PathParameter, StrictJson, StrictQuery};
+use contracts::projection::{Command, Projection};
 use contracts::{booking, parking};
-use futures::future::try_join_all;
+use pages::PageForm;
+use serde::Deserialize;
 use service_error::ServiceError;
 
-use super::queues::QUEUE_LIMIT;
-use super::{Errand, breakers};
+use super::{ApiContext, App, ConsoleContext, DoneQuery, EmptyForm, RequestContext, not_our_form};
 use crate::config::Services;
-use crate::queues::{Queues, Watched};
-use crate::shape::{OverviewShown, ProjectionShown, QueueShown, RollBack};
+use crate::dto::{ProjectionDto, RollBack};
+use crate::views;
+use crate::views::FlashMessage;
 
-/// A projection, by its name.
+pub(super) fn api_routes() -> Router<App> {
+    Router::new()
+        .route("/operator/projections/{name}", get(read))
+        .route("/operator/projections/{name}/rebuild", post(rebuild))
+        .route("/operator/projections/{name}/rollback", post(roll_back))
+}
+
+pub(super) fn page_routes() -> Router<App> {
+    Router::new()
+        .route("/operator/room/projections", get(show))
+        .route("/operator/room/projections/{name}/rebuild", post(rebuild_by_form))
+        .route("/operator/room/projections/{name}/rollback", post(roll_back_by_form))
+}
+
+/// The name of a projection.
 #[derive(Clone, Copy)]
-pub(super) enum Named {
+pub(super) enum ProjectionName {
     Bookings,
     Slots,
 }
 
-impl FromStr for Named {
+impl FromStr for ProjectionName {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Self, ()> {
@@ -39,134 +55,146 @@ impl FromStr for Named {
     }
 }
 
-impl Named {
-    fn rebuild(self, services: &Services) -> &str {
+impl ProjectionName {
+    fn rebuild_function(self, functions: &Services) -> &str {
         match self {
-            Self::Bookings => &services.booking_rebuild,
-            Self::Slots => &services.parking_rebuild,
+            Self::Bookings => &functions.booking_rebuild,
+            Self::Slots => &functions.parking_rebuild,
         }
     }
 
-    fn shown(self, projection: Projection) -> ProjectionShown {
+    fn dto(self, projection: Projection) -> ProjectionDto {
         let name = match self {
             Self::Bookings => "bookings",
             Self::Slots => "slots",
         };
-        ProjectionShown { name, projection }
+        ProjectionDto { name, projection }
     }
 }
 
 /// `GET /operator/projections/{name}`.
-pub(super) async fn read(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let named: Named = errand.request.path("name")?;
-    errand.request.query(&[])?;
-    Ok(Answer::json(200, &fares(errand, named).await?))
-}
-
-/// How a projection fares.
-pub(super) async fn fares(
-    errand: &Errand<'_, impl Invoke>,
-    named: Named,
-) -> Result<ProjectionShown, ServiceError> {
-    let (services, deadline) = (errand.services, errand.deadline);
-    let projection = match named {
-        Named::Bookings => {
-            let question = Request::from(booking::Query::Projection {});
-            ask(services, &errand.at.booking_query, &question, deadline).await?
-        }
-        Named::Slots => {
-            let question = Request::from(parking::Query::Projection {});
-            ask(services, &errand.at.parking_query, &question, deadline).await?
-        }
-    };
-    Ok(named.shown(projection))
+async fn read(
+    ApiContext(context): ApiContext,
+    PathParameter(name): PathParameter<ProjectionName>,
+    _: StrictQuery<NoParameters>,
+) -> Result<Json<ProjectionDto>, Problem> {
+    Ok(Json(state(&context, name).await?))
 }
 
 /// `POST /operator/projections/{name}/rebuild`.
-pub(super) async fn rebuild(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let named: Named = errand.request.path("name")?;
-    errand.request.query(&[])?;
-    errand.request.no_body()?;
-    Ok(Answer::json(202, &begin(errand, named).await?))
-}
-
-/// Begins to make a projection anew, or takes up a rebuild that was given up.
-pub(super) async fn begin(
-    errand: &Errand<'_, impl Invoke>,
-    named: Named,
-) -> Result<ProjectionShown, ServiceError> {
-    let function = named.rebuild(errand.at);
-    let begun = Command::BeginRebuild {};
-    let projection = ask(errand.services, function, &begun, errand.deadline).await?;
-    // Also if it was begun by somebody else, who may not have come to this. One worker works, whoever is called.
-    start(errand.services, function, &Command::WorkOnRebuild {}, errand.deadline).await?;
-    Ok(named.shown(projection))
+async fn rebuild(
+    ApiContext(context): ApiContext,
+    PathParameter(name): PathParameter<ProjectionName>,
+    _: StrictQuery<NoParameters>,
+    _: NoBody,
+) -> Result<(StatusCode, Json<ProjectionDto>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(begin_rebuild(&context, name).await?)))
 }
 
 /// `POST /operator/projections/{name}/rollback`.
-pub(super) async fn roll_back(errand: &Errand<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let named: Named = errand.request.path("name")?;
-    errand.request.query(&[])?;
-    let RollBack { generation } = errand.request.body()?;
-    Ok(Answer::json(200, &point_back(errand, named, generation).await?))
+async fn roll_back(
+    ApiContext(context): ApiContext,
+    PathParameter(name): PathParameter<ProjectionName>,
+    _: StrictQuery<NoParameters>,
+    StrictJson(RollBack { generation }): StrictJson<RollBack>,
+) -> Result<Json<ProjectionDto>, Problem> {
+    Ok(Json(roll_back_to(&context, name, generation).await?))
 }
 
-/// Makes an earlier generation of a projection live again.
-pub(super) async fn point_back(
-    errand: &Errand<'_, impl Invoke>,
-    named: Named,
-    generation: u64,
-) -> Result<ProjectionShown, ServiceError> {
-    let command = Command::RollBack { generation };
-    let projection =
-        ask(errand.services, named.rebuild(errand.at), &command, errand.deadline).await?;
-    Ok(named.shown(projection))
+// ---- Pages ---------------------------------------------------------------------------------------------------------
+
+/// `GET /operator/room/projections`.
+async fn show(
+    context: ConsoleContext,
+    StrictQuery(DoneQuery { done, .. }): StrictQuery<DoneQuery>,
+) -> Result<Html<String>, Problem> {
+    let flash = context.flash(done.as_deref())?;
+    page(&context, flash).await.map(Html)
 }
 
-/// `GET /operator/overview`.
-pub(super) async fn overview(
-    errand: &Errand<'_, impl Invoke>,
-    queues: &impl Queues,
-    watched: &[Watched],
-    edge_breakers: &Control<impl Store + Sync, impl Host + Sync>,
-) -> Result<Answer, Problem> {
-    errand.request.query(&[])?;
-    let composition = Composition::partial(errand.deadline);
-    let (bookings, slots, depths, breakers) = tokio::try_join!(
-        composition.required("bookings", held(errand, Named::Bookings)),
-        composition.required("slots", held(errand, Named::Slots)),
-        composition.optional_within("queues", QUEUE_LIMIT, depths(queues, watched)),
-        Box::pin(breakers::all(errand, edge_breakers, &composition)),
+async fn page(context: &ConsoleContext, flash: Option<FlashMessage>) -> Result<String, Problem> {
+    let composition = context.request.composition();
+    let (bookings, slots) = tokio::try_join!(
+        composition.optional("bookings", state(&context.request, ProjectionName::Bookings)),
+        composition.optional("slots", state(&context.request, ProjectionName::Slots)),
     )?;
-    let shown = OverviewShown::new(bookings, slots, depths, breakers, composition.report());
-    Ok(Answer::json(200, &shown).timed(&composition))
+    let all: Vec<_> = [bookings, slots].into_iter().filter_map(Part::into_value).collect();
+    let report = composition.report();
+    Ok(views::projections::render(&context.page, &all, &report, context.now, flash.as_ref()))
 }
 
-/// What a projection holds.
-pub(super) async fn held(
-    errand: &Errand<'_, impl Invoke>,
-    named: Named,
-) -> Result<Overview, ServiceError> {
-    let (services, at, deadline) = (errand.services, errand.at, errand.deadline);
-    match named {
-        Named::Bookings => {
-            let question = Request::from(booking::Query::Overview {});
-            ask(services, &at.booking_query, &question, deadline).await
-        }
-        Named::Slots => {
-            let question = Request::from(parking::Query::Overview {});
-            ask(services, &at.parking_query, &question, deadline).await
-        }
+/// `POST /operator/room/projections/{name}/rebuild`.
+async fn rebuild_by_form(
+    context: ConsoleContext,
+    PathParameter(name): PathParameter<ProjectionName>,
+    _: StrictQuery<NoParameters>,
+    _: PageForm<EmptyForm>,
+) -> Result<Response, Problem> {
+    match begin_rebuild(&context.request, name).await {
+        Ok(_) => Ok(context.done("projections", "rebuilding")),
+        Err(failure) => context.not_done(failure, async |flash| page(&context, flash).await).await,
     }
 }
 
-/// About how much is in every queue.
-pub(super) async fn depths(
-    queues: &impl Queues,
-    watched: &[Watched],
-) -> Result<Vec<QueueShown>, ServiceError> {
-    let depths = watched
-        .iter()
-        .map(async |queue| queues.depth(queue).await.map(|depth| QueueShown::new(queue, depth)));
-    try_join_all(depths).await
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollBackForm {
+    generation: String,
+}
+
+/// `POST /operator/room/projections/{name}/rollback`.
+async fn roll_back_by_form(
+    context: ConsoleContext,
+    PathParameter(name): PathParameter<ProjectionName>,
+    _: StrictQuery<NoParameters>,
+    PageForm(RollBackForm { generation }): PageForm<RollBackForm>,
+) -> Result<Response, Problem> {
+    let generation = generation.parse().ok().ok_or_else(|| not_our_form("generation"))?;
+    match roll_back_to(&context.request, name, generation).await {
+        Ok(_) => Ok(context.done("projections", "rolled-back")),
+        Err(failure) => context.not_done(failure, async |flash| page(&context, flash).await).await,
+    }
+}
+
+// ---- The services --------------------------------------------------------------------------------------------------
+
+async fn state(
+    context: &RequestContext,
+    name: ProjectionName,
+) -> Result<ProjectionDto, ServiceError> {
+    let functions = context.functions();
+    let projection = match name {
+        ProjectionName::Bookings => {
+            context.query(&functions.booking_query, booking::Query::Projection {}).await?
+        }
+        ProjectionName::Slots => {
+            context.query(&functions.parking_query, parking::Query::Projection {}).await?
+        }
+    };
+    Ok(name.dto(projection))
+}
+
+/// Begins to rebuild a projection, or resumes a rebuild that was abandoned.
+async fn begin_rebuild(
+    context: &RequestContext,
+    name: ProjectionName,
+) -> Result<ProjectionDto, ServiceError> {
+    let function = name.rebuild_function(context.functions());
+    let (invoker, deadline) = (&context.app.invoker, context.deadline);
+    let projection = invoke(invoker, function, &Command::BeginRebuild {}, deadline).await?;
+    // Also if another caller began it, which may have crashed before this. A lease makes sure that one worker works.
+    start(invoker, function, &Command::WorkOnRebuild {}, deadline).await?;
+    Ok(name.dto(projection))
+}
+
+/// Makes an earlier generation of a projection live again.
+async fn roll_back_to(
+    context: &RequestContext,
+    name: ProjectionName,
+    generation: u64,
+) -> Result<ProjectionDto, ServiceError> {
+    let function = name.rebuild_function(context.functions());
+    let command = Command::RollBack { generation };
+    let projection = invoke(&context.app.invoker, function, &command, context.deadline).await?;
+    Ok(name.dto(projection))
 }

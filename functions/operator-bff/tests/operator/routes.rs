@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use crate::breakers::provider_breaker;
+use crate::circuit_breakers::provider_breaker;
 use crate::support::{
-    AT, BOOKING, CORRELATION, QUEUES, SLOT, Sent, Shelf, json_of, problem, token,
+    AT, BOOKING, CORRELATION, OperatorRequest as _, QUEUES, SLOT, Sent, Shelf, json_of, problem,
+    token,
 };
+use async_trait::async_trait;
 use bff::memory::{Memory, Reply};
-use operator_bff::queues::FoundLetter;
+use operator_bff::queues::DeadLetter;
 use operator_bff::workflow::{
-    Execution, ExecutionStatus, Happening, HistoryEvent, Machine, Workflow,
+    Execution, ExecutionStatus, HistoryEvent, StateMachine, StepEvent, Workflow,
 };
 use serde_json::{Value, json};
 use service_error::ServiceError;
@@ -45,7 +47,7 @@ fn projection_of(method: &str, name: &str, what: &str) -> Sent {
 
 /// Services at their best.
 fn well(function: &str, request: &Value) -> Reply {
-    Reply::Answer(match (function, request["command"].as_str().or(request["query"].as_str())) {
+    Reply::Response(match (function, request["command"].as_str().or(request["query"].as_str())) {
         ("parking-command", Some("createSlot")) => {
             json!({
                 "slotId": request["slotId"], "name": request["name"], "status": "available", "version": 1,
@@ -74,7 +76,7 @@ fn well(function: &str, request: &Value) -> Reply {
                 })
             }
         }
-        other => unreachable!("nobody should ask {other:?}"),
+        other => unreachable!("unexpected call: {other:?}"),
     })
 }
 
@@ -82,20 +84,26 @@ pub(crate) fn down() -> Reply {
     Reply::Failure(ServiceError::transient("not now", "connection refused"))
 }
 
-/// Knows one execution, by the booking's id; or cannot say.
+/// Knows one execution, by the booking's id; or is unreachable.
+#[derive(Clone, Copy)]
 pub(crate) struct Sagas {
     reachable: bool,
 }
 
 pub(crate) const SAGAS: Sagas = Sagas { reachable: true };
 
+#[async_trait]
 impl Workflow for Sagas {
-    async fn execution(&self, _: Machine, name: &str) -> Result<Option<Execution>, ServiceError> {
+    async fn execution(
+        &self,
+        _: StateMachine,
+        name: &str,
+    ) -> Result<Option<Execution>, ServiceError> {
         let at = AT.parse().expect("a time");
         let history = [
-            Happening::StepEntered { name: "BlockSlot".to_owned() },
-            Happening::Attempted,
-            Happening::AttemptSucceeded,
+            StepEvent::StepEntered { name: "BlockSlot".to_owned() },
+            StepEvent::Attempted,
+            StepEvent::AttemptSucceeded,
         ]
         .map(|what| HistoryEvent { at, what })
         .to_vec();
@@ -122,31 +130,31 @@ fn booking_of(id: &str, what: &str) -> Sent {
 
 #[tokio::test]
 async fn without_a_caller_every_route_is_401_and_without_the_role_403() {
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     for (caller, expected) in [
         (json!(null), (401, "unauthenticated".to_owned())),
         (json!({"sub": "alice", "role": "customer"}), (403, "forbidden".to_owned())),
     ] {
-        assert_eq!(problem(&create("A1").caller(caller).to(&nobody, &SAGAS).await), expected);
+        assert_eq!(problem(&create("A1").caller(caller).to(&services, &SAGAS).await), expected);
     }
-    assert!(nobody.asked().is_empty());
+    assert!(services.calls().is_empty());
 }
 
 #[tokio::test]
 async fn a_slot_is_added_and_can_be_read_at_once() {
     let services = Memory::new(well);
-    let answer = create("Level 2, 14 é").to(&services, &SAGAS).await;
-    assert_eq!(answer.status_code, 201, "{}", answer.body);
-    let slot = json_of(&answer);
+    let response = create("Level 2, 14 é").to(&services, &SAGAS).await;
+    assert_eq!(response.status_code, 201, "{}", response.body);
+    let slot = json_of(&response);
     let id = slot["slotId"].as_str().unwrap();
     assert_eq!(
         slot,
         json!({"slotId": id, "name": "Level 2, 14 é", "status": "available", "version": 1})
     );
-    assert_eq!(answer.headers["Location"], format!("../operator/slots/{id}"));
-    let asked = services.asked();
-    assert_eq!(asked[0].1["cause"], CORRELATION);
-    assert_eq!(asked[1].1, json!({"query": "slot", "slotId": id, "minVersion": 1}));
+    assert_eq!(response.headers["Location"], format!("../operator/slots/{id}"));
+    let calls = services.calls();
+    assert_eq!(calls[0].1["cause"], CORRELATION);
+    assert_eq!(calls[1].1, json!({"query": "slot", "slotId": id, "minVersion": 1}));
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +162,7 @@ async fn a_view_that_is_late_or_out_of_reach_does_not_take_back_what_was_done() 
     for view in [(|| Reply::Late(Duration::from_secs(60), slot())) as fn() -> Reply, down, || {
         Reply::Failure(ServiceError::permanent("no table"))
     }] {
-        let services = Memory::new(|function: &str, request: &Value| match function {
+        let services = Memory::new(move |function: &str, request: &Value| match function {
             "parking-query" => view(),
             _ => well(function, request),
         });
@@ -169,10 +177,10 @@ async fn a_name_has_1_to_100_characters_that_can_be_seen() {
     for name in ["A", "é", &"é".repeat(100), " A ", "🚗"] {
         assert_eq!(create(name).to(&services, &SAGAS).await.status_code, 201, "{name}");
     }
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     for name in ["", " ", "\t", "a\nb", "a\u{0}", "a\u{85}", &"é".repeat(101)] {
-        let answer = create(name).to(&nobody, &SAGAS).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{name:?}");
+        let response = create(name).to(&services, &SAGAS).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()), "{name:?}");
     }
     for body in [
         json!({}),
@@ -181,38 +189,39 @@ async fn a_name_has_1_to_100_characters_that_can_be_seen() {
         json!({"name": null}),
         json!({"name": "A", "x": 1}),
     ] {
-        let answer =
-            Sent::new("POST", "/operator/slots", &[]).body(&body).to(&nobody, &SAGAS).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{body}");
+        let response =
+            Sent::new("POST", "/operator/slots", &[]).body(&body).to(&services, &SAGAS).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()), "{body}");
     }
     let long = json!({"name": "x".repeat(64 * 1024)});
-    let answer = Sent::new("POST", "/operator/slots", &[]).body(&long).to(&nobody, &SAGAS).await;
-    assert_eq!(problem(&answer), (413, "payload-too-large".to_owned()));
-    assert!(nobody.asked().is_empty());
+    let response =
+        Sent::new("POST", "/operator/slots", &[]).body(&long).to(&services, &SAGAS).await;
+    assert_eq!(problem(&response), (413, "payload-too-large".to_owned()));
+    assert!(services.calls().is_empty());
 }
 
 #[tokio::test]
 async fn slots_are_shown_one_by_one_and_in_pages() {
     let services = Memory::new(well);
     let one = Sent::new("GET", "/operator/slots/{slotId}", &[("slotId", SLOT)]);
-    let answer = one.to(&services, &SAGAS).await;
-    assert_eq!((answer.status_code, json_of(&answer)), (200, slot()));
+    let response = one.to(&services, &SAGAS).await;
+    assert_eq!((response.status_code, json_of(&response)), (200, slot()));
     let list = Sent::new("GET", "/operator/slots", &[]).query("status", "closed");
-    let answer = list.query("limit", "100").to(&services, &SAGAS).await;
-    assert_eq!(json_of(&answer), json!({"items": [slot()], "nextCursor": "c2"}));
-    let asked = services.asked();
-    assert_eq!(asked[0].1, json!({"query": "slot", "slotId": SLOT}));
-    assert_eq!(asked[1].1, json!({"query": "slots", "status": "closed", "limit": 100}));
+    let response = list.query("limit", "100").to(&services, &SAGAS).await;
+    assert_eq!(json_of(&response), json!({"items": [slot()], "nextCursor": "c2"}));
+    let calls = services.calls();
+    assert_eq!(calls[0].1, json!({"query": "slot", "slotId": SLOT}));
+    assert_eq!(calls[1].1, json!({"query": "slots", "status": "closed", "limit": 100}));
 }
 
 #[tokio::test]
 async fn a_slot_is_closed_and_reopened() {
     for (what, command) in [("close", "closeSlot"), ("reopen", "reopenSlot")] {
         let services = Memory::new(well);
-        let answer = slot_then(what).to(&services, &SAGAS).await;
-        assert_eq!((answer.status_code, json_of(&answer)), (200, slot()));
+        let response = slot_then(what).to(&services, &SAGAS).await;
+        assert_eq!((response.status_code, json_of(&response)), (200, slot()));
         assert_eq!(
-            services.asked()[0].1,
+            services.calls()[0].1,
             json!({"command": command, "slotId": SLOT, "cause": CORRELATION})
         );
     }
@@ -221,10 +230,10 @@ async fn a_slot_is_closed_and_reopened() {
 #[tokio::test]
 async fn what_parking_refuses_reaches_the_operator_under_its_slug() {
     for (slug, status) in [("conflict", 409), ("not-found", 404), ("validation", 400)] {
-        let services = Memory::new(|_, _| Reply::Failure(ServiceError::rejected(slug, "no")));
+        let services = Memory::new(move |_, _| Reply::Failure(ServiceError::rejected(slug, "no")));
         for sent in [slot_then("close"), slot_then("reopen"), create("A1")] {
-            let answer = sent.to(&services, &SAGAS).await;
-            assert_eq!(problem(&answer), (status, slug.to_owned()));
+            let response = sent.to(&services, &SAGAS).await;
+            assert_eq!(problem(&response), (status, slug.to_owned()));
         }
     }
 }
@@ -233,9 +242,9 @@ async fn what_parking_refuses_reaches_the_operator_under_its_slug() {
 async fn bookings_of_all_customers_are_listed() {
     let services = Memory::new(well);
     let sent = Sent::new("GET", "/operator/bookings", &[]).query("status", "checked_out");
-    let answer = sent.query("cursor", "c1").to(&services, &SAGAS).await;
+    let response = sent.query("cursor", "c1").to(&services, &SAGAS).await;
     assert_eq!(
-        json_of(&answer),
+        json_of(&response),
         json!({"items": [{
             "bookingId": BOOKING, "slotId": SLOT, "customer": "alice", "status": "failed",
             "reason": "payment_declined", "payment": {"mode": "instant"}, "version": 2,
@@ -243,34 +252,34 @@ async fn bookings_of_all_customers_are_listed() {
         }]})
     );
     assert_eq!(
-        services.asked()[0].1,
+        services.calls()[0].1,
         json!({"query": "bookings", "status": "checked_out", "limit": 20, "cursor": "c1"})
     );
 }
 
 #[tokio::test]
-async fn a_history_is_told_in_full_or_as_it_stood() {
+async fn a_history_is_shown_in_full_or_as_the_state_at_a_version() {
     let services = Memory::new(well);
-    let answer = booking_of(BOOKING, "events").to(&services, &SAGAS).await;
-    assert_eq!((answer.status_code, json_of(&answer)), (200, history()));
-    let standing = json!({
+    let response = booking_of(BOOKING, "events").to(&services, &SAGAS).await;
+    assert_eq!((response.status_code, json_of(&response)), (200, history()));
+    let state = json!({
         "bookingId": BOOKING, "slotId": SLOT, "status": "pending", "payment": {"mode": "instant"}, "version": 1,
     });
     for (name, value) in [("version", "1"), ("at", AT)] {
-        let answer = booking_of(BOOKING, "events").query(name, value).to(&services, &SAGAS).await;
-        assert_eq!((answer.status_code, json_of(&answer)), (200, standing.clone()));
+        let response = booking_of(BOOKING, "events").query(name, value).to(&services, &SAGAS).await;
+        assert_eq!((response.status_code, json_of(&response)), (200, state.clone()));
     }
-    let asked = services.asked();
-    assert_eq!(asked[1].1["version"], 1);
-    assert_eq!(asked[2].1["at"], AT);
+    let calls = services.calls();
+    assert_eq!(calls[1].1["version"], 1);
+    assert_eq!(calls[2].1["at"], AT);
 }
 
 #[tokio::test]
-async fn a_saga_is_told_step_by_step() {
+async fn a_saga_is_shown_step_by_step() {
     let services = Memory::new(well);
-    let answer = booking_of(BOOKING, "saga").to(&services, &SAGAS).await;
+    let response = booking_of(BOOKING, "saga").to(&services, &SAGAS).await;
     assert_eq!(
-        json_of(&answer),
+        json_of(&response),
         json!({"status": "running", "steps": [{
             "name": "BlockSlot", "status": "succeeded", "startedAt": AT, "attempts": 1,
         }]})
@@ -280,13 +289,13 @@ async fn a_saga_is_told_step_by_step() {
         (404, "not-found".to_owned())
     );
     let unreachable = Sagas { reachable: false };
-    let answer = booking_of(BOOKING, "saga").to(&services, &unreachable).await;
-    assert_eq!(problem(&answer), (503, "service-unavailable".to_owned()));
+    let response = booking_of(BOOKING, "saga").to(&services, &unreachable).await;
+    assert_eq!(problem(&response), (503, "service-unavailable".to_owned()));
 }
 
 #[tokio::test]
 async fn a_parameter_that_means_nothing_is_400_and_an_id_that_is_none_404() {
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     for (resource, name, value) in [
         ("/operator/slots", "status", "free"),
         ("/operator/slots", "limit", "0"),
@@ -296,43 +305,44 @@ async fn a_parameter_that_means_nothing_is_400_and_an_id_that_is_none_404() {
         ("/operator/bookings", "limit", "-1"),
         ("/operator/bookings", "cursor", ""),
     ] {
-        let answer = Sent::new("GET", resource, &[]).query(name, value).to(&nobody, &SAGAS).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{resource}?{name}={value}");
+        let response =
+            Sent::new("GET", resource, &[]).query(name, value).to(&services, &SAGAS).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()), "{resource}?{name}={value}");
     }
     for (name, value) in
         [("version", "0"), ("version", "x"), ("at", "yesterday"), ("at", "2025-03-12")]
     {
-        let answer = booking_of(BOOKING, "events").query(name, value).to(&nobody, &SAGAS).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{name}={value}");
+        let response = booking_of(BOOKING, "events").query(name, value).to(&services, &SAGAS).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()), "{name}={value}");
     }
     let both = booking_of(BOOKING, "events").query("version", "1").query("at", AT);
-    assert_eq!(problem(&both.to(&nobody, &SAGAS).await), (400, "validation".to_owned()));
+    assert_eq!(problem(&both.to(&services, &SAGAS).await), (400, "validation".to_owned()));
     let body = slot_then("close").body(&json!({"why": "rain"}));
-    assert_eq!(problem(&body.to(&nobody, &SAGAS).await), (400, "validation".to_owned()));
+    assert_eq!(problem(&body.to(&services, &SAGAS).await), (400, "validation".to_owned()));
     for sent in [booking_of("x", "events"), booking_of("x", "saga")] {
-        assert_eq!(problem(&sent.to(&nobody, &SAGAS).await), (404, "not-found".to_owned()));
+        assert_eq!(problem(&sent.to(&services, &SAGAS).await), (404, "not-found".to_owned()));
     }
-    assert!(nobody.asked().is_empty());
+    assert!(services.calls().is_empty());
 }
 
 #[tokio::test]
-async fn a_projection_is_shown_and_made_anew_by_its_own_service() {
+async fn a_projection_is_shown_and_rebuilt_by_its_own_service() {
     for (name, service) in [("bookings", "booking"), ("slots", "parking")] {
         let services = Memory::new(well);
         let mut expected = projection("live");
         expected["name"] = json!(name);
-        let answer = projection_of("GET", name, "").to(&services, &SAGAS).await;
-        assert_eq!((answer.status_code, json_of(&answer)), (200, expected.clone()));
+        let response = projection_of("GET", name, "").to(&services, &SAGAS).await;
+        assert_eq!((response.status_code, json_of(&response)), (200, expected.clone()));
         expected["status"] = json!("rebuilding");
-        let answer = projection_of("POST", name, "/rebuild").to(&services, &SAGAS).await;
-        assert_eq!((answer.status_code, json_of(&answer)), (202, expected.clone()));
+        let response = projection_of("POST", name, "/rebuild").to(&services, &SAGAS).await;
+        assert_eq!((response.status_code, json_of(&response)), (202, expected.clone()));
         expected["status"] = json!("live");
         let sent = projection_of("POST", name, "/rollback").body(&json!({"generation": 1}));
-        let answer = sent.to(&services, &SAGAS).await;
-        assert_eq!((answer.status_code, json_of(&answer)), (200, expected));
+        let response = sent.to(&services, &SAGAS).await;
+        assert_eq!((response.status_code, json_of(&response)), (200, expected));
         let rebuild = format!("{service}-rebuild");
         assert_eq!(
-            services.asked(),
+            services.calls(),
             [
                 (format!("{service}-query"), json!({"query": "projection"})),
                 (rebuild.clone(), json!({"command": "beginRebuild"})),
@@ -345,19 +355,19 @@ async fn a_projection_is_shown_and_made_anew_by_its_own_service() {
 
 #[tokio::test]
 async fn an_unknown_projection_is_404_and_a_generation_that_is_not_kept_409() {
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     for (method, what) in [("GET", ""), ("POST", "/rebuild"), ("POST", "/rollback")] {
         for name in ["bills", "Bookings", "bookings2"] {
-            let answer = projection_of(method, name, what).to(&nobody, &SAGAS).await;
-            assert_eq!(problem(&answer), (404, "not-found".to_owned()), "{method} {name}{what}");
+            let response = projection_of(method, name, what).to(&services, &SAGAS).await;
+            assert_eq!(problem(&response), (404, "not-found".to_owned()), "{method} {name}{what}");
         }
     }
     for body in [json!({}), json!({"generation": "1"}), json!({"generation": 1, "x": 1})] {
         let sent = projection_of("POST", "slots", "/rollback").body(&body);
-        let answer = sent.to(&nobody, &SAGAS).await;
-        assert_eq!(problem(&answer), (400, "validation".to_owned()), "{body}");
+        let response = sent.to(&services, &SAGAS).await;
+        assert_eq!(problem(&response), (400, "validation".to_owned()), "{body}");
     }
-    assert!(nobody.asked().is_empty());
+    assert!(services.calls().is_empty());
     let refusing =
         Memory::new(|_, _| Reply::Failure(ServiceError::rejected("conflict", "not kept")));
     let sent = projection_of("POST", "slots", "/rollback").body(&json!({"generation": 9}));
@@ -366,10 +376,10 @@ async fn an_unknown_projection_is_404_and_a_generation_that_is_not_kept_409() {
 
 #[tokio::test]
 async fn the_overview_shows_counts_and_projections() {
-    let answer = Sent::new("GET", "/operator/overview", &[]).to(&Memory::new(well), &SAGAS).await;
-    let overview = json_of(&answer);
+    let response = Sent::new("GET", "/operator/overview", &[]).to(&Memory::new(well), &SAGAS).await;
+    let overview = json_of(&response);
     assert_eq!(overview["bookings"], json!({"pending": 3}));
-    assert!(answer.headers["Server-Timing"].contains("slots;dur="), "{:?}", answer.headers);
+    assert!(response.headers["Server-Timing"].contains("slots;dur="), "{:?}", response.headers);
     assert_eq!(overview["slots"], json!({"available": 5}));
     assert_eq!(overview["projections"][0]["name"], "bookings");
     assert_eq!(overview["projections"][1]["lagSeconds"], 1);
@@ -380,22 +390,22 @@ async fn the_overview_shows_queues_and_does_without_them() {
     let queues = Shelf { letters: vec![("booking", letter("1", None, "{}"))], ..Shelf::default() };
     let services = Memory::new(well);
     let overview = || Sent::new("GET", "/operator/overview", &[]);
-    let answer = json_of(&overview().reaching(&services, &SAGAS, &queues).await);
-    let breakers = answer["breakers"].as_array().unwrap();
+    let response = json_of(&overview().reaching(&services, &SAGAS, &queues).await);
+    let breakers = response["breakers"].as_array().unwrap();
     assert_eq!(breakers.len(), 9);
     assert_eq!(breakers[0], json!({"name": "payment-provider", "state": "half_open"}));
-    assert_eq!(answer["queues"][0], json!({"name": "booking", "messages": 3, "deadLetters": 1}));
-    assert_eq!(answer["queues"].as_array().unwrap().len(), QUEUES.len());
-    assert_eq!(answer.get("degraded"), None);
+    assert_eq!(response["queues"][0], json!({"name": "booking", "messages": 3, "deadLetters": 1}));
+    assert_eq!(response["queues"].as_array().unwrap().len(), QUEUES.len());
+    assert_eq!(response.get("degraded"), None);
     let queues = Shelf { unreachable: vec!["booking-publish"], ..Shelf::default() };
-    let answer = overview().reaching(&services, &SAGAS, &queues).await;
-    assert_eq!(answer.status_code, 200);
-    let answer = json_of(&answer);
-    assert_eq!((&answer["queues"], &answer["degraded"]), (&json!([]), &json!(["queues"])));
+    let response = overview().reaching(&services, &SAGAS, &queues).await;
+    assert_eq!(response.status_code, 200);
+    let response = json_of(&response);
+    assert_eq!((&response["queues"], &response["degraded"]), (&json!([]), &json!(["queues"])));
 }
 
-fn letter(id: &str, reason: Option<&str>, body: &str) -> FoundLetter {
-    FoundLetter {
+fn letter(id: &str, reason: Option<&str>, body: &str) -> DeadLetter {
+    DeadLetter {
         message_id: id.to_owned(),
         reason: reason.map(str::to_owned),
         body: body.to_owned(),
@@ -405,12 +415,12 @@ fn letter(id: &str, reason: Option<&str>, body: &str) -> FoundLetter {
 }
 
 #[tokio::test]
-async fn a_message_that_came_back_says_how_often_it_was_redriven() {
+async fn a_redriven_message_contains_its_number_of_redrives() {
     let saga = json!({"execution": format!("{BOOKING}-2"), "bookingId": BOOKING});
     let queues = Shelf {
         letters: vec![
             ("booking", letter("1", Some("why"), "{}")),
-            ("booking", FoundLetter { redrives: 3, ..letter("2", Some("why"), "{}") }),
+            ("booking", DeadLetter { redrives: 3, ..letter("2", Some("why"), "{}") }),
             ("booking-publish", letter("3", Some("why"), &saga.to_string())),
         ],
         ..Shelf::default()
@@ -425,14 +435,14 @@ async fn a_message_that_came_back_says_how_often_it_was_redriven() {
 async fn one_message_is_discarded_with_a_reason_and_no_other() {
     let letters = vec![("booking", letter("1", None, "{}")), ("booking", letter("2", None, "{}"))];
     let queues = Shelf { letters, unreachable: vec!["parking-publish"], ..Shelf::default() };
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     let discard = |queue: &'static str, body: Value| {
         Sent::new("POST", "/operator/dead-letters/{queue}/discard", &[("queue", queue)]).body(&body)
     };
     let good = json!({"messageId": "2", "reason": "the slot never existed"});
-    let answer = discard("booking", good.clone()).reaching(&nobody, &SAGAS, &queues).await;
+    let response = discard("booking", good.clone()).reaching(&services, &SAGAS, &queues).await;
     assert_eq!(
-        (answer.status_code, json_of(&answer)),
+        (response.status_code, json_of(&response)),
         (200, json!({"queue": "booking", "messageId": "2"}))
     );
     assert_eq!(queues.calls(), ["discard 2 of booking"]);
@@ -449,8 +459,8 @@ async fn one_message_is_discarded_with_a_reason_and_no_other() {
         ("booking", json!({"messageId": "2", "reason": "x", "force": true}), (400, "validation")),
     ] {
         let before = queues.calls().len();
-        let answer = discard(queue, body.clone()).reaching(&nobody, &SAGAS, &queues).await;
-        assert_eq!(problem(&answer), (expected.0, expected.1.to_owned()), "{body}");
+        let response = discard(queue, body.clone()).reaching(&services, &SAGAS, &queues).await;
+        assert_eq!(problem(&response), (expected.0, expected.1.to_owned()), "{body}");
         let is_tried = matches!(expected.0, 503) || body["messageId"] == "3";
         assert_eq!(queues.calls().len() - before, usize::from(is_tried), "{body}");
     }
@@ -468,10 +478,10 @@ async fn dead_letters_are_shown_with_their_reasons_and_without_what_pays() {
         ..Shelf::default()
     };
     let sent = Sent::new("GET", "/operator/dead-letters", &[]);
-    let answer = sent.reaching(&Memory::new(|_, _| down()), &SAGAS, &queues).await;
-    assert_eq!(answer.status_code, 200, "{}", answer.body);
-    assert!(!answer.body.contains("tok_secret"), "{}", answer.body);
-    let shown = json_of(&answer);
+    let response = sent.reaching(&Memory::new(|_, _| down()), &SAGAS, &queues).await;
+    assert_eq!(response.status_code, 200, "{}", response.body);
+    assert!(!response.body.contains("tok_secret"), "{}", response.body);
+    let shown = json_of(&response);
     let first = json!({
         "queue": "booking", "messageId": "1", "reason": "a rule says no", "body": "{}", "receivedAt": AT,
     });
@@ -484,13 +494,13 @@ async fn dead_letters_are_shown_with_their_reasons_and_without_what_pays() {
 async fn the_dead_letters_of_one_queue_are_moved_back() {
     let letters = vec![("booking", letter("1", None, "{}")), ("booking", letter("2", None, "{}"))];
     let queues = Shelf { letters, unreachable: vec!["parking-publish"], ..Shelf::default() };
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     let redrive = |queue: &'static str| {
         Sent::new("POST", "/operator/dead-letters/{queue}/redrive", &[("queue", queue)])
     };
-    let answer = redrive("booking").reaching(&nobody, &SAGAS, &queues).await;
+    let response = redrive("booking").reaching(&services, &SAGAS, &queues).await;
     assert_eq!(
-        (answer.status_code, json_of(&answer)),
+        (response.status_code, json_of(&response)),
         (202, json!({"queue": "booking", "messages": 2}))
     );
     assert_eq!(queues.calls(), ["redrive booking"]);
@@ -498,29 +508,30 @@ async fn the_dead_letters_of_one_queue_are_moved_back() {
         ("booking-dead-letters", (404, "not-found".to_owned())),
         ("parking-publish", (503, "service-unavailable".to_owned())),
     ] {
-        assert_eq!(problem(&redrive(queue).reaching(&nobody, &SAGAS, &queues).await), expected);
+        assert_eq!(problem(&redrive(queue).reaching(&services, &SAGAS, &queues).await), expected);
     }
 }
 
 #[tokio::test]
-async fn events_are_published_once_more_by_their_own_service() {
-    let nobody = Memory::new(|_, _| down());
+async fn events_are_republished_by_their_own_service() {
+    let services = Memory::new(|_, _| down());
     let republish = |service: &'static str, body: Value| {
         Sent::new("POST", "/operator/services/{service}/republish", &[("service", service)])
             .body(&body)
     };
-    for (service, wish) in [
+    for (service, request) in [
         ("booking", json!({"aggregate": BOOKING})),
         ("parking", json!({"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"})),
     ] {
         let queues = Shelf::default();
-        let answer = republish(service, wish.clone()).reaching(&nobody, &SAGAS, &queues).await;
-        assert_eq!((answer.status_code, json_of(&answer)), (202, json!({"service": service})));
-        let message = json!({ "republish": wish });
+        let response =
+            republish(service, request.clone()).reaching(&services, &SAGAS, &queues).await;
+        assert_eq!((response.status_code, json_of(&response)), (202, json!({"service": service})));
+        let message = json!({ "republish": request });
         assert_eq!(queues.calls(), [format!("send {message} to {service}-publish")]);
     }
     let queues = Shelf::default();
-    for (service, wish, expected) in [
+    for (service, request, expected) in [
         ("customers", json!({"aggregate": BOOKING}), (404, "not-found")),
         ("booking", json!({}), (400, "validation")),
         ("booking", json!({"aggregate": ""}), (400, "validation")),
@@ -530,44 +541,49 @@ async fn events_are_published_once_more_by_their_own_service() {
         ("booking", json!({"from": "monday", "until": AT}), (400, "validation")),
         ("booking", json!({"all": true}), (400, "validation")),
     ] {
-        let answer = republish(service, wish.clone()).reaching(&nobody, &SAGAS, &queues).await;
-        assert_eq!(problem(&answer), (expected.0, expected.1.to_owned()), "{wish}");
+        let response =
+            republish(service, request.clone()).reaching(&services, &SAGAS, &queues).await;
+        assert_eq!(problem(&response), (expected.0, expected.1.to_owned()), "{request}");
     }
     assert_eq!(queues.calls(), [""; 0]);
 }
 
-/// A saga that wanted an operator, and what became of it.
-struct TakenUp;
+/// A saga that required operator intervention, and its two recoveries.
+#[derive(Clone, Copy)]
+struct Recovered;
 
-impl Workflow for TakenUp {
+#[async_trait]
+impl Workflow for Recovered {
     async fn execution(
         &self,
-        machine: Machine,
+        machine: StateMachine,
         name: &str,
     ) -> Result<Option<Execution>, ServiceError> {
         let at = AT.parse().expect("a time");
-        let ended = |error: &str| Happening::Ended { error: Some(error.to_owned()), cause: None };
+        let ended = |error: &str| StepEvent::Ended { error: Some(error.to_owned()), cause: None };
         let execution = |step: &str, error: &str| Execution {
             status: ExecutionStatus::Failed,
-            history: [Happening::StepEntered { name: step.to_owned() }, ended(error)]
+            history: [StepEvent::StepEntered { name: step.to_owned() }, ended(error)]
                 .map(|what| HistoryEvent { at, what })
                 .to_vec(),
         };
         let number = name.strip_prefix(BOOKING).expect("it is of this booking");
         Ok(match (machine, number) {
             // The name that an earlier release gave to this error.
-            (Machine::Saga, "") => Some(execution("RefundPayment", "NeedsOperator")),
-            (Machine::Undo, "-1") => Some(execution("UnblockSlot", "ManualInterventionRequired")),
-            (Machine::Undo, "-2") => Some(execution("FailBooking", "BookingFailed")),
-            other => unreachable!("nobody should ask for {other:?}"),
+            (StateMachine::Saga, "") => Some(execution("RefundPayment", "NeedsOperator")),
+            (StateMachine::Compensation, "-1") => {
+                Some(execution("UnblockSlot", "ManualInterventionRequired"))
+            }
+            (StateMachine::Compensation, "-2") => Some(execution("FailBooking", "BookingFailed")),
+            other => unreachable!("unexpected execution: {other:?}"),
         })
     }
 }
 
 #[tokio::test]
-async fn a_saga_that_was_taken_up_is_told_to_its_end() {
-    let answer = booking_of(BOOKING, "saga").to(&Memory::new(well), &TakenUp).await;
-    let saga = json_of(&answer);
+async fn a_recovered_saga_is_shown_with_the_steps_of_its_recoveries() {
+    let response = booking_of(BOOKING, "saga").to(&Memory::new(well), &Recovered).await;
+    let saga = json_of(&response);
     let names: Vec<_> =
         saga["steps"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["RefundPayment", "UnblockSlot", "FailBooking"]);
@@ -575,8 +591,8 @@ async fn a_saga_that_was_taken_up_is_told_to_its_end() {
 }
 
 #[tokio::test]
-async fn what_is_out_of_reach_is_503() {
-    let nobody = Memory::new(|_, _| down());
+async fn an_unreachable_service_is_503() {
+    let services = Memory::new(|_, _| down());
     for sent in [
         create("A1"),
         slot_then("close"),
@@ -587,8 +603,8 @@ async fn what_is_out_of_reach_is_503() {
         projection_of("POST", "bookings", "/rebuild"),
         Sent::new("GET", "/operator/overview", &[]),
     ] {
-        let answer = sent.to(&nobody, &SAGAS).await;
-        assert_eq!(problem(&answer), (503, "service-unavailable".to_owned()));
+        let response = sent.to(&services, &SAGAS).await;
+        assert_eq!(problem(&response), (503, "service-unavailable".to_owned()));
     }
 }
 
@@ -596,11 +612,11 @@ async fn what_is_out_of_reach_is_503() {
 async fn every_operation_of_the_document_is_routed_and_no_other() {
     let document = include_str!("../../../../contracts/openapi.yaml");
     let document: Value = serde_yaml_ng::from_str(document).expect("YAML");
-    let nobody = Memory::new(|_, _| down());
+    let services = Memory::new(|_, _| down());
     let mut routed = 0;
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
-            // Whatever no route takes.
+            // The methods that no route handles.
             if method == "x-amazon-apigateway-any-method" {
                 continue;
             }
@@ -610,22 +626,22 @@ async fn every_operation_of_the_document_is_routed_and_no_other() {
             }
             let bearer = format!("Bearer {}", token("olga", "operator"));
             if method == "x-amazon-apigateway-any-method" {
-                // Whatever else is asked of the address of a form leads a browser to its page; of none, to a page of its own.
+                // Another method at the address of a form redirects a browser to its page; any other address is an error page.
                 let sent = Sent::new("GET", path, &[]).browser();
-                let answer = sent.to(&nobody, &SAGAS).await;
+                let response = sent.to(&services, &SAGAS).await;
                 let is_form = !path.contains("{proxy+}");
-                assert_eq!(answer.status_code, if is_form { 303 } else { 404 }, "{path}");
+                assert_eq!(response.status_code, if is_form { 303 } else { 404 }, "{path}");
                 assert!(
-                    is_form || answer.headers["Content-Type"].starts_with("text/html"),
+                    is_form || response.headers["Content-Type"].starts_with("text/html"),
                     "{path}"
                 );
                 continue;
             }
             let sent =
                 Sent::new(&method.to_uppercase(), path, &[]).header("Authorization", &bearer);
-            let answer = sent.to(&nobody, &SAGAS).await;
-            assert!(!answer.body.contains("no such route"), "{method} {path}");
-            assert_ne!(answer.status_code, 401, "{method} {path}");
+            let response = sent.to(&services, &SAGAS).await;
+            assert!(!response.body.contains("no such route"), "{method} {path}");
+            assert_ne!(response.status_code, 401, "{method} {path}");
             routed += 1;
         }
     }
@@ -633,7 +649,7 @@ async fn every_operation_of_the_document_is_routed_and_no_other() {
     for (method, resource) in
         [("GET", "/operator/cars"), ("DELETE", "/operator/slots"), ("GET", "")]
     {
-        let answer = Sent::new(method, resource, &[]).to(&nobody, &SAGAS).await;
-        assert_eq!(problem(&answer), (404, "not-found".to_owned()), "{method} {resource}");
+        let response = Sent::new(method, resource, &[]).to(&services, &SAGAS).await;
+        assert_eq!(problem(&response), (404, "not-found".to_owned()), "{method} {resource}");
     }
 }

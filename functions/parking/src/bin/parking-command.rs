@@ -1,6 +1,6 @@
 //! Lambda `parking-command`: wiring only.
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use outbox::dynamodb::DynamoStore;
 use parking::config::CommandConfig;
 use parking::handlers::command;
@@ -13,8 +13,8 @@ async fn main() -> Result<(), Error> {
     let tables = aws_sdk_dynamodb::Client::new(&aws);
     let store = DynamoStore::new(tables, config.slots_table, function::now);
     function::warm(store.warm_up()).await;
-    run(service_fn(|event: LambdaEvent<_>| {
+    function::run(|event: LambdaEvent<_>| {
         command::handle(&store, event.payload, function::now(), function::new_id)
-    }))
+    })
     .await
 }

@@ -2,7 +2,7 @@
 
 use cqrs::dynamodb::DynamoGenerations;
 use cqrs::lag::ReportThrottle;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use outbox::redrive::handle_records;
 use outbox::sqs::Queue;
 use parking::config::ProjectConfig;
@@ -17,11 +17,11 @@ async fn main() -> Result<(), Error> {
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     function::warm(views.warm_up()).await;
     let throttle = ReportThrottle::default();
-    run(service_fn(async |event: LambdaEvent<_>| {
+    function::run(async |event: LambdaEvent<_>| {
         let project = async |records| {
             project::handle(&views, &dead_letters, &throttle, function::now, records).await
         };
         Ok::<_, Error>(handle_records(event.payload, &dead_letters, project).await)
-    }))
+    })
     .await
 }

@@ -1,6 +1,6 @@
 //! Lambda `parking-react`: wiring only.
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use outbox::dynamodb::DynamoStore;
 use outbox::sqs::Queue;
 use parking::config::ReactConfig;
@@ -15,9 +15,9 @@ async fn main() -> Result<(), Error> {
     let store = DynamoStore::new(tables, config.slots_table, function::now);
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
     function::warm(store.warm_up()).await;
-    run(service_fn(async |event: LambdaEvent<_>| {
+    function::run(async |event: LambdaEvent<_>| {
         let (now, new_id) = (function::now, function::new_id);
         Ok::<_, Error>(react::handle(&store, &dead_letters, event.payload, now, new_id).await)
-    }))
+    })
     .await
 }

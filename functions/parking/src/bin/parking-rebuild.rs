@@ -1,7 +1,7 @@
 //! Lambda `parking-rebuild`: wiring only.
 
 use cqrs::dynamodb::DynamoGenerations;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use outbox::dynamodb::DynamoStore;
 use outbox::sqs::Queue;
 use parking::config::RebuildConfig;
@@ -17,10 +17,10 @@ async fn main() -> Result<(), Error> {
     let store = DynamoStore::new(tables.clone(), config.slots_table, function::now);
     let views = DynamoGenerations::new(tables, config.view_table);
     let dead_letters = Queue::new(aws_sdk_sqs::Client::new(&aws), config.dead_letters_url);
-    run(service_fn(async |event: LambdaEvent<_>| {
+    function::run(async |event: LambdaEvent<_>| {
         let LambdaEvent { payload, context, .. } = event;
         let (source, worker) = (SlotRows(&store), &context.request_id);
         rebuild::handle(&views, &source, &dead_letters, payload, worker, function::now).await
-    }))
+    })
     .await
 }

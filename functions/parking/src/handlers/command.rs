@@ -5,10 +5,12 @@ use std::time::Duration;
 use contracts::id::SlotId;
 use contracts::message::Request;
 use contracts::parking::{Command, CommandPayload, ConsistentQuery, Slot as PublishedSlot};
+use function::handle_request;
 use jiff::Timestamp;
 use outbox::envelope::{Envelope, RawEvent};
 use outbox::state::{Change, StateStore, StoreError};
 use service_error::ServiceError;
+use trace_context::{TraceFields, correlate};
 use uuid::Uuid;
 
 use crate::contract;
@@ -47,9 +49,19 @@ pub async fn handle(
     now: Timestamp,
     new_id: impl Fn() -> Uuid,
 ) -> Result<Option<PublishedSlot>, ServiceError> {
-    function::log_trace_context(request.traceparent.as_deref());
-    let cause = request.cause;
-    let command = match request.ask {
+    let Request { payload, cause, correlation_id, trace } = request;
+    let run = run(store, payload, cause, now, new_id);
+    handle_request("parking-command", &trace, correlation_id, cause, run).await
+}
+
+async fn run(
+    store: &impl StateStore<Slot>,
+    payload: CommandPayload,
+    cause: Option<Uuid>,
+    now: Timestamp,
+    new_id: impl Fn() -> Uuid,
+) -> Result<Option<PublishedSlot>, ServiceError> {
+    let command = match payload {
         CommandPayload::Command(command) => command,
         CommandPayload::Query(ConsistentQuery::ReadSlot { slot_id }) => {
             return read(store, slot_id).await;
@@ -70,6 +82,7 @@ pub async fn handle(
         }
     };
     let correlation_id = booking_id.map(|it| it.0).or(cause).unwrap_or(slot_id.0);
+    correlate(correlation_id);
     let origin = Origin { now, correlation_id, cause };
     execute_command(store, slot_id, &command, origin, new_id).await
 }
@@ -100,19 +113,18 @@ pub(super) async fn execute_command(
         store.set_tombstone(&key, &booking_id.to_string()).await.map_err(failure)?;
     }
     let new_holder = command.new_holder().map(|it| it.to_string());
-    let correlation_id = origin.correlation_id;
     let mut attempt = 1;
     loop {
         let loaded = store.load(&key, new_holder.as_deref()).await.map_err(failure)?;
         let slot = loaded.state.unwrap_or_default();
         let decided = decide(&slot, loaded.has_tombstone, command).map_err(|rejection| {
             let (command, causation_id) = (command.name(), origin.causation_id());
-            tracing::info!(%correlation_id, %causation_id, command, reason = %rejection, "rejected");
+            tracing::info!(%causation_id, command, reason = %rejection, "rejected");
             ServiceError::from(rejection)
         })?;
         let Some(event) = decided else {
             let (command, causation_id) = (command.name(), origin.causation_id());
-            tracing::info!(%correlation_id, %causation_id, command, "nothing to do");
+            tracing::info!(%causation_id, command, "nothing to do");
             return Ok(contract::published(slot_id, loaded.version, &slot));
         };
         if let SlotEvent::Unavailable { booking_id } = &event
@@ -134,7 +146,7 @@ pub(super) async fn execute_command(
             Change { expected: loaded.version, id, events: vec![envelope], state: slot.clone() };
         match store.save(&key, change).await {
             Ok(()) => {
-                tracing::info!(%correlation_id, %causation_id, event, %event_id, "event stored");
+                tracing::info!(%causation_id, event, %event_id, "event stored");
                 return Ok(contract::published(slot_id, version, &slot));
             }
             Err(StoreError::Conflict) if attempt < MAX_ATTEMPTS => {
@@ -162,6 +174,7 @@ fn envelope(
         causation_id: origin.cause.unwrap_or(id),
         subject: slot_id.to_string(),
         sequence: version,
+        trace: TraceFields::current(),
         event,
     })
 }

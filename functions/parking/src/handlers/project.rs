@@ -8,8 +8,8 @@ use cqrs::lag::ReportThrottle;
 use cqrs::projector::{self, ProjectError, Projected, RowUpdate};
 use jiff::Timestamp;
 use outbox::dead_letters::{DeadLetters, dead_letter_record};
-use outbox::record::read_image;
-use outbox::stream::batch_response;
+use outbox::record::{origin_of_change, read_image};
+use outbox::stream::{batch_response, in_trace};
 
 use crate::contract;
 use crate::domain::Slot;
@@ -25,12 +25,12 @@ pub async fn handle<G: Generations<SlotRow>>(
 ) -> DynamoDbEventResponse {
     let row_of = async |_: &G::View, record: &EventRecord| row_of(record);
     let dead_letter = async |record: &EventRecord, cause: &ProjectError| {
-        dead_letter_record(dead_letters, record, cause).await
+        in_trace(origin_of_change(record), dead_letter_record(dead_letters, record, cause)).await
     };
     let Projected { failed, measured } =
         projector::project(views, throttle, &clock, &records, row_of, dead_letter).await;
     if let Some(it) = measured {
-        function::metrics::projection("slots", it.lag_seconds, it.iterator_age_ms, clock());
+        function::metrics::projection("slots", it.lag_seconds, it.iterator_age_ms);
     }
     batch_response(failed.and_then(|index| records.get(index)))
 }

@@ -1,4 +1,4 @@
-//! `parking-query`: answers queries from the view, and from nothing else.
+//! `parking-query`: serves queries from the view only.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use cqrs::page::{self, Listing};
 use cqrs::rebuild;
 use cqrs::view::{Order, Reader};
 use cqrs::wait::{self, WaitPolicy};
+use function::handle_request;
 use jiff::Timestamp;
 use serde::Serialize;
 use service_error::ServiceError;
@@ -55,8 +56,19 @@ pub async fn handle(
     request: Request<Query>,
     now: Timestamp,
 ) -> Result<QueryResponse, ServiceError> {
-    function::log_trace_context(request.traceparent.as_deref());
-    match request.ask {
+    let Request { payload: query, cause, correlation_id, trace } = request;
+    let run = run(view, states, cursors, query, now);
+    handle_request("parking-query", &trace, correlation_id, cause, run).await
+}
+
+async fn run(
+    view: &impl Reader<SlotRow>,
+    states: &impl ProjectionStateStore,
+    cursors: &Cursors,
+    query: Query,
+    now: Timestamp,
+) -> Result<QueryResponse, ServiceError> {
+    match query {
         Query::Slot { slot_id, min_version } => {
             let policy = WaitPolicy {
                 min_version: min_version.unwrap_or(1),

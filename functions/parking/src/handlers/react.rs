@@ -42,7 +42,7 @@ async fn react(
 ) -> Result<Handled, ServiceError> {
     let Some((slot_id, command)) = contract::command(&delivery).map_err(ServiceError::permanent)?
     else {
-        function::metrics::ignored("parking-react", now);
+        function::metrics::ignored("parking-react");
         return Ok(Handled::Ignored);
     };
     let Delivery { detail, .. } = delivery;

@@ -1,8 +1,10 @@
 //! `parking-rebuild`: rebuilds the view from the table of slots.
 
+use contracts::message::Request;
 use contracts::projection::{Command, Projection};
 use cqrs::generation::Generations;
 use cqrs::rebuild::{self, RebuildSource};
+use function::handle_request;
 use jiff::Timestamp;
 use outbox::dead_letters::DeadLetters;
 use outbox::redrive::{Invocation, InvocationResponse, handle_invocation};
@@ -21,11 +23,15 @@ pub async fn handle(
     views: &impl Generations<SlotRow>,
     source: &impl RebuildSource<SlotRow>,
     dead_letters: &impl DeadLetters,
-    invocation: Invocation<Command>,
+    invocation: Invocation<Request<Command>>,
     worker: &str,
     clock: impl Fn() -> Timestamp,
 ) -> Result<InvocationResponse<Projection>, ServiceError> {
-    let run = async |command| run(views, source, command, worker, &clock).await;
+    let run = async |request: Request<Command>| {
+        let Request { payload: command, cause, correlation_id, trace } = request;
+        let run = run(views, source, command, worker, &clock);
+        handle_request("parking-rebuild", &trace, correlation_id, cause, run).await
+    };
     handle_invocation(invocation, dead_letters, run).await
 }
 

@@ -38,16 +38,16 @@ async fn repeat_after(
     faults: &[(usize, Fault)],
 ) -> (World, Outcome) {
     let world = World::after(given).await;
-    let mut answer = world.try_to(action, &Line::with(faults.iter().copied())).await;
+    let mut outcome = world.try_to(action, &Line::with(faults.iter().copied())).await;
     // A caller without a response retries, and now and then one with a response retries too.
     for _ in 0..2 {
-        if answer != Some(Outcome::Unknown) && answer.is_some() {
+        if outcome != Some(Outcome::Unknown) && outcome.is_some() {
             let again = world.calmly(action).await;
-            assert_eq!(Some(&again), answer.as_ref(), "a repeat returns the first response");
+            assert_eq!(Some(&again), outcome.as_ref(), "a repeat returns the first response");
         }
-        answer = Some(world.calmly(action).await);
+        outcome = Some(world.calmly(action).await);
     }
-    (world, answer.expect("it was answered"))
+    (world, outcome.expect("there is an outcome"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,8 +59,8 @@ async fn a_retry_succeeds_after_any_fault_of_any_call() {
         // Some faults cause further calls.
         for call in 0..line.calls() + 2 {
             for fault in FAULTS {
-                let (world, answer) = repeat_after(given, action, &[(call, fault)]).await;
-                assert_eq!(answer, expected, "{given:?} {action:?} {fault:?} at {call}");
+                let (world, outcome) = repeat_after(given, action, &[(call, fault)]).await;
+                assert_eq!(outcome, expected, "{given:?} {action:?} {fault:?} at {call}");
                 assert_eq!(
                     world.remains(),
                     calm.remains(),
@@ -79,10 +79,10 @@ async fn an_unknown_outcome_is_never_reported_as_a_rejection() {
             for fault in [Fault::Lost, Fault::ResponseLost] {
                 let world = World::after(given).await;
                 let line = Line::with([(call, fault)]);
-                let answer = world.try_to(action, &line).await.unwrap();
+                let outcome = world.try_to(action, &line).await.unwrap();
                 if call < line.calls() {
                     assert_eq!(
-                        answer,
+                        outcome,
                         Outcome::Unknown,
                         "{given:?} {action:?} {fault:?} at {call}"
                     );
@@ -130,17 +130,17 @@ proptest! {
         runtime.unwrap().block_on(async {
             let (calm, world) = (World::default(), World::default());
             for (action, tries) in actions {
-                let mut answer = None;
+                let mut outcome = None;
                 for faults in tries {
-                    answer = world.try_to(action, &Line::with(faults)).await;
-                    if !matches!(answer, None | Some(Outcome::Unknown)) {
+                    outcome = world.try_to(action, &Line::with(faults)).await;
+                    if !matches!(outcome, None | Some(Outcome::Unknown)) {
                         break;
                     }
                 }
-                if matches!(answer, None | Some(Outcome::Unknown)) {
-                    answer = Some(world.calmly(action).await);
+                if matches!(outcome, None | Some(Outcome::Unknown)) {
+                    outcome = Some(world.calmly(action).await);
                 }
-                prop_assert_eq!(answer.unwrap(), calm.calmly(action).await);
+                prop_assert_eq!(outcome.unwrap(), calm.calmly(action).await);
                 prop_assert_eq!(world.remains(), calm.remains());
             }
             world.check_holds();

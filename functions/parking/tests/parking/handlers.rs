@@ -16,9 +16,9 @@ fn refused(slug: &str) -> Outcome {
 async fn the_example_command_adds_a_slot() {
     let world = World::default();
     let example = serde_json::from_str(include_str!("../../events/parking-command.json")).unwrap();
-    let answer = world.ask(example, &Line::default()).await.unwrap();
+    let response = world.send(example, &Line::default()).await.unwrap();
     let slot = json!({ "slotId": SLOT, "name": "A1", "status": "available", "version": 1 });
-    assert_eq!(answer, slot);
+    assert_eq!(response, slot);
 }
 
 #[tokio::test]
@@ -34,15 +34,15 @@ async fn the_example_message_reserves_the_slot_of_a_paid_booking() {
 async fn a_consistent_query_returns_the_slot_or_not_found() {
     let read = json!({ "command": "readSlot", "slotId": SLOT });
     let world = World::default();
-    let missing = world.ask(read.clone(), &Line::default()).await.unwrap_err();
+    let missing = world.send(read.clone(), &Line::default()).await.unwrap_err();
     assert_eq!((missing.kind(), missing.slug()), (ErrorKind::Rejected, "not-found"));
     // A tombstone is no slot.
     world.calmly(Action::Unblock(ANN)).await;
-    assert!(world.ask(read.clone(), &Line::default()).await.is_err());
+    assert!(world.send(read.clone(), &Line::default()).await.is_err());
     world.calmly(Action::Create).await;
     let line = Line::default();
     let slot = json!({ "slotId": SLOT, "name": "A1", "status": "available", "version": 2 });
-    assert_eq!(world.ask(read, &line).await.unwrap(), slot);
+    assert_eq!(world.send(read, &line).await.unwrap(), slot);
     assert_eq!((line.calls(), line.writes()), (1, 0));
 }
 
@@ -77,21 +77,21 @@ async fn each_command_returns_the_slot_after_it() {
         (Action::Create, "closed", 6),
         (Action::Reopen, "available", 7),
     ] {
-        let answer = world.ask(request(action), &Line::default()).await.unwrap();
+        let response = world.send(request(action), &Line::default()).await.unwrap();
         assert_eq!(
-            (&answer["status"], &answer["version"]),
+            (&response["status"], &response["version"]),
             (&json!(status), &json!(version)),
             "{action:?}"
         );
-        assert_eq!((&answer["slotId"], &answer["name"]), (&json!(SLOT), &json!("A1")));
+        assert_eq!((&response["slotId"], &response["name"]), (&json!(SLOT), &json!("A1")));
     }
 }
 
 #[tokio::test]
 async fn a_compensation_for_a_missing_slot_succeeds() {
     let world = World::default();
-    let answer = world.ask(request(Action::Unblock(ANN)), &Line::default()).await.unwrap();
-    assert_eq!(answer, Value::Null);
+    let response = world.send(request(Action::Unblock(ANN)), &Line::default()).await.unwrap();
+    assert_eq!(response, Value::Null);
     world.calmly(Action::Create).await;
     assert_eq!(world.calmly(Action::Block(ANN)).await, refused("slot-unavailable"));
     assert_eq!(world.calmly(Action::Block(BOB)).await, Outcome::Done);
@@ -123,11 +123,11 @@ async fn the_handler_checks_the_name_too() {
     let create = |name: String| json!({ "command": "createSlot", "slotId": SLOT, "name": name });
     let world = World::default();
     for name in [String::new(), "x".repeat(101)] {
-        let failure = world.ask(create(name), &Line::default()).await.unwrap_err();
+        let failure = world.send(create(name), &Line::default()).await.unwrap_err();
         assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "validation"));
     }
-    world.ask(create("x".repeat(100)), &Line::default()).await.unwrap();
-    let failure = world.ask(create("y".to_owned()), &Line::default()).await.unwrap_err();
+    world.send(create("x".repeat(100)), &Line::default()).await.unwrap();
+    let failure = world.send(create("y".to_owned()), &Line::default()).await.unwrap_err();
     assert_eq!((failure.kind(), failure.slug()), (ErrorKind::Rejected, "conflict"));
 }
 
@@ -228,8 +228,8 @@ async fn an_event_carries_its_correlation_and_causation_ids() {
         request["cause"] = json!(cause);
         request
     };
-    world.ask(with_cause(Action::Create), &Line::default()).await.unwrap();
-    world.ask(with_cause(Action::Block(ANN)), &Line::default()).await.unwrap();
+    world.send(with_cause(Action::Create), &Line::default()).await.unwrap();
+    world.send(with_cause(Action::Block(ANN)), &Line::default()).await.unwrap();
     world.calmly(Action::Over("BookingFailed", ANN)).await;
     world.calmly(Action::Close).await;
     let outbox = world.store.outbox();

@@ -30,16 +30,16 @@ async fn in_every_order(
             let tasks = tasks.iter().copied().map(run).collect();
             (world, tasks)
         },
-        async |world, answers, order| {
+        async |world, results, order| {
             let story = format!("{given:?}, then {tasks:?} in the order {order:?}");
             world.check_holds();
-            for ((action, _), answer) in tasks.iter().zip(&answers) {
-                if matches!(answer, None | Some(Outcome::Unknown)) {
+            for ((action, _), result) in tasks.iter().zip(&results) {
+                if matches!(result, None | Some(Outcome::Unknown)) {
                     world.calmly(*action).await;
                 }
             }
             world.check_holds();
-            check(&world, &answers, &story).await;
+            check(&world, &results, &story).await;
         },
     )
     .await
@@ -111,12 +111,12 @@ async fn of_several_bookings_one_gets_the_slot_and_the_others_are_refused() {
         [well(Action::Block(ANN)), well(Action::Paid(BOB))],
         [well(Action::Paid(ANN)), well(Action::Paid(BOB))],
     ] {
-        in_every_order(&[Action::Create], &tasks, async |world, answers, story| {
+        in_every_order(&[Action::Create], &tasks, async |world, results, story| {
             let holder = world.holder().expect("one of them has it");
-            for ((action, _), answer) in tasks.iter().zip(answers) {
+            for ((action, _), result) in tasks.iter().zip(results) {
                 let has_correct_response = match action {
                     Action::Block(id) if *id != holder => {
-                        *answer == Some(Outcome::Refused("slot-unavailable".to_owned()))
+                        *result == Some(Outcome::Refused("slot-unavailable".to_owned()))
                     }
                     Action::Paid(id) if *id != holder => {
                         world.events().contains(&"SlotUnavailable".to_owned())
@@ -128,9 +128,9 @@ async fn of_several_bookings_one_gets_the_slot_and_the_others_are_refused() {
                     | Action::Reserve(_)
                     | Action::Unblock(_)
                     | Action::Paid(_)
-                    | Action::Over(..) => *answer == Some(Outcome::Done),
+                    | Action::Over(..) => *result == Some(Outcome::Done),
                 };
-                assert!(has_correct_response, "{action:?} {answer:?} after {story}");
+                assert!(has_correct_response, "{action:?} {result:?} after {story}");
             }
         })
         .await;
@@ -151,8 +151,8 @@ async fn of_eight_concurrent_bookings_one_gets_the_slot_and_none_must_retry() {
             world.try_to(action, &line).await.unwrap()
         }
     });
-    let answers = futures::future::join_all(wanted).await;
-    assert!(!answers.contains(&Outcome::Unknown), "{answers:?}");
+    let results = futures::future::join_all(wanted).await;
+    assert!(!results.contains(&Outcome::Unknown), "{results:?}");
     world.check_holds();
     assert!(world.holder().is_some());
 }

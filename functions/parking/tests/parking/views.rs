@@ -26,15 +26,15 @@ fn batch(records: &[EventRecord]) -> Event {
     event
 }
 
-async fn ask(view: &impl Reader<SlotRow>, request: Value) -> Result<Value, ServiceError> {
+async fn send(view: &impl Reader<SlotRow>, request: Value) -> Result<Value, ServiceError> {
     let request = serde_json::from_value(request).unwrap();
     let controls = MemoryGenerations::<SlotRow>::default();
-    let answer = query::handle(view, &controls, &Cursors::new("secret"), request, now()).await?;
-    Ok(serde_json::to_value(answer).unwrap())
+    let response = query::handle(view, &controls, &Cursors::new("secret"), request, now()).await?;
+    Ok(serde_json::to_value(response).unwrap())
 }
 
 async fn refused(view: &MemoryView<SlotRow>, request: Value) -> (ErrorKind, String) {
-    let failure = ask(view, request).await.unwrap_err();
+    let failure = send(view, request).await.unwrap_err();
     (failure.kind(), failure.slug().to_owned())
 }
 
@@ -73,9 +73,9 @@ mod streams {
     ) -> aws_lambda_events::streams::DynamoDbEventResponse {
         let (store, republish_queue) =
             (MemoryStore::<parking::domain::Slot>::default(), MemoryRepublishQueue::default());
-        let answer =
+        let response =
             publish::handle(&store, bus, &republish_queue, dead_letters, batch.into()).await;
-        answer.into_stream().unwrap()
+        response.into_stream().unwrap()
     }
 
     fn rows(views: &Views) -> std::collections::BTreeMap<String, Versioned<SlotRow>> {
@@ -87,16 +87,16 @@ mod streams {
         let (view, bus, dead_letters) =
             (Views::default(), MemoryBus::default(), MemoryDeadLetters::default());
         let example = include_str!("../../events/parking-project.json");
-        let answer = project(&view, &dead_letters, serde_json::from_str(example).unwrap()).await;
-        assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [] }));
+        let response = project(&view, &dead_letters, serde_json::from_str(example).unwrap()).await;
+        assert_eq!(serde_json::to_value(response).unwrap(), json!({ "batchItemFailures": [] }));
         let slot =
-            ask(&view.generation(1), json!({ "query": "slot", "slotId": SLOT })).await.unwrap();
+            send(&view.generation(1), json!({ "query": "slot", "slotId": SLOT })).await.unwrap();
         let expected = json!({ "slotId": SLOT, "name": "A1", "status": "available", "version": 1 });
         assert_eq!(slot, expected);
 
         let example = include_str!("../../events/parking-publish.json");
-        let answer = publish(&bus, &dead_letters, serde_json::from_str(example).unwrap()).await;
-        assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [] }));
+        let response = publish(&bus, &dead_letters, serde_json::from_str(example).unwrap()).await;
+        assert_eq!(serde_json::to_value(response).unwrap(), json!({ "batchItemFailures": [] }));
         let [entry] = bus.published().try_into().unwrap();
         assert_eq!((entry.source, entry.detail_type.as_str()), ("parkade.parking", "SlotCreated"));
         let detail: Value = serde_json::from_str(&entry.detail).unwrap();
@@ -164,8 +164,8 @@ mod streams {
         records.insert(0, image("{}", &SLOT.to_string()));
         records.insert(1, image(r#"{"name":"A1","status":"available"}"#, "no-slot"));
         let (view, dead_letters) = (Views::default(), MemoryDeadLetters::default());
-        let answer = project(&view, &dead_letters, batch(&records)).await;
-        assert!(answer.batch_item_failures.is_empty());
+        let response = project(&view, &dead_letters, batch(&records)).await;
+        assert!(response.batch_item_failures.is_empty());
         let dead_lettered: Vec<_> = dead_letters.records();
         assert_eq!(dead_lettered.len(), 2);
         assert!(dead_lettered[0].reason.contains("missing field"), "{}", dead_lettered[0].reason);
@@ -238,7 +238,7 @@ mod rebuilding {
         command: Value,
     ) -> Result<Projection, ServiceError> {
         let command: Command = serde_json::from_value(command).unwrap();
-        let (call, letters) = (Invocation::Direct(command), MemoryDeadLetters::default());
+        let (call, letters) = (Invocation::Direct(command.into()), MemoryDeadLetters::default());
         let reply = rebuild::handle(views, &SlotRows(store), &letters, call, "worker", now).await?;
         let InvocationResponse::Direct(projection) = reply else {
             unreachable!("a call has a response")
@@ -284,8 +284,8 @@ mod rebuilding {
             let live = cqrs::live::Live::new(views.clone(), now);
             let request = serde_json::from_value(query).unwrap();
             let cursors = Cursors::new("secret");
-            let answer = query::handle(&live, &views, &cursors, request, now()).await.unwrap();
-            serde_json::to_value(answer).unwrap()
+            let response = query::handle(&live, &views, &cursors, request, now()).await.unwrap();
+            serde_json::to_value(response).unwrap()
         };
         let overview = query(json!({ "query": "overview" })).await;
         let counts = json!({ "available": 0, "blocked": 0, "reserved": 0, "closed": 1 });
@@ -308,16 +308,16 @@ mod rebuilding {
         save(&store, &SLOT.to_string(), SlotState::Available).await;
         views.generation(1).upsert_if_newer(&SLOT.to_string(), 1, &slot(1)).await.unwrap();
         let wanted = json!({ "query": "slot", "slotId": SLOT, "minVersion": 2 });
-        let (answer, ()) = tokio::join!(ask(&live, wanted), async {
+        let (response, ()) = tokio::join!(send(&live, wanted), async {
             tell(&store, &views, json!({ "command": "beginRebuild" })).await.unwrap();
             tell(&store, &views, json!({ "command": "workOnRebuild" })).await.unwrap();
             tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
             // The reader has cached generation 1, and finds out about generation 2 while it waits.
             views.generation(2).upsert_if_newer(&SLOT.to_string(), 2, &slot(2)).await.unwrap();
         });
-        assert_eq!(answer.unwrap()["version"], 2);
+        assert_eq!(response.unwrap()["version"], 2);
         let wanted = json!({ "query": "slot", "slotId": SLOT, "minVersion": 3 });
-        assert_eq!(ask(&live, wanted).await.unwrap_err().kind(), ErrorKind::Transient);
+        assert_eq!(send(&live, wanted).await.unwrap_err().kind(), ErrorKind::Transient);
     }
 }
 
@@ -335,7 +335,7 @@ mod queries {
             put(&view, number, SlotStatus::Available).await;
         }
         let by_id = |ids: &[SlotId]| json!({"query": "slotsById", "slotIds": ids});
-        let found = ask(&view, by_id(&[slot_id(1), slot_id(3), slot_id(9)])).await.unwrap();
+        let found = send(&view, by_id(&[slot_id(1), slot_id(3), slot_id(9)])).await.unwrap();
         let mut names: Vec<_> =
             found.as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
         names.sort_unstable();
@@ -366,11 +366,11 @@ mod queries {
     async fn a_slot_that_appears_within_a_second_is_found() {
         let view = MemoryView::default();
         let request = json!({ "query": "slot", "slotId": slot_id(1) });
-        let (answer, ()) = tokio::join!(ask(&view, request), async {
+        let (response, ()) = tokio::join!(send(&view, request), async {
             sleep(Duration::from_millis(900)).await;
             put(&view, 1, SlotStatus::Available).await;
         });
-        assert_eq!(answer.unwrap()["name"], "A1");
+        assert_eq!(response.unwrap()["name"], "A1");
     }
 
     #[tokio::test(start_paused = true)]
@@ -388,14 +388,14 @@ mod queries {
         let view = MemoryView::default();
         put(&view, 1, SlotStatus::Available).await;
         let request = |number, version: u64| json!({ "query": "slot", "slotId": slot_id(number), "minVersion": version });
-        assert_eq!(ask(&view, request(1, 1)).await.unwrap()["version"], 1);
+        assert_eq!(send(&view, request(1, 1)).await.unwrap()["version"], 1);
         let began = Instant::now();
         for number in [1, 2] {
             let (kind, _) = refused(&view, request(number, 2)).await;
             assert_eq!(kind, ErrorKind::Transient);
         }
         assert_eq!(began.elapsed().as_secs(), 4);
-        let (answer, ()) = tokio::join!(ask(&view, request(1, 2)), async {
+        let (response, ()) = tokio::join!(send(&view, request(1, 2)), async {
             sleep(Duration::from_millis(1_900)).await;
             let slot = Slot {
                 slot_id: slot_id(1),
@@ -406,7 +406,7 @@ mod queries {
             };
             view.upsert_if_newer(&slot_id(1).to_string(), 2, &SlotRow(slot)).await.unwrap();
         });
-        assert_eq!(answer.unwrap()["status"], "closed");
+        assert_eq!(response.unwrap()["status"], "closed");
     }
 
     #[tokio::test]
@@ -416,10 +416,10 @@ mod queries {
         put(&view, 2, SlotStatus::Closed).await;
         let example =
             serde_json::from_str(include_str!("../../events/parking-query.json")).unwrap();
-        let answer = ask(&view, example).await.unwrap();
+        let response = send(&view, example).await.unwrap();
         let slot =
             json!({ "slotId": slot_id(1), "name": "A1", "status": "available", "version": 1 });
-        assert_eq!(answer, json!({ "items": [slot] }));
+        assert_eq!(response, json!({ "items": [slot] }));
     }
 
     #[tokio::test]
@@ -435,13 +435,13 @@ mod queries {
         for (number, status) in (1..).zip(states) {
             put(&view, number, status).await;
         }
-        let first = ask(&view, json!({ "query": "slots", "limit": 2 })).await.unwrap();
+        let first = send(&view, json!({ "query": "slots", "limit": 2 })).await.unwrap();
         assert_eq!(names(&first), ["A1", "A2"]);
         let more =
             |page: &Value| json!({ "query": "slots", "limit": 2, "cursor": page["nextCursor"] });
-        let second = ask(&view, more(&first)).await.unwrap();
+        let second = send(&view, more(&first)).await.unwrap();
         assert_eq!(names(&second), ["A3", "A4"]);
-        let third = ask(&view, more(&second)).await.unwrap();
+        let third = send(&view, more(&second)).await.unwrap();
         assert_eq!(names(&third), ["A5"]);
         assert_eq!(third.get("nextCursor"), None);
     }
@@ -457,7 +457,7 @@ mod queries {
         ]) {
             put(&view, number, status).await;
             let request = json!({ "query": "slots", "status": name, "limit": 100 });
-            let page = ask(&view, request).await.unwrap();
+            let page = send(&view, request).await.unwrap();
             assert_eq!(names(&page), [format!("A{number}")], "{name}");
         }
     }
@@ -466,7 +466,7 @@ mod queries {
     async fn a_limit_is_from_1_to_100() {
         let view = MemoryView::default();
         for limit in [1, 100] {
-            ask(&view, json!({ "query": "slots", "limit": limit })).await.unwrap();
+            send(&view, json!({ "query": "slots", "limit": limit })).await.unwrap();
         }
         let expected = (ErrorKind::Rejected, "validation".to_owned());
         for limit in [0, 101, u32::MAX] {
@@ -480,7 +480,7 @@ mod queries {
         let view = MemoryView::default();
         put(&view, 1, SlotStatus::Available).await;
         put(&view, 2, SlotStatus::Available).await;
-        let page = ask(&view, json!({ "query": "slots", "limit": 1 })).await.unwrap();
+        let page = send(&view, json!({ "query": "slots", "limit": 1 })).await.unwrap();
         let cursor = page["nextCursor"].as_str().unwrap();
         let expected = (ErrorKind::Rejected, "validation".to_owned());
         for (status, cursor) in

@@ -103,17 +103,17 @@ impl World {
         Remains { slot: self.slot(), events: events.collect() }
     }
 
-    pub(crate) async fn ask(&self, request: Value, line: &Line) -> Result<Value, ServiceError> {
+    pub(crate) async fn send(&self, request: Value, line: &Line) -> Result<Value, ServiceError> {
         let request = serde_json::from_value(request).expect("a command");
-        let answer = command::handle(&self.wired(line), request, now(), || self.new_id()).await?;
-        Ok(serde_json::to_value(answer).expect("an answer is JSON"))
+        let response = command::handle(&self.wired(line), request, now(), || self.new_id()).await?;
+        Ok(serde_json::to_value(response).expect("a response is JSON"))
     }
 
     /// Delivers a batch of the queue; returns the messages to redeliver.
     pub(crate) async fn deliver(&self, batch: SqsEvent, line: &Line) -> Vec<String> {
-        let answer =
+        let response =
             react::handle(&self.wired(line), &self.letters, batch, now, || self.new_id()).await;
-        answer.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
+        response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
     }
 
     fn wired<'a>(&'a self, line: &'a Line) -> Wired<'a> {
@@ -132,7 +132,7 @@ impl World {
                 | Action::Block(_)
                 | Action::Reserve(_)
                 | Action::Unblock(_) => {
-                    return match self.ask(request(action), line).await {
+                    return match self.send(request(action), line).await {
                         Ok(_) => Outcome::Done,
                         Err(refused) if refused.kind() == ErrorKind::Rejected => {
                             Outcome::Refused(refused.slug().to_owned())

@@ -1,4 +1,4 @@
-//! What every ledger must do: one suite, run against each.
+//! The conformance suite that every ledger must pass.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::adapters::dynamodb::DynamoLedger;
 use crate::adapters::memory::MemoryLedger;
 use crate::domain::{
-    Charge, Decision, Entry, Key, MovementKind, Receipt, Reference, Refusal, Request,
+    Charge, Decision, Entry, Key, MovementKind, Receipt, Reference, Rejection, Request,
 };
 use crate::ledger::{Ledger, LedgerError, Revision, carry_out};
 
@@ -33,7 +33,7 @@ fn attempted(attempts: u32) -> Entry {
     Entry::Attempted { charge, attempts }
 }
 
-/// A database of its own, whose table has the keys of the real one.
+/// A new database with a table whose keys are those of the deployed one.
 pub(super) fn database() -> DynamoDb {
     let dynamodb = DynamoDb::new();
     dynamodb.create_table(
@@ -57,11 +57,11 @@ fn in_dynamodb(dynamodb: &DynamoDb) -> DynamoLedger {
     DynamoLedger::new(dynamodb.client(), "ledger".to_owned())
 }
 
-async fn ask<L: Ledger>(ledger: &L, request: Request) -> Result<Receipt, Refusal> {
-    carry_out(ledger, &reference("r"), &key("k"), request, NOW).await.unwrap().answer
+async fn send<L: Ledger>(ledger: &L, request: Request) -> Result<Receipt, Rejection> {
+    carry_out(ledger, &reference("r"), &key("k"), request, NOW).await.unwrap().response
 }
 
-/// What has been paid for a reference in the end, in cents, and in how many charges.
+/// The balance of a reference in cents, and the number of its charges.
 async fn paid<L: Ledger>(ledger: &L, of: &Reference) -> (i128, usize) {
     let entries = ledger.entries(of).await.unwrap();
     let moved: Vec<_> = entries.iter().flat_map(|(_, entry)| entry.movements()).collect();
@@ -73,7 +73,7 @@ async fn paid<L: Ledger>(ledger: &L, of: &Reference) -> (i128, usize) {
     (cents.sum(), charges)
 }
 
-/// Many ask at once, each in a task of its own.
+/// Sends all requests concurrently, each in a task of its own.
 async fn all_at_once<L: Ledger + 'static>(
     ledger: &Arc<L>,
     requests: Vec<Request>,
@@ -106,7 +106,7 @@ async fn what_is_saved_is_loaded<L: Ledger>(ledger: L) {
     assert_eq!(ledger.load(&reference("other"), &k).await.unwrap().1, Revision(0));
 }
 
-async fn two_writers_one_wins<L: Ledger>(ledger: L) {
+async fn one_of_two_writers_wins<L: Ledger>(ledger: L) {
     let (r, k) = (reference("r"), key("k"));
     ledger.save(&r, &k, &attempted(1), Revision(0)).await.unwrap();
     for stale in [Revision(0), Revision(2)] {
@@ -123,18 +123,18 @@ async fn a_key_is_bound_to_its_first_reference<L: Ledger>(ledger: L) {
     assert!(ledger.bind(&key("k"), &reference("first")).await.unwrap());
     assert!(!ledger.bind(&key("k"), &reference("second")).await.unwrap());
     assert!(ledger.bind(&key("l"), &reference("second")).await.unwrap());
-    // A binding is no entry of anything.
+    // A binding is not listed as an entry.
     assert_eq!(ledger.entries(&reference("first")).await.unwrap(), []);
 
     let (second, k) = (reference("second"), key("k"));
     for request in [charge("tok_visa"), Request::Refund] {
         let stolen = carry_out(&ledger, &second, &k, request, NOW).await.unwrap();
-        assert_eq!(stolen.answer, Err(Refusal::KeyReused));
+        assert_eq!(stolen.response, Err(Rejection::KeyReused));
     }
     assert_eq!(paid(&ledger, &reference("second")).await, (0, 0));
 }
 
-async fn a_reference_with_many_entries_comes_back_whole<L: Ledger>(ledger: L) {
+async fn all_entries_of_a_reference_are_listed<L: Ledger>(ledger: L) {
     // With tokens of this length, more than one page of 1 MiB.
     let long = Charge { amount: Money::MAX, token: "t".repeat(128).parse().unwrap() };
     let entry = Entry::Charged { charge: long, charged_at: NOW };
@@ -151,7 +151,7 @@ async fn sixteen_charges_with_one_key_are_one<L: Ledger + 'static>(ledger: L) {
     let ledger = Arc::new(ledger);
     let requests = vec![charge("tok_visa"); 16];
     for decision in all_at_once(&ledger, requests).await {
-        assert_eq!(decision.answer, Ok(Receipt::Charged));
+        assert_eq!(decision.response, Ok(Receipt::Charged));
     }
     assert_eq!(paid(&*ledger, &reference("r")).await, (10_000, 1));
 }
@@ -159,7 +159,7 @@ async fn sixteen_charges_with_one_key_are_one<L: Ledger + 'static>(ledger: L) {
 async fn sixteen_flaky_charges_count_each_attempt<L: Ledger + 'static>(ledger: L) {
     let ledger = Arc::new(ledger);
     let decisions = all_at_once(&ledger, vec![charge("tok_flaky"); 16]).await;
-    let refused = decisions.iter().filter(|it| it.answer == Err(Refusal::Unavailable)).count();
+    let refused = decisions.iter().filter(|it| it.response == Err(Rejection::Unavailable)).count();
     assert_eq!(refused, 2);
     assert_eq!(paid(&*ledger, &reference("r")).await, (10_000, 1));
 }
@@ -173,8 +173,8 @@ async fn a_charge_and_a_refund_at_once_leave_no_money<L: Ledger + 'static>(new: 
             requests.reverse();
         }
         let decisions = all_at_once(&ledger, requests).await;
-        let charged = decisions.iter().any(|it| it.answer == Ok(Receipt::Charged));
-        let voided = decisions.iter().any(|it| it.answer == Err(Refusal::Voided));
+        let charged = decisions.iter().any(|it| it.response == Ok(Receipt::Charged));
+        let voided = decisions.iter().any(|it| it.response == Err(Rejection::Voided));
         assert!(charged != voided, "either it was charged, or it was void");
         assert_eq!(paid(&*ledger, &reference("r")).await, (0, usize::from(charged)));
     }
@@ -182,9 +182,9 @@ async fn a_charge_and_a_refund_at_once_leave_no_money<L: Ledger + 'static>(new: 
 
 async fn suite<L: Ledger + 'static>(new: impl Fn() -> L) {
     what_is_saved_is_loaded(new()).await;
-    two_writers_one_wins(new()).await;
+    one_of_two_writers_wins(new()).await;
     a_key_is_bound_to_its_first_reference(new()).await;
-    a_reference_with_many_entries_comes_back_whole(new()).await;
+    all_entries_of_a_reference_are_listed(new()).await;
     sixteen_charges_with_one_key_are_one(new()).await;
     sixteen_flaky_charges_count_each_attempt(new()).await;
     a_charge_and_a_refund_at_once_leave_no_money(new).await;
@@ -201,23 +201,23 @@ async fn the_ledger_in_dynamodb_conforms() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_of_the_table_is_no_second_charge() {
+async fn a_lost_response_of_the_table_is_no_second_charge() {
     for fault in [Fault::ResponseLost, Fault::RequestLost, Fault::Throttled] {
         let dynamodb = database();
         let ledger = in_dynamodb(&dynamodb);
         // The first write binds the key, the second saves the entry.
         dynamodb.order("PutItem", fault);
-        assert_eq!(ask(&ledger, charge("tok_visa")).await, Ok(Receipt::Charged), "{fault:?}");
+        assert_eq!(send(&ledger, charge("tok_visa")).await, Ok(Receipt::Charged), "{fault:?}");
         dynamodb.order("PutItem", fault);
-        let refunded = ask(&ledger, Request::Refund).await;
+        let refunded = send(&ledger, Request::Refund).await;
         assert_eq!(refunded, Ok(Receipt::Refunded("100.00".parse().unwrap())), "{fault:?}");
         assert_eq!(paid(&ledger, &reference("r")).await, (0, 1), "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn a_crash_after_any_write_is_healed_by_a_repeat() {
-    for (request, answer) in [
+async fn a_retry_completes_a_request_after_a_crash_at_any_write() {
+    for (request, response) in [
         (charge("tok_visa"), Ok(Receipt::Charged)),
         (Request::Refund, Ok(Receipt::Refunded(Money::ZERO))),
     ] {
@@ -227,7 +227,7 @@ async fn a_crash_after_any_write_is_healed_by_a_repeat() {
                 if writes_before == 1 {
                     in_dynamodb(&dynamodb).bind(&key("k"), &reference("r")).await.unwrap();
                 }
-                // Without retries a fault ends the request where a crash would.
+                // Without retries of the SDK, a fault ends the request at the same point as a crash.
                 let hasty =
                     DynamoLedger::new(dynamodb.without_retries().client(), "ledger".to_owned());
                 dynamodb.order("PutItem", fault);
@@ -236,8 +236,8 @@ async fn a_crash_after_any_write_is_healed_by_a_repeat() {
                 assert!(matches!(crashed, Err(LedgerError::Unavailable(_))), "{crashed:?}");
 
                 let ledger = in_dynamodb(&dynamodb);
-                assert_eq!(ask(&ledger, request.clone()).await, answer, "{fault:?}");
-                let charges = usize::from(answer == Ok(Receipt::Charged));
+                assert_eq!(send(&ledger, request.clone()).await, response, "{fault:?}");
+                let charges = usize::from(response == Ok(Receipt::Charged));
                 assert_eq!(paid(&ledger, &reference("r")).await.1, charges, "{fault:?}");
             }
         }
@@ -245,7 +245,7 @@ async fn a_crash_after_any_write_is_healed_by_a_repeat() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_never_taken_for_nothing() {
+async fn an_unreadable_entry_is_an_error_and_not_absent() {
     let dynamodb = database();
     let ledger = in_dynamodb(&dynamodb);
     let text = |it: &str| aws_sdk_dynamodb::types::AttributeValue::S(it.to_owned());

@@ -5,9 +5,9 @@
 //! | `<reference>` | `charge#<key>` | `revision` (N), `status` (S), and the fields of [`Entry`]         |
 //! | `key#<key>`   | `binding`      | `bound_to` (S): the reference that claimed the key first         |
 //!
-//! A reference holds no `#`, so that no binding is ever listed as money. Both writes are conditional, and both may be
-//! repeated by the SDK when an answer is lost: a binding is then found to be the right one, and a saved entry is a
-//! conflict, after which the caller reads what it wrote itself.
+//! A reference contains no `#`, so no binding is listed as an entry. Both writes are conditional, and the SDK may repeat both
+//! when a response is lost: a repeated binding finds the right reference, and a repeated save is a conflict, after which the
+//! caller reads its own entry.
 
 use std::collections::HashMap;
 
@@ -17,13 +17,14 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::{from_item, to_item};
+use trace_context::call;
 
 use crate::domain::{Entry, Key, Reference};
 use crate::ledger::{Ledger, LedgerError, Revision};
 
 const BINDING: &str = "binding";
 
-/// Keeps entries in one table.
+/// Stores entries in one table.
 #[derive(Clone, Debug)]
 pub struct DynamoLedger {
     client: Client,
@@ -47,16 +48,16 @@ impl DynamoLedger {
         Self { client, table }
     }
 
-    /// Reads what is not there, so that the connection is open when it is needed.
+    /// Reads an item that does not exist, so that the connection is open before the first request.
     ///
     /// # Errors
     ///
     /// Fails when the table cannot be read.
     pub async fn warm_up(&self) -> Result<(), LedgerError> {
-        let nobody = AttributeValue::S("#".to_owned());
+        let absent = AttributeValue::S("#".to_owned());
         let get = self.client.get_item().table_name(&self.table);
-        get.key("reference", nobody.clone())
-            .key("entry", nobody)
+        get.key("reference", absent.clone())
+            .key("entry", absent)
             .send()
             .await
             .map(drop)
@@ -77,7 +78,7 @@ impl Ledger for DynamoLedger {
             .condition_expression("attribute_not_exists(#entry) OR bound_to = :reference")
             .expression_attribute_names("#entry", "entry")
             .expression_attribute_values(":reference", bound_to);
-        match put.send().await {
+        match call("dynamodb:PutItem", &self.table, put.send()).await {
             Ok(_) => Ok(true),
             Err(error) if condition_failed(&error) => Ok(false),
             Err(error) => Err(unavailable(error)),
@@ -93,7 +94,7 @@ impl Ledger for DynamoLedger {
             .client
             .get_item()
             .table_name(&self.table)
-            // What is decided upon it must not be older than what is there.
+            // A decision must be based on the current entry.
             .consistent_read(true)
             .key("reference", AttributeValue::S(reference.to_string()))
             .key("entry", AttributeValue::S(sort_key(key)));
@@ -128,7 +129,7 @@ impl Ledger for DynamoLedger {
             put.condition_expression("revision = :expected")
                 .expression_attribute_values(":expected", AttributeValue::N(expected.0.to_string()))
         };
-        match put.send().await {
+        match call("dynamodb:PutItem", &self.table, put.send()).await {
             Ok(_) => Ok(()),
             Err(error) if condition_failed(&error) => Err(LedgerError::Conflict),
             Err(error) => Err(unavailable(error)),
@@ -147,7 +148,7 @@ impl Ledger for DynamoLedger {
             .expression_attribute_values(":reference", AttributeValue::S(reference.to_string()))
             .into_paginator()
             .send();
-        // Every page: one answer holds no more than 1 MiB.
+        // Every page: one response has at most 1 MiB.
         while let Some(page) = pages.next().await {
             for item in page.map_err(unavailable)?.items.unwrap_or_default() {
                 let item = read(item)?;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::domain::{Entry, Key, Reference};
 use crate::ledger::{Ledger, LedgerError, Revision};
 
-/// Keeps entries in memory.
+/// Stores entries in memory.
 #[derive(Debug, Default)]
 pub struct MemoryLedger {
     books: Mutex<Books>,

@@ -1,4 +1,4 @@
-//! The only modules that know an AWS SDK, and what stands in for it in tests.
+//! The only modules that use an AWS SDK, and their replacement in tests.
 
 pub mod dynamodb;
 pub mod memory;

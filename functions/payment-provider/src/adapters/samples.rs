@@ -1,4 +1,4 @@
-//! Every entry that was ever stored can be read, and still means what it meant.
+//! Every stored sample of an entry is readable and has the same meaning.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn sample(name: &str) -> HashMap<String, AttributeValue> {
     serde_json::from_str::<serde_dynamo::Item>(&text).unwrap().into()
 }
 
-/// A ledger that holds these documents.
+/// A ledger with these items.
 async fn ledger(names: &[&str]) -> DynamoLedger {
     let database = database();
     for name in names {

@@ -18,5 +18,5 @@ async fn main() -> Result<(), Error> {
     let operators = Verifier::new(config.keys, config.expectations);
     function::warm(operators.warm(now())).await;
     let provider = Provider::new(ledger, config.client_key, operators, Delays::default(), now);
-    api_gateway::lambda::serve(provider.router()).await
+    api_gateway::lambda::serve(function::flushing(provider.router())).await
 }

@@ -1,63 +1,63 @@
-//! Every rule of a charge and its refund, on one page, and the names of the refusals.
+//! Every rule of a charge and its refund, on one page, and the names of the rejections.
 
 use contracts::money::Money;
 use jiff::Timestamp;
 
 use super::{Behaviour, Charge, Entry, Request};
 
-/// What becomes of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// What the ledger must know before anybody is answered; nothing if it knows already.
+    /// The entry that must be written before the response is sent; none if the ledger has it already.
     pub write: Option<Entry>,
-    /// What to say.
-    pub answer: Result<Receipt, Refusal>,
-    /// When to say it.
+    /// The response to the client.
+    pub response: Result<Receipt, Rejection>,
+    /// When to send the response.
     pub pace: Pace,
 }
 
-/// What was done, now or by an earlier request.
+/// What was done, by this request or by an earlier one with the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receipt {
-    /// The money was taken.
+    /// The card was charged.
     Charged,
-    /// So much was given back: all, or nothing if nothing had been taken.
+    /// This amount was refunded: the whole charge, or zero if there was none.
     Refunded(Money),
 }
 
-/// Why nothing was done.
+/// Why a request was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The card says no, for good.
+pub enum Rejection {
+    /// The card was declined. A retry has the same result.
     #[error("payment declined: {reason}")]
     Declined {
-        /// Why.
+        /// The reason, as a slug.
         reason: String,
     },
-    /// A refund came before the charge.
+    /// A refund with the same key arrived before the charge.
     #[error("the charge was refunded before it arrived")]
     Voided,
-    /// The key belongs to another charge.
+    /// The idempotency key belongs to another charge.
     #[error("the idempotency key was used for another charge")]
     KeyReused,
-    /// Not now; asking again may help.
+    /// The provider is unavailable. A retry may succeed.
     #[error("the provider is not available")]
     Unavailable,
 }
 
-/// How long an answer takes.
+/// When a response is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// It comes at once.
+    /// Immediately.
     Prompt,
-    /// It comes later than usual.
+    /// Later than usual.
     Slow,
-    /// It does not come while anybody waits for it.
-    Silent,
+    /// After every client has timed out.
+    NoResponse,
 }
 
-impl Refusal {
-    /// The name that callers may rely on.
+impl Rejection {
+    /// The stable name, which clients may rely on.
     #[must_use]
     pub fn slug(&self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl Refusal {
     }
 }
 
-/// Decides about a request from what the ledger knows of its key.
+/// Decides about a request, given the ledger's entry of its key.
 #[must_use]
 pub fn decide(entry: &Entry, request: Request, now: Timestamp) -> Decision {
     match (entry, request) {
@@ -79,8 +79,7 @@ pub fn decide(entry: &Entry, request: Request, now: Timestamp) -> Decision {
         {
             attempt(charge, *attempts, now)
         }
-        // The first attempt that was decided has decided for all. That the money went back since does not change what the
-        // answer was.
+        // The response to the first decided attempt is repeated. A later refund does not change it.
         (
             Entry::Charged { charge: known, .. } | Entry::Refunded { charge: known, .. },
             Request::Charge(charge),
@@ -88,7 +87,7 @@ pub fn decide(entry: &Entry, request: Request, now: Timestamp) -> Decision {
         (Entry::Declined { charge: known, reason }, Request::Charge(charge))
             if *known == charge =>
         {
-            known_already(Err(Refusal::Declined { reason: reason.clone() }))
+            known_already(Err(Rejection::Declined { reason: reason.clone() }))
         }
         (
             Entry::Attempted { .. }
@@ -96,13 +95,13 @@ pub fn decide(entry: &Entry, request: Request, now: Timestamp) -> Decision {
             | Entry::Declined { .. }
             | Entry::Refunded { .. },
             Request::Charge(_),
-        ) => known_already(Err(Refusal::KeyReused)),
-        (Entry::Voided { .. }, Request::Charge(_)) => known_already(Err(Refusal::Voided)),
+        ) => known_already(Err(Rejection::KeyReused)),
+        (Entry::Voided { .. }, Request::Charge(_)) => known_already(Err(Rejection::Voided)),
 
-        // The charge may be on its way: bar it, so that it finds the door shut.
+        // The charge may still arrive. This entry makes the provider reject it.
         (Entry::Absent | Entry::Attempted { .. }, Request::Refund) => Decision {
             write: Some(Entry::Voided { voided_at: now }),
-            answer: Ok(Receipt::Refunded(Money::ZERO)),
+            response: Ok(Receipt::Refunded(Money::ZERO)),
             pace: Pace::Prompt,
         },
         (Entry::Charged { charge, charged_at }, Request::Refund) => Decision {
@@ -111,7 +110,7 @@ pub fn decide(entry: &Entry, request: Request, now: Timestamp) -> Decision {
                 charged_at: *charged_at,
                 refunded_at: now,
             }),
-            answer: Ok(Receipt::Refunded(charge.amount)),
+            response: Ok(Receipt::Refunded(charge.amount)),
             pace: Pace::Prompt,
         },
         (Entry::Refunded { charge, .. }, Request::Refund) => {
@@ -127,30 +126,30 @@ fn attempt(charge: Charge, attempts_before: u32, now: Timestamp) -> Decision {
     let charged = |charge| Some(Entry::Charged { charge, charged_at: now });
     match Behaviour::of(&charge.token, attempts_before) {
         Behaviour::Prompt => {
-            Decision { write: charged(charge), answer: Ok(Receipt::Charged), pace: Pace::Prompt }
+            Decision { write: charged(charge), response: Ok(Receipt::Charged), pace: Pace::Prompt }
         }
         Behaviour::Slow => {
-            Decision { write: charged(charge), answer: Ok(Receipt::Charged), pace: Pace::Slow }
+            Decision { write: charged(charge), response: Ok(Receipt::Charged), pace: Pace::Slow }
         }
-        // Should somebody wait that long after all, they must not take it for a no.
-        Behaviour::Silent => Decision {
+        // If a client waits that long, the response must not look like a decline.
+        Behaviour::NoResponse => Decision {
             write: charged(charge),
-            answer: Err(Refusal::Unavailable),
-            pace: Pace::Silent,
+            response: Err(Rejection::Unavailable),
+            pace: Pace::NoResponse,
         },
         Behaviour::Unavailable => Decision {
             write: Some(Entry::Attempted { charge, attempts: attempts_before.saturating_add(1) }),
-            answer: Err(Refusal::Unavailable),
+            response: Err(Rejection::Unavailable),
             pace: Pace::Prompt,
         },
         Behaviour::Declined(reason) => Decision {
             write: Some(Entry::Declined { charge, reason: reason.to_owned() }),
-            answer: Err(Refusal::Declined { reason: reason.to_owned() }),
+            response: Err(Rejection::Declined { reason: reason.to_owned() }),
             pace: Pace::Prompt,
         },
     }
 }
 
-fn known_already(answer: Result<Receipt, Refusal>) -> Decision {
-    Decision { write: None, answer, pace: Pace::Prompt }
+fn known_already(response: Result<Receipt, Rejection>) -> Decision {
+    Decision { write: None, response, pace: Pace::Prompt }
 }

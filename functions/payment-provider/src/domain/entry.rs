@@ -1,4 +1,4 @@
-//! What the ledger knows of one key. Stored: names and fields are frozen.
+//! The ledger's entry of one key. It is stored, so its names and fields are frozen.
 
 use contracts::money::Money;
 use jiff::Timestamp;
@@ -6,75 +6,75 @@ use serde::{Deserialize, Serialize};
 
 use super::Charge;
 
-/// The charge of one key, as far as it has come.
+/// The state of the charge of one key.
 ///
-/// A charge and its refund are one entry, so that they cannot disagree, whatever is lost between two writes.
+/// A charge and its refund share one entry, so they stay consistent whatever is lost between two writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Entry {
-    /// Nobody has asked for it.
+    /// There was no request with this key.
     #[default]
     Absent,
-    /// Asked for and turned away each time, for now.
+    /// Every attempt so far failed because the provider was unavailable.
     Attempted {
-        /// What was asked for.
+        /// The requested charge.
         charge: Charge,
-        /// How often.
+        /// The number of attempts.
         attempts: u32,
     },
-    /// The money has been taken.
+    /// The card was charged.
     Charged {
-        /// What was asked for.
+        /// The requested charge.
         charge: Charge,
-        /// When it was taken.
+        /// When the card was charged.
         charged_at: Timestamp,
     },
-    /// The card said no.
+    /// The card was declined.
     Declined {
-        /// What was asked for.
+        /// The requested charge.
         charge: Charge,
-        /// Why not.
+        /// The reason, as a slug.
         reason: String,
     },
-    /// The money has been taken and given back.
+    /// The card was charged and the charge was refunded.
     Refunded {
-        /// What was asked for.
+        /// The requested charge.
         charge: Charge,
-        /// When it was taken.
+        /// When the card was charged.
         charged_at: Timestamp,
-        /// When it was given back.
+        /// When the charge was refunded.
         refunded_at: Timestamp,
     },
-    /// Given back before it was taken: it never will be.
+    /// A refund arrived before the charge, which is rejected if it arrives.
     Voided {
-        /// When.
+        /// When the refund arrived.
         voided_at: Timestamp,
     },
 }
 
-/// Money that has moved.
+/// A movement of money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Movement {
-    /// In which direction.
+    /// The direction.
     pub kind: MovementKind,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// When.
+    /// When the money moved.
     pub at: Timestamp,
 }
 
-/// A direction of money.
+/// The direction of a movement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MovementKind {
     /// From the card.
     Charge,
-    /// Back to it.
+    /// Back to the card.
     Refund,
 }
 
 impl Entry {
-    /// The money that has moved under this key.
+    /// The movements with this key, oldest first.
     #[must_use]
     pub fn movements(&self) -> Vec<Movement> {
         let charged = |charge: &Charge, at: &Timestamp| Movement {

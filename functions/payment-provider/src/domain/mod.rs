@@ -7,7 +7,7 @@ mod request;
 mod text;
 
 pub use behaviour::Behaviour;
-pub use decide::{Decision, Pace, Receipt, Refusal, decide};
+pub use decide::{Decision, Pace, Receipt, Rejection, decide};
 pub use entry::{Entry, Movement, MovementKind};
 pub use request::{Charge, Request};
 pub use text::{InvalidText, Key, Reference, Token};

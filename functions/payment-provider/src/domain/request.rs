@@ -1,30 +1,30 @@
-//! What may be asked under a key.
+//! The requests that clients send with an idempotency key.
 
 use contracts::money::Money;
 use serde::{Deserialize, Serialize};
 
 use super::Token;
 
-/// A charge as it was asked for. Another one under the same key is another charge.
+/// A requested charge. A request with the same key but another amount or token is another charge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// From which card.
+    /// The token of the card.
     pub token: Token,
 }
 
-/// Something to do with the charge of one key.
+/// A request about the charge of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Take the money.
+    /// Charge the card.
     Charge(Charge),
-    /// Give back whatever was taken, and take nothing later.
+    /// Refund the charge if there is one, and reject it if it arrives later.
     Refund,
 }
 
 impl Request {
-    /// What it is called: in logs, where nothing that it holds may stand.
+    /// Its name for logs, without its content, which is confidential.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,10 +1,10 @@
-//! Given what has been asked under a key, when this is asked, then that is answered.
+//! Given earlier requests with a key, when a request arrives, then the provider responds in this way.
 
 use contracts::money::Money;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::{Charge, Entry, MovementKind, Pace, Receipt, Refusal, Request, decide};
+use super::{Charge, Entry, MovementKind, Pace, Receipt, Rejection, Request, decide};
 
 const TOKENS: [&str; 8] = [
     "tok_visa",
@@ -14,7 +14,7 @@ const TOKENS: [&str; 8] = [
     "tok_timeout",
     "tok_flaky",
     "tok_down",
-    "tok_nobody",
+    "tok_unknown",
 ];
 
 fn money(text: &str) -> Money {
@@ -37,12 +37,12 @@ fn entry_after(given: &[Request]) -> Entry {
 }
 
 #[track_caller]
-fn check(given: &[Request], when: Request, then: Result<Receipt, Refusal>) {
+fn check(given: &[Request], when: Request, then: Result<Receipt, Rejection>) {
     let decision = decide(&entry_after(given), when, at(60));
-    assert_eq!(decision.answer, then);
+    assert_eq!(decision.response, then);
 }
 
-/// What the card's owner has paid in the end, in cents.
+/// The balance of all movements, in cents.
 fn paid_cents(entry: &Entry) -> i128 {
     entry
         .movements()
@@ -54,26 +54,26 @@ fn paid_cents(entry: &Entry) -> i128 {
         .sum()
 }
 
-fn declined(reason: &str) -> Result<Receipt, Refusal> {
-    Err(Refusal::Declined { reason: reason.to_owned() })
+fn declined(reason: &str) -> Result<Receipt, Rejection> {
+    Err(Rejection::Declined { reason: reason.to_owned() })
 }
 
-const CHARGED: Result<Receipt, Refusal> = Ok(Receipt::Charged);
-const NOT_NOW: Result<Receipt, Refusal> = Err(Refusal::Unavailable);
+const CHARGED: Result<Receipt, Rejection> = Ok(Receipt::Charged);
+const NOT_NOW: Result<Receipt, Rejection> = Err(Rejection::Unavailable);
 
 #[test]
-fn a_good_card_is_charged_once_however_often_it_is_asked() {
+fn a_valid_card_is_charged_once_for_repeated_requests() {
     check(&[], charge("tok_visa"), CHARGED);
     check(&[charge("tok_visa")], charge("tok_visa"), CHARGED);
     assert_eq!(entry_after(&[charge("tok_visa"), charge("tok_visa")]).movements().len(), 1);
 }
 
 #[test]
-fn a_declined_card_says_why_each_time() {
+fn a_declined_card_has_the_same_reason_each_time() {
     for (token, reason) in [
         ("tok_declined", "card_declined"),
         ("tok_insufficient_funds", "insufficient_funds"),
-        ("tok_nobody", "token_unknown"),
+        ("tok_unknown", "token_unknown"),
     ] {
         check(&[], charge(token), declined(reason));
         check(&[charge(token)], charge(token), declined(reason));
@@ -82,21 +82,21 @@ fn a_declined_card_says_why_each_time() {
 }
 
 #[test]
-fn a_slow_answer_is_slow_once() {
+fn a_slow_response_is_slow_once() {
     let first = decide(&Entry::Absent, charge("tok_slow"), at(0));
-    assert_eq!((first.answer, first.pace), (CHARGED, Pace::Slow));
+    assert_eq!((first.response, first.pace), (CHARGED, Pace::Slow));
     let second = decide(&entry_after(&[charge("tok_slow")]), charge("tok_slow"), at(1));
-    assert_eq!((second.answer, second.pace), (CHARGED, Pace::Prompt));
+    assert_eq!((second.response, second.pace), (CHARGED, Pace::Prompt));
 }
 
 #[test]
-fn a_lost_answer_has_taken_the_money_and_asking_again_tells() {
+fn a_lost_response_has_charged_the_card_and_a_retry_returns_the_result() {
     let first = decide(&Entry::Absent, charge("tok_timeout"), at(0));
-    assert_eq!((first.answer, first.pace), (NOT_NOW, Pace::Silent));
+    assert_eq!((first.response, first.pace), (NOT_NOW, Pace::NoResponse));
     let entry = entry_after(&[charge("tok_timeout")]);
     assert_eq!(paid_cents(&entry), 10_000);
     let second = decide(&entry, charge("tok_timeout"), at(1));
-    assert_eq!((second.answer, second.pace, second.write), (CHARGED, Pace::Prompt, None));
+    assert_eq!((second.response, second.pace, second.write), (CHARGED, Pace::Prompt, None));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_flaky_card_is_charged_at_the_third_attempt() {
 }
 
 #[test]
-fn a_provider_that_is_down_stays_down_and_takes_nothing() {
+fn an_unavailable_provider_charges_nothing() {
     let given: Vec<Request> = (0..9).map(|_| charge("tok_down")).collect();
     check(&given, charge("tok_down"), NOT_NOW);
     assert_eq!(paid_cents(&entry_after(&given)), 0);
@@ -125,16 +125,16 @@ fn a_key_belongs_to_one_charge() {
         })
     };
     for token in ["tok_visa", "tok_declined", "tok_flaky", "tok_timeout"] {
-        check(&[charge(token)], other(), Err(Refusal::KeyReused));
+        check(&[charge(token)], other(), Err(Rejection::KeyReused));
     }
-    check(&[charge("tok_visa")], charge("tok_slow"), Err(Refusal::KeyReused));
-    check(&[charge("tok_flaky")], charge("tok_visa"), Err(Refusal::KeyReused));
-    check(&[charge("tok_visa"), Request::Refund], other(), Err(Refusal::KeyReused));
+    check(&[charge("tok_visa")], charge("tok_slow"), Err(Rejection::KeyReused));
+    check(&[charge("tok_flaky")], charge("tok_visa"), Err(Rejection::KeyReused));
+    check(&[charge("tok_visa"), Request::Refund], other(), Err(Rejection::KeyReused));
     assert_eq!(entry_after(&[charge("tok_visa"), other()]), entry_after(&[charge("tok_visa")]));
 }
 
 #[test]
-fn a_refund_gives_back_what_was_taken_once() {
+fn a_charge_is_refunded_once() {
     let all = Ok(Receipt::Refunded(money("100.00")));
     for token in ["tok_visa", "tok_slow", "tok_timeout"] {
         check(&[charge(token)], Request::Refund, all.clone());
@@ -146,15 +146,15 @@ fn a_refund_gives_back_what_was_taken_once() {
 }
 
 #[test]
-fn a_refund_of_nothing_voids_the_charge_that_may_come() {
+fn a_refund_without_a_charge_voids_a_charge_that_arrives_later() {
     let nothing = Ok(Receipt::Refunded(Money::ZERO));
     check(&[], Request::Refund, nothing.clone());
     check(&[Request::Refund], Request::Refund, nothing.clone());
     for token in TOKENS {
-        check(&[Request::Refund], charge(token), Err(Refusal::Voided));
+        check(&[Request::Refund], charge(token), Err(Rejection::Voided));
     }
     check(&[charge("tok_flaky")], Request::Refund, nothing.clone());
-    check(&[charge("tok_flaky"), Request::Refund], charge("tok_flaky"), Err(Refusal::Voided));
+    check(&[charge("tok_flaky"), Request::Refund], charge("tok_flaky"), Err(Rejection::Voided));
     check(&[charge("tok_declined")], Request::Refund, nothing);
     check(
         &[charge("tok_declined"), Request::Refund],
@@ -164,21 +164,21 @@ fn a_refund_of_nothing_voids_the_charge_that_may_come() {
 }
 
 #[test]
-fn a_repeat_after_the_refund_gets_the_first_answer_and_moves_nothing() {
+fn a_repeated_charge_after_the_refund_returns_the_original_result_and_moves_nothing() {
     check(&[charge("tok_visa"), Request::Refund], charge("tok_visa"), CHARGED);
     let entry = entry_after(&[charge("tok_visa"), Request::Refund, charge("tok_visa")]);
     assert_eq!(paid_cents(&entry), 0);
 }
 
 #[test]
-fn the_ledger_tells_when_money_moved() {
+fn the_ledger_has_the_time_of_each_movement() {
     let entry = entry_after(&[charge("tok_visa"), Request::Refund]);
     let moved: Vec<_> = entry.movements().iter().map(|it| (it.kind, it.at)).collect();
     assert_eq!(moved, [(MovementKind::Charge, at(0)), (MovementKind::Refund, at(1))]);
 }
 
 #[test]
-fn entries_ever_stored_still_read() {
+fn every_stored_form_of_an_entry_is_readable() {
     for (json, given) in [
         (
             r#"{"status":"attempted","charge":{"amount":"100.00","token":"tok_flaky"},"attempts":1}"#,
@@ -216,7 +216,7 @@ fn any_request() -> impl Strategy<Value = Request> {
 
 proptest! {
     #[test]
-    fn money_adds_up_whatever_is_asked_in_whatever_order(
+    fn the_balance_is_right_for_any_sequence_of_requests(
         requests in prop::collection::vec(any_request(), 0..12),
     ) {
         let mut entry = Entry::Absent;
@@ -225,29 +225,29 @@ proptest! {
             let decision = decide(&entry, request.clone(), at(second));
             if let Some(next) = &decision.write {
                 let (before, after) = (entry.movements(), next.movements());
-                prop_assert!(after.starts_with(&before), "what has moved has moved");
+                prop_assert!(after.starts_with(&before), "a movement is never removed");
             }
             entry = decision.write.unwrap_or(entry);
             let paid = paid_cents(&entry);
-            match &decision.answer {
+            match &decision.response {
                 Ok(Receipt::Refunded(_)) => prop_assert_eq!(paid, 0),
                 Ok(Receipt::Charged) | Err(_) => prop_assert!(paid >= 0),
             }
-            // The same charge is answered the same once it has been decided.
+            // The response to a charge stays the same once it has been decided.
             if let Request::Charge(_) = request {
-                match (&first_decided, &decision.answer) {
-                    (_, Err(Refusal::Unavailable | Refusal::KeyReused)) => {}
-                    (None, answer) => first_decided = Some((request.clone(), answer.clone())),
-                    (Some((known, answer)), again) if known == request => {
-                        prop_assert_eq!(again, answer);
+                match (&first_decided, &decision.response) {
+                    (_, Err(Rejection::Unavailable | Rejection::KeyReused)) => {}
+                    (None, first) => first_decided = Some((request.clone(), first.clone())),
+                    (Some((known, first)), again) if known == request => {
+                        prop_assert_eq!(again, first);
                     }
-                    (Some(_), again) => prop_assert_eq!(again, &Err(Refusal::Voided)),
+                    (Some(_), again) => prop_assert_eq!(again, &Err(Rejection::Voided)),
                 }
             }
             prop_assert!(entry.movements().len() <= 2);
         }
         if matches!(requests.last(), Some(Request::Refund)) {
-            prop_assert_eq!(paid_cents(&entry), 0, "never money left after a refund");
+            prop_assert_eq!(paid_cents(&entry), 0, "nothing remains charged after a refund");
         }
     }
 }

@@ -7,28 +7,28 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::domain::Refusal;
+use crate::domain::Rejection;
 use crate::ledger::LedgerError;
 
-/// Long enough for a lost race to be over, short enough to be waited for.
+/// Long enough that concurrent requests have ended, and short enough that a client waits for it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// Why a request comes to nothing.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
-    /// It is malformed, in this way.
+    /// It is malformed, for this reason.
     Validation(String),
-    /// Nobody knows who asks.
+    /// It has no valid credentials.
     Unauthenticated,
-    /// They may not ask this.
+    /// The caller does not have the required role.
     Forbidden,
-    /// There is nothing at this address.
+    /// There is no such route.
     NotFound,
     /// The body is too long.
     PayloadTooLarge,
-    /// A rule says no.
-    Refused(Refusal),
-    /// A person must look.
+    /// A rule of the domain rejected it.
+    Rejected(Rejection),
+    /// The stored data is unreadable, which requires operator intervention.
     Internal,
 }
 
@@ -48,7 +48,7 @@ impl Problem {
         Self::Validation(what.to_string())
     }
 
-    pub(crate) const UNAVAILABLE: Self = Self::Refused(Refusal::Unavailable);
+    pub(crate) const UNAVAILABLE: Self = Self::Rejected(Rejection::Unavailable);
 
     fn status(&self) -> u16 {
         match self {
@@ -57,10 +57,10 @@ impl Problem {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::PayloadTooLarge => 413,
-            Self::Refused(Refusal::Declined { .. }) => 402,
-            Self::Refused(Refusal::Voided) => 409,
-            Self::Refused(Refusal::KeyReused) => 422,
-            Self::Refused(Refusal::Unavailable) => 503,
+            Self::Rejected(Rejection::Declined { .. }) => 402,
+            Self::Rejected(Rejection::Voided) => 409,
+            Self::Rejected(Rejection::KeyReused) => 422,
+            Self::Rejected(Rejection::Unavailable) => 503,
             Self::Internal => 500,
         }
     }
@@ -72,7 +72,7 @@ impl Problem {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
             Self::PayloadTooLarge => "payload-too-large",
-            Self::Refused(refusal) => refusal.slug(),
+            Self::Rejected(rejection) => rejection.slug(),
             Self::Internal => "internal",
         }
     }
@@ -84,10 +84,10 @@ impl Problem {
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::PayloadTooLarge => "The body is too large",
-            Self::Refused(Refusal::Declined { .. }) => "The payment was declined",
-            Self::Refused(Refusal::Voided) => "The charge was refunded before it arrived",
-            Self::Refused(Refusal::KeyReused) => "The idempotency key belongs to another charge",
-            Self::Refused(Refusal::Unavailable) => "Not available now",
+            Self::Rejected(Rejection::Declined { .. }) => "The payment was declined",
+            Self::Rejected(Rejection::Voided) => "The charge was refunded before it arrived",
+            Self::Rejected(Rejection::KeyReused) => "The idempotency key belongs to another charge",
+            Self::Rejected(Rejection::Unavailable) => "Not available now",
             Self::Internal => "Something is broken",
         }
     }
@@ -105,12 +105,14 @@ impl IntoResponse for Problem {
                 | Self::Forbidden
                 | Self::NotFound
                 | Self::PayloadTooLarge
-                | Self::Refused(_)
+                | Self::Rejected(_)
                 | Self::Internal => None,
             },
             reason: match &self {
-                Self::Refused(Refusal::Declined { reason }) => Some(reason),
-                Self::Refused(Refusal::Voided | Refusal::KeyReused | Refusal::Unavailable)
+                Self::Rejected(Rejection::Declined { reason }) => Some(reason),
+                Self::Rejected(
+                    Rejection::Voided | Rejection::KeyReused | Rejection::Unavailable,
+                )
                 | Self::Validation(_)
                 | Self::Unauthenticated
                 | Self::Forbidden
@@ -140,11 +142,11 @@ impl From<LedgerError> for Problem {
         let cause = &error as &dyn std::error::Error;
         match &error {
             LedgerError::Conflict | LedgerError::Unavailable(_) => {
-                tracing::warn!(error = cause, "ledger out of reach");
+                tracing::warn!(error = cause, "ledger is unreachable");
                 Self::UNAVAILABLE
             }
             LedgerError::Corrupt(_) => {
-                tracing::error!(error = cause, "ledger unreadable");
+                tracing::error!(error = cause, "ledger is unreadable");
                 Self::Internal
             }
         }

@@ -1,4 +1,4 @@
-//! Charges, refunds, and shows the ledger.
+//! The HTTP API of the provider: charges, refunds and the ledger.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,13 +14,17 @@ use axum::extract::{
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use contracts::money::{CURRENCY, Money};
+use function::handle_request;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use trace_context::{TraceFields, correlate};
 
 use super::problem::Problem;
 use crate::domain::{
@@ -28,26 +32,26 @@ use crate::domain::{
 };
 use crate::ledger::{Ledger, carry_out};
 
-/// A charge has a few hundred bytes.
+/// The maximum size of a body. A charge has a few hundred bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// How long the answers take that do not come at once.
+/// The delays of late responses.
 #[derive(Clone, Copy, Debug)]
 pub struct Delays {
-    /// Before a slow answer.
+    /// Before a slow response.
     pub slow: Duration,
-    /// Before an answer that nobody should be waiting for any more.
-    pub silent: Duration,
+    /// Before a response that arrives after every client has timed out.
+    pub no_response: Duration,
 }
 
 impl Default for Delays {
     fn default() -> Self {
-        // Longer than any client waits, and shorter than the fifteen seconds that the function has.
-        Self { slow: Duration::from_secs(3), silent: Duration::from_secs(10) }
+        // Longer than the timeout of any client, and shorter than the function's timeout of fifteen seconds.
+        Self { slow: Duration::from_secs(3), no_response: Duration::from_secs(10) }
     }
 }
 
-/// What the provider works with.
+/// The provider, with its ledger, credentials and clock.
 pub struct Provider<L, S> {
     ledger: L,
     client_key: String,
@@ -56,7 +60,7 @@ pub struct Provider<L, S> {
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-// By hand, since the client's key is a secret.
+// Implemented manually, since the client's key is a secret.
 impl<L, S> fmt::Debug for Provider<L, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provider").field("delays", &self.delays).finish_non_exhaustive()
@@ -108,7 +112,7 @@ struct ListedMovement {
 }
 
 impl<L: Ledger + 'static, S: KeySource + 'static> Provider<L, S> {
-    /// Puts together what the provider works with.
+    /// Creates a provider. `client_key` is the bearer token of clients, and `operators` verifies the tokens of operators.
     #[must_use]
     pub fn new(
         ledger: L,
@@ -120,7 +124,7 @@ impl<L: Ledger + 'static, S: KeySource + 'static> Provider<L, S> {
         Self { ledger, client_key, operators, delays, now: Box::new(now) }
     }
 
-    /// The routes. Whatever goes wrong is a problem document.
+    /// The routes. Every error is a problem document.
     pub fn router(self) -> Router {
         let not_found = async || Problem::NotFound;
         Router::new()
@@ -130,6 +134,7 @@ impl<L: Ledger + 'static, S: KeySource + 'static> Provider<L, S> {
             .fallback(not_found)
             .method_not_allowed_fallback(not_found)
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(from_fn(traced))
             .with_state(Arc::new(self))
     }
 
@@ -139,17 +144,19 @@ impl<L: Ledger + 'static, S: KeySource + 'static> Provider<L, S> {
         key: &Key,
         request: Request,
     ) -> Result<Receipt, Problem> {
+        // The reference names the transaction of the caller.
+        correlate(reference);
         let kind = request.name();
-        let Decision { write, answer, pace } =
+        let Decision { write, response, pace } =
             carry_out(&self.ledger, reference, key, request, (self.now)()).await?;
-        let outcome = answer.as_ref().map_or_else(|it| it.slug(), |_| "done");
+        let outcome = response.as_ref().map_or_else(|it| it.slug(), |_| "done");
         tracing::info!(%reference, %key, kind, outcome, repeated = write.is_none(), "carried out");
         match pace {
             Pace::Prompt => {}
             Pace::Slow => tokio::time::sleep(self.delays.slow).await,
-            Pace::Silent => tokio::time::sleep(self.delays.silent).await,
+            Pace::NoResponse => tokio::time::sleep(self.delays.no_response).await,
         }
-        answer.map_err(Problem::Refused)
+        response.map_err(Problem::Rejected)
     }
 
     async fn verify(&self, token: &str) -> Result<(), Problem> {
@@ -157,7 +164,7 @@ impl<L: Ledger + 'static, S: KeySource + 'static> Provider<L, S> {
             Ok(_) => Ok(()),
             Err(VerifyError::Refused(TokenRefusal::RoleUnknown)) => Err(Problem::Forbidden),
             Err(VerifyError::Refused(refusal)) => {
-                tracing::info!(reason = refusal.slug(), "token refused");
+                tracing::info!(reason = refusal.slug(), "token rejected");
                 Err(Problem::Unauthenticated)
             }
             Err(VerifyError::Keys(error)) => {
@@ -166,6 +173,13 @@ impl<L: Ledger + 'static, S: KeySource + 'static> Provider<L, S> {
             }
         }
     }
+}
+
+/// Handles a request in its span, as part of the caller's trace.
+async fn traced(request: Sent, next: Next) -> Response {
+    let header = |name| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
+    let received = TraceFields::read(header);
+    handle_request("payment-provider", &received, None, None, next.run(request)).await
 }
 
 /// `POST /charges`.
@@ -217,12 +231,12 @@ async fn list<L: Ledger + 'static, S: KeySource + 'static>(
                 })
             })
             .collect();
-    // Stable, so that a refund in the instant of its charge still follows it.
+    // The sort is stable, so that a refund at the time of its charge still follows it.
     entries.sort_by_key(|it| it.at);
     Ok(Json(Listed { entries }))
 }
 
-/// A client, who has shown the one key there is.
+/// A client, authenticated by the client key.
 struct Client;
 
 impl<L: Ledger + 'static, S: KeySource + 'static> FromRequestParts<Arc<Provider<L, S>>> for Client {
@@ -233,13 +247,13 @@ impl<L: Ledger + 'static, S: KeySource + 'static> FromRequestParts<Arc<Provider<
         provider: &Arc<Provider<L, S>>,
     ) -> Result<Self, Problem> {
         let shown = authorization(&parts.headers).unwrap_or_default();
-        // The time it takes must not tell how much of a guess was right.
+        // In constant time, so that the duration does not reveal how much of a guess was right.
         let is_known = shown.as_bytes().ct_eq(provider.client_key.as_bytes());
         if bool::from(is_known) { Ok(Self) } else { Err(Problem::Unauthenticated) }
     }
 }
 
-/// An operator, who has shown a token.
+/// An operator, authenticated by a token.
 struct Operator;
 
 impl<L: Ledger + 'static, S: KeySource + 'static> FromRequestParts<Arc<Provider<L, S>>>
@@ -268,7 +282,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
-/// A body in JSON, whatever its media type says.
+/// A body in JSON, regardless of its media type.
 struct Body<T>(T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -284,12 +298,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// What follows `Bearer`.
+/// The token after `Bearer`.
 fn authorization(headers: &HeaderMap) -> Option<&str> {
     bearer(only(headers, &header::AUTHORIZATION)?)
 }
 
-/// The one value of a header; of two nobody can say which one counts.
+/// The single value of a header; none if it has several values, since it is ambiguous then.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).into_iter();
     let value = values.next().filter(|_| values.next().is_none());

@@ -16,7 +16,7 @@ use crate::adapters::memory::MemoryLedger;
 const EXAMPLE: &str = include_str!("../../events/payment-provider.json");
 const CLIENT_KEY: &str = "key-for-tests-0123456789";
 const DELAYS: Delays =
-    Delays { slow: Duration::from_millis(30), silent: Duration::from_millis(60) };
+    Delays { slow: Duration::from_millis(30), no_response: Duration::from_millis(60) };
 
 struct World {
     routes: Router,
@@ -48,11 +48,11 @@ impl World {
 
     async fn send(&self, event: &Value) -> (u16, Value) {
         let event = serde_json::from_value(event.clone()).unwrap();
-        let Ok(answer) = api_gateway::lambda::respond(self.routes.clone(), event).await;
-        let answer = serde_json::to_value(answer).unwrap();
-        let status = u16::try_from(answer["statusCode"].as_u64().unwrap()).unwrap();
-        let headers = &answer["multiValueHeaders"];
-        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        let Ok(response) = api_gateway::lambda::respond(self.routes.clone(), event).await;
+        let response = serde_json::to_value(response).unwrap();
+        let status = u16::try_from(response["statusCode"].as_u64().unwrap()).unwrap();
+        let headers = &response["multiValueHeaders"];
+        let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
         let content_type = &headers["content-type"];
         if status < 400 {
             assert_eq!(content_type, &json!(["application/json"]));
@@ -72,7 +72,7 @@ impl World {
         self.send(&event("/refunds", key, &json!({ "reference": "slot:booking" }))).await
     }
 
-    /// Kind and amount of everything in the ledger of the one reference.
+    /// The kind and amount of all movements of the reference.
     async fn moved(&self) -> Vec<(String, String)> {
         let (status, body) = self.ledger("slot:booking", &self.token("operator", 60)).await;
         assert_eq!(status, 200);
@@ -112,7 +112,7 @@ fn charge_body(reference: &str, token: &str) -> Value {
     json!({ "reference": reference, "amount": "100.00", "currency": "USD", "token": token })
 }
 
-/// The example with another path, key and body, from somebody who knows the client's key.
+/// The example with another path, key and body, and with the client's key.
 fn event(path: &str, key: &str, body: &Value) -> Value {
     let mut event = example();
     event["path"] = json!(path);
@@ -131,7 +131,7 @@ fn movement(kind: &str, amount: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_charge_is_made_once_and_shown_in_the_ledger() {
+async fn a_charge_is_made_once_and_listed_in_the_ledger() {
     let world = World::new();
     for _ in 0..2 {
         assert_eq!(world.charge("k", "tok_visa").await, (201, json!({ "status": "charged" })));
@@ -145,7 +145,7 @@ async fn a_charge_is_made_once_and_shown_in_the_ledger() {
 }
 
 #[tokio::test]
-async fn a_refund_gives_back_what_was_taken_once() {
+async fn a_charge_is_refunded_once() {
     let world = World::new();
     world.charge("k", "tok_visa").await;
     for _ in 0..2 {
@@ -156,7 +156,7 @@ async fn a_refund_gives_back_what_was_taken_once() {
 }
 
 #[tokio::test]
-async fn a_refund_of_nothing_voids_the_charge_that_comes_later() {
+async fn a_refund_without_a_charge_voids_a_charge_that_arrives_later() {
     let world = World::new();
     assert_eq!(world.refund("k").await, (200, json!({ "refunded": "0.00" })));
     let (status, body) = world.charge("k", "tok_visa").await;
@@ -165,7 +165,7 @@ async fn a_refund_of_nothing_voids_the_charge_that_comes_later() {
 }
 
 #[tokio::test]
-async fn each_token_goes_as_it_should() {
+async fn each_test_token_has_its_behaviour() {
     for (token, statuses, moved) in [
         ("tok_visa", [201, 201, 201], 1),
         ("tok_slow", [201, 201, 201], 1),
@@ -174,7 +174,7 @@ async fn each_token_goes_as_it_should() {
         ("tok_down", [503, 503, 503], 0),
         ("tok_declined", [402, 402, 402], 0),
         ("tok_insufficient_funds", [402, 402, 402], 0),
-        ("<nobody's>", [402, 402, 402], 0),
+        ("<unknown>", [402, 402, 402], 0),
     ] {
         let world = World::new();
         for expected in statuses {
@@ -185,7 +185,7 @@ async fn each_token_goes_as_it_should() {
 }
 
 #[tokio::test]
-async fn a_declined_card_says_why() {
+async fn the_response_for_a_declined_card_has_the_reason() {
     let world = World::new();
     for (token, reason) in
         [("tok_declined", "card_declined"), ("tok_insufficient_funds", "insufficient_funds")]
@@ -197,9 +197,9 @@ async fn a_declined_card_says_why() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_takes_its_time_once() {
+async fn a_slow_response_is_delayed() {
     let world = World::new();
-    for (token, delay) in [("tok_slow", DELAYS.slow), ("tok_timeout", DELAYS.silent)] {
+    for (token, delay) in [("tok_slow", DELAYS.slow), ("tok_timeout", DELAYS.no_response)] {
         #[expect(clippy::disallowed_methods, reason = "a test of time")]
         let began = Instant::now();
         world.charge(token, token).await;
@@ -227,7 +227,7 @@ async fn a_key_belongs_to_one_charge() {
 }
 
 #[tokio::test]
-async fn a_malformed_request_is_the_callers_fault_and_stores_nothing() {
+async fn a_malformed_request_is_a_bad_request_and_stores_nothing() {
     let world = World::new();
     let good = charge_body("slot:booking", "tok_visa");
     let changed = |name: &str, value: Value| {
@@ -294,7 +294,7 @@ async fn a_body_of_a_megabyte_is_too_large() {
 }
 
 #[tokio::test]
-async fn nobody_charges_without_the_clients_key() {
+async fn a_request_without_the_clients_key_is_unauthenticated() {
     let world = World::new();
     let good = event("/charges", "k", &charge_body("slot:booking", "tok_visa"));
     let operator = format!("Bearer {}", world.token("operator", 60));
@@ -341,7 +341,7 @@ async fn the_ledger_is_for_operators() {
 }
 
 #[tokio::test]
-async fn a_ledger_without_a_reference_is_malformed_and_one_of_nothing_is_empty() {
+async fn a_ledger_request_needs_a_valid_reference_and_an_unknown_one_has_no_entries() {
     let world = World::new();
     let token = world.token("operator", 60);
     for reference in ["", "a b", "key#k"] {
@@ -351,7 +351,7 @@ async fn a_ledger_without_a_reference_is_malformed_and_one_of_nothing_is_empty()
 }
 
 #[tokio::test]
-async fn what_is_at_no_address_is_not_found() {
+async fn an_unknown_route_is_not_found() {
     let world = World::new();
     for (method, path) in [
         ("GET", "/"),
@@ -370,12 +370,12 @@ async fn what_is_at_no_address_is_not_found() {
 }
 
 #[tokio::test]
-async fn the_example_shows_a_key_that_is_nobodys() {
+async fn the_example_has_an_unknown_key() {
     assert_eq!(World::new().send(&example()).await.0, 401);
 }
 
 #[tokio::test]
-async fn headers_that_are_no_http_are_answered_too() {
+async fn a_request_with_invalid_headers_gets_a_response() {
     let world = World::new();
     let good = event("/charges", "k", &charge_body("slot:booking", "tok_visa"));
     for (name, value) in
@@ -388,7 +388,7 @@ async fn headers_that_are_no_http_are_answered_too() {
 }
 
 #[tokio::test]
-async fn of_two_keys_none_counts() {
+async fn a_repeated_header_is_rejected() {
     let world = World::new();
     let mut twice = event("/charges", "k", &charge_body("slot:booking", "tok_visa"));
     twice["multiValueHeaders"]["Idempotency-Key"] = json!(["k", "l"]);

@@ -1,29 +1,26 @@
 //! Lambda `web-bff`: wiring only.
 
-use ::bff::pages::{Fresh, Front};
-use ::bff::{guarded::Guarded, lambda::Functions};
-use api_gateway::proxy::ProxyEvent;
-use circuit_breaker::dynamodb::DynamoStore;
+use bff::{Runtime, guarded::Guarded, lambda::Functions};
+use circuit_breaker::{dynamodb::DynamoStore, store::Store as _};
 use function::breaker::BreakerTelemetry;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use web_bff::handlers::bff::{PROBLEMS, Web};
-use web_bff::{config::Config, pages::SITE, response_cache::ResponseCache};
+use lambda_runtime::Error;
+use pages::Pages;
+use web_bff::{App, adapter, config::Config, service, views::SITE};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     function::telemetry();
-    let Config { services: at, entrance, breakers_table, breaker } = Config::from_env()?;
+    let Config { services: functions, pages, breakers_table, breaker } = Config::from_env()?;
     let aws = function::aws_config().await;
     let breakers = DynamoStore::new(aws_sdk_dynamodb::Client::new(&aws), breakers_table);
-    let services =
-        Guarded::new(Functions::new(&aws), at.guarded(), &breaker, &breakers, &BreakerTelemetry);
-    let front = Front::new(&SITE, PROBLEMS, entrance)?;
-    function::warm(services.services().warm_up(&at.booking_query)).await;
-    function::warm(front.verifier.warm(function::now())).await;
-    let web = Web { services, at, front, cache: ResponseCache::default() };
-    run(service_fn(async |event: LambdaEvent<ProxyEvent>| {
-        let (now, id, secret) = (function::now(), function::new_id, function::new_secret);
-        Ok::<_, Error>(web.handle(event.payload, Fresh { now, id, secret }).await)
-    }))
-    .await
+    let (invoke, guarded) = (Functions::new(&aws), functions.guarded());
+    let services = Guarded::new(invoke, guarded, &breaker, &breakers, &BreakerTelemetry);
+    let runtime = Runtime::new(function::now, function::new_id, function::new_secret);
+    let pages = Pages::new(&SITE, pages, runtime.clone())?;
+    let opening = async { breakers.load("booking-query").await.map(drop) };
+    let dry_run = services.services().warm_up(&functions.booking_query);
+    tokio::join!(function::warm(dry_run), function::warm(opening), function::warm(pages.warm_up()));
+    let adapter = adapter(&runtime);
+    let app = App::new(services, functions, runtime);
+    api_gateway::lambda::serve(function::flushing(service(&pages, app, adapter))).await
 }

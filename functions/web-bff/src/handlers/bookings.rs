@@ -1,148 +1,306 @@
-//! Bookings: all of a customer's, and one with everything around it.
+//! A customer's bookings: the list, one with its slot, bill and timeline, and the forms to book, cancel and check out.
 
-use std::collections::BTreeSet;
-
+use axum::http::HeaderMap;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use bff::compose::{Composition, Part};
-use bff::invoke::{Deadline, Invoke, or_none};
-use bff::pages::troubled;
-use bff::{Answer, Problem};
+use bff::invoke::optional;
+use bff::web::{
+    Accept, Cursor, Limit, NoParameters, PathParameter, StrictQuery, WholeNumber, unless_known,
+    with_page,
+};
+use bff::{IdempotencyKey, Problem, ProblemKind};
 use contracts::billing::{Bill, ConsistentQuery as BillConsistentQuery, Query as BillingQuery};
-use contracts::booking::{Booking, BookingStatus, ConsistentQuery, History, Query};
+use contracts::booking::{
+    Accepted, Booking, BookingStatus, Command, ConsistentQuery, History, Payment, Query,
+};
 use contracts::id::{BillReference, BookingId, SlotId};
 use contracts::message::{Page, PageRequest};
-use contracts::parking::{Query as ParkingQuery, Slot};
+use pages::{PageContext, PageForm};
+use serde::Deserialize;
 use service_error::ServiceError;
 use tokio::sync::watch;
 
-use super::{RequestContext, SIGNED_IN_AGAIN};
+use super::slot_lookup::{slot, slot_names};
+use super::{App, RequestContext, SIGNED_IN_AGAIN, composition, slots};
 use crate::dto::{BookingDetails, BookingDetailsDto, timeline};
-use crate::pages::booking::{Field, Form, FormError, render};
-use crate::pages::bookings::SlotNames;
-use crate::pages::{Place, bookings};
+use crate::views;
+use crate::views::booking::{Field, Form, FormError, render};
+use crate::views::slots::FormError as SlotError;
 
-/// `GET /web/bookings`.
-pub(super) async fn list(context: &RequestContext<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let query = context.request.query(&["limit", "cursor"])?;
-    let asked = query.page()?;
-    let further = asked.cursor.is_some();
-    let page = PageRequest { limit: asked.limit, cursor: asked.cursor };
-    let question = Query::CustomerBookings { customer: context.customer.clone(), page };
-    let composition = Composition::partial(context.deadline);
-    let found: Page<Booking> =
-        context.ask(&context.at.booking_query, question, context.deadline).await?;
-    let names = slot_names(context, &found.items, context.deadline);
-    let names = composition.optional("names", names).await?;
-    let report = composition.report();
-    let page = bookings::render(&context.place, &found, &names, &report, further);
-    Ok(Answer::html(200, page).timed(&composition))
+/// A token names a means of payment; it is no document.
+const MAX_TOKEN_LENGTH: usize = 200;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/web/bookings", get(list).post(book))
+        .route("/web/bookings/{bookingId}", get(show))
+        .route("/web/bookings/{bookingId}/cancel", post(cancel))
+        .route("/web/bookings/{bookingId}/check-out", post(check_out))
 }
 
-/// The names of these bookings' slots. A slot never changes its name, so an earlier answer is as good.
-pub(super) async fn slot_names(
-    context: &RequestContext<'_, impl Invoke>,
-    bookings: &[Booking],
-    until: Deadline,
-) -> Result<SlotNames, ServiceError> {
-    let cache = &context.cache.slots;
-    let mut names = SlotNames::new();
-    let mut unknown = BTreeSet::new();
-    for slot_id in bookings.iter().map(|it| it.slot_id) {
-        match cache.last(&slot_id, context.now) {
-            Some(slot) => drop(names.insert(slot_id, slot.value.name)),
-            None => drop(unknown.insert(slot_id)),
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    limit: Option<Limit>,
+    cursor: Option<Cursor>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ShowQuery {
+    min_version: Option<WholeNumber<1, { u64::MAX }>>,
+    #[serde(rename = "resume")]
+    _resume: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BookForm {
+    key: String,
+    slot: String,
+    pay: String,
+    #[serde(default)]
+    token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmptyForm {}
+
+/// `GET /web/bookings`.
+async fn list(
+    context: RequestContext,
+    StrictQuery(ListQuery { limit, cursor }): StrictQuery<ListQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let further = cursor.is_some();
+    let limit = limit.unwrap_or_default().into();
+    let page = PageRequest { limit, cursor: cursor.map(|it| it.0) };
+    let query = Query::CustomerBookings { customer: context.customer.clone(), page };
+    let composition = composition(&context);
+    let found: Page<Booking> =
+        context.invoke(&context.functions().booking_query, query, context.deadline).await?;
+    let names = slot_names(&context, &found.items, context.deadline);
+    let names = composition.optional("names", names).await?;
+    let report = composition.report();
+    let page = views::bookings::render(&context.page, &found, &names, &report, further);
+    Ok((composition.timing(), Html(page)))
+}
+
+/// `POST /web/bookings`.
+async fn book(
+    context: RequestContext,
+    _: StrictQuery<NoParameters>,
+    PageForm(BookForm { key, slot, pay, token }): PageForm<BookForm>,
+) -> Result<Response, Problem> {
+    let context = &context;
+    let slot_id: SlotId = slot.parse().ok().ok_or_else(|| tampered("slot"))?;
+    let idempotency_key: IdempotencyKey = key.parse().ok().ok_or_else(|| tampered("key"))?;
+    let payment = match pay.as_str() {
+        "card" if is_token(&token) => Payment::Instant { token: token.clone() },
+        "card" => return Err(tampered("token")),
+        "invoice" => Payment::Invoice {},
+        _ => return Err(tampered("pay")),
+    };
+    let booking_id = BookingId(idempotency_key.id("booking", &context.customer.0));
+    let customer = context.customer.clone();
+    let command = Command::CreateBooking { booking_id, customer, slot_id, payment };
+    match send(context, command).await {
+        Ok(accepted) => Ok(to_booking(context, accepted)),
+        Err(failure) => {
+            let problem = Problem::from(failure);
+            let text = match problem.kind() {
+                ProblemKind::IdempotencyKeyReused => {
+                    "This form was sent before, with another way to pay. Choose again, and send it again."
+                }
+                ProblemKind::ServiceUnavailable => {
+                    "Booking is currently unavailable, so we don’t know whether it worked. Send it again: it books once only."
+                }
+                ProblemKind::Validation
+                | ProblemKind::Unauthenticated
+                | ProblemKind::PaymentDeclined
+                | ProblemKind::Forbidden
+                | ProblemKind::NotFound
+                | ProblemKind::Conflict
+                | ProblemKind::PayloadTooLarge => {
+                    "This slot can’t be booked right now. Choose another one, or try again."
+                }
+            };
+            let key = next_key(context, &problem, &key).to_owned();
+            let by_invoice = pay == "invoice";
+            let error = SlotError { slot_id, key: &key, text, by_invoice, token: &token };
+            slots::not_booked(&context.with_new_deadline(), problem, error).await
         }
     }
-    if !unknown.is_empty() {
-        let question = ParkingQuery::SlotsById { slot_ids: unknown.into_iter().collect() };
-        let found: Vec<Slot> = context.ask(&context.at.parking_query, question, until).await?;
-        names.extend(found.into_iter().map(|it| (it.slot_id, it.name)));
-    }
-    Ok(names)
 }
 
 /// `GET /web/bookings/{bookingId}`, as a page or as JSON.
-pub(super) async fn show(context: &RequestContext<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let booking_id = context.request.path("bookingId")?;
-    let query = context.request.query(&["minVersion", "resume"])?;
-    let min_version = query.number("minVersion", 1..=u64::MAX)?;
-    let composition = Composition::partial(context.deadline);
-    let whole = whole(context, &composition, booking_id, min_version).await?;
-    // A page has a fresh key in it, so it is never the same; JSON may be.
-    let answer = if wants_json(context) {
-        Answer::json(200, &BookingDetailsDto::from(&whole)).unless_known(context.request)
-    } else {
-        let kept = context.kept_form.as_ref();
-        let error = kept.map(|form| FormError {
-            form: Form::Pay,
-            field: Field::None,
-            text: SIGNED_IN_AGAIN,
-            amount: form.field("amount"),
-            token: form.field("token"),
-        });
-        let key = kept.map_or(context.key.as_str(), |it| it.field("key"));
-        Answer::html(200, render(&context.place, &whole, key, error, context.now))
-    };
-    Ok(answer.timed(&composition))
+async fn show(
+    context: RequestContext,
+    PathParameter(booking_id): PathParameter<BookingId>,
+    StrictQuery(ShowQuery { min_version, .. }): StrictQuery<ShowQuery>,
+    accept: Accept,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let composition = composition(&context);
+    let whole = whole(&context, &composition, booking_id, min_version.map(|it| it.0)).await?;
+    if accept.preferred(&["text/html", "application/json"]) == "application/json" {
+        let response = (composition.timing(), Json(BookingDetailsDto::from(&whole)));
+        // A page contains a new key, so it is never the same; JSON may be.
+        return Ok(unless_known(&headers, response.into_response()).await);
+    }
+    let kept = context.kept_form.as_ref();
+    let error = kept.map(|form| FormError {
+        form: Form::Pay,
+        field: Field::None,
+        text: SIGNED_IN_AGAIN,
+        amount: form.field("amount"),
+        token: form.field("token"),
+    });
+    let key = kept.map_or(context.key.as_str(), |it| it.field("key"));
+    let page = render(&context.page, &whole, key, error, context.now);
+    Ok((composition.timing(), Html(page)).into_response())
 }
 
-/// The same page, with a form on it that was not carried out.
+/// The page of a booking, with a form on it that was not carried out.
 pub(super) async fn not_done(
-    context: &RequestContext<'_, impl Invoke>,
+    context: &RequestContext,
     booking_id: BookingId,
-    problem: &Problem,
+    problem: Problem,
     error: FormError<'_>,
     key: &str,
-) -> Result<Answer, Problem> {
-    let whole = around(context, booking_id).await?;
+) -> Result<Response, Problem> {
+    let whole = current(context, booking_id).await?;
     Ok(not_done_of(context, &whole, problem, error, key))
 }
 
-/// Likewise, of a booking that has been read already.
+/// The page of a booking that has been read already, with a form on it that was not carried out.
 pub(super) fn not_done_of(
-    context: &RequestContext<'_, impl Invoke>,
+    context: &RequestContext,
     whole: &BookingDetails,
-    problem: &Problem,
+    problem: Problem,
     error: FormError<'_>,
     key: &str,
-) -> Answer {
-    // The page is that of the booking, wherever the form was sent.
+) -> Response {
+    // The form was sent to another address, but this is the page of the booking.
     let here = format!("bookings/{}", whole.booking.booking_id);
-    let place = Place { here, ..context.place.clone() };
-    troubled(problem, render(&place, whole, key, Some(error), context.now))
+    let page = PageContext { here, ..context.page.clone() };
+    with_page(problem, Html(render(&page, whole, key, Some(error), context.now)))
 }
 
-/// The booking with everything around it, as it is now.
-pub(super) async fn around(
-    context: &RequestContext<'_, impl Invoke>,
+/// `POST /web/bookings/{bookingId}/cancel`.
+async fn cancel(
+    context: RequestContext,
+    PathParameter(booking_id): PathParameter<BookingId>,
+    _: StrictQuery<NoParameters>,
+    _: PageForm<EmptyForm>,
+) -> Result<Response, Problem> {
+    let command = Command::CancelBooking { booking_id, customer: context.customer.clone() };
+    let text = "This booking is over and can’t be cancelled any more.";
+    change(&context, booking_id, command, Form::Cancel, text).await
+}
+
+/// `POST /web/bookings/{bookingId}/check-out`.
+async fn check_out(
+    context: RequestContext,
+    PathParameter(booking_id): PathParameter<BookingId>,
+    _: StrictQuery<NoParameters>,
+    _: PageForm<EmptyForm>,
+) -> Result<Response, Problem> {
+    let command = Command::CheckOutBooking { booking_id, customer: context.customer.clone() };
+    let text = "Only a booking that has its slot can be checked out.";
+    change(&context, booking_id, command, Form::CheckOut, text).await
+}
+
+async fn change(
+    context: &RequestContext,
+    booking_id: BookingId,
+    command: Command,
+    form: Form,
+    rejection: &str,
+) -> Result<Response, Problem> {
+    match send(context, command).await {
+        Ok(accepted) => Ok(to_booking(context, accepted)),
+        Err(failure) => {
+            let problem = Problem::from(failure);
+            let text = match problem.kind() {
+                ProblemKind::NotFound => return Err(problem),
+                ProblemKind::ServiceUnavailable => {
+                    "Booking is currently unavailable, so we don’t know whether it worked. Send it again: it does no harm."
+                }
+                ProblemKind::Validation
+                | ProblemKind::Unauthenticated
+                | ProblemKind::PaymentDeclined
+                | ProblemKind::Forbidden
+                | ProblemKind::Conflict
+                | ProblemKind::PayloadTooLarge
+                | ProblemKind::IdempotencyKeyReused => rejection,
+            };
+            let error = FormError { form, field: Field::None, text, amount: "", token: "" };
+            let context = context.with_new_deadline();
+            not_done(&context, booking_id, problem, error, &context.key).await
+        }
+    }
+}
+
+async fn send(context: &RequestContext, command: Command) -> Result<Accepted, ServiceError> {
+    context.invoke(&context.functions().booking_command, command, context.deadline).await
+}
+
+/// Redirects to the booking's page, which waits until the view shows what was done.
+fn to_booking(context: &RequestContext, accepted: Accepted) -> Response {
+    let Accepted { booking_id, version, .. } = accepted;
+    let page = format!("bookings/{booking_id}?minVersion={version}");
+    Redirect::to(&context.page.link(&page)).into_response()
+}
+
+/// A request whose outcome is unknown keeps its idempotency key, so that it is carried out once. Any other gets a new one.
+pub(super) fn next_key<'a>(
+    context: &'a RequestContext,
+    problem: &Problem,
+    key: &'a str,
+) -> &'a str {
+    if problem.kind() == ProblemKind::ServiceUnavailable { key } else { &context.key }
+}
+
+pub(super) fn is_token(text: &str) -> bool {
+    (1..=MAX_TOKEN_LENGTH).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic())
+}
+
+/// No form of our own pages sends this.
+pub(super) fn tampered(field: &'static str) -> Problem {
+    Problem::validation(format!("form: {field} is not what our pages send"))
+}
+
+/// The booking with its slot, bill and timeline, as it is now.
+pub(super) async fn current(
+    context: &RequestContext,
     booking_id: BookingId,
 ) -> Result<BookingDetails, ServiceError> {
-    whole(context, &Composition::partial(context.deadline), booking_id, None).await
+    whole(context, &composition(context), booking_id, None).await
 }
 
-fn wants_json(context: &RequestContext<'_, impl Invoke>) -> bool {
-    context.request.accepts("application/json") && !context.request.accepts("text/html")
-}
-
-/// The booking, and beside it what surrounds it.
+/// The booking with its slot, bill and timeline.
 ///
-/// Slot and bill are named after the slot, which only the booking has: the first time they wait for it, then it is known.
-/// Past events never change, so the timeline is requested only if the booking has changed since.
+/// The references of slot and bill contain the slot's id, which only the booking has: the first time they wait for the booking,
+/// later the id is cached. Past events never change, so the timeline is requested only if the booking has changed since.
 async fn whole(
-    context: &RequestContext<'_, impl Invoke>,
+    context: &RequestContext,
     composition: &Composition,
     booking_id: BookingId,
     min_version: Option<u64>,
 ) -> Result<BookingDetails, ServiceError> {
-    let cache = context.cache;
+    let cache = context.cache();
     let known = cache.slot_of.last(&booking_id, context.now).map(|it| it.value);
-    let (tell, known_slot) = watch::channel(known);
-    let (tell_state, known_state) = watch::channel(None);
+    let (send_slot, known_slot) = watch::channel(known);
+    let (send_state, known_state) = watch::channel(None);
 
     let booking = async {
         let booking = find(context, booking_id, min_version).await?;
         cache.slot_of.keep(booking_id, booking.slot_id, context.now);
-        tell.send_replace(Some(booking.slot_id));
-        tell_state.send_replace(Some((booking.version, booking.status)));
+        send_slot.send_replace(Some(booking.slot_id));
+        send_state.send_replace(Some((booking.version, booking.status)));
         Ok(booking)
     };
     let slot = async { slot(context, known_of(known_slot.clone()).await?).await };
@@ -193,7 +351,7 @@ async fn whole(
     Ok(BookingDetails { booking, slot, bill, timeline, report: composition.report() })
 }
 
-/// What the booking tells, as soon as it does.
+/// A value of the booking, as soon as the booking is read.
 async fn known_of<T: Copy>(mut known_slot: watch::Receiver<Option<T>>) -> Result<T, ServiceError> {
     let known = known_slot.wait_for(Option::is_some).await.map_err(ServiceError::permanent)?;
     (*known).ok_or_else(|| ServiceError::permanent("it was waited for and is not there"))
@@ -203,39 +361,31 @@ fn known_now(known_slot: &watch::Receiver<Option<SlotId>>) -> Option<SlotId> {
     *known_slot.borrow()
 }
 
-/// The caller's booking; another's is not found.
+/// The caller's booking; that of another customer is not found.
 pub(super) async fn find(
-    context: &RequestContext<'_, impl Invoke>,
+    context: &RequestContext,
     booking_id: BookingId,
     min_version: Option<u64>,
 ) -> Result<Booking, ServiceError> {
     let customer = Some(context.customer.clone());
-    let question = Query::Booking { booking_id, customer, min_version };
-    context.ask(&context.at.booking_query, question, context.deadline).await
-}
-
-pub(super) async fn slot(
-    context: &RequestContext<'_, impl Invoke>,
-    slot_id: SlotId,
-) -> Result<Slot, ServiceError> {
-    let question = ParkingQuery::Slot { slot_id, min_version: None };
-    context.ask(&context.at.parking_query, question, context.deadline).await
+    let query = Query::Booking { booking_id, customer, min_version };
+    context.invoke(&context.functions().booking_query, query, context.deadline).await
 }
 
 async fn bill(
-    context: &RequestContext<'_, impl Invoke>,
+    context: &RequestContext,
     reference: BillReference,
 ) -> Result<Option<Bill>, ServiceError> {
-    let question = BillingQuery::Bill { reference };
-    or_none(context.ask(&context.at.billing_query, question, context.deadline).await)
+    let query = BillingQuery::Bill { reference };
+    optional(context.invoke(&context.functions().billing_query, query, context.deadline).await)
 }
 
 async fn stored_bill(
-    context: &RequestContext<'_, impl Invoke>,
+    context: &RequestContext,
     reference: BillReference,
 ) -> Result<Option<Bill>, ServiceError> {
-    let question = BillConsistentQuery::ReadBill { reference };
-    context.ask(&context.at.billing_command, question, context.deadline).await
+    let query = BillConsistentQuery::ReadBill { reference };
+    context.invoke(&context.functions().billing_command, query, context.deadline).await
 }
 
 fn is_over(status: BookingStatus) -> bool {
@@ -245,10 +395,7 @@ fn is_over(status: BookingStatus) -> bool {
     }
 }
 
-async fn history(
-    context: &RequestContext<'_, impl Invoke>,
-    booking_id: BookingId,
-) -> Result<History, ServiceError> {
-    let question = ConsistentQuery::ReadHistory { booking_id, version: None, at: None };
-    context.ask(&context.at.booking_command, question, context.deadline).await
+async fn history(context: &RequestContext, booking_id: BookingId) -> Result<History, ServiceError> {
+    let query = ConsistentQuery::ReadHistory { booking_id, version: None, at: None };
+    context.invoke(&context.functions().booking_command, query, context.deadline).await
 }

@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use bff::Problem;
 use bff::compose::{Composition, Part};
-use bff::invoke::Invoke;
-use bff::kept::Aged;
-use bff::pages::troubled;
-use bff::{Answer, Problem};
+use bff::stale_cache::Cached;
+use bff::web::{Cursor, StrictQuery, with_page};
 use contracts::booking::{Booking, Query as BookingQuery};
 use contracts::message::{Page, PageRequest};
 use contracts::parking::{Query, Slot, SlotStatus};
+use pages::PageContext;
+use serde::Deserialize;
 use service_error::{ErrorKind, ServiceError};
 
-use super::{RequestContext, SIGNED_IN_AGAIN, bookings};
-use crate::pages::Place;
-use crate::pages::bookings::SlotNames;
-use crate::pages::slots::{FormError, Slots, render};
+use super::slot_lookup::{slot, slot_names};
+use super::{App, RequestContext, SIGNED_IN_AGAIN, composition};
+use crate::views::bookings::SlotNames;
+use crate::views::slots::{FormError, Slots, render};
 
 /// Enough to choose from, and not too many forms for one page.
 const SLOTS: u32 = 24;
@@ -25,23 +29,40 @@ const LATEST: u32 = 3;
 /// The names of the slots of the latest bookings are worth no longer wait.
 const NAMES_LIMIT: Duration = Duration::from_secs(1);
 
-/// Which slots are asked for.
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/web", get(show))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SlotsQuery {
+    show: Option<Show>,
+    cursor: Option<Cursor>,
+    #[serde(rename = "resume")]
+    _resume: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Show {
+    All,
+}
+
+/// Which part of the list of slots is shown.
 #[derive(Default)]
-pub(super) struct Asked {
+struct Selection {
     all: bool,
     cursor: Option<String>,
 }
 
 /// `GET /web/`.
-pub(super) async fn show(context: &RequestContext<'_, impl Invoke>) -> Result<Answer, Problem> {
-    let query = context.request.query(&["show", "cursor", "resume"])?;
-    let all = match query.text("show") {
-        None => false,
-        Some("all") => true,
-        Some(_) => return Err(Problem::validation("show is all, or not there")),
-    };
-    let asked = Asked { all, cursor: query.page()?.cursor };
-    let composition = Composition::partial(context.deadline);
+async fn show(
+    context: RequestContext,
+    StrictQuery(query): StrictQuery<SlotsQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let SlotsQuery { show, cursor, .. } = query;
+    let selection = Selection { all: show.is_some(), cursor: cursor.map(|it| it.0) };
+    let composition = composition(&context);
     let kept = context.kept_form.as_ref().and_then(|it| Some((it, it.field("slot").parse().ok()?)));
     let error = kept.map(|(form, slot_id)| FormError {
         slot_id,
@@ -50,32 +71,33 @@ pub(super) async fn show(context: &RequestContext<'_, impl Invoke>) -> Result<An
         by_invoice: form.field("pay") == "invoice",
         token: form.field("token"),
     });
-    Ok(Answer::html(200, page(context, &composition, asked, error).await?).timed(&composition))
+    let page = page(&context, &composition, selection, error).await?;
+    Ok((composition.timing(), Html(page)))
 }
 
 /// The same page, with a form on it that was not carried out.
 pub(super) async fn not_booked(
-    context: &RequestContext<'_, impl Invoke>,
-    problem: &Problem,
+    context: &RequestContext,
+    problem: Problem,
     error: FormError<'_>,
-) -> Result<Answer, Problem> {
-    // Among all of them, for it may not be free any more.
-    let asked = Asked { all: true, cursor: None };
-    let composition = Composition::partial(context.deadline);
-    Ok(troubled(problem, page(context, &composition, asked, Some(error)).await?))
+) -> Result<Response, Problem> {
+    // Among all slots: this one may not be free any more.
+    let selection = Selection { all: true, cursor: None };
+    let page = page(context, &composition(context), selection, Some(error)).await?;
+    Ok(with_page(problem, Html(page)))
 }
 
 async fn page(
-    context: &RequestContext<'_, impl Invoke>,
+    context: &RequestContext,
     composition: &Composition,
-    asked: Asked,
+    selection: Selection,
     error: Option<FormError<'_>>,
 ) -> Result<String, Problem> {
-    let cache = &context.cache.lists;
-    let key = (asked.all, asked.cursor.clone());
+    let cache = &context.cache().lists;
+    let key = (selection.all, selection.cursor.clone());
     let slots = async {
-        let found = match list(context, &asked).await {
-            // The cursor is not one of ours. That is a bad link, and parking has answered.
+        let found = match list(context, &selection).await {
+            // The cursor is not one of ours. That is a bad link, and parking has responded.
             Err(failure) if failure.kind() == ErrorKind::Rejected => return Ok(Err(failure)),
             found => found?,
         };
@@ -83,13 +105,13 @@ async fn page(
         Ok(Ok(found))
     };
     let earlier = || {
-        let Aged { value, age } = cache.last(&key, context.now)?;
-        Some(Aged { value: Ok(value), age })
+        let Cached { value, age } = cache.last(&key, context.now)?;
+        Some(Cached { value: Ok(value), age })
     };
     let latest = async {
         let latest = latest(context).await?;
         let within = context.deadline.within(NAMES_LIMIT);
-        let names = bookings::slot_names(context, &latest.items, within).await.unwrap_or_default();
+        let names = slot_names(context, &latest.items, within).await.unwrap_or_default();
         Ok((latest, names))
     };
     let (slots, latest) = tokio::try_join!(
@@ -106,12 +128,12 @@ async fn page(
         match error.map(|it| it.slot_id) {
             // The list has many pages, and the form is to be seen on this one.
             Some(slot_id) if list.items.iter().all(|it| it.slot_id != slot_id) => {
-                let found = bookings::slot(context, slot_id).await.ok();
+                let found = slot(context, slot_id).await.ok();
                 list.items.splice(..0, found);
             }
             Some(_) => {}
-            None if list.items.is_empty() && asked.cursor.is_none() => {
-                any_slots = !asked.all && are_there_any(context).await;
+            None if list.items.is_empty() && selection.cursor.is_none() => {
+                any_slots = !selection.all && are_there_any(context).await;
             }
             None => {}
         }
@@ -126,38 +148,37 @@ async fn page(
         slots: &slots,
         latest: &latest,
         report: &report,
-        all: asked.all,
-        further: asked.cursor.is_some(),
+        all: selection.all,
+        further: selection.cursor.is_some(),
         any_slots,
         names: &names,
         key: &context.key,
         error,
     };
-    // Whatever was sent where, this is the first page.
-    let place = Place { here: String::new(), ..context.place.clone() };
-    Ok(render(&place, &shown))
+    // The form was sent to another address, but this is the first page.
+    let page = PageContext { here: String::new(), ..context.page.clone() };
+    Ok(render(&page, &shown))
 }
 
-async fn list(
-    context: &RequestContext<'_, impl Invoke>,
-    asked: &Asked,
-) -> Result<Page<Slot>, ServiceError> {
-    let status = (!asked.all).then_some(SlotStatus::Available);
-    let page = PageRequest { limit: SLOTS, cursor: asked.cursor.clone() };
-    context.ask(&context.at.parking_query, Query::Slots { status, page }, context.deadline).await
+async fn list(context: &RequestContext, selection: &Selection) -> Result<Page<Slot>, ServiceError> {
+    let status = (!selection.all).then_some(SlotStatus::Available);
+    let page = PageRequest { limit: SLOTS, cursor: selection.cursor.clone() };
+    context
+        .invoke(&context.functions().parking_query, Query::Slots { status, page }, context.deadline)
+        .await
 }
 
-/// Whether the platform has any slots at all. If parking does not answer, it is taken to have some.
-async fn are_there_any(context: &RequestContext<'_, impl Invoke>) -> bool {
+/// Whether the platform has any slots at all. If parking does not respond, it is taken to have some.
+async fn are_there_any(context: &RequestContext) -> bool {
     let page = PageRequest { limit: 1, cursor: None };
     let query = Query::Slots { status: None, page };
     let found: Result<Page<Slot>, _> =
-        context.ask(&context.at.parking_query, query, context.deadline).await;
+        context.invoke(&context.functions().parking_query, query, context.deadline).await;
     found.map_or(true, |it| !it.items.is_empty())
 }
 
-async fn latest(context: &RequestContext<'_, impl Invoke>) -> Result<Page<Booking>, ServiceError> {
+async fn latest(context: &RequestContext) -> Result<Page<Booking>, ServiceError> {
     let page = PageRequest { limit: LATEST, cursor: None };
-    let question = BookingQuery::CustomerBookings { customer: context.customer.clone(), page };
-    context.ask(&context.at.booking_query, question, context.deadline).await
+    let query = BookingQuery::CustomerBookings { customer: context.customer.clone(), page };
+    context.invoke(&context.functions().booking_query, query, context.deadline).await
 }

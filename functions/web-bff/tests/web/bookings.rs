@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::{
-    AT, BOOKING, CORRELATION, FRESH, SLOT, Sent, World, bill, booking, down, event, hidden_fields,
-    json_of, not_found, problem, rejected, sent_to, well,
+    AT, BOOKING, CORRELATION, FRESH, Received, Routes as _, SLOT, Sent, World, bill, booking, down,
+    event, hidden_fields, not_found, rejected, well,
 };
 use bff::memory::{Memory, Reply};
 use serde_json::{Value, json};
@@ -19,10 +19,10 @@ fn pay_fields(amount: &str) -> [(&'static str, String); 4] {
     ]
 }
 
-async fn pay<S: bff::invoke::Invoke>(
+async fn pay<S: bff::invoke::Invoke + Clone + Send + 'static>(
     world: &World<S>,
     amount: &str,
-) -> api_gateway::proxy::ProxyAnswer {
+) -> Received {
     let fields = pay_fields(amount);
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     world.form(Sent::booking("POST", "/payments"), &fields).await
@@ -42,13 +42,13 @@ async fn a_slot_is_booked_by_card_or_by_invoice_and_seen_at_once() {
     ] {
         let world = World::new(Memory::new(well));
         let form = Sent::new("POST", "/web/bookings", &[]);
-        let answer = world.form(form, &book_fields(pay, "tok_visa")).await;
-        let (function, asked) = world.web.services.asked().remove(0);
+        let response = world.form(form, &book_fields(pay, "tok_visa")).await;
+        let (function, request) = world.services.calls().remove(0);
         assert_eq!(function, "booking-command");
-        let id = asked["bookingId"].as_str().unwrap();
-        assert_eq!(sent_to(&answer), format!("./bookings/{id}?minVersion=2"));
+        let id = request["bookingId"].as_str().unwrap();
+        assert_eq!(response.see_other(), format!("./bookings/{id}?minVersion=2"));
         assert_eq!(
-            asked,
+            request,
             json!({
                 "command": "createBooking", "bookingId": id, "customer": "ada", "slotId": SLOT,
                 "payment": payment, "cause": CORRELATION,
@@ -67,14 +67,14 @@ async fn a_form_that_is_sent_twice_books_once() {
         [("key", "another"), ("slot", SLOT), ("pay", "card"), ("token", "tok_visa")],
     ] {
         world.form(Sent::new("POST", "/web/bookings", &[]), &fields).await;
-        ids.push(world.web.services.asked().pop().unwrap().1["bookingId"].clone());
+        ids.push(world.services.calls().pop().unwrap().1["bookingId"].clone());
     }
     assert_eq!(ids[0], ids[1]);
     assert_ne!(ids[0], ids[2]);
 }
 
 #[tokio::test]
-async fn why_a_slot_is_not_booked_stands_where_it_was_asked_for() {
+async fn the_reason_why_a_slot_is_not_booked_is_shown_at_its_form() {
     for (reply, status, words, same_key) in [
         (rejected as fn(_, _) -> Reply, 409, "can’t be booked right now", false),
         (|_, _| rejected("idempotency-key-reused", "no"), 422, "sent before", false),
@@ -86,9 +86,10 @@ async fn why_a_slot_is_not_booked_stands_where_it_was_asked_for() {
         });
         let world = World::new(services);
         let form = Sent::new("POST", "/web/bookings", &[]);
-        let answer = world.form(form, &[("key", "mine"), ("slot", SLOT), ("pay", "invoice")]).await;
-        assert_eq!(answer.status_code, status, "{}", answer.body);
-        let page = &answer.body;
+        let response =
+            world.form(form, &[("key", "mine"), ("slot", SLOT), ("pay", "invoice")]).await;
+        assert_eq!(response.status_code, status, "{}", response.body);
+        let page = &response.body;
         assert!(page.contains(words) && page.contains("role=\"alert\""), "{page}");
         assert!(page.contains("<details open>"), "{page}");
         assert!(page.contains("value=\"invoice\" checked"), "{page}");
@@ -108,10 +109,10 @@ async fn a_form_that_our_pages_do_not_make_is_400() {
         vec![("key", ""), ("slot", SLOT), ("pay", "invoice")],
         vec![("key", "k"), ("slot", SLOT), ("pay", "invoice"), ("extra", "1")],
     ] {
-        let answer = world.form(Sent::new("POST", "/web/bookings", &[]), &fields).await;
-        assert_eq!(answer.status_code, 400, "{fields:?}");
+        let response = world.form(Sent::new("POST", "/web/bookings", &[]), &fields).await;
+        assert_eq!(response.status_code, 400, "{fields:?}");
     }
-    assert!(world.web.services.asked().is_empty());
+    assert!(world.services.calls().is_empty());
 }
 
 #[tokio::test]
@@ -120,9 +121,9 @@ async fn bookings_are_listed_newest_first_page_by_page() {
     let page = world.by_ada(Sent::get("/web/bookings").query("cursor", "b1")).await.body;
     assert!(page.contains(&format!("./bookings/{BOOKING}")), "{page}");
     assert!(page.contains("In progress") && page.contains("./bookings?cursor=b2"));
-    let (_, asked) = world.web.services.asked().remove(0);
-    assert_eq!((&asked["customer"], &asked["cursor"]), (&json!("ada"), &json!("b1")));
-    let none = World::new(Memory::new(|_: &str, _: &Value| Reply::Answer(json!({"items": []}))));
+    let (_, request) = world.services.calls().remove(0);
+    assert_eq!((&request["customer"], &request["cursor"]), (&json!("ada"), &json!("b1")));
+    let none = World::new(Memory::new(|_: &str, _: &Value| Reply::Response(json!({"items": []}))));
     let page = none.by_ada(Sent::get("/web/bookings")).await.body;
     assert!(page.contains("You have no bookings yet."), "{page}");
 }
@@ -132,18 +133,22 @@ async fn my_bookings_are_listed_by_the_names_of_their_slots() {
     let world = World::new(Memory::new(well));
     let page = world.by_ada(Sent::get("/web/bookings")).await.body;
     assert!(page.contains(&format!("href=\"./bookings/{BOOKING}\">Level 2, 14</a>")), "{page}");
-    let asked = world.web.services.asked();
-    let names = asked.iter().find(|(function, _)| function == "parking-query").unwrap();
+    let calls = world.services.calls();
+    let names = calls.iter().find(|(function, _)| function == "parking-query").unwrap();
     assert_eq!((&names.1["query"], &names.1["slotIds"]), (&json!("slotsById"), &json!([SLOT])));
     // The list is shown without them, too.
     let without = World::new(Memory::new(|function: &str, request: &Value| match function {
         "parking-query" => down(),
         _ => well(function, request),
     }));
-    let answer = without.by_ada(Sent::get("/web/bookings")).await;
-    assert_eq!(answer.status_code, 200, "{}", answer.body);
-    assert!(answer.body.contains("the names of your slots are missing here"), "{}", answer.body);
-    assert!(answer.body.contains("Booking …00000002"), "{}", answer.body);
+    let response = without.by_ada(Sent::get("/web/bookings")).await;
+    assert_eq!(response.status_code, 200, "{}", response.body);
+    assert!(
+        response.body.contains("the names of your slots are missing here"),
+        "{}",
+        response.body
+    );
+    assert!(response.body.contains("Booking …00000002"), "{}", response.body);
 }
 
 #[tokio::test]
@@ -156,7 +161,7 @@ async fn a_form_with_an_error_is_shown_also_if_its_slot_is_on_another_page_of_th
                 let mut slot = crate::support::slot();
                 slot["slotId"] = json!(OTHER);
                 slot["name"] = json!("Roof 7");
-                Reply::Answer(slot)
+                Reply::Response(slot)
             }
             _ => well(function, request),
         }
@@ -174,9 +179,9 @@ async fn a_form_with_an_error_is_shown_also_if_its_slot_is_on_another_page_of_th
 #[tokio::test]
 async fn a_bookings_page_shows_all_of_it() {
     let world = World::new(Memory::new(well));
-    let answer = world.by_ada(Sent::booking("GET", "")).await;
-    assert_eq!(answer.status_code, 200, "{}", answer.body);
-    let page = &answer.body;
+    let response = world.by_ada(Sent::booking("GET", "")).await;
+    assert_eq!(response.status_code, 200, "{}", response.body);
+    let page = &response.body;
     for word in [
         "Level 2, 14",
         "Booking received",
@@ -193,7 +198,7 @@ async fn a_bookings_page_shows_all_of_it() {
         assert!(page.contains(word), "{word}: {page}");
     }
     assert!(!page.contains("Check out<"), "{page}");
-    assert!(page.contains("data-again-after=\"5\""), "{page}");
+    assert!(page.contains("data-refresh-after=\"5\""), "{page}");
     let fields = hidden_fields(page, &format!("../bookings/{BOOKING}/payments"));
     assert_eq!((fields["slot"].as_str(), fields["key"].as_str()), (SLOT, FRESH));
 }
@@ -201,12 +206,12 @@ async fn a_bookings_page_shows_all_of_it() {
 #[tokio::test]
 async fn a_booking_as_json_is_all_in_one() {
     let world = World::new(Memory::new(well));
-    let answer = world.by_ada(Sent::booking("GET", "").json()).await;
-    assert_eq!(answer.status_code, 200, "{}", answer.body);
-    assert_eq!(answer.headers["Content-Type"], "application/json");
+    let response = world.by_ada(Sent::booking("GET", "").json()).await;
+    assert_eq!(response.status_code, 200, "{}", response.body);
+    assert_eq!(response.headers["Content-Type"], "application/json");
     let fresh = json!({"status": "fresh"});
     assert_eq!(
-        json_of(&answer),
+        response.json(),
         json!({
             "booking": {
                 "bookingId": BOOKING, "slotId": SLOT, "status": "pending", "payment": {"mode": "invoice"},
@@ -228,7 +233,7 @@ async fn a_booking_as_json_is_all_in_one() {
             "parts": {"booking": fresh, "parking": fresh, "billing": fresh, "timeline": fresh},
         })
     );
-    let tag = answer.headers["ETag"].clone();
+    let tag = response.headers["ETag"].clone();
     let again = world.by_ada(Sent::booking("GET", "").json().header("If-None-Match", &tag)).await;
     assert_eq!((again.status_code, again.body.as_str()), (304, ""));
 }
@@ -236,13 +241,13 @@ async fn a_booking_as_json_is_all_in_one() {
 #[tokio::test]
 async fn the_timeline_tells_of_the_same_moment_as_the_booking() {
     let ahead = |function: &str, request: &Value| match function {
-        "booking-command" => Reply::Answer(json!({"events": [
+        "booking-command" => Reply::Response(json!({"events": [
             event(1, "BookingCreated"), event(2, "BookingReserved"), event(3, "BookingCompleted"),
         ]})),
         _ => well(function, request),
     };
     let world = World::new(Memory::new(ahead));
-    let shown = json_of(&world.by_ada(Sent::booking("GET", "").json()).await);
+    let shown = world.by_ada(Sent::booking("GET", "").json()).await.json();
     assert_eq!(shown["timeline"].as_array().unwrap().len(), 1);
 }
 
@@ -253,7 +258,7 @@ async fn without_a_bill_there_are_no_payments() {
         _ => well(function, request),
     };
     let world = World::new(Memory::new(none));
-    let shown = json_of(&world.by_ada(Sent::booking("GET", "").json()).await);
+    let shown = world.by_ada(Sent::booking("GET", "").json()).await.json();
     assert_eq!((shown.get("bill"), &shown["payments"]), (None, &json!([])));
     assert_eq!(shown.get("degraded"), None);
     let page = world.by_ada(Sent::booking("GET", "")).await.body;
@@ -271,7 +276,7 @@ async fn anothers_booking_is_not_found_and_tells_nothing() {
     assert_eq!(page.status_code, 404);
     assert!(page.body.contains("Page not found") && !page.body.contains("Level 2"));
     let json = world.by_ada(Sent::booking("GET", "").json()).await;
-    assert_eq!(problem(&json), (404, "not-found".to_owned()));
+    assert_eq!(json.problem(), (404, "not-found".to_owned()));
     let odd = Sent::new("GET", "/web/bookings/{bookingId}", &[("bookingId", "7")]);
     assert_eq!(world.by_ada(odd).await.status_code, 404);
 }
@@ -280,9 +285,9 @@ async fn anothers_booking_is_not_found_and_tells_nothing() {
 async fn a_view_that_is_behind_is_waited_for() {
     let world = World::new(Memory::new(well));
     world.by_ada(Sent::booking("GET", "").query("minVersion", "2")).await;
-    let asked = world.web.services.asked();
-    let asked = asked.iter().find(|(function, _)| function == "booking-query").unwrap();
-    assert_eq!((&asked.1["minVersion"], &asked.1["customer"]), (&json!(2), &json!("ada")));
+    let calls = world.services.calls();
+    let call = calls.iter().find(|(function, _)| function == "booking-query").unwrap();
+    assert_eq!((&call.1["minVersion"], &call.1["customer"]), (&json!(2), &json!("ada")));
     let behind = World::new(Memory::new(|function: &str, request: &Value| match function {
         "booking-query" => down(),
         _ => well(function, request),
@@ -321,10 +326,10 @@ async fn what_can_be_done_follows_from_the_state() {
     ] {
         let (booking, history) = in_state(status, reason, &["BookingCreated", "BookingX"]);
         let services = Memory::new(move |function: &str, request: &Value| match function {
-            "booking-query" => Reply::Answer(booking.clone()),
-            "booking-command" => Reply::Answer(history.clone()),
+            "booking-query" => Reply::Response(booking.clone()),
+            "booking-command" => Reply::Response(history.clone()),
             "billing-query" => not_found(),
-            "billing-command" => Reply::Answer(Value::Null),
+            "billing-command" => Reply::Response(Value::Null),
             _ => well(function, request),
         });
         let page = World::new(services).by_ada(Sent::booking("GET", "")).await.body;
@@ -338,16 +343,16 @@ async fn what_can_be_done_follows_from_the_state() {
 #[tokio::test]
 async fn a_bill_is_paid_in_parts_and_shown_when_it_is() {
     let world = World::new(Memory::new(well));
-    let answer = pay(&world, "40").await;
-    assert_eq!(sent_to(&answer), format!("../{BOOKING}"));
-    let asked = world.web.services.asked();
-    let (function, asked) = &asked[0];
+    let response = pay(&world, "40").await;
+    assert_eq!(response.see_other(), format!("../../bookings/{BOOKING}"));
+    let calls = world.services.calls();
+    let (function, request) = &calls[0];
     assert_eq!(function, "billing-command");
     assert_eq!(
-        *asked,
+        *request,
         json!({
             "command": "payBill", "reference": format!("{SLOT}:{BOOKING}"), "customer": "ada",
-            "paymentId": asked["paymentId"], "amount": "40.00", "token": "tok_visa", "cause": CORRELATION,
+            "paymentId": request["paymentId"], "amount": "40.00", "token": "tok_visa", "cause": CORRELATION,
         })
     );
 }
@@ -359,21 +364,21 @@ async fn a_payment_is_shown_when_the_view_has_it_and_the_wait_for_that_is_limite
             let mut bill = bill();
             bill["version"] = json!(if function == "billing-query" { behind } else { 3 });
             if function.starts_with("billing") {
-                Reply::Answer(bill)
+                Reply::Response(bill)
             } else {
                 well(function, request)
             }
         });
         let world = World::new(services);
         assert_eq!(pay(&world, "40.00").await.status_code, 303);
-        let asked = world.web.services.asked();
-        let seen = asked.iter().filter(|(function, _)| function == "billing-query").count();
+        let calls = world.services.calls();
+        let seen = calls.iter().filter(|(function, _)| function == "billing-query").count();
         assert_eq!(seen, queries);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn why_a_payment_came_to_nothing_stands_beside_it() {
+async fn the_reason_why_a_payment_failed_is_shown_at_its_form() {
     for (reply, status, words, same_key, wrong) in [
         (
             (|| rejected("payment-declined", "payment was declined: insufficient_funds"))
@@ -400,9 +405,9 @@ async fn why_a_payment_came_to_nothing_stands_beside_it() {
         let world = World::new(services);
         let fields =
             [("key", "mine"), ("slot", SLOT), ("amount", "59.90"), ("token", "tok_declined")];
-        let answer = world.form(Sent::booking("POST", "/payments"), &fields).await;
-        assert_eq!(answer.status_code, status, "{}", answer.body);
-        let page = &answer.body;
+        let response = world.form(Sent::booking("POST", "/payments"), &fields).await;
+        assert_eq!(response.status_code, status, "{}", response.body);
+        let page = &response.body;
         assert!(page.contains(words), "{page}");
         assert!(page.contains("value=\"59.90\"") && page.contains(wrong), "{page}");
         let blamed = page.matches("aria-invalid").count();
@@ -411,28 +416,28 @@ async fn why_a_payment_came_to_nothing_stands_beside_it() {
         let fields = hidden_fields(page, &format!("../../bookings/{BOOKING}/payments"));
         assert_eq!(fields["key"] == "mine", same_key, "{status}");
         // The page does not reload while the customer reads the reason.
-        assert!(!page.contains("data-again-after"), "{page}");
+        assert!(!page.contains("data-refresh-after"), "{page}");
     }
 }
 
 #[tokio::test]
 async fn an_invalid_amount_never_reaches_billing() {
     let world = World::new(Memory::new(well));
-    let answer = pay(&world, "forty").await;
-    assert_eq!(answer.status_code, 400);
-    assert!(answer.body.contains("Enter an amount such as 40"), "{}", answer.body);
-    let asked = world.web.services.asked();
-    assert!(asked.iter().all(|(function, _)| function != "billing-command"));
+    let response = pay(&world, "forty").await;
+    assert_eq!(response.status_code, 400);
+    assert!(response.body.contains("Enter an amount such as 40"), "{}", response.body);
+    let calls = world.services.calls();
+    assert!(calls.iter().all(|(function, _)| function != "billing-command"));
 }
 
 #[tokio::test]
 async fn a_booking_is_cancelled_and_checked_out() {
     for (what, command) in [("/cancel", "cancelBooking"), ("/check-out", "checkOutBooking")] {
         let world = World::new(Memory::new(well));
-        let answer = world.form(Sent::booking("POST", what), &[]).await;
-        assert_eq!(sent_to(&answer), format!("../{BOOKING}?minVersion=2"));
-        let (_, asked) = world.web.services.asked().remove(0);
-        assert_eq!((&asked["command"], &asked["customer"]), (&json!(command), &json!("ada")));
+        let response = world.form(Sent::booking("POST", what), &[]).await;
+        assert_eq!(response.see_other(), format!("../../bookings/{BOOKING}?minVersion=2"));
+        let (_, request) = world.services.calls().remove(0);
+        assert_eq!((&request["command"], &request["customer"]), (&json!(command), &json!("ada")));
     }
 }
 
@@ -453,9 +458,9 @@ async fn why_a_booking_is_not_changed_is_shown_on_its_page() {
                 _ => well(function, request),
             }
         });
-        let answer = World::new(services).form(Sent::booking("POST", "/cancel"), &[]).await;
-        assert_eq!(answer.status_code, status);
-        assert!(answer.body.contains(words), "{}", answer.body);
+        let response = World::new(services).form(Sent::booking("POST", "/cancel"), &[]).await;
+        assert_eq!(response.status_code, status);
+        assert!(response.body.contains(words), "{}", response.body);
     }
 }
 
@@ -464,7 +469,7 @@ async fn why_a_booking_is_not_changed_is_shown_on_its_page() {
 #[tokio::test]
 async fn a_page_says_that_nothing_was_charged_only_if_billings_write_model_does() {
     for (reply, says) in [
-        ((|| Reply::Answer(Value::Null)) as fn() -> Reply, "nothing was charged"),
+        ((|| Reply::Response(Value::Null)) as fn() -> Reply, "nothing was charged"),
         (down, "If your card was charged"),
     ] {
         let (booking, history) =
@@ -473,9 +478,9 @@ async fn a_page_says_that_nothing_was_charged_only_if_billings_write_model_does(
             "booking-query" => {
                 let mut booking = booking.clone();
                 booking["mode"] = json!("instant");
-                Reply::Answer(booking)
+                Reply::Response(booking)
             }
-            "booking-command" => Reply::Answer(history.clone()),
+            "booking-command" => Reply::Response(history.clone()),
             "billing-query" => not_found(),
             "billing-command" => {
                 assert_eq!(request["command"], "readBill");
@@ -494,7 +499,7 @@ async fn a_page_says_that_nothing_was_charged_only_if_billings_write_model_does(
 }
 
 #[tokio::test]
-async fn a_cached_answer_that_there_was_no_bill_does_not_prove_that_nothing_was_charged() {
+async fn a_cached_response_without_a_bill_does_not_prove_that_nothing_was_charged() {
     let is_down = Arc::new(AtomicBool::new(false));
     let (booking, history) =
         in_state("failed", Some("payment_unavailable"), &["BookingCreated", "BookingFailed"]);
@@ -503,12 +508,12 @@ async fn a_cached_answer_that_there_was_no_bill_does_not_prove_that_nothing_was_
         "booking-query" => {
             let mut booking = booking.clone();
             booking["mode"] = json!("instant");
-            Reply::Answer(booking)
+            Reply::Response(booking)
         }
-        "booking-command" => Reply::Answer(history.clone()),
+        "booking-command" => Reply::Response(history.clone()),
         "billing-query" | "billing-command" if billing.load(Ordering::SeqCst) => down(),
         "billing-query" => not_found(),
-        "billing-command" => Reply::Answer(Value::Null),
+        "billing-command" => Reply::Response(Value::Null),
         _ => well(function, request),
     });
     let world = World::new(services);
@@ -531,8 +536,8 @@ async fn the_same_form_pays_once_and_another_card_or_amount_is_another_payment()
     {
         let fields = [("key", "mine"), ("slot", SLOT), ("amount", amount), ("token", token)];
         world.form(Sent::booking("POST", "/payments"), &fields).await;
-        let asked = world.web.services.asked();
-        let paid = asked.iter().rfind(|(function, _)| function == "billing-command").unwrap();
+        let calls = world.services.calls();
+        let paid = calls.iter().rfind(|(function, _)| function == "billing-command").unwrap();
         ids.push(paid.1["paymentId"].clone());
     }
     assert_eq!(ids[0], ids[1]);
@@ -553,20 +558,20 @@ fn bill_in_progress(payment_id: &Value) -> Value {
 #[tokio::test(start_paused = true)]
 async fn a_payment_without_an_outcome_is_shown_as_being_checked_and_the_next_form_is_a_new_attempt()
 {
-    let payment = std::sync::Mutex::new(Value::Null);
-    let services = Memory::new(|function: &str, request: &Value| match function {
+    let payment = Arc::new(std::sync::Mutex::new(Value::Null));
+    let services = Memory::new(move |function: &str, request: &Value| match function {
         "billing-command" => {
             *payment.lock().unwrap() = request["paymentId"].clone();
             down()
         }
-        "billing-query" => Reply::Answer(bill_in_progress(&payment.lock().unwrap())),
+        "billing-query" => Reply::Response(bill_in_progress(&payment.lock().unwrap())),
         _ => well(function, request),
     });
     let world = World::new(services);
     let fields = [("key", "mine"), ("slot", SLOT), ("amount", "20"), ("token", "tok_down")];
-    let answer = world.form(Sent::booking("POST", "/payments"), &fields).await;
-    assert_eq!(answer.status_code, 503);
-    let page = &answer.body;
+    let response = world.form(Sent::booking("POST", "/payments"), &fields).await;
+    assert_eq!(response.status_code, 503);
+    let page = &response.body;
     assert!(page.contains("Your payment of $20.00 is being checked"), "{page}");
     assert!(page.contains("<dt>Being checked</dt><dd>$20.00</dd>"), "{page}");
     assert!(page.contains("<strong>$60.00</strong>") && page.contains("$60.00 at most"), "{page}");
@@ -591,8 +596,8 @@ async fn a_page_offers_no_payment_that_billing_would_reject_or_that_leads_to_no_
             let (mut bill, mut slot) = (bill(), crate::support::slot());
             change(&mut bill, &mut slot);
             match (function, request["query"].as_str()) {
-                ("billing-query", _) => Reply::Answer(bill),
-                ("parking-query", Some("slot")) => Reply::Answer(slot),
+                ("billing-query", _) => Reply::Response(bill),
+                ("parking-query", Some("slot")) => Reply::Response(slot),
                 _ => well(function, request),
             }
         });
@@ -608,9 +613,9 @@ async fn an_amount_beyond_what_is_left_is_rejected_with_what_is_left() {
         "billing-command" => rejected("conflict", "payments would exceed the total of the bill"),
         _ => well(function, request),
     });
-    let answer = pay(&World::new(services), "60.01").await;
-    assert_eq!(answer.status_code, 409);
-    assert!(answer.body.contains("You can pay $60.00 at most."), "{}", answer.body);
+    let response = pay(&World::new(services), "60.01").await;
+    assert_eq!(response.status_code, 409);
+    assert!(response.body.contains("You can pay $60.00 at most."), "{}", response.body);
 }
 
 #[tokio::test]
@@ -631,11 +636,11 @@ async fn every_id_that_describes_a_field_exists_with_an_error_and_without_one() 
 }
 
 #[tokio::test]
-async fn cancelling_and_checking_out_ask_for_a_confirmation() {
+async fn cancelling_and_checking_out_require_a_confirmation() {
     let (booking, history) = in_state("completed", None, &["BookingCreated", "BookingCompleted"]);
     let services = Memory::new(move |function: &str, request: &Value| match function {
-        "booking-query" => Reply::Answer(booking.clone()),
-        "booking-command" => Reply::Answer(history.clone()),
+        "booking-query" => Reply::Response(booking.clone()),
+        "booking-command" => Reply::Response(history.clone()),
         _ => well(function, request),
     });
     let page = World::new(services).by_ada(Sent::booking("GET", "")).await.body;
@@ -646,4 +651,18 @@ async fn cancelling_and_checking_out_ask_for_a_confirmation() {
         let action = format!("action=\"../bookings/{BOOKING}/{id}\"");
         assert!(details.contains(&action) && page.matches(&action).count() == 1, "{page}");
     }
+}
+
+#[tokio::test]
+async fn a_booking_whose_outcome_is_unknown_says_so_and_keeps_its_key_though_no_slot_can_be_shown()
+{
+    let world = World::new(Memory::new(|_: &str, _: &Value| down()));
+    let sent = Sent::new("POST", "/web/bookings", &[]);
+    let response = world.form(sent, &book_fields("invoice", "")).await;
+    assert_eq!(response.status_code, 503);
+    let page = &response.body;
+    assert!(page.contains("so we don’t know whether it worked. Send it again"), "{page}");
+    let form = hidden_fields(page, "./bookings");
+    assert_eq!((form["key"].as_str(), form["slot"].as_str()), (FRESH, SLOT));
+    assert!(!page.contains("up to date"), "{page}");
 }

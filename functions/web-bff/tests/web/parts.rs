@@ -1,10 +1,11 @@
 //! Pages under every subset of services slow, failing and gone: in time, no 5xx for what is optional, no wrong data.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Sent, World, bill, booking, down, history, json_of, now, slot, well};
-use api_gateway::proxy::ProxyAnswer;
+use crate::support::{
+    Received, Routes as _, Sent, World, bill, booking, down, history, now, slot, well,
+};
 use bff::memory::{Memory, Reply};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use service_error::ServiceError;
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(3);
-/// What an answer may take beyond its deadline.
+/// The time that a response may take beyond its deadline.
 const MARGIN: Duration = Duration::from_millis(50);
 
 /// What goes wrong with a service.
@@ -31,14 +32,14 @@ const FAULTS: [Fault; 6] =
 
 impl Fault {
     fn reply(self, function: &str, request: &Value) -> Reply {
-        let Reply::Answer(answer) = well(function, request) else { unreachable!("it is well") };
+        let Reply::Response(response) = well(function, request) else { unreachable!("it is well") };
         match self {
-            Self::Well => Reply::Answer(answer),
-            Self::Slow => Reply::Late(Duration::from_millis(1_400), answer),
-            Self::Late => Reply::Late(Duration::from_millis(3_100), answer),
+            Self::Well => Reply::Response(response),
+            Self::Slow => Reply::Late(Duration::from_millis(1_400), response),
+            Self::Late => Reply::Late(Duration::from_millis(3_100), response),
             Self::Failing => down(),
             Self::Broken => Reply::Failure(ServiceError::permanent("no table")),
-            Self::Gone => Reply::Late(Duration::from_secs(3_600), answer),
+            Self::Gone => Reply::Late(Duration::from_secs(3_600), response),
         }
     }
 
@@ -61,8 +62,11 @@ const FUNCTIONS: [&str; 4] = ["booking-query", "parking-query", "billing-query",
 
 type Faults = Mutex<[Fault; 4]>;
 
-fn services(faults: &Faults) -> Memory<impl Fn(&str, &Value) -> Reply + Sync> {
-    Memory::new(|function: &str, request: &Value| {
+fn services(
+    faults: &Arc<Faults>,
+) -> Memory<impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static> {
+    let faults = Arc::clone(faults);
+    Memory::new(move |function: &str, request: &Value| {
         let at = FUNCTIONS.iter().position(|it| *it == function).expect("one of them");
         faults.lock().expect("not poisoned")[at].reply(function, request)
     })
@@ -76,28 +80,28 @@ fn all() -> impl Iterator<Item = [Fault; 4]> {
 }
 
 async fn timed(
-    answer: impl Future<Output = ProxyAnswer>,
+    response: impl Future<Output = Received>,
     faults: [Fault; 4],
-) -> (ProxyAnswer, Duration) {
+) -> (Received, Duration) {
     let started = Instant::now();
-    let answer = answer.await;
+    let response = response.await;
     let took = started.elapsed();
     assert!(took <= LIMIT + MARGIN, "{faults:?} took {took:?}");
-    (answer, took)
+    (response, took)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_booking_is_shown_whatever_becomes_of_what_surrounds_it() {
     for faults in all() {
-        let shared = Faults::new(faults);
+        let shared = Arc::new(Faults::new(faults));
         let world = World::new(services(&shared));
-        let (answer, _) = timed(world.by_ada(Sent::booking("GET", "").json()), faults).await;
+        let (response, _) = timed(world.by_ada(Sent::booking("GET", "").json()), faults).await;
         if !faults[0].comes() {
-            assert_eq!(answer.status_code, 503, "{faults:?}");
+            assert_eq!(response.status_code, 503, "{faults:?}");
             continue;
         }
-        assert_eq!(answer.status_code, 200, "{faults:?}: {}", answer.body);
-        let shown = json_of(&answer);
+        assert_eq!(response.status_code, 200, "{faults:?}: {}", response.body);
+        let shown = response.json();
         assert_eq!(shown["booking"]["status"], booking()["status"]);
         let mut degraded = Vec::new();
         for (at, name, member, truth) in [
@@ -128,11 +132,11 @@ async fn a_booking_is_shown_whatever_becomes_of_what_surrounds_it() {
 #[tokio::test(start_paused = true)]
 async fn a_page_of_a_booking_says_what_it_lacks() {
     for faults in all().filter(|it| it[0].comes()) {
-        let shared = Faults::new(faults);
+        let shared = Arc::new(Faults::new(faults));
         let world = World::new(services(&shared));
-        let (answer, _) = timed(world.by_ada(Sent::booking("GET", "")), faults).await;
-        assert_eq!(answer.status_code, 200, "{faults:?}: {}", answer.body);
-        let page = &answer.body;
+        let (response, _) = timed(world.by_ada(Sent::booking("GET", "")), faults).await;
+        assert_eq!(response.status_code, 200, "{faults:?}: {}", response.body);
+        let page = &response.body;
         let says = |word: &str| page.contains(word);
         let lacks = "the bill and its payments are missing here";
         assert_eq!(says(lacks), !faults[2].comes(), "{faults:?}");
@@ -152,14 +156,14 @@ async fn a_page_of_a_booking_says_what_it_lacks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_tells_how_long_each_part_took_and_that_they_ran_beside_each_other() {
-    let shared = Faults::new([Fault::Slow; 4]);
+async fn a_response_reports_the_duration_of_each_part_and_the_parts_run_concurrently() {
+    let shared = Arc::new(Faults::new([Fault::Slow; 4]));
     let world = World::new(services(&shared));
     let sent = || Sent::booking("GET", "").cookie(&world.session(), &world.ada());
     // From then on the slot is known, and nothing waits for the booking but what has happened to it.
     world.send(sent()).await;
-    let answer = world.send(sent()).await;
-    let reported = answer.headers["Server-Timing"].clone();
+    let response = world.send(sent()).await;
+    let reported = response.headers["Server-Timing"].clone();
     let names: Vec<_> = reported.split(", ").map(|it| it.split_once(";dur=").unwrap().0).collect();
     assert_eq!(names.last(), Some(&"all"), "{reported}");
     for name in ["booking", "parking", "billing", "timeline"] {
@@ -175,7 +179,7 @@ async fn an_answer_tells_how_long_each_part_took_and_that_they_ran_beside_each_o
 #[tokio::test(start_paused = true)]
 async fn what_was_seen_before_stands_in_and_says_how_old_it_is() {
     for faults in all().filter(|it| it[0].comes()) {
-        let shared = Faults::new([Fault::Well; 4]);
+        let shared = Arc::new(Faults::new([Fault::Well; 4]));
         let world = World::new(services(&shared));
         let sent = || {
             let sent = Sent::booking("GET", "");
@@ -184,13 +188,13 @@ async fn what_was_seen_before_stands_in_and_says_how_old_it_is() {
         world.send(sent()).await;
         *shared.lock().unwrap() = faults;
         let later = now().checked_add(SignedDuration::from_secs(75)).unwrap();
-        let (answer, took) = timed(world.send_at(sent().json(), later), faults).await;
-        assert_eq!(answer.status_code, 200, "{faults:?}: {}", answer.body);
+        let (response, took) = timed(world.send_at(sent().json(), later), faults).await;
+        assert_eq!(response.status_code, 200, "{faults:?}: {}", response.body);
         // The slot is known by now, so nothing waits for the booking.
         if faults.into_iter().all(Fault::comes) {
             assert!(took <= Duration::from_millis(1_400) + MARGIN, "{faults:?} took {took:?}");
         }
-        let shown = json_of(&answer);
+        let shown = response.json();
         for (at, name) in [(2, "billing"), (1, "parking"), (3, "timeline")] {
             let part = &shown["parts"][name];
             // What has happened never changes: of a booking at the same version, all of it is known.
@@ -216,15 +220,16 @@ async fn what_was_seen_before_stands_in_and_says_how_old_it_is() {
 
 #[tokio::test(start_paused = true)]
 async fn of_a_booking_that_has_gone_on_an_earlier_history_says_so() {
-    let gone_on = Mutex::new(false);
-    let world = World::new(Memory::new(|function: &str, request: &Value| {
-        let gone_on = *gone_on.lock().unwrap();
+    let gone_on = Arc::new(Mutex::new(false));
+    let shared = Arc::clone(&gone_on);
+    let world = World::new(Memory::new(move |function: &str, request: &Value| {
+        let gone_on = *shared.lock().unwrap();
         match function {
             "booking-query" if gone_on => {
                 let mut booking = booking();
                 booking["version"] = json!(3);
                 booking["status"] = json!("completed");
-                Reply::Answer(booking)
+                Reply::Response(booking)
             }
             "booking-command" if gone_on => down(),
             _ => well(function, request),
@@ -232,32 +237,33 @@ async fn of_a_booking_that_has_gone_on_an_earlier_history_says_so() {
     }));
     world.by_ada(Sent::booking("GET", "")).await;
     *gone_on.lock().unwrap() = true;
-    let shown = json_of(&world.by_ada(Sent::booking("GET", "").json()).await);
+    let shown = world.by_ada(Sent::booking("GET", "").json()).await.json();
     assert_eq!(shown["booking"]["status"], "completed");
     assert_eq!(shown["parts"]["timeline"]["status"], "stale");
     assert_eq!(shown["timeline"].as_array().unwrap().len(), 1);
-    let asked = world.web.services.asked();
-    assert_eq!(asked.iter().filter(|(function, _)| function == "booking-command").count(), 2);
+    let calls = world.services.calls();
+    assert_eq!(calls.iter().filter(|(function, _)| function == "booking-command").count(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_another_customer_has_seen_is_never_used_as_stale_data() {
-    let shared = Faults::new([Fault::Well; 4]);
-    let world = World::new(Memory::new(|function: &str, request: &Value| {
+    let shared = Arc::new(Faults::new([Fault::Well; 4]));
+    let faults = Arc::clone(&shared);
+    let world = World::new(Memory::new(move |function: &str, request: &Value| {
         let is_hers = request.get("customer").is_none_or(|it| it == "ada");
         if function == "booking-query" && !is_hers {
             return crate::support::not_found();
         }
         let at = FUNCTIONS.iter().position(|it| *it == function).expect("one of them");
-        shared.lock().unwrap()[at].reply(function, request)
+        faults.lock().unwrap()[at].reply(function, request)
     }));
     assert_eq!(world.by_ada(Sent::booking("GET", "")).await.status_code, 200);
     *shared.lock().unwrap() = [Fault::Well, Fault::Failing, Fault::Failing, Fault::Failing];
     let bob = crate::support::token(&world.issuer, "bob", "customer", 60);
     let sent = Sent::booking("GET", "").json().cookie(&world.session(), &bob);
-    let answer = world.send(sent).await;
-    assert_eq!(answer.status_code, 404);
-    assert!(!answer.body.contains("40.00"), "{}", answer.body);
+    let response = world.send(sent).await;
+    assert_eq!(response.status_code, 404);
+    assert!(!response.body.contains("40.00"), "{}", response.body);
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,11 +271,11 @@ async fn the_first_page_is_shown_whatever_becomes_of_its_parts() {
     for slots in FAULTS {
         for latest in FAULTS {
             let faults = [latest, slots, Fault::Well, Fault::Well];
-            let shared = Faults::new(faults);
+            let shared = Arc::new(Faults::new(faults));
             let world = World::new(services(&shared));
-            let (answer, _) = timed(world.by_ada(Sent::get("/web")), faults).await;
-            assert_eq!(answer.status_code, 200, "{faults:?}");
-            let page = &answer.body;
+            let (response, _) = timed(world.by_ada(Sent::get("/web")), faults).await;
+            assert_eq!(response.status_code, 200, "{faults:?}");
+            let page = &response.body;
             assert_eq!(page.contains("Level 2, 14"), slots.comes(), "{faults:?}");
             assert_eq!(page.contains("the slots are missing here"), !slots.comes(), "{faults:?}");
             // Unavailable is not the same as none.

@@ -1,20 +1,26 @@
 //! The main pages as they are sent, so that no change of theirs goes unseen.
 
-use crate::support::{AT, BOOKING, Sent, World, bill, booking, down, event, not_found, slot, well};
+use crate::support::{
+    AT, BOOKING, Routes as _, SECRET, Sent, World, bill, booking, down, event, not_found, slot,
+    well,
+};
 use bff::memory::{Memory, Reply};
-use bff::pages::assets::{ICON, SCRIPT};
+use pages::assets::{ICON, SCRIPT};
 use serde_json::{Value, json};
-use web_bff::pages::STYLE;
+use web_bff::views::STYLE;
 
 /// The page, one tag a line, without what no two pages share.
-async fn page<S: bff::invoke::Invoke>(world: &World<S>, sent: Sent) -> String {
-    let answer = world.by_ada(sent).await;
-    let proof = bff::pages::session::Proof(&world.ada()).of_form();
+async fn page<S: bff::invoke::Invoke + Clone + Send + 'static>(
+    world: &World<S>,
+    sent: Sent,
+) -> String {
+    let response = world.by_ada(sent).await;
+    let csrf = pages::csrf_token(SECRET, "ada");
     // Nor what its files are called: how they look is not for this test.
     let body = [(&*STYLE, "STYLE"), (&*SCRIPT, "SCRIPT"), (&*ICON, "ICON")]
         .into_iter()
-        .fold(answer.body, |body, (asset, name)| body.replace(asset.path(), name));
-    body.replace(&proof, "PROOF").replace("><", ">\n<")
+        .fold(response.body, |body, (asset, name)| body.replace(asset.path(), name));
+    body.replace(&csrf, "CSRF").replace("><", ">\n<")
 }
 
 #[tokio::test]
@@ -35,9 +41,9 @@ async fn a_booking_that_is_complete() {
             booking["status"] = json!("completed");
             booking["mode"] = json!("instant");
             booking["version"] = json!(3);
-            Reply::Answer(booking)
+            Reply::Response(booking)
         }
-        "booking-command" => Reply::Answer(json!({"events": [
+        "booking-command" => Reply::Response(json!({"events": [
             event(1, "BookingCreated"), event(2, "BookingReserved"), event(3, "BookingCompleted"),
         ]})),
         "billing-query" => {
@@ -47,12 +53,12 @@ async fn a_booking_that_is_complete() {
             bill["payments"] = json!([
                 {"paymentId": BOOKING, "amount": "100.00", "status": "captured", "requestedAt": AT},
             ]);
-            Reply::Answer(bill)
+            Reply::Response(bill)
         }
         "parking-query" => {
             let mut slot = slot();
             slot["status"] = json!("reserved");
-            Reply::Answer(slot)
+            Reply::Response(slot)
         }
         _ => well(function, request),
     });

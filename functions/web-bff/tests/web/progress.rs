@@ -179,7 +179,7 @@ fn a_slot_that_the_booking_holds_is_held_before_there_is_a_bill() {
 }
 
 #[test]
-fn what_is_missing_from_an_earlier_answer_of_billing_proves_nothing() {
+fn a_bill_that_is_missing_in_a_cached_response_of_billing_proves_nothing() {
     use StepState::{Done, Ended, Unknown};
     let whole = whole("instant", "failed:slot_unavailable", FAILED, Part::Stale(None));
     assert_eq!(states(&whole), [Done, Unknown, Unknown, Unknown, Ended, Unknown]);

@@ -1,25 +1,25 @@
-//! Events of the gateway as a browser sends them, and the backend that they meet.
+//! Requests of a browser, and the backend that they meet.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use api_gateway::issuer::Issuer;
-use api_gateway::proxy::{ProxyAnswer, ProxyEvent};
 use api_gateway::token::Expectations;
-use api_gateway::verifier::{Inline, Verifier};
+use api_gateway::verifier::Inline;
+use axum::Router;
+use bff::Runtime;
 use bff::invoke::Invoke;
 use bff::memory::Reply;
-use bff::pages::provider::OneToken;
-use bff::pages::session::Proof;
-use bff::pages::sign_in::{Door, OpenId, SignIn};
-use bff::pages::{Fresh, Front, encoded};
+pub(crate) use gateway_events::{Received, Sent};
 use jiff::Timestamp;
+use pages::open_id::{MemoryProvider, OpenIdSettings};
+use pages::{Pages, PagesSettings, csrf_token};
 use serde_json::{Value, json};
 use service_error::ServiceError;
 use uuid::Uuid;
 use web_bff::config::Services;
-use web_bff::handlers::bff::{PROBLEMS, Web};
-use web_bff::pages::SITE;
-use web_bff::response_cache::ResponseCache;
+use web_bff::views::SITE;
+use web_bff::{App, adapter, service};
 
 pub(crate) const SLOT: &str = "0191f7a4-0000-7000-8000-000000000001";
 pub(crate) const BOOKING: &str = "0191f7a4-0000-8000-8000-000000000002";
@@ -27,100 +27,146 @@ pub(crate) const CORRELATION: &str = "0191f7a4-0000-7000-8000-000000000003";
 pub(crate) const FRESH: &str = "0191f7a4-0000-7000-8000-000000000009";
 pub(crate) const AT: &str = "2025-03-12T19:46:25Z";
 pub(crate) const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
-/// The secret of a customer who is about to sign in.
-pub(crate) const SECRET: &str = "a-secret-of-43-letters";
+/// The secret behind the CSRF tokens of the browser.
+pub(crate) const SECRET: &str = "a-secret-of-the-browser-with-43-characters-";
 
-/// A minute after what has happened.
+/// A minute after the events of the tests.
 pub(crate) fn now() -> Timestamp {
     "2025-03-12T19:47:25Z".parse().expect("a time")
 }
 
-/// One platform: its issuer, and a backend before some services.
+thread_local! {
+    static CLOCK: Cell<Option<Timestamp>> = const { Cell::new(None) };
+    static SECRETS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A secret that no other call gets, of 43 characters.
+fn new_secret() -> String {
+    SECRETS.set(SECRETS.get() + 1);
+    format!("secret-{:0>36}", SECRETS.get())
+}
+
+/// The secrets that the backend makes next, in their order.
+pub(crate) fn next_secrets<const N: usize>() -> [String; N] {
+    let before = SECRETS.get();
+    let secrets = std::array::from_fn(|_| new_secret());
+    SECRETS.set(before);
+    secrets
+}
+
+/// Makes the secrets begin again, so that the next one is the first.
+pub(crate) fn restart_secrets() {
+    SECRETS.set(0);
+}
+
+/// One platform: its issuer, and a backend in front of some services.
 pub(crate) struct World<S> {
     pub(crate) issuer: Issuer,
     ada: String,
-    pub(crate) web: Web<S, Inline, OneToken>,
+    pub(crate) services: S,
+    web: Router,
+    is_https: bool,
 }
 
 /// How people sign in.
-pub(crate) enum SignInMethod {
+pub(crate) enum Method {
     Local,
-    Provider(OneToken),
-    Closed,
+    Provider(MemoryProvider),
+    None,
 }
 
-impl<S: Invoke> World<S> {
+impl<S: Invoke + Clone + Send + 'static> World<S> {
     pub(crate) fn new(services: S) -> Self {
-        Self::with(services, SignInMethod::Local)
+        Self::with(services, Method::Local)
     }
 
-    pub(crate) fn with(services: S, door: SignInMethod) -> Self {
+    pub(crate) fn with(services: S, method: Method) -> Self {
         let key = Issuer::generate().expect("a key");
         let issuer = || Issuer::from_pkcs8(&key).expect("a key");
+        let (sign_in, provider) = match method {
+            Method::Local => (pages::SignInMethod::Local(issuer()), MemoryProvider::default()),
+            Method::Provider(provider) => (pages::SignInMethod::OpenId(open_id()), provider),
+            Method::None => (pages::SignInMethod::None, MemoryProvider::default()),
+        };
+        Self::behind(services, sign_in, provider, issuer())
+    }
+
+    /// A platform whose provider gives tokens of this issuer.
+    pub(crate) fn behind(
+        services: S,
+        sign_in: pages::SignInMethod,
+        provider: MemoryProvider,
+        issuer: Issuer,
+    ) -> Self {
+        let is_https = !matches!(sign_in, pages::SignInMethod::Local(_));
         let expectations = Expectations {
             issuer: "https://issuer.example".to_owned(),
             audience: "parkade".to_owned(),
             roles: vec!["customer".to_owned(), "operator".to_owned()],
         };
-        let verifier = Verifier::new(Inline(issuer().jwks()), expectations.clone());
-        let (sign_in, stage, mut provider) = match door {
-            SignInMethod::Local => (SignIn::Local(issuer()), "local", OneToken::default()),
-            SignInMethod::Provider(provider) => (SignIn::OpenId(open_id()), "prod", provider),
-            SignInMethod::Closed => (SignIn::Nowhere, "prod", OneToken::default()),
-        };
-        if provider.token == "good" {
-            provider.token = token(&issuer(), "ada", "openid customer", 600);
-        }
-        let at = Services {
+        let keys = Inline(issuer.jwks());
+        let settings = PagesSettings { keys, expectations, sign_in, is_https };
+        let now = || CLOCK.get().unwrap_or_else(now);
+        let new_id = || Uuid::try_parse(FRESH).expect("an id");
+        let runtime = Runtime::new(now, new_id, new_secret);
+        let pages = Pages::with_provider(&SITE, settings, provider, runtime.clone());
+        let functions = Services {
             booking_command: "booking-command".to_owned(),
             booking_query: "booking-query".to_owned(),
             parking_query: "parking-query".to_owned(),
             billing_command: "billing-command".to_owned(),
             billing_query: "billing-query".to_owned(),
         };
-        let door = Door::new(&SITE, stage, expectations, sign_in);
-        let front = Front { site: &SITE, problems: PROBLEMS, verifier, provider, door };
-        let web = Web { services, at, front, cache: ResponseCache::default() };
-        let ada = token(&issuer(), "ada", "customer", 600);
-        Self { issuer: issuer(), ada, web }
+        let adapter = adapter(&runtime).without_catching_panics();
+        let web = service(&pages, App::new(services.clone(), functions, runtime), adapter);
+        let ada = token(&issuer, "ada", "customer", 600);
+        Self { issuer, ada, services, web, is_https }
     }
 
     /// Sends a request as it is.
-    pub(crate) async fn send(&self, sent: Sent) -> ProxyAnswer {
-        self.send_at(sent, now()).await
+    pub(crate) async fn send(&self, sent: Sent) -> Received {
+        sent.send_to(self.web.clone()).await
     }
 
     /// Sends it at this time.
-    pub(crate) async fn send_at(&self, sent: Sent, now: Timestamp) -> ProxyAnswer {
-        let event: ProxyEvent = serde_json::from_value(sent.0).expect("an event");
-        let fresh = Fresh {
-            now,
-            id: || Uuid::try_parse(FRESH).expect("an id"),
-            secret: || SECRET.to_owned(),
-        };
-        self.web.handle(event, fresh).await
+    pub(crate) async fn send_at(&self, sent: Sent, now: Timestamp) -> Received {
+        CLOCK.set(Some(now));
+        let received = self.send(sent).await;
+        CLOCK.set(None);
+        received
     }
 
     /// Sends it as ada, who is signed in.
-    pub(crate) async fn by_ada(&self, sent: Sent) -> ProxyAnswer {
-        self.send(sent.cookie(&self.session(), &self.ada())).await
+    pub(crate) async fn by_ada(&self, sent: Sent) -> Received {
+        self.send(self.signed_in(sent)).await
+    }
+
+    /// With the cookies of ada's browser.
+    pub(crate) fn signed_in(&self, sent: Sent) -> Sent {
+        sent.cookie(&self.session(), &self.ada()).cookie(&self.csrf(), SECRET)
     }
 
     /// Sends a form as one of the pages would.
-    pub(crate) async fn form(&self, sent: Sent, fields: &[(&str, &str)]) -> ProxyAnswer {
-        let token = self.ada();
-        let proof = Proof(&token).of_form();
-        let mut all = vec![("proof", proof.as_str())];
+    pub(crate) async fn form(&self, sent: Sent, fields: &[(&str, &str)]) -> Received {
+        let csrf = csrf_token(SECRET, "ada");
+        let mut all = vec![("proof", csrf.as_str())];
         all.extend(fields);
-        self.send(sent.cookie(&self.session(), &token).fields(&all)).await
+        self.by_ada(sent.fields(&all)).await
     }
 
+    /// The name of the session's cookie.
     pub(crate) fn session(&self) -> String {
-        self.web.front.door.cookies.session()
+        self.cookie("")
     }
 
-    pub(crate) fn signing_in(&self) -> String {
-        self.web.front.door.cookies.signing_in()
+    /// The name of the cookie with the secret behind the CSRF tokens.
+    pub(crate) fn csrf(&self) -> String {
+        self.cookie("-csrf")
+    }
+
+    pub(crate) fn cookie(&self, suffix: &str) -> String {
+        let prefix = if self.is_https { "__Host-" } else { "" };
+        format!("{prefix}parkade-session{suffix}")
     }
 
     /// Her one token: no two signatures are the same.
@@ -129,12 +175,9 @@ impl<S: Invoke> World<S> {
     }
 }
 
-fn open_id() -> OpenId {
-    OpenId {
-        authorize_url: "https://id.example/authorize".to_owned(),
-        token_url: "https://id.example/token".to_owned(),
-        client_id: "web".to_owned(),
-    }
+pub(crate) fn open_id() -> OpenIdSettings {
+    let setting = "https://id.example/authorize https://id.example/token web";
+    OpenIdSettings::parse(setting).expect("a provider")
 }
 
 pub(crate) fn token(issuer: &Issuer, subject: &str, scope: &str, seconds: i64) -> String {
@@ -145,91 +188,30 @@ pub(crate) fn token(issuer: &Issuer, subject: &str, scope: &str, seconds: i64) -
     issuer.sign(&claims).expect("signed")
 }
 
-/// A request, as API Gateway hands it over.
-#[derive(Clone)]
-pub(crate) struct Sent(Value);
-
-impl Sent {
-    /// The route's template, with what stands for its parameters.
-    pub(crate) fn new(method: &str, resource: &str, parameters: &[(&str, &str)]) -> Self {
-        let recorded = include_str!("../../events/web-bff.json");
-        let mut event: Value = serde_json::from_str(recorded).expect("JSON");
-        let path = parameters.iter().fold(resource.to_owned(), |path, (name, value)| {
-            path.replace(&format!("{{{name}}}"), value)
-        });
-        // As a browser asks for the first page.
-        let path = if path == "/web" { "/web/".to_owned() } else { path };
-        event["httpMethod"] = json!(method);
-        event["resource"] = json!(resource);
-        event["path"] = json!(path);
-        event["requestContext"]["path"] = json!(format!("/v1{path}"));
-        for (name, value) in parameters {
-            event["pathParameters"][name] = json!(value);
-        }
-        Self(event).header("Accept", HTML)
-    }
+/// The routes of the backend.
+pub(crate) trait Routes {
+    /// A route's template, and the values of its parameters.
+    fn new(method: &str, resource: &str, parameters: &[(&str, &str)]) -> Sent;
 
     /// A page.
-    pub(crate) fn get(resource: &str) -> Self {
+    fn get(resource: &str) -> Sent {
         Self::new("GET", resource, &[])
     }
 
     /// The booking's page, or a form on it.
-    pub(crate) fn booking(method: &str, below: &str) -> Self {
+    fn booking(method: &str, below: &str) -> Sent {
         let resource = format!("/web/bookings/{{bookingId}}{below}");
         Self::new(method, &resource, &[("bookingId", BOOKING)])
     }
-
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        self.0["headers"][name] = json!(value);
-        self.0["multiValueHeaders"][name] = json!([value]);
-        self
-    }
-
-    pub(crate) fn cookie(self, name: &str, value: &str) -> Self {
-        self.header("Cookie", &format!("theme=dark; {name}={value}"))
-    }
-
-    pub(crate) fn json(self) -> Self {
-        self.header("Accept", "application/json")
-    }
-
-    pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
-        self.0["queryStringParameters"][name] = json!(value);
-        self.0["multiValueQueryStringParameters"][name] = json!([value]);
-        self
-    }
-
-    pub(crate) fn fields(mut self, fields: &[(&str, &str)]) -> Self {
-        let written = fields
-            .iter()
-            .map(|(name, value)| format!("{name}={}", encoded(value).replace("%20", "+")));
-        self.0["body"] = json!(written.collect::<Vec<_>>().join("&"));
-        self.header("Content-Type", "application/x-www-form-urlencoded")
-    }
-
-    pub(crate) fn path(mut self, path: &str) -> Self {
-        self.0["path"] = json!(path);
-        self
-    }
 }
 
-pub(crate) fn json_of(answer: &ProxyAnswer) -> Value {
-    serde_json::from_str(&answer.body).unwrap_or_else(|_| unreachable!("no JSON: {}", answer.body))
-}
-
-/// Where an answer sends its reader.
-pub(crate) fn sent_to(answer: &ProxyAnswer) -> &str {
-    assert_eq!(answer.status_code, 303, "{}", answer.body);
-    &answer.headers["Location"]
-}
-
-/// Status and slug of a problem document.
-pub(crate) fn problem(answer: &ProxyAnswer) -> (u16, String) {
-    assert_eq!(answer.headers["Content-Type"], "application/problem+json", "{}", answer.body);
-    let document = json_of(answer);
-    let slug = document["type"].as_str().expect("a type").rsplit('/').next().expect("a slug");
-    (answer.status_code, slug.to_owned())
+impl Routes for Sent {
+    fn new(method: &str, resource: &str, parameters: &[(&str, &str)]) -> Sent {
+        let recorded = include_str!("../../events/web-bff.json");
+        let sent = Self::of_event(recorded, method, resource, parameters).header("Accept", HTML);
+        // As a browser requests the first page.
+        if resource == "/web" { sent.path("/web/") } else { sent }
+    }
 }
 
 /// The hidden fields of the form that goes there.
@@ -283,8 +265,8 @@ pub(crate) fn history() -> Value {
 
 /// Services at their best.
 pub(crate) fn well(function: &str, request: &Value) -> Reply {
-    let asked = request["command"].as_str().or(request["query"].as_str());
-    Reply::Answer(match (function, asked) {
+    let operation = request["command"].as_str().or(request["query"].as_str());
+    Reply::Response(match (function, operation) {
         ("parking-query", Some("slots")) => json!({"items": [slot()], "nextCursor": "c2"}),
         ("parking-query", Some("slot")) => slot(),
         ("parking-query", Some("slotsById")) => json!([slot()]),

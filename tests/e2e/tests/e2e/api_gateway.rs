@@ -176,8 +176,8 @@ async fn a_path_is_the_same_with_a_slash_at_its_end_and_so_is_a_location() {
 #[tokio::test]
 async fn a_client_may_send_its_etags_in_several_lines() {
     let platform = Platform::up();
-    let answer = platform.send(Method::GET, "/openapi.json", &[], None).await;
-    let tag = answer.header("etag").unwrap();
+    let response = platform.send(Method::GET, "/openapi.json", &[], None).await;
+    let tag = response.header("etag").unwrap();
     for lines in [["\"x\"", tag.as_str()], [tag.as_str(), "\"x\""]] {
         let sent = lines.map(|it| ("if-none-match", it));
         let again = platform.send(Method::GET, "/openapi.json", &sent, None).await;

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use uuid::Uuid;
 
 /// The functions are built already, so cargo only checks that.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// The README's section with the lines.
 const SECTION: &str = "## One function at a time";
 
@@ -95,7 +95,7 @@ impl Watch {
         TcpStream::connect(format!("127.0.0.1:{}", self.port)).await.map(drop)
     }
 
-    /// The response of a function to the example beside it.
+    /// The response of a function to its example event.
     async fn invoke(&self, package: &str, function: &str) -> Value {
         parsed(&self.output(package, function).await)
     }
@@ -138,7 +138,7 @@ impl Drop for Watch {
 }
 
 async fn output(command: &mut Command) -> Output {
-    tokio::time::timeout(ANSWERED_WITHIN, command.output()).await.unwrap().unwrap()
+    tokio::time::timeout(TIMEOUT, command.output()).await.unwrap().unwrap()
 }
 
 fn parsed(output: &Output) -> Value {
@@ -174,7 +174,7 @@ fn has_members(response: &Value, shown: &str) {
 
 /// One test for all, so that there is one watch: each would serve every function.
 #[tokio::test]
-async fn the_readmes_lines_work_and_a_function_of_each_role_answers_its_example() {
+async fn the_commands_in_the_readme_work_and_a_function_of_each_role_responds_to_its_example() {
     Platform::up();
     let lines = lines();
     let line = |tool: &str, command: &str| lines.iter().find(|it| it.is(tool, command)).unwrap();
@@ -193,7 +193,7 @@ async fn the_readmes_lines_work_and_a_function_of_each_role_answers_its_example(
         .args(["-P", &watch.port])
         .env("PATH", path_with_cargo_lambda())
         .output();
-    let response = parsed(&tokio::time::timeout(ANSWERED_WITHIN, invoke).await.unwrap().unwrap());
+    let response = parsed(&tokio::time::timeout(TIMEOUT, invoke).await.unwrap().unwrap());
     has_members(&response, &readme.output);
     let hint = watch.printed();
     let hint = hint.lines().find_map(|it| it.trim().strip_prefix("cargo xtask ")).unwrap();
@@ -217,8 +217,8 @@ async fn the_readmes_lines_work_and_a_function_of_each_role_answers_its_example(
 
     let nothing_failed = json!({ "batchItemFailures": [] });
     for role in ["project", "publish", "react"] {
-        let answer = watch.invoke("billing", &format!("billing-{role}")).await;
-        assert_eq!(answer, nothing_failed, "{role}");
+        let response = watch.invoke("billing", &format!("billing-{role}")).await;
+        assert_eq!(response, nothing_failed, "{role}");
     }
 
     // `up` has built the functions before, and builds them again now: neither command destroys the other's work.

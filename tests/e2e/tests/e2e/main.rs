@@ -11,6 +11,7 @@ mod bookings;
 mod cargo_lambda;
 mod cqrs;
 mod dead_letters;
+mod demo;
 mod event_sourcing;
 mod projections;
 mod races;

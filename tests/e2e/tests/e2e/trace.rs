@@ -3,6 +3,7 @@
 use std::process::{Output, Stdio};
 
 use platform::{Platform, eventually, xtask};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
@@ -119,6 +120,34 @@ async fn an_invoice_is_traced_event_by_event_and_its_logs_are_its_own() {
     assert!(none.status.success() && none.stdout.is_empty());
     let said = String::from_utf8(none.stderr).unwrap();
     assert!(said.contains("No log records") && said.contains("--since"), "{said}");
+}
+
+#[tokio::test]
+async fn the_trace_of_a_request_is_in_the_logs_of_services_behind_the_bus_and_their_queues() {
+    let platform = Platform::up();
+    let customer = platform.customer().await;
+    let slot = platform.slot().await;
+    platform.slot_appears(&slot).await;
+    let (trace_id, key) = (Uuid::new_v4().simple().to_string(), Uuid::new_v4().to_string());
+    let traceparent = format!("00-{trace_id}-00f067aa0ba902b7-01");
+    let headers = [("traceparent", traceparent.as_str()), ("idempotency-key", key.as_str())];
+    let body = json!({ "slotId": slot, "payment": { "mode": "invoice" } }).to_string();
+    let booked = customer.send(Method::POST, "/mobile/bookings", &headers, Some(body)).await;
+    let booking = booked.expect(202)["bookingId"].as_str().unwrap().to_owned();
+    // The command's own log, then that of the service that its event reaches: stream, bus, queue.
+    for (function, message) in [("booking-command", "done"), ("billing-react", "event stored")] {
+        let what = format!("{function} has logged the trace");
+        let line = eventually(&what, async || {
+            let logs = stdout(&["logs", function, "--booking", &booking, "--json"]).await;
+            let lines = logs.lines().map(|it| serde_json::from_str::<Value>(it).unwrap());
+            lines.into_iter().find(|it| it["message"] == message)
+        })
+        .await;
+        let handler = line["spans"].as_array().unwrap().iter().find(|it| it["name"] == "handler");
+        let handler = handler.unwrap_or_else(|| unreachable!("{line} is in no handler"));
+        assert_eq!(handler["traceId"], trace_id, "{line}");
+        assert_eq!(handler["correlationId"], booking, "{line}");
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use circuit_breaker::breaker::Shared;
-use circuit_breaker::call::{Event, Host};
-use circuit_breaker::settings::{Settings, Watch};
+use circuit_breaker::breaker::{Environment, Event};
+use circuit_breaker::settings::{Refresh, Settings};
+use circuit_breaker::shared_state::SharedState;
 use circuit_breaker::store::{Store, StoreError, Swapped};
 use jiff::Timestamp;
 
@@ -22,7 +22,7 @@ pub(crate) struct BreakerTelemetry(pub(crate) Arc<FaultyTransport>);
 
 /// The deployed settings, as far as they matter here.
 pub(crate) fn settings(open_ms: u64) -> Settings {
-    Settings { watch: Watch::Beside, open_ms, store_deadline_ms: 50, ..Settings::default() }
+    Settings { refresh: Refresh::Concurrent, open_ms, store_deadline_ms: 50, ..Settings::default() }
 }
 
 fn store(error: CallError) -> StoreError {
@@ -33,13 +33,18 @@ fn store(error: CallError) -> StoreError {
 }
 
 impl Store for Breakers {
-    async fn load(&self, name: &str) -> Result<Option<Shared>, StoreError> {
+    async fn load(&self, name: &str) -> Result<Option<SharedState>, StoreError> {
         let name = name.to_owned();
         let get = move |world: &World| now_or_panic(world.breakers.load(&name));
         self.0.call(Access::Read, "get a breaker", get).await.map_err(store)?
     }
 
-    async fn swap(&self, name: &str, expected: u64, next: &Shared) -> Result<Swapped, StoreError> {
+    async fn swap(
+        &self,
+        name: &str,
+        expected: u64,
+        next: &SharedState,
+    ) -> Result<Swapped, StoreError> {
         let (name, next) = (name.to_owned(), next.clone());
         let put = move |world: &World| {
             let before = now_or_panic(world.breakers.load(&name))?.unwrap_or_default();
@@ -53,7 +58,7 @@ impl Store for Breakers {
     }
 }
 
-impl Host for BreakerTelemetry {
+impl Environment for BreakerTelemetry {
     fn now(&self) -> Timestamp {
         self.0.now()
     }
@@ -64,7 +69,7 @@ impl Host for BreakerTelemetry {
 
     fn observe(&self, breaker: &str, event: &Event<'_>) {
         self.0.log(|| format!("  circuit {breaker}: {event:?}"));
-        if matches!(event, Event::Refused) {
+        if matches!(event, Event::Rejected) {
             self.0.world.invariants.count_rejection(breaker);
         }
     }

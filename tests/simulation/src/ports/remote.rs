@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::bff::invoke::Invoke;
+use async_trait::async_trait;
 use billing::adapters::http;
 use billing::domain::{Bill, ChargeOutcome};
 use billing::payment_service::unix_seconds_rounded_up;
@@ -12,7 +13,7 @@ use booking::ports::{CompensationInput, CompensationStarter};
 use booking::ports::{SagaInput, SagaStarter, WorkflowError};
 use contracts::id::{BillReference, PaymentId};
 use contracts::money::Money;
-use operator_bff::queues::{Depth, FoundLetter, Queues, Watched};
+use operator_bff::queues::{DeadLetter as OperatorDeadLetter, MonitoredQueue, QueueDepth, Queues};
 use operator_bff::workflow::{self, Execution, Workflow};
 use outbox::state::StoreError;
 use payment_provider::domain::{Entry as LedgerEntry, Key, Reference};
@@ -62,43 +63,60 @@ impl CompensationStarter for Remote<'_> {
     }
 }
 
-impl Queues for Remote<'_> {
-    async fn letters(&self, queue: &Watched) -> Result<Vec<FoundLetter>, ServiceError> {
+/// The ports of the operators' backend, which outlive one request.
+#[derive(Clone, Debug)]
+pub(crate) struct OperatorPorts(pub(crate) Arc<FaultyTransport>);
+
+#[async_trait]
+impl Queues for OperatorPorts {
+    async fn dead_letters(
+        &self,
+        queue: &MonitoredQueue,
+    ) -> Result<Vec<OperatorDeadLetter>, ServiceError> {
         let queue = queue.url.clone();
         let list = move |world: &World| {
             let letters = world.queues.dead().into_iter().filter(|it| it.queue == queue);
-            let found = letters.map(|DeadLetter { id: message_id, body, reason, .. }| {
-                FoundLetter { message_id, reason, body, received_at: world.now(), redrives: 0 }
-            });
+            let found =
+                letters.map(|DeadLetter { id: message_id, body, reason, .. }| OperatorDeadLetter {
+                    message_id,
+                    reason,
+                    body,
+                    received_at: world.now(),
+                    redrives: 0,
+                });
             found.collect()
         };
         let found = self.0.call(Access::Read, "list dead letters", list).await;
         found.map_err(|error| ServiceError::transient("the queue can't be reached", error))
     }
 
-    async fn redrive(&self, queue: &Watched) -> Result<u64, ServiceError> {
+    async fn redrive(&self, queue: &MonitoredQueue) -> Result<u64, ServiceError> {
         let queue = queue.url.clone();
         let redrive = move |world: &World| world.queues.redrive(world, &queue) as u64;
         let moved = self.0.call(Access::Write, "redrive", redrive).await;
         moved.map_err(|error| ServiceError::transient("the queue can't be reached", error))
     }
 
-    async fn discard(&self, _: &Watched, _: &str) -> Result<Option<FoundLetter>, ServiceError> {
+    async fn discard(
+        &self,
+        _: &MonitoredQueue,
+        _: &str,
+    ) -> Result<Option<OperatorDeadLetter>, ServiceError> {
         // The invariants are about what is never lost, and simulated operators discard nothing.
         Ok(None)
     }
 
-    async fn depth(&self, queue: &Watched) -> Result<Depth, ServiceError> {
+    async fn depth(&self, queue: &MonitoredQueue) -> Result<QueueDepth, ServiceError> {
         let queue = queue.url.clone();
         let count = move |world: &World| {
             let (messages, dead_letters) = world.queues.depth(&queue);
-            Depth { messages: messages as u64, dead_letters: dead_letters as u64 }
+            QueueDepth { messages: messages as u64, dead_letters: dead_letters as u64 }
         };
         let counted = self.0.call(Access::Read, "count messages", count).await;
         counted.map_err(|error| ServiceError::transient("the queue can't be reached", error))
     }
 
-    async fn send(&self, queue: &Watched, message: String) -> Result<(), ServiceError> {
+    async fn send(&self, queue: &MonitoredQueue, message: String) -> Result<(), ServiceError> {
         let queue = queue.url.clone();
         let send =
             move |world: &World| world.queues.send(world, &queue, message.clone(), Duration::ZERO);
@@ -107,21 +125,23 @@ impl Queues for Remote<'_> {
     }
 }
 
-impl Workflow for Remote<'_> {
+#[async_trait]
+impl Workflow for OperatorPorts {
     async fn execution(
         &self,
-        machine: workflow::Machine,
+        machine: workflow::StateMachine,
         name: &str,
     ) -> Result<Option<Execution>, ServiceError> {
         let name = name.to_owned();
         let machine = match machine {
-            workflow::Machine::Saga => SAGA,
-            workflow::Machine::Undo => UNDO,
+            workflow::StateMachine::Saga => SAGA,
+            workflow::StateMachine::Compensation => UNDO,
         };
         let get = move |world: &World| world.executions.shown(machine, &name);
         let found = self.0.call(Access::Read, "get an execution", get).await;
-        found
-            .map_err(|error| ServiceError::transient("the workflow service does not answer", error))
+        found.map_err(|error| {
+            ServiceError::transient("the workflow service does not respond", error)
+        })
     }
 }
 

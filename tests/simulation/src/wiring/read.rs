@@ -169,6 +169,7 @@ fn global<'a>(resource: &Resource<'a>, property: &str) -> Outcome<Option<Place<'
         "MemorySize",
         "Runtime",
         "Timeout",
+        "Tracing",
     ])?;
     function.find(property)
 }

@@ -185,10 +185,10 @@ impl<'a> Client<'a> {
     }
 }
 
-/// A header of an answer, in either of the forms that API Gateway takes.
-fn header<'a>(answer: &'a Value, name: &str) -> &'a Value {
-    let single = &answer["headers"][name];
-    if single.is_null() { &answer["multiValueHeaders"][name.to_lowercase()][0] } else { single }
+/// A header of a response, in either of the forms that API Gateway accepts.
+fn header<'a>(response: &'a Value, name: &str) -> &'a Value {
+    let single = &response["headers"][name];
+    if single.is_null() { &response["multiValueHeaders"][name.to_lowercase()][0] } else { single }
 }
 
 /// Runs all customers and operators to their end.

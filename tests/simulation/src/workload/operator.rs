@@ -6,7 +6,7 @@ use std::time::Duration;
 use contracts::id::SlotId;
 use cqrs::generation::ProjectionStateStore as _;
 use futures::FutureExt as _;
-use operator_bff::handlers::breakers::BREAKERS;
+use operator_bff::BREAKERS;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 

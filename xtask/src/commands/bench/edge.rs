@@ -23,13 +23,13 @@ enum Reader {
 /// The measurement of one request.
 #[derive(Debug)]
 struct Sample {
-    /// From the question to the last byte, through the gateway.
+    /// From the request to the last byte, through the gateway.
     waited: Duration,
-    /// As the backend has measured itself, where it asks several services.
+    /// As the backend has measured it, if it calls several services.
     inside: Option<Inside>,
 }
 
-/// A composed answer as its backend has seen it.
+/// The times of a composed response, measured in its backend.
 #[derive(Debug, PartialEq, Eq)]
 struct Inside {
     all: Duration,
@@ -57,7 +57,7 @@ pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Re
         ("a booking in detail", Reader::Operator, format!("/operator/room/bookings/{booking}")),
         ("docs", Reader::Customer, "/docs".to_owned()),
     ];
-    let step = ui.step(format!("Ask for each of {} screens {rounds} times", screens.len()));
+    let step = ui.step(format!("Request each of {} screens {rounds} times", screens.len()));
     let mut samples: Vec<Vec<Sample>> = screens.iter().map(|_| Vec::new()).collect();
     // In turns, so that whatever else the machine does is every screen's burden; the first round starts what is not warm.
     for round in 0..=rounds {
@@ -87,7 +87,7 @@ pub(super) async fn run(layout: &Layout, ui: Ui, kept: &Path, rounds: u32) -> Re
         ui.print(row(name, samples))?;
     }
     ui.say(format!(
-        "Waited for through the gateway; the backend's own p50 beside it, and the p50 of their ratio.\n\
+        "Times through the gateway, the p50 within the backend, and the p50 of their ratio.\n\
          Every single time is in {}",
         layout.shown(&csv)
     ));

@@ -47,7 +47,7 @@ async fn store(layout: &Layout, ui: Ui, kept: &Path, against: Option<Against>) -
     match against {
         None => {}
         Some(Against::DynamoEs) => {
-            ui.say("Measuring beside dynamo-es");
+            ui.say("Measuring against dynamo-es");
             on_cloud(apart(layout, "dynamo-es", "local"), kept.join("dynamo-es.csv")).run().await?;
         }
     }

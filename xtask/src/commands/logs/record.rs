@@ -9,6 +9,8 @@ use crate::ui::Paint;
 
 /// The members of a record that have a place of their own in the line, or repeat others.
 const NOT_FIELDS: [&str; 6] = ["timestamp", "level", "message", "target", "span", "spans"];
+/// What is shown of the spans that a record is in.
+const IDS: [&str; 2] = ["correlationId", "traceId"];
 /// Lines that Lambda itself writes about each invocation.
 const PLATFORM: [&str; 4] =
     ["START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START "];
@@ -82,6 +84,10 @@ impl<'a> Record<'a> {
                     line.push_str(&paint.faint(format!(" {name}=")));
                     line.push_str(&field(value));
                 }
+                for (name, value) in IDS.iter().filter_map(|it| Some((it, id(fields, it)?))) {
+                    line.push_str(&paint.faint(format!(" {name}=")));
+                    line.push_str(&field(value));
+                }
                 line
             }
         }
@@ -101,6 +107,12 @@ impl<'a> Record<'a> {
             }
         }
     }
+}
+
+/// An id that the record's spans have; the innermost one knows it best.
+fn id<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let spans = fields.get("spans")?.as_array()?;
+    spans.iter().rev().find_map(|it| it.get(name))
 }
 
 fn level_of(fields: &Map<String, Value>) -> Option<Level> {
@@ -152,7 +164,8 @@ mod tests {
 
     const LOGGED: &str = r#"{"timestamp":"2026-11-26T14:37:38.125650Z","level":"INFO","message":"happened",
         "event":"SlotReserved","event_id":"01a2184a-63cb-7000-8000-00000000abcd","reason":"two words","version":3,
-        "span":{"name":"handle"}}"#;
+        "spans":[{"requestId":"r","name":"Lambda runtime invoke"},{"correlationId":"01a2184a-63cb-7000-8000-00000000b00c",
+        "traceId":"4bf92f3577b34da6a3ce929d0e0e4736","name":"handler"}]}"#;
 
     fn record(message: &str) -> Record<'_> {
         Record::read("parking-react", 1_000, message)
@@ -163,7 +176,7 @@ mod tests {
         assert_eq!(
             record(LOGGED).line(Paint::of(false)),
             "00:00:01.000 parking-react     INFO  happened event=SlotReserved event_id=…0000abcd \
-             reason=\"two words\" version=3"
+             reason=\"two words\" version=3 correlationId=…0000b00c traceId=…0e0e4736"
         );
     }
 
@@ -196,8 +209,8 @@ mod tests {
         let raw: serde_json::Value = serde_json::from_str(&record(LOGGED).json()).expect("JSON");
         assert_eq!(raw["event_id"], "01a2184a-63cb-7000-8000-00000000abcd");
         assert_eq!(
-            (&raw["function"], &raw["span"]["name"]),
-            (&"parking-react".into(), &"handle".into())
+            (&raw["function"], &raw["spans"][1]["name"]),
+            (&"parking-react".into(), &"handler".into())
         );
         let text: serde_json::Value = serde_json::from_str(&record("oh").json()).expect("JSON");
         assert_eq!(

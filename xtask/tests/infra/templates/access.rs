@@ -50,6 +50,8 @@ fn a_query_changes_nothing_anywhere() {
         "dynamodb:Query",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
     ];
     let platform = platform();
     for (function, role) in roles_of(&platform, "query") {

@@ -41,7 +41,7 @@ fn the_edge_is_throttled_counted_and_logged() {
     let line = edge.property("AccessLogSetting")["Format"].as_str().expect("a format");
     let line: Value = serde_json::from_str(line).expect("a line of the access log is JSON");
     assert_eq!(line["status"], "$context.status");
-    assert!(edge.property("MinimumCompressionSize").is_u64(), "long answers are compressed");
+    assert!(edge.property("MinimumCompressionSize").is_u64(), "long responses are compressed");
     // Who is counted is the authorizer's to say, so that a caller needs no key besides its token.
     assert_eq!(edge.property("DefinitionBody")["x-amazon-apigateway-api-key-source"], "AUTHORIZER");
     let keys: BTreeSet<&str> =

@@ -40,14 +40,19 @@ fn a_service_is_given_the_variables_that_it_reads() {
         if !config.exists() {
             continue;
         }
-        let code = read(&config);
+        let binaries = files(&package.join("src/bin"), ".rs");
+        let mut code = read(&config);
+        let programs: String = binaries.iter().map(|path| read(path)).collect();
+        // Sites with pages have settings in common.
+        if [&code, &programs].iter().any(|it| it.contains("PagesSettings::from_env")) {
+            code.push_str(&read(&root().join("crates/pages/src/settings.rs")));
+        }
         let reads: BTreeSet<&str> = ["required(\"", "parsed(\""]
             .iter()
             .flat_map(|call| code.split(call).skip(1))
             .filter_map(|rest| rest.split('"').next())
             .collect();
-        let binaries: Vec<String> =
-            files(&package.join("src/bin"), ".rs").iter().map(|path| stem(path)).collect();
+        let binaries: Vec<String> = binaries.iter().map(|path| stem(path)).collect();
         let given: BTreeSet<&str> = platform
             .all(FUNCTION)
             .filter(|function| binaries.iter().any(|binary| binary == function.binary()))

@@ -12,6 +12,8 @@ use crate::cloudformation::{
 /// A stream forgets after a day, and Lambda discards a record after half of it: the warning has to leave most of that.
 const AGE_MS_MAX: u64 = 300_000;
 const WARNED_WITHIN_SECONDS: u64 = 900;
+/// The namespace of the functions' own metrics.
+const NAMESPACE: &str = "Parkade";
 
 /// The alarms on a metric of that, each as the mapping that holds period and threshold.
 fn alarms<'a>(
@@ -108,6 +110,57 @@ fn the_public_api_is_watched_for_its_failures() {
 }
 
 #[test]
+fn each_metric_of_our_own_is_that_of_one_stage() {
+    let platform = platform();
+    let mut alarms = 0;
+    for alarm in platform.all(ALARM) {
+        let metrics = list(alarm.property("Metrics")).map(|it| &it["MetricStat"]["Metric"]);
+        for metric in metrics.chain([alarm.attribute("Properties")]) {
+            if metric["Namespace"] != NAMESPACE {
+                continue;
+            }
+            alarms += 1;
+            let stage = list(&metric["Dimensions"]).find(|it| it["Name"] == "Stage");
+            let stage = stage.unwrap_or_else(|| unreachable!("{} has no stage", alarm.label()));
+            assert_eq!(stage["Value"], "prod", "{}", alarm.label());
+            assert_eq!(list(&metric["Dimensions"]).count(), 2, "{}", alarm.label());
+        }
+    }
+    assert!(alarms > 0, "there is an alarm on a metric of our own");
+    for dashboard in platform.all(DASHBOARD) {
+        for metric in metrics_of(dashboard).filter(|it| it[0] == NAMESPACE) {
+            assert_eq!(metric[2..4], ["Stage", "prod"], "{}: {metric:?}", dashboard.label());
+        }
+    }
+}
+
+#[test]
+fn every_function_every_api_and_every_state_machine_is_traced() {
+    const WRITES: [&str; 2] = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
+    const SAMPLES: [&str; 2] = ["xray:GetSamplingRules", "xray:GetSamplingTargets"];
+    let platform = platform();
+    for function in platform.all(FUNCTION) {
+        assert_eq!(function.text("Tracing"), "Active", "{}", function.label());
+        let role = platform.role_of(function);
+        assert!(WRITES.iter().all(|it| role.may(it, "*")), "{} writes no traces", role.label());
+    }
+    for api in platform.all(API) {
+        assert_eq!(*api.property("TracingEnabled"), true, "{}", api.label());
+    }
+    for machine in platform.all(STATE_MACHINE) {
+        assert_eq!(
+            machine.property("TracingConfiguration")["Enabled"],
+            true,
+            "{}",
+            machine.label()
+        );
+        let role = platform.by_arn(machine.text("RoleArn"));
+        let mut needed = WRITES.iter().chain(&SAMPLES);
+        assert!(needed.all(|it| role.may(it, "*")), "{} writes no traces", role.label());
+    }
+}
+
+#[test]
 fn each_alarm_is_on_something_that_is_there() {
     let platform = platform();
     let there = names(&platform);
@@ -151,10 +204,17 @@ fn each_service_has_a_dashboard_of_all_that_it_has_and_of_nothing_else() {
 
 /// What the metrics of a dashboard are of: the values of their dimensions.
 fn shown(dashboard: &Resource) -> BTreeSet<String> {
+    let metrics = metrics_of(dashboard);
+    // Namespace and name, then each dimension with its value.
+    metrics.flat_map(|it| it[2..].chunks(2).map(|it| it[1].clone()).collect::<Vec<_>>()).collect()
+}
+
+/// The metrics of a dashboard: namespace, name, and each dimension with its value.
+fn metrics_of(dashboard: &Resource) -> impl Iterator<Item = Vec<String>> {
     let label = dashboard.label();
     let body = serde_json::from_str(dashboard.text("DashboardBody"));
     let body: Value = body.unwrap_or_else(|error| unreachable!("{label} is no JSON: {error}"));
-    let mut shown = BTreeSet::new();
+    let mut shown = Vec::new();
     for widget in list(&body["widgets"]) {
         assert_eq!(widget["type"], "metric", "{label}");
         let properties = &widget["properties"];
@@ -164,13 +224,12 @@ fn shown(dashboard: &Resource) -> BTreeSet<String> {
         let metrics = properties["metrics"].as_array().expect("a widget shows metrics");
         assert!(!metrics.is_empty(), "{label}: {} is empty", properties["title"]);
         for metric in metrics {
-            let parts: Vec<_> = list(metric).filter_map(Value::as_str).collect();
-            // Namespace and name, then each dimension with its value.
+            let parts: Vec<_> = list(metric).filter_map(Value::as_str).map(str::to_owned).collect();
             assert!(parts.len() >= 4 && parts.len().is_multiple_of(2), "{label}: {metric}");
-            shown.extend(parts[2..].chunks(2).map(|it| it[1].to_owned()));
+            shown.push(parts);
         }
     }
-    shown
+    shown.into_iter()
 }
 
 /// What a metric may be of.
@@ -182,8 +241,8 @@ fn names(platform: &Platform) -> BTreeSet<String> {
         .chain(named(API, "StageName"))
         .chain(platform.all(STATE_MACHINE).filter_map(Resource::arn))
         .collect();
-    // The functions' own metrics: a projection by its view, a consumer by its binary, a breaker by what it is around.
-    names.extend(["bookings", "slots", "payment-provider"].map(str::to_owned));
+    // The functions' own metrics: all by their stage, a projection by its view, a consumer by its binary, a breaker by what it is around.
+    names.extend(["prod", "bookings", "slots", "payment-provider"].map(str::to_owned));
     names.extend(platform.all(FUNCTION).map(|it| it.binary().to_owned()));
     names
 }

@@ -26,7 +26,7 @@ impl Faulty {
 }
 
 fn lost() -> StoreError {
-    StoreError::Unavailable("the answer was lost".into())
+    StoreError::Unavailable("the response was lost".into())
 }
 
 impl EventStore<BookingEvent> for Faulty {
@@ -78,7 +78,7 @@ proptest! {
             let store = Faulty { store: Store::default(), faults: Mutex::new(faults) };
             for request in [create(card()), complete(), cancel()] {
                 loop {
-                    match ask(&store, request.clone()).await {
+                    match send(&store, request.clone()).await {
                         Ok(_) => break,
                         // Never a rejection, because the command may have had its effect.
                         Err(failure) => prop_assert_eq!(failure.kind(), ErrorKind::Transient),

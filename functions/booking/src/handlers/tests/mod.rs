@@ -30,8 +30,8 @@ use serde_json::{Value, json};
 use service_error::{ErrorKind, ServiceError};
 use support::*;
 
-fn accepted(answer: CommandResponse) -> (BookingStatus, u64) {
-    match answer {
+fn accepted(response: CommandResponse) -> (BookingStatus, u64) {
+    match response {
         CommandResponse::Accepted(accepted) => (accepted.status, accepted.version),
         CommandResponse::History(_) | CommandResponse::BookingAtVersion(_) => {
             panic!("not a response to a command")

@@ -20,9 +20,9 @@ fn rows(views: &Views) -> std::collections::BTreeMap<String, Versioned<BookingRo
 
 async fn history() -> (Store, Vec<Commit<crate::domain::BookingEvent>>) {
     let store = Store::default();
-    ask(&store, create(card())).await.unwrap();
-    ask(&store, complete()).await.unwrap();
-    ask(&store, cancel()).await.unwrap();
+    send(&store, create(card())).await.unwrap();
+    send(&store, complete()).await.unwrap();
+    send(&store, cancel()).await.unwrap();
     let commits = commits(&store).await;
     (store, commits)
 }
@@ -31,8 +31,8 @@ async fn history() -> (Store, Vec<Commit<crate::domain::BookingEvent>>) {
 async fn the_view_is_projected_from_the_stream() {
     let (store, commits) = history().await;
     let (view, dead_letters) = (Views::default(), MemoryDeadLetters::default());
-    let answer = project(&store, &view, &dead_letters, stream_batch(&commits)).await;
-    assert!(answer.batch_item_failures.is_empty());
+    let response = project(&store, &view, &dead_letters, stream_batch(&commits)).await;
+    assert!(response.batch_item_failures.is_empty());
     let row = &rows(&view)[&BOOKING.to_string()];
     assert_eq!(row.version, 4);
     assert_eq!(row.row.0.status, BookingStatus::Cancelled);
@@ -53,8 +53,8 @@ async fn a_poison_record_is_dead_lettered_and_the_others_are_applied() {
     let poison = record("INSERT", 9, json!({ "stream": { "S": "no uuid" } }));
     let mut batch = stream_batch(&commits);
     batch.records.insert(0, serde_json::from_value(poison).unwrap());
-    let answer = project(&store, &view, &dead_letters, batch).await;
-    assert!(answer.batch_item_failures.is_empty());
+    let response = project(&store, &view, &dead_letters, batch).await;
+    assert!(response.batch_item_failures.is_empty());
     let [dead_letters] = dead_letters.records().try_into().unwrap();
     assert_eq!(dead_letters.sequence_number, "9");
     assert!(dead_letters.key.contains(&BOOKING.to_string()), "{}", dead_letters.key);
@@ -89,7 +89,7 @@ proptest! {
                 let booking_id = contracts::id::BookingId(uuid::Uuid::from_u128(number as u128));
                 for mut command in [vec![create(card())], end.clone()].concat() {
                     command["bookingId"] = json!(booking_id);
-                    ask(&store, command).await.unwrap();
+                    send(&store, command).await.unwrap();
                 }
                 let commits = store.load(&booking_id.to_string(), 0).await.unwrap();
                 records.extend(support::records(booking_id, &commits));

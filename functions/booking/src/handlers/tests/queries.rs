@@ -24,11 +24,11 @@ async fn view_of(bookings: u128) -> MemoryView<BookingRow> {
     view
 }
 
-async fn ask(view: &MemoryView<BookingRow>, query: Value) -> Result<Value, ServiceError> {
+async fn send(view: &MemoryView<BookingRow>, query: Value) -> Result<Value, ServiceError> {
     let request: Request<Query> = serde_json::from_value(query).unwrap();
     let controls = MemoryGenerations::<BookingRow>::default();
-    let answer = query::handle(view, &controls, &Cursors::new("secret"), request, now()).await?;
-    Ok(serde_json::to_value(answer).unwrap())
+    let response = query::handle(view, &controls, &Cursors::new("secret"), request, now()).await?;
+    Ok(serde_json::to_value(response).unwrap())
 }
 
 #[tokio::test]
@@ -36,9 +36,9 @@ async fn the_booking_of_another_customer_is_not_found() {
     let view = view_of(1).await;
     let id = uuid::Uuid::from_u128(0);
     let mine = json!({ "query": "booking", "bookingId": id, "customer": "ann" });
-    assert_eq!(ask(&view, mine).await.unwrap()["status"], "pending");
+    assert_eq!(send(&view, mine).await.unwrap()["status"], "pending");
     let yours = json!({ "query": "booking", "bookingId": id, "customer": "bob" });
-    assert_eq!(ask(&view, yours).await.unwrap_err().slug(), "not-found");
+    assert_eq!(send(&view, yours).await.unwrap_err().slug(), "not-found");
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,9 +46,9 @@ async fn an_older_version_than_required_is_never_returned() {
     let view = view_of(1).await;
     let id = uuid::Uuid::from_u128(0);
     let query = json!({ "query": "booking", "bookingId": id, "minVersion": 2 });
-    assert_eq!(ask(&view, query).await.unwrap_err().kind(), ErrorKind::Transient);
+    assert_eq!(send(&view, query).await.unwrap_err().kind(), ErrorKind::Transient);
     let unknown = json!({ "query": "booking", "bookingId": uuid::Uuid::from_u128(9) });
-    assert_eq!(ask(&view, unknown).await.unwrap_err().slug(), "not-found");
+    assert_eq!(send(&view, unknown).await.unwrap_err().slug(), "not-found");
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn pages_are_newest_first_and_complete() {
     ] {
         let (mut seen, mut query) = (Vec::new(), list);
         loop {
-            let page = ask(&view, query.clone()).await.unwrap();
+            let page = send(&view, query.clone()).await.unwrap();
             for item in page["items"].as_array().unwrap() {
                 seen.push(item["bookingId"].as_str().unwrap().to_owned());
             }
@@ -76,10 +76,10 @@ async fn pages_are_newest_first_and_complete() {
 #[tokio::test]
 async fn a_cursor_serves_only_the_list_that_it_came_from() {
     let view = view_of(23).await;
-    let all = ask(&view, json!({ "query": "bookings", "limit": 5 })).await.unwrap();
+    let all = send(&view, json!({ "query": "bookings", "limit": 5 })).await.unwrap();
     let mut other = json!({ "query": "bookings", "status": "pending", "limit": 5 });
     other["cursor"] = all["nextCursor"].clone();
-    assert_eq!(ask(&view, other).await.unwrap_err().slug(), "validation");
+    assert_eq!(send(&view, other).await.unwrap_err().slug(), "validation");
 }
 
 #[tokio::test]
@@ -87,6 +87,6 @@ async fn a_limit_out_of_range_is_rejected() {
     let view = view_of(1).await;
     for limit in [0, 101] {
         let query = json!({ "query": "bookings", "limit": limit });
-        assert_eq!(ask(&view, query).await.unwrap_err().slug(), "validation");
+        assert_eq!(send(&view, query).await.unwrap_err().slug(), "validation");
     }
 }

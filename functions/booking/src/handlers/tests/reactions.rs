@@ -19,15 +19,15 @@ fn expired() -> (&'static str, Value) {
 
 async fn deliver(store: &Store, sagas: &CountedSagas, events: &[(&str, Value)]) -> Vec<String> {
     let letters = MemoryDeadLetters::default();
-    let answer = react::handle(store, sagas, &letters, queue_batch(events), now, new_id).await;
+    let response = react::handle(store, sagas, &letters, queue_batch(events), now, new_id).await;
     assert_eq!(letters.messages(), [], "nothing of this is poison");
-    answer.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
+    response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
 }
 
 #[tokio::test]
 async fn an_instant_booking_starts_one_saga_however_often_its_event_arrives() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
-    ask(&store, create(card())).await.unwrap();
+    send(&store, create(card())).await.unwrap();
     let failed = deliver(&store, &sagas, &[created("instant"), created("instant")]).await;
     assert!(failed.is_empty());
     let started = sagas.started.lock().unwrap();
@@ -38,8 +38,8 @@ async fn an_instant_booking_starts_one_saga_however_often_its_event_arrives() {
 #[tokio::test]
 async fn a_saga_that_may_not_have_been_started_is_started_again() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
-    sagas.answers_to_lose.store(1, Ordering::Relaxed);
-    ask(&store, create(card())).await.unwrap();
+    sagas.responses_to_lose.store(1, Ordering::Relaxed);
+    send(&store, create(card())).await.unwrap();
     assert_eq!(deliver(&store, &sagas, &[created("instant")]).await, ["message-0"]);
     assert!(deliver(&store, &sagas, &[created("instant")]).await.is_empty());
     assert_eq!(sagas.started.lock().unwrap().len(), 1);
@@ -48,8 +48,8 @@ async fn a_saga_that_may_not_have_been_started_is_started_again() {
 #[tokio::test]
 async fn a_booking_that_has_ended_starts_no_saga() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
-    ask(&store, create(card())).await.unwrap();
-    ask(&store, cancel()).await.unwrap();
+    send(&store, create(card())).await.unwrap();
+    send(&store, cancel()).await.unwrap();
     assert!(deliver(&store, &sagas, &[created("instant")]).await.is_empty());
     assert!(sagas.started.lock().unwrap().is_empty());
 }
@@ -57,7 +57,7 @@ async fn a_booking_that_has_ended_starts_no_saga() {
 #[tokio::test]
 async fn an_invoice_booking_starts_none() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
-    ask(&store, create(invoice())).await.unwrap();
+    send(&store, create(invoice())).await.unwrap();
     assert!(deliver(&store, &sagas, &[created("invoice")]).await.is_empty());
     assert!(sagas.started.lock().unwrap().is_empty());
 }
@@ -65,7 +65,7 @@ async fn an_invoice_booking_starts_none() {
 #[tokio::test]
 async fn a_reserved_slot_completes_an_invoice_booking_once() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
-    ask(&store, create(invoice())).await.unwrap();
+    send(&store, create(invoice())).await.unwrap();
     let twice = [slot_event("SlotReserved"), slot_event("SlotReserved")];
     assert!(deliver(&store, &sagas, &twice).await.is_empty());
     assert_eq!(
@@ -77,7 +77,7 @@ async fn a_reserved_slot_completes_an_invoice_booking_once() {
 #[tokio::test]
 async fn a_reserved_slot_does_not_complete_an_instant_booking() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
-    ask(&store, create(card())).await.unwrap();
+    send(&store, create(card())).await.unwrap();
     assert!(deliver(&store, &sagas, &[slot_event("SlotReserved")]).await.is_empty());
     assert_eq!(event_names(&store).await, ["BookingCreated"]);
 }
@@ -85,7 +85,7 @@ async fn a_reserved_slot_does_not_complete_an_instant_booking() {
 #[tokio::test]
 async fn a_late_event_does_not_change_a_completed_booking() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
-    ask(&store, create(invoice())).await.unwrap();
+    send(&store, create(invoice())).await.unwrap();
     deliver(&store, &sagas, &[slot_event("SlotReserved")]).await;
     let late = [slot_event("SlotUnavailable"), expired()];
     assert!(deliver(&store, &sagas, &late).await.is_empty());
@@ -99,11 +99,11 @@ async fn each_failing_event_has_its_reason() {
         (expired(), FailureReason::PaymentOverdue),
     ] {
         let (store, sagas) = (Store::default(), CountedSagas::default());
-        ask(&store, create(invoice())).await.unwrap();
+        send(&store, create(invoice())).await.unwrap();
         assert!(deliver(&store, &sagas, &[news]).await.is_empty());
         let read = json!({ "command": "readHistory", "bookingId": BOOKING, "version": 2 });
         let CommandResponse::BookingAtVersion(booking_at_version) =
-            ask(&store, read).await.unwrap()
+            send(&store, read).await.unwrap()
         else {
             panic!("the booking at a version was requested")
         };
@@ -114,12 +114,12 @@ async fn each_failing_event_has_its_reason() {
 #[tokio::test]
 async fn a_poison_message_is_dead_lettered_and_the_others_are_handled() {
     let (store, sagas) = (Store::default(), CountedSagas::default());
-    ask(&store, create(invoice())).await.unwrap();
+    send(&store, create(invoice())).await.unwrap();
     let mut batch = queue_batch(&[slot_event("SlotUnavailable"), slot_event("SlotReserved")]);
     batch.records[0].body = Some("{ no JSON".to_owned());
     let letters = MemoryDeadLetters::default();
-    let answer = react::handle(&store, &sagas, &letters, batch, now, new_id).await;
-    assert_eq!(answer.batch_item_failures, []);
+    let response = react::handle(&store, &sagas, &letters, batch, now, new_id).await;
+    assert_eq!(response.batch_item_failures, []);
     let [letter] = letters.messages().try_into().unwrap();
     assert_eq!(letter.body, "{ no JSON");
     assert!(letter.reason.contains("line 1"), "{}", letter.reason);

@@ -11,7 +11,7 @@ type Views = MemoryGenerations<BookingRow>;
 
 async fn tell(store: &Store, views: &Views, command: Value) -> Result<Projection, ServiceError> {
     let command: Command = serde_json::from_value(command).unwrap();
-    let (call, letters) = (Invocation::Direct(command), MemoryDeadLetters::default());
+    let (call, letters) = (Invocation::Direct(command.into()), MemoryDeadLetters::default());
     let reply = rebuild::handle(views, &BookingRows(store), &letters, call, "worker", now).await?;
     let InvocationResponse::Direct(projection) = reply else {
         unreachable!("a call has a response")
@@ -28,7 +28,7 @@ async fn the_view_is_rebuilt_from_every_stream() {
     for booking_id in &ids {
         for mut command in [create(card()), complete()] {
             command["bookingId"] = json!(booking_id);
-            ask(&store, command).await.unwrap();
+            send(&store, command).await.unwrap();
         }
     }
     let example = serde_json::from_str(include_str!("../../../events/booking-rebuild.json"));
@@ -60,7 +60,7 @@ async fn a_rollback_to_an_unknown_generation_is_a_conflict_and_one_after_a_fresh
 #[tokio::test]
 async fn a_view_reports_its_status_and_its_counts() {
     let (store, views) = (Store::default(), Views::default());
-    ask(&store, create(card())).await.unwrap();
+    send(&store, create(card())).await.unwrap();
     let batch = stream_batch(&commits(&store).await);
     let (dead_letters, throttle) = (MemoryDeadLetters::default(), ReportThrottle::default());
     let later = || now() + jiff::SignedDuration::from_secs(7);
@@ -69,8 +69,8 @@ async fn a_view_reports_its_status_and_its_counts() {
         let live = cqrs::live::Live::new(views.clone(), later);
         let request: Request<Query> = serde_json::from_value(query).unwrap();
         let cursors = Cursors::new("secret");
-        let answer = query::handle(&live, &views, &cursors, request, later()).await.unwrap();
-        serde_json::to_value(answer).unwrap()
+        let response = query::handle(&live, &views, &cursors, request, later()).await.unwrap();
+        serde_json::to_value(response).unwrap()
     };
     // The record was written at the time of the fixture.
     let projection = query(json!({ "query": "projection" })).await;

@@ -56,9 +56,9 @@ async fn deliver(compensations: &Started, bodies: &[String]) -> (Vec<String>, Ve
     let messages = bodies.iter().enumerate().map(|(number, body)| message(number, body));
     let batch = json!({ "Records": messages.collect::<Vec<_>>() });
     let letters = MemoryDeadLetters::default();
-    let answer =
+    let response =
         resume::handle(compensations, &letters, serde_json::from_value(batch).unwrap()).await;
-    let failed = answer.batch_item_failures.into_iter().map(|it| it.item_identifier);
+    let failed = response.batch_item_failures.into_iter().map(|it| it.item_identifier);
     (failed.collect(), letters.messages().into_iter().map(|it| it.reason).collect())
 }
 

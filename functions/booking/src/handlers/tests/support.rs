@@ -38,7 +38,7 @@ pub(super) fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
-pub(super) async fn ask(
+pub(super) async fn send(
     store: &impl EventStore<BookingEvent>,
     request: Value,
 ) -> Result<CommandResponse, ServiceError> {
@@ -170,7 +170,7 @@ pub(super) fn message(number: usize, body: &str) -> Value {
 #[derive(Default)]
 pub(super) struct CountedSagas {
     pub(super) started: Mutex<Vec<SagaInput>>,
-    pub(super) answers_to_lose: AtomicU64,
+    pub(super) responses_to_lose: AtomicU64,
 }
 
 impl SagaStarter for CountedSagas {
@@ -180,8 +180,8 @@ impl SagaStarter for CountedSagas {
             started.push(input.clone());
         }
         let lose = |left: u64| left.checked_sub(1);
-        match self.answers_to_lose.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lose) {
-            Ok(_) => Err(WorkflowError("the answer was lost".into())),
+        match self.responses_to_lose.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lose) {
+            Ok(_) => Err(WorkflowError("the response was lost".into())),
             Err(_) => Ok(()),
         }
     }

@@ -1,0 +1,3 @@
+//! `gateway-docs`, with events as the gateway sends them.
+
+mod responses;
