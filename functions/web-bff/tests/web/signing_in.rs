@@ -151,14 +151,14 @@ impl Said {
 }
 
 fn world_with_provider(verifier: &str, said: &Said) -> World<Services> {
-    let issuer = Issuer::from_pkcs8(&Issuer::generate().unwrap()).unwrap();
+    let issuer = Issuer::from_pkcs8(&Issuer::generate().expect("a key")).expect("a key");
     let scope = format!("{} {}", said.scope, "x".repeat(said.padding));
     let id = said.nonce.as_ref().map(|nonce| {
         let claims = json!({
             "iss": "https://issuer.example", "aud": "web", "sub": said.id_subject, "nonce": nonce,
             "exp": now().as_second() + 600,
         });
-        issuer.sign(&claims).unwrap()
+        issuer.sign(&claims).expect("signed")
     });
     let tokens = Tokens { access: token(&issuer, "ada", &scope, 600), id: id.unwrap_or_default() };
     let (code, verifier) = ("c1".to_owned(), verifier.to_owned());

@@ -189,24 +189,24 @@ pub(crate) fn token(issuer: &Issuer, subject: &str, scope: &str, seconds: i64) -
 }
 
 /// The routes of the backend.
-pub(crate) trait Routes {
+pub(crate) trait Routes: Sized {
     /// A route's template, and the values of its parameters.
-    fn new(method: &str, resource: &str, parameters: &[(&str, &str)]) -> Sent;
+    fn new(method: &str, resource: &str, parameters: &[(&str, &str)]) -> Self;
 
     /// A page.
-    fn get(resource: &str) -> Sent {
+    fn get(resource: &str) -> Self {
         Self::new("GET", resource, &[])
     }
 
     /// The booking's page, or a form on it.
-    fn booking(method: &str, below: &str) -> Sent {
+    fn booking(method: &str, below: &str) -> Self {
         let resource = format!("/web/bookings/{{bookingId}}{below}");
         Self::new(method, &resource, &[("bookingId", BOOKING)])
     }
 }
 
 impl Routes for Sent {
-    fn new(method: &str, resource: &str, parameters: &[(&str, &str)]) -> Sent {
+    fn new(method: &str, resource: &str, parameters: &[(&str, &str)]) -> Self {
         let recorded = include_str!("../../events/web-bff.json");
         let sent = Self::of_event(recorded, method, resource, parameters).header("Accept", HTML);
         // As a browser requests the first page.
