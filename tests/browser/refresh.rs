@@ -104,9 +104,9 @@ async fn nothing_that_was_typed_is_lost_when_the_session_expires() {
     browser.mark().await;
     browser.forget("parkade-session").await;
     sleep(2 * LONGER_THAN_ANY_INTERVAL).await;
-    let requested = browser.fetched().await;
-    assert!(!requested.as_array().unwrap().is_empty(), "the page has noticed that it must wait");
     assert!(browser.is_marked().await, "the page stays unchanged");
+    let requested = browser.fetched().await;
+    assert!(!requested.as_array().unwrap().is_empty(), "the page has requested itself meanwhile");
     let amount = "return document.getElementById('amount').value;";
     assert_eq!(browser.run(amount).await, json!("41"));
     // And it is kept when it is sent.
