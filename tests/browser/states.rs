@@ -5,11 +5,6 @@ use serde_json::json;
 
 use crate::customer::{booking_shown, customer_name, slot};
 use crate::driver::Browser;
-use crate::operator::console;
-
-/// A breaker that no other test depends on, and the table that it is stored in.
-const UNUSED: &str = "booking-rebuild";
-const BREAKERS: &str = "parkade-local-edge-breakers";
 
 #[tokio::test]
 async fn a_booking_can_be_read_in_every_state() {
@@ -102,56 +97,6 @@ async fn a_sign_in_page_says_what_a_name_may_contain() {
         browser.check_all("sign-in-error").await;
     }
     browser.close().await;
-}
-
-#[tokio::test]
-async fn an_instance_that_rejects_its_own_calls_is_shown() {
-    let platform = Platform::up();
-    let browser = console(&platform).await;
-    let now = browser.run("return Date.now();").await.as_u64().unwrap();
-    report_local_trip(&platform, now).await;
-    browser.goto("/operator/room/circuit-breakers").await;
-    browser.see("rejects its own calls since").await;
-    browser.see("80 % of them failed, 10 % were slow").await;
-    browser.check_all("local-trip").await;
-    browser.goto("/operator/").await;
-    browser.see(&format!("Circuit of {UNUSED}")).await;
-    browser.see("1 instance rejects its calls").await;
-    browser.check_all("overview-with-local-trip").await;
-    browser.goto("/operator/room/circuit-breakers").await;
-    browser.click(&format!("form[action$='circuit-breakers/{UNUSED}/reset'] button")).await;
-    browser.see("The circuit is closed, and no override is set.").await;
-    assert!(!browser.text("main").await.contains("rejects its own calls"));
-    browser.close().await;
-}
-
-/// Writes what an instance writes whose own calls fail. Real failures would disturb other tests.
-async fn report_local_trip(platform: &Platform, now: u64) {
-    // Longer than this test takes.
-    let (instance, until) = (77, now + 600_000);
-    let shared = json!({
-        "version": 1, "write": 1, "state": "closed", "forced": null, "generation": 0, "closed_at": null, "openings": 0,
-        "failures_permille": 0, "history": [], "local_trips": [[instance, now, until, 800, 100]],
-    });
-    let item = json!({
-        "name": { "S": UNUSED }, "version": { "N": "1" }, "write": { "N": "1" }, "state": { "S": "closed" },
-        "shared": { "S": shared.to_string() },
-    });
-    // One request: a whole client of DynamoDB would take minutes to compile.
-    let sent = reqwest::Client::new()
-        .post(format!("{}/", platform.endpoint()))
-        .header("x-amz-target", "DynamoDB_20120810.PutItem")
-        .header("content-type", "application/x-amz-json-1.0")
-        .header(
-            "authorization",
-            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-        )
-        .body(json!({ "TableName": BREAKERS, "Item": item }).to_string())
-        .send()
-        .await
-        .unwrap();
-    let (status, text) = (sent.status(), sent.text().await.unwrap());
-    assert!(status.is_success(), "{status}: {text}");
 }
 
 /// Tests that open circuits which other tests need: nextest runs them alone (`.config/nextest.toml`).
