@@ -148,9 +148,9 @@ async fn a_confirmation_from_an_earlier_session_of_the_same_user_leads_back_to_i
     let world = world();
     let cancel = |csrf: &str| Sent::booking("POST", "/cancel").fields(&[("proof", csrf)]);
     let earlier = "an earlier secret of this browser";
-    let answer = world.by_ada(cancel(&csrf_token(earlier, "ada"))).await;
-    assert_eq!(answer.see_other(), format!("../../bookings/{BOOKING}"));
-    assert!(answer.cookies().is_empty(), "there is nothing to keep");
+    let response = world.by_ada(cancel(&csrf_token(earlier, "ada"))).await;
+    assert_eq!(response.see_other(), format!("../../bookings/{BOOKING}"));
+    assert!(response.cookies().is_empty(), "there is nothing to keep");
     // That of another user, or of a page that is not ours, is refused.
     for refused in [csrf_token(earlier, "grace"), csrf_token(SECRET, "grace"), String::new()] {
         assert_eq!(world.by_ada(cancel(&refused)).await.status_code, 403);
