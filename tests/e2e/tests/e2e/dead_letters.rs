@@ -115,7 +115,7 @@ async fn a_redriven_message_takes_effect_once() {
     let body = expired(&format!("{slot}:{booking}"));
     send(&platform, "booking-dead-letters", &body).await;
     let found = dead_letter(&operator, "booking", &booking).await;
-    assert!(found["reason"].as_str().unwrap().contains("died"), "{found}");
+    assert!(found["reason"].as_str().unwrap().contains("crashed"), "{found}");
     redrive(&operator, "booking", &booking).await;
     let failed = customer.finished(&booking).await;
     assert_eq!(
@@ -250,7 +250,7 @@ async fn an_incomplete_saga_is_recovered_when_its_dead_letter_is_redriven() {
     });
     send(&platform, "booking-resume-dead-letters", &letter_of.to_string()).await;
     let found = dead_letter(&operator, "booking-resume", &booking).await;
-    assert!(found["reason"].as_str().unwrap().contains("an undo keeps failing: Transient"));
+    assert!(found["reason"].as_str().unwrap().contains("a compensation keeps failing: Transient"));
     redrive(&operator, "booking-resume", &booking).await;
     // With either reason: its bill is closed first, and an event says that it expired.
     assert_eq!(customer.finished(&booking).await["status"], "failed");
