@@ -150,16 +150,23 @@ impl Browser {
         self.run(&format!("document.querySelector(\"{form}\").noValidate = true;")).await;
     }
 
-    /// The addresses that the page's script has requested since the page was loaded.
+    /// The addresses that the page's script has requested since the document was marked.
+    ///
+    /// The browser's own list of resources lacks those whose response the script has not read.
     pub(crate) async fn fetched(&self) -> Value {
-        let fetched = "return performance.getEntriesByType('resource')
-            .filter((it) => it.initiatorType === 'fetch').map((it) => it.name);";
-        self.run(fetched).await
+        self.run("return window.fetchedSinceMark;").await
     }
 
-    /// Marks the document, so that one that was loaded since is known to be another.
+    /// Marks the document, so that one that was loaded since is known to be another; and notes what its script requests.
     pub(crate) async fn mark(&self) {
-        self.run("document.documentElement.dataset.mark = 'it';").await;
+        let mark = "document.documentElement.dataset.mark = 'it';
+            const original = window.fetch;
+            window.fetchedSinceMark = [];
+            window.fetch = (address, options) => {
+                window.fetchedSinceMark.push(String(address));
+                return original(address, options);
+            };";
+        self.run(mark).await;
     }
 
     pub(crate) async fn is_marked(&self) -> bool {
